@@ -61,6 +61,7 @@ let package = Package(
     ],
     targets: [
         .target(name: "CChecksum"),
+        pure("Disk", []),
         pure("Mesh", []),
         pure("Record", ["CChecksum", "Mesh"]),
         tests("MeshTests", ["Mesh"]),
