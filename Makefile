@@ -1,0 +1,32 @@
+# Targets are what README and CI call; each installs or builds what it needs itself.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+JOBS ?= 2
+CHECK_IMPORTS := --explicit-target-dependency-import-check error
+
+# What building and testing need from Debian; heavier test rigs will get a target of their own.
+DEBIAN := e2fsprogs fio iproute2 libnbd-bin libnbd-dev libssl-dev make nbdkit nftables openssl \
+	pkg-config python3 python3-libnbd qemu-utils
+
+.PHONY: deps build test lint format
+
+deps:
+	@missing=""; for p in $(DEBIAN); do \
+		dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
+	fi
+
+build: deps
+	swift build --jobs $(JOBS) $(CHECK_IMPORTS)
+
+test: deps
+	swift build --build-tests --jobs $(JOBS) $(CHECK_IMPORTS)
+	swift test --skip-build
+
+lint:
+	swift format lint --strict --parallel --recursive Sources Tests Package.swift
+
+format:
+	swift format --in-place --parallel --recursive Sources Tests Package.swift
