@@ -61,9 +61,11 @@ let package = Package(
     ],
     targets: [
         .target(name: "CChecksum"),
+        pure("Decisions", ["Mesh"]),
         pure("Disk", []),
         pure("Mesh", []),
         pure("Record", ["CChecksum", "Mesh"]),
+        tests("DecisionsTests", ["Decisions", "Mesh"]),
         tests("MeshTests", ["Mesh"]),
         tests("RecordTests", ["CChecksum", "Mesh", "Record"]),
     ],

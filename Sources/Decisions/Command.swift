@@ -1,0 +1,87 @@
+package import Mesh
+
+/// When a client's FLUSH may be answered.
+package enum Durability: String, Hashable, Sendable, CaseIterable {
+    /// Once the writes before it are committed: RPO = 0.
+    case sync
+    /// Once the writes before it are on the primary's own disk.
+    case async
+}
+
+/// A protected disk as the mesh agreed on it.
+package struct Volume: Hashable, Sendable {
+    package let id: VolumeID
+    package let name: String
+    package let byteCount: UInt64
+    package let durability: Durability
+}
+
+/// What the mesh can be asked to agree on.
+package enum Command: Hashable, Sendable {
+    /// Makes `node` the primary of `epoch`, which must be the one after the present.
+    case promote(node: NodeID, epoch: Epoch, warrant: Warrant)
+    /// Ends the proposer's own lease now: the last entry of its epoch. The proposer stops acting
+    /// before it proposes this, and reopens nothing if the proposal is lost.
+    case relinquish(epoch: Epoch)
+    case createVolume(name: String, byteCount: UInt64, durability: Durability)
+    case deleteVolume(VolumeID)
+    /// The region that takes over first when several could. No failback follows from it.
+    case prefer(RegionName)
+}
+
+/// What an applied entry has done.
+package enum Outcome: Hashable, Sendable {
+    case promoted(Primary)
+    case relinquished(Primary)
+    case created(Volume)
+    case deleted(Volume)
+    case preferred(RegionName)
+    /// The primary's lease was renewed; a write record or stream record is accepted with it.
+    case renewed(Epoch)
+    /// Nothing changes: an entry that asserts a term, or a membership.
+    case nothing
+    case refused(Refusal)
+}
+
+/// Why an entry in the log changes nothing. All nodes refuse the same entries for the same reason.
+package enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
+    case staleEpoch(current: Epoch, offered: Epoch)
+    case leaseRenewedSince(measured: LogIndex, latest: LogIndex)
+    case noSuchWarrant(Warrant)
+    case unknownNode(NodeID)
+    case unknownRegion(RegionName)
+    case volumeExists(String)
+    case volumeUnknown(VolumeID)
+    case volumeName(String)
+    case volumeByteCount(UInt64)
+    case tooManyVolumes(limit: Int)
+    case tooManySessions(limit: Int)
+    case duplicate(session: SessionID, sequence: UInt64)
+    case gap(session: SessionID, expected: UInt64, offered: UInt64)
+
+    package var description: String {
+        switch self {
+        case .staleEpoch(let current, let offered):
+            "epoch \(offered) is not the present one, which is \(current)"
+        case .leaseRenewedSince(let measured, let latest):
+            "the lease was measured from entry \(measured), but entry \(latest) renewed it"
+        case .noSuchWarrant(let warrant): "the log holds no ground for \(warrant)"
+        case .unknownNode(let node): "node \(node) is no data member of this mesh"
+        case .unknownRegion(let region): "region \(region) has no data member in this mesh"
+        case .volumeExists(let name): "a volume named \(name) exists"
+        case .volumeUnknown(let id): "there is no volume \(id)"
+        case .volumeName(let name):
+            "volume name \(name.debugDescription) is not 1 to \(Decisions.volumeNameBytesMax) of "
+                + "a-z 0-9 . _ -, beginning with a letter or digit"
+        case .volumeByteCount(let count):
+            "a volume of \(count) bytes is not a multiple of \(Decisions.volumeGrain) between "
+                + "\(Decisions.volumeGrain) and \(Decisions.volumeByteCountMax)"
+        case .tooManyVolumes(let limit): "there are \(limit) volumes, and no more are allowed"
+        case .tooManySessions(let limit): "\(limit) sessions are open, and no more are allowed"
+        case .duplicate(let session, let sequence):
+            "session \(session) has applied its number \(sequence) before"
+        case .gap(let session, let expected, let offered):
+            "session \(session) must go on with number \(expected), not \(offered)"
+        }
+    }
+}

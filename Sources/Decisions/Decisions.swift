@@ -1,0 +1,202 @@
+package import Mesh
+
+/// What the mesh has agreed on: a deterministic function of the committed log.
+///
+/// Every node applies the same entries in the same order and holds the same value. It knows no
+/// time: an age enters only as an entry that names what it was measured from.
+package struct Decisions: Hashable, Sendable {
+    package static let volumesMax = 1_024
+    package static let volumeNameBytesMax = 63
+    package static let volumeGrain: UInt64 = 4_096
+    package static let volumeByteCountMax: UInt64 = 1 << 46
+    package static let sessionsMax = 4_096
+
+    /// A member that can be primary.
+    package struct Seat: Hashable, Sendable {
+        package let node: NodeID
+        package let region: RegionName
+        package init(node: NodeID, region: RegionName) {
+            self.node = node
+            self.region = region
+        }
+    }
+
+    /// The part of an entry that decisions look at.
+    package struct Step: Hashable, Sendable {
+        package let index: LogIndex
+        /// Shown by whoever proposed; `.zero` where the entry needs no primary.
+        package let epoch: Epoch
+        package let session: SessionID
+        package let sequence: UInt64
+        package let deed: Deed
+
+        package init(
+            index: LogIndex, epoch: Epoch, session: SessionID = .none, sequence: UInt64 = 0,
+            deed: Deed
+        ) {
+            self.index = index
+            self.epoch = epoch
+            self.session = session
+            self.sequence = sequence
+            self.deed = deed
+        }
+    }
+
+    package enum Deed: Hashable, Sendable {
+        /// A blank or membership entry: with an epoch it is a renewal, without one it is nothing.
+        case blank
+        /// A write or stream record: accepted only in the present epoch.
+        case record
+        case command(Command)
+    }
+
+    package private(set) var tenure: Tenure = .vacant
+    package private(set) var preferred: RegionName?
+    /// Sorted by id; ids are never used twice.
+    package private(set) var volumes: [Volume] = []
+    package private(set) var appliedIndex: LogIndex = .zero
+    private var seats: [Seat]
+    private var volumesEverCreated: UInt64 = 0
+    private var lastSequences: [SessionID: UInt64] = [:]
+
+    package init(seats: [Seat]) {
+        self.seats = seats.sorted { $0.node < $1.node }
+    }
+
+    /// Applies the entry at `step.index`, which must be the one after the last applied.
+    package mutating func apply(_ step: Step) -> Outcome {
+        invariant(
+            step.index == appliedIndex.next,
+            "entry \(step.index) applied after entry \(appliedIndex)")
+        appliedIndex = step.index
+        do throws(Refusal) {
+            try admit(step.session, step.sequence)
+            return try carryOut(step)
+        } catch {
+            return .refused(error)
+        }
+    }
+
+    /// Raft thesis §6.3, strict: a session goes on with the number after its last, or not at all.
+    /// The number is used up even when the deed itself is refused, since the client got an answer.
+    private mutating func admit(_ session: SessionID, _ sequence: UInt64) throws(Refusal) {
+        guard session != .none else { return }
+        let last = lastSequences[session] ?? 0
+        guard sequence > last else { throw .duplicate(session: session, sequence: sequence) }
+        guard sequence == last + 1 else {
+            throw .gap(session: session, expected: last + 1, offered: sequence)
+        }
+        guard last > 0 || lastSequences.count < Self.sessionsMax else {
+            throw .tooManySessions(limit: Self.sessionsMax)
+        }
+        lastSequences[session] = sequence
+    }
+
+    private mutating func carryOut(_ step: Step) throws(Refusal) -> Outcome {
+        switch step.deed {
+        case .blank: step.epoch == .zero ? .nothing : try renew(step)
+        case .record: try renew(step)
+        case .command(.promote(let node, let epoch, let warrant)):
+            try promote(node, epoch, warrant, at: step.index)
+        case .command(.relinquish(let epoch)): try relinquish(epoch, at: step.index)
+        case .command(.createVolume(let name, let byteCount, let durability)):
+            try createVolume(name, byteCount, durability)
+        case .command(.deleteVolume(let id)): try deleteVolume(id)
+        case .command(.prefer(let region)): try prefer(region)
+        }
+    }
+
+    /// A deposed primary's entry may commit late, behind its successor's promotion: its epoch is
+    /// then not the present one, and it neither renews nor writes.
+    private mutating func renew(_ step: Step) throws(Refusal) -> Outcome {
+        guard case .held(let primary, _) = tenure, primary.epoch == step.epoch else {
+            throw .staleEpoch(current: tenure.epoch, offered: step.epoch)
+        }
+        tenure = .held(primary, renewal: step.index)
+        return .renewed(primary.epoch)
+    }
+
+    private mutating func promote(
+        _ node: NodeID, _ epoch: Epoch, _ warrant: Warrant, at index: LogIndex
+    ) throws(Refusal) -> Outcome {
+        guard epoch == tenure.epoch.next else {
+            throw .staleEpoch(current: tenure.epoch, offered: epoch)
+        }
+        guard let seat = seats.first(where: { $0.node == node }) else { throw .unknownNode(node) }
+        try check(warrant)
+        let primary = Primary(node: node, region: seat.region, epoch: epoch, since: index)
+        // The promotion itself renews nothing: its successor must wait a whole lease from here all
+        // the same, because the promoted may propose a renewal right behind it.
+        tenure = .held(primary, renewal: index)
+        return .promoted(primary)
+    }
+
+    private func check(_ warrant: Warrant) throws(Refusal) {
+        switch (warrant, tenure) {
+        case (.firstPrimary, .vacant): return
+        case (.leaseEnded(let measured), .held(_, let renewal)):
+            guard measured == renewal else {
+                throw .leaseRenewedSince(measured: measured, latest: renewal)
+            }
+        case (.relinquished(let claimed), .relinquished(_, let index)) where claimed == index:
+            return
+        default: throw .noSuchWarrant(warrant)
+        }
+    }
+
+    private mutating func relinquish(
+        _ epoch: Epoch, at index: LogIndex
+    ) throws(Refusal) -> Outcome {
+        guard case .held(let primary, _) = tenure, primary.epoch == epoch else {
+            throw .staleEpoch(current: tenure.epoch, offered: epoch)
+        }
+        tenure = .relinquished(primary, at: index)
+        return .relinquished(primary)
+    }
+
+    private mutating func createVolume(
+        _ name: String, _ byteCount: UInt64, _ durability: Durability
+    ) throws(Refusal) -> Outcome {
+        guard Self.isVolumeName(name) else { throw .volumeName(name) }
+        guard byteCount % Self.volumeGrain == 0,
+            (Self.volumeGrain...Self.volumeByteCountMax).contains(byteCount)
+        else { throw .volumeByteCount(byteCount) }
+        guard !volumes.contains(where: { $0.name == name }) else { throw .volumeExists(name) }
+        guard volumes.count < Self.volumesMax else {
+            throw .tooManyVolumes(limit: Self.volumesMax)
+        }
+        volumesEverCreated += 1
+        let volume = Volume(
+            id: VolumeID(volumesEverCreated), name: name, byteCount: byteCount,
+            durability: durability)
+        volumes.append(volume)
+        return .created(volume)
+    }
+
+    private mutating func deleteVolume(_ id: VolumeID) throws(Refusal) -> Outcome {
+        guard let place = volumes.firstIndex(where: { $0.id == id }) else {
+            throw .volumeUnknown(id)
+        }
+        return .deleted(volumes.remove(at: place))
+    }
+
+    private mutating func prefer(_ region: RegionName) throws(Refusal) -> Outcome {
+        guard seats.contains(where: { $0.region == region }) else { throw .unknownRegion(region) }
+        preferred = region
+        return .preferred(region)
+    }
+
+    /// The name becomes a socket's file name, so nothing that a path could be made of is lawful.
+    package static func isVolumeName(_ name: String) -> Bool {
+        let bytes = Array(name.utf8)
+        guard (1...volumeNameBytesMax).contains(bytes.count), let first = bytes.first else {
+            return false
+        }
+        func isAlphanumeric(_ byte: UInt8) -> Bool {
+            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+                || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+        }
+        return isAlphanumeric(first)
+            && bytes.allSatisfy { isAlphanumeric($0) || [0x2d, 0x2e, 0x5f].contains($0) }
+    }
+}
