@@ -8,7 +8,7 @@ CHECK_IMPORTS := --explicit-target-dependency-import-check error
 DEBIAN := e2fsprogs fio iproute2 libnbd-bin libnbd-dev libssl-dev make nbdkit nftables openssl \
 	pkg-config python3 python3-libnbd qemu-utils
 
-.PHONY: deps build test lint format
+.PHONY: deps build test lint format proto
 
 deps:
 	@missing=""; for p in $(DEBIAN); do \
@@ -30,3 +30,9 @@ lint:
 
 format:
 	swift format --in-place --parallel --recursive Sources Tests Package.swift
+
+# Needs protobuf-compiler; the generated code is committed, so that building does not.
+proto:
+	swift build --product protoc-gen-swift
+	protoc --plugin=protoc-gen-swift=.build/debug/protoc-gen-swift --proto_path=Protos \
+		--swift_out=Visibility=Internal,UseAccessLevelOnImports=true:Sources/Wire Protos/decisions.proto

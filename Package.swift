@@ -65,9 +65,11 @@ let package = Package(
         pure("Disk", []),
         pure("Mesh", []),
         pure("Record", ["CChecksum", "Mesh"]),
+        pure("Wire", ["Decisions", "Mesh", protobuf]),
         tests("DecisionsTests", ["Decisions", "Mesh"]),
         tests("MeshTests", ["Mesh"]),
         tests("RecordTests", ["CChecksum", "Mesh", "Record"]),
+        tests("WireTests", ["Decisions", "Mesh", "Wire"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -14,6 +14,13 @@ package struct Volume: Hashable, Sendable {
     package let name: String
     package let byteCount: UInt64
     package let durability: Durability
+
+    package init(id: VolumeID, name: String, byteCount: UInt64, durability: Durability) {
+        self.id = id
+        self.name = name
+        self.byteCount = byteCount
+        self.durability = durability
+    }
 }
 
 /// What the mesh can be asked to agree on.

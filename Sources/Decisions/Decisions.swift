@@ -50,14 +50,14 @@ package struct Decisions: Hashable, Sendable {
         case command(Command)
     }
 
-    package private(set) var tenure: Tenure = .vacant
-    package private(set) var preferred: RegionName?
+    package internal(set) var tenure: Tenure = .vacant
+    package internal(set) var preferred: RegionName?
     /// Sorted by id; ids are never used twice.
-    package private(set) var volumes: [Volume] = []
-    package private(set) var appliedIndex: LogIndex = .zero
-    private var seats: [Seat]
-    private var volumesEverCreated: UInt64 = 0
-    private var lastSequences: [SessionID: UInt64] = [:]
+    package internal(set) var volumes: [Volume] = []
+    package internal(set) var appliedIndex: LogIndex = .zero
+    let seats: [Seat]
+    var volumesEverCreated: UInt64 = 0
+    var lastSequences: [SessionID: UInt64] = [:]
 
     package init(seats: [Seat]) {
         self.seats = seats.sorted { $0.node < $1.node }

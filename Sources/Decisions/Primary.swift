@@ -7,6 +7,13 @@ package struct Primary: Hashable, Sendable {
     package let epoch: Epoch
     /// The promotion's place in the log.
     package let since: LogIndex
+
+    package init(node: NodeID, region: RegionName, epoch: Epoch, since: LogIndex) {
+        self.node = node
+        self.region = region
+        self.epoch = epoch
+        self.since = since
+    }
 }
 
 /// Whether the primary's lease still runs, as far as the log can tell.

@@ -1,0 +1,60 @@
+package import Mesh
+
+extension Decisions {
+    /// Everything the decisions remember, as values: what a snapshot holds.
+    package struct Image: Hashable, Sendable {
+        package struct Session: Hashable, Sendable {
+            package let id: SessionID
+            package let lastSequence: UInt64
+            package init(id: SessionID, lastSequence: UInt64) {
+                self.id = id
+                self.lastSequence = lastSequence
+            }
+        }
+
+        package var appliedIndex: LogIndex
+        /// By node.
+        package var seats: [Seat]
+        package var tenure: Tenure
+        package var preferred: RegionName?
+        /// By id.
+        package var volumes: [Volume]
+        package var volumesEverCreated: UInt64
+        /// By id.
+        package var sessions: [Session]
+
+        package init(
+            appliedIndex: LogIndex, seats: [Seat], tenure: Tenure, preferred: RegionName?,
+            volumes: [Volume], volumesEverCreated: UInt64, sessions: [Session]
+        ) {
+            self.appliedIndex = appliedIndex
+            self.seats = seats
+            self.tenure = tenure
+            self.preferred = preferred
+            self.volumes = volumes
+            self.volumesEverCreated = volumesEverCreated
+            self.sessions = sessions
+        }
+    }
+
+    /// Two equal decisions give equal images, in one order.
+    package var image: Image {
+        Image(
+            appliedIndex: appliedIndex, seats: seats, tenure: tenure, preferred: preferred,
+            volumes: volumes, volumesEverCreated: volumesEverCreated,
+            sessions: lastSequences.sorted { $0.key < $1.key }
+                .map { Image.Session(id: $0.key, lastSequence: $0.value) })
+    }
+
+    /// Goes on from `image`, which its reader has checked to be lawful.
+    package init(restoring image: Image) {
+        self.init(seats: image.seats)
+        tenure = image.tenure
+        preferred = image.preferred
+        volumes = image.volumes
+        volumesEverCreated = image.volumesEverCreated
+        appliedIndex = image.appliedIndex
+        lastSequences = Dictionary(
+            image.sessions.map { ($0.id, $0.lastSequence) }, uniquingKeysWith: max)
+    }
+}

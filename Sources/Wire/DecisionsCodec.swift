@@ -1,0 +1,117 @@
+package import Decisions
+internal import Mesh
+internal import SwiftProtobuf
+
+extension Decisions {
+    /// Above what the limits on volumes and sessions allow, and small enough for one transfer.
+    package static let imageByteCountMax = 4 << 20
+
+    /// The snapshot's contents: equal decisions give equal bytes.
+    package var encoded: [UInt8] {
+        let image = image
+        return DecisionsImage.with {
+            $0.appliedIndex = image.appliedIndex.rawValue
+            $0.seats = image.seats.map { seat in
+                SeatImage.with { ($0.node, $0.region) = (seat.node.rawValue, seat.region.text) }
+            }
+            if let tenure = TenureImage(image.tenure) { $0.tenure = tenure }
+            $0.preferred = image.preferred?.text ?? ""
+            $0.volumes = image.volumes.map(VolumeImage.init)
+            $0.volumesEverCreated = image.volumesEverCreated
+            $0.sessions = image.sessions.map { session in
+                SessionImage.with {
+                    ($0.session, $0.lastSequence) = (session.id.rawValue, session.lastSequence)
+                }
+            }
+        }.wireBytes
+    }
+
+    package init(parsing bytes: some Collection<UInt8>) throws(PayloadRefused) {
+        let image = try DecisionsImage(checked: bytes, limit: Self.imageByteCountMax)
+        var seats: [Seat] = []
+        for seat in image.seats {
+            seats.append(
+                Seat(node: NodeID(seat.node), region: try RegionName(checked: seat.region)))
+        }
+        var volumes: [Volume] = []
+        for volume in image.volumes { volumes.append(try Volume(volume)) }
+        try Self.checkOrder(seats.map(\.node.rawValue), "seats")
+        try Self.checkOrder(volumes.map(\.id.rawValue), "volumes")
+        try Self.checkOrder(image.sessions.map(\.session), "sessions")
+        try Self.checkCount(volumes.count, Self.volumesMax, "volumes")
+        try Self.checkCount(image.sessions.count, Self.sessionsMax, "sessions")
+        self.init(
+            restoring: Image(
+                appliedIndex: LogIndex(image.appliedIndex), seats: seats,
+                tenure: image.hasTenure ? try Tenure(image.tenure) : .vacant,
+                preferred: image.preferred.isEmpty
+                    ? nil : try RegionName(checked: image.preferred),
+                volumes: volumes, volumesEverCreated: image.volumesEverCreated,
+                sessions: image.sessions.map {
+                    Image.Session(id: SessionID($0.session), lastSequence: $0.lastSequence)
+                }))
+    }
+
+    /// One order, no duplicates: two different snapshots never stand for one state.
+    private static func checkOrder(_ ids: [UInt64], _ field: String) throws(PayloadRefused) {
+        for (earlier, later) in zip(ids, ids.dropFirst()) where earlier >= later {
+            throw .unlawful(field: field, value: "\(later) after \(earlier)")
+        }
+    }
+
+    private static func checkCount(
+        _ count: Int, _ limit: Int, _ field: String
+    ) throws(PayloadRefused) {
+        guard count <= limit else { throw .unlawful(field: field, value: "\(count) of \(limit)") }
+    }
+}
+
+extension TenureImage {
+    fileprivate init?(_ tenure: Tenure) {
+        guard let primary = tenure.primary else { return nil }
+        self.init()
+        node = primary.node.rawValue
+        region = primary.region.text
+        epoch = primary.epoch.rawValue
+        since = primary.since.rawValue
+        switch tenure {
+        case .held(_, let renewal): heldRenewal = renewal.rawValue
+        case .relinquished(_, let index): relinquishedAt = index.rawValue
+        case .vacant: return nil
+        }
+    }
+}
+
+extension Tenure {
+    fileprivate init(_ image: TenureImage) throws(PayloadRefused) {
+        let primary = Primary(
+            node: NodeID(image.node), region: try RegionName(checked: image.region),
+            epoch: Epoch(image.epoch), since: LogIndex(image.since))
+        switch image.state {
+        case .heldRenewal(let index): self = .held(primary, renewal: LogIndex(index))
+        case .relinquishedAt(let index): self = .relinquished(primary, at: LogIndex(index))
+        case nil: throw .missing(field: "tenure.state")
+        }
+    }
+}
+
+extension VolumeImage {
+    fileprivate init(_ volume: Volume) {
+        self.init()
+        id = volume.id.rawValue
+        name = volume.name
+        byteCount = volume.byteCount
+        durability = volume.durability.mode
+    }
+}
+
+extension Volume {
+    fileprivate init(_ image: VolumeImage) throws(PayloadRefused) {
+        guard Decisions.isVolumeName(image.name) else {
+            throw .unlawful(field: "volume name", value: image.name.debugDescription)
+        }
+        self.init(
+            id: VolumeID(image.id), name: image.name, byteCount: image.byteCount,
+            durability: try Durability(image.durability))
+    }
+}

@@ -1,0 +1,113 @@
+import Decisions
+import Mesh
+import Testing
+import Wire
+
+private let east = RegionName("us-east-1") ?? { preconditionFailure("a lawful name") }()
+private let west = RegionName("us-west-2") ?? { preconditionFailure("a lawful name") }()
+
+@Suite("Commands and snapshots as bytes")
+struct CodecTests {
+    static let commands: [Command] = [
+        .promote(node: NodeID(1), epoch: Epoch(1), warrant: .firstPrimary),
+        .promote(node: NodeID(2), epoch: Epoch(2), warrant: .leaseEnded(renewal: LogIndex(0))),
+        .promote(node: NodeID(.max), epoch: Epoch(.max), warrant: .relinquished(at: LogIndex(9))),
+        .relinquish(epoch: Epoch(3)),
+        .createVolume(name: "disk1", byteCount: 1 << 30, durability: .sync),
+        .createVolume(name: "disk2", byteCount: 4_096, durability: .async),
+        .deleteVolume(VolumeID(1)),
+        .prefer(west),
+    ]
+
+    @Test(arguments: commands)
+    func `a command is read as it was written`(command: Command) throws {
+        #expect(try Command(parsing: command.encoded) == command)
+    }
+
+    @Test func `no prefix of a command is taken for another`() {
+        for command in Self.commands {
+            for count in 0..<command.encoded.count {
+                let read = try? Command(parsing: command.encoded.prefix(count))
+                #expect(read != command)
+            }
+        }
+    }
+
+    @Test func `a newer version's command is told from damage`() {
+        // Field 99, length-delimited, empty: lawful bytes of a command that this version lacks.
+        #expect(throws: PayloadRefused.unknownCommand) { try Command(parsing: [0x9a, 0x06, 0x00]) }
+        #expect(throws: PayloadRefused.undecodable) { try Command(parsing: [0xff]) }
+    }
+
+    @Test func `a promotion without a warrant is refused`() {
+        let bare: [UInt8] = [0x0a, 0x04, 0x08, 0x01, 0x10, 0x01]
+        #expect(throws: PayloadRefused.missing(field: "warrant")) { try Command(parsing: bare) }
+    }
+
+    @Test func `an oversized command is refused before it is decoded`() {
+        let bytes = [UInt8](repeating: 0, count: Command.byteCountMax + 1)
+        #expect(
+            throws: PayloadRefused.oversized(
+                byteCount: bytes.count, limit: Command.byteCountMax)
+        ) { try Command(parsing: bytes) }
+    }
+
+    /// Applies 400 drawn commands, well and badly formed.
+    private func decisions(seed: UInt64) -> Decisions {
+        var random = SeededRandom(seed: seed)
+        var decisions = Decisions(seats: [
+            .init(node: NodeID(1), region: east), .init(node: NodeID(2), region: west),
+        ])
+        for _ in 0..<400 {
+            let epoch = decisions.tenure.epoch
+            let warrant: Warrant =
+                switch decisions.tenure {
+                case .vacant: .firstPrimary
+                case .held(_, let renewal): .leaseEnded(renewal: renewal)
+                case .relinquished(_, let index): .relinquished(at: index)
+                }
+            let deeds: [Decisions.Deed] = [
+                .command(.promote(node: NodeID(1), epoch: epoch.next, warrant: warrant)),
+                .command(.relinquish(epoch: epoch)), .record, .blank,
+                .command(
+                    .createVolume(
+                        name: "v\(random.next() % 20)", byteCount: 8_192, durability: .async)),
+                .command(.deleteVolume(VolumeID(random.next() % 30))), .command(.prefer(east)),
+            ]
+            _ = decisions.apply(
+                .init(
+                    index: decisions.appliedIndex.next, epoch: epoch,
+                    session: SessionID(random.next() % 5), sequence: random.next() % 60,
+                    deed: deeds[Int(random.next() % UInt64(deeds.count))]))
+        }
+        return decisions
+    }
+
+    @Test(arguments: 0..<20 as Range<UInt64>)
+    func `a snapshot restores the decisions, and equal decisions give equal bytes`(seed: UInt64)
+        throws
+    {
+        let before = decisions(seed: seed)
+        let after = try Decisions(parsing: before.encoded)
+        #expect(after == before)
+        #expect(after.encoded == before.encoded)
+    }
+
+    @Test func `a fresh mesh's snapshot has no primary`() throws {
+        let fresh = Decisions(seats: [.init(node: NodeID(1), region: east)])
+        #expect(try Decisions(parsing: fresh.encoded).tenure == .vacant)
+    }
+
+    @Test func `a snapshot with a volume twice is refused`() throws {
+        var decisions = Decisions(seats: [.init(node: NodeID(1), region: east)])
+        _ = decisions.apply(
+            .init(
+                index: LogIndex(1), epoch: .zero,
+                deed: .command(.createVolume(name: "a", byteCount: 4_096, durability: .sync))))
+        let once = decisions.encoded
+        // Protocol buffers merge by concatenation: repeated fields are appended.
+        #expect(
+            throws: PayloadRefused.unlawful(field: "seats", value: "1 after 1")
+        ) { try Decisions(parsing: once + once) }
+    }
+}
