@@ -66,9 +66,11 @@ let package = Package(
         pure("Mesh", []),
         pure("Record", ["CChecksum", "Mesh"]),
         pure("Wire", ["Decisions", "Mesh", protobuf]),
+        shell("Settings", ["Decisions", "Mesh", yams]),
         tests("DecisionsTests", ["Decisions", "Mesh"]),
         tests("MeshTests", ["Mesh"]),
         tests("RecordTests", ["CChecksum", "Mesh", "Record"]),
+        tests("SettingsTests", ["Decisions", "Mesh", "Settings"]),
         tests("WireTests", ["Decisions", "Mesh", "Wire"]),
     ],
     swiftLanguageModes: [.v6]

@@ -1,0 +1,135 @@
+package import Mesh
+internal import Yams
+
+/// One node's own file.
+package struct NodeSettings: Hashable, Sendable {
+    package struct TLS: Hashable, Sendable {
+        package let ca: String
+        package let certificate: String
+        package let key: String
+    }
+
+    package enum LogLevel: String, Hashable, Sendable, CaseIterable {
+        case trace, debug, info, notice, warning, error, critical
+    }
+
+    package enum LogFormat: String, Hashable, Sendable, CaseIterable {
+        case text, json
+    }
+
+    package static let dataDefault = "/var/lib/holdfast"
+    package static let runDefault = "/run/holdfast"
+
+    package let node: NodeID
+    /// The cluster file's path.
+    package let cluster: String
+    package let data: String
+    package let run: String
+    package let tls: TLS
+    /// Where NBD over TLS is served; nil serves unix sockets only.
+    package let nbd: Endpoint?
+    package let logLevel: LogLevel
+    package let logFormat: LogFormat
+
+    /// Relative paths in the file are relative to the file.
+    package init(parsing text: String, file: String) throws(Faults) {
+        let directory = Self.directory(of: file)
+        func path(_ text: String) -> String? {
+            guard !text.isEmpty, !text.utf8.contains(0) else { return nil }
+            return text.hasPrefix("/") || directory.isEmpty ? text : "\(directory)/\(text)"
+        }
+        var section = try Section(document: text, file: file)
+        let node = section.required("node", expected: "a member's id") { text in
+            UInt64(text).flatMap { $0 > 0 ? NodeID($0) : nil }
+        }
+        let cluster = section.required("cluster", expected: "a file's path", parse: path)
+        let data = section.optional("data", expected: "a directory's path", parse: path)
+        let run = section.optional("run", expected: "a directory's path", parse: path)
+        let tls = Self.tls(&section, path: path)
+        let nbd = Self.nbd(&section)
+        let log = Self.log(&section)
+        let faults = section.finish()
+        guard faults.isEmpty, let node, let cluster, let tls else { throw Faults(all: faults) }
+        self.node = node.value
+        self.cluster = cluster.value
+        self.data = data?.value ?? Self.dataDefault
+        self.run = run?.value ?? Self.runDefault
+        self.tls = tls
+        self.nbd = nbd
+        logLevel = log.level
+        logFormat = log.format
+    }
+
+    private static func tls(_ section: inout Section, path: (String) -> String?) -> TLS? {
+        guard let placed = section.node("tls") else {
+            section.report("tls", line: 1, "is missing; expected {ca, certificate, key}")
+            return nil
+        }
+        var tls = Section(placed.value, file: section.file, path: placed.key)
+        let ca = tls.required("ca", expected: "a file's path", parse: path)
+        let certificate = tls.required("certificate", expected: "a file's path", parse: path)
+        let key = tls.required("key", expected: "a file's path", parse: path)
+        section.adopt(tls.finish())
+        guard let ca, let certificate, let key else { return nil }
+        return TLS(ca: ca.value, certificate: certificate.value, key: key.value)
+    }
+
+    private static func nbd(_ section: inout Section) -> Endpoint? {
+        guard let placed = section.node("nbd") else { return nil }
+        var nbd = Section(placed.value, file: section.file, path: placed.key)
+        let listen = nbd.required("listen", expected: "host:port", parse: Endpoint.init(_:))
+        section.adopt(nbd.finish())
+        return listen?.value
+    }
+
+    private static func log(_ section: inout Section) -> (level: LogLevel, format: LogFormat) {
+        guard let placed = section.node("log") else { return (.info, .text) }
+        var log = Section(placed.value, file: section.file, path: placed.key)
+        let levels = LogLevel.allCases.map(\.rawValue).joined(separator: ", ")
+        let level = log.optional(
+            "level", expected: "one of \(levels)", parse: LogLevel.init(rawValue:))
+        let format = log.optional(
+            "format", expected: "text or json", parse: LogFormat.init(rawValue:))
+        section.adopt(log.finish())
+        return (level?.value ?? .info, format?.value ?? .text)
+    }
+
+    private static func directory(of file: String) -> String {
+        guard let slash = file.lastIndex(of: "/") else { return "" }
+        return slash == file.startIndex ? "/" : String(file[..<slash])
+    }
+}
+
+/// Both files together, checked against each other.
+package struct AgentSettings: Hashable, Sendable {
+    package let node: NodeSettings
+    package let cluster: ClusterSettings
+    package let member: Member
+
+    /// `read` gives a file's text, or nil when it cannot be read.
+    package init(file: String, read: (String) -> String?) throws(Faults) {
+        func load(_ file: String) throws(Faults) -> String {
+            guard let text = read(file) else {
+                throw Faults(all: [
+                    Fault(
+                        file: file, line: nil, key: "",
+                        problem: "cannot be read; check that it exists and is readable UTF-8")
+                ])
+            }
+            return text
+        }
+        let node = try NodeSettings(parsing: try load(file), file: file)
+        let cluster = try ClusterSettings(parsing: try load(node.cluster), file: node.cluster)
+        guard let member = cluster.members.first(where: { $0.id == node.node }) else {
+            let ids = cluster.members.map(\.id.description).joined(separator: ", ")
+            throw Faults(all: [
+                Fault(
+                    file: file, line: nil, key: "node",
+                    problem: "\(node.node) is no member in \(node.cluster), which names \(ids)")
+            ])
+        }
+        self.node = node
+        self.cluster = cluster
+        self.member = member
+    }
+}

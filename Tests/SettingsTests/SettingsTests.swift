@@ -1,0 +1,183 @@
+import Decisions
+import Foundation
+import Mesh
+import Settings
+import Testing
+
+private let lawful = """
+    cluster: 5f0c3a7e9b2d48c1a6e4f7d08b15c392
+    members:
+      - {id: 2, region: us-west-2, role: data, address: "127.0.0.1:7102"}
+      - {id: 1, region: us-east-1, role: data, address: "127.0.0.1:7101"}
+      - {id: 3, region: mid, role: witness, address: "[::1]:7103"}
+    primaryRegion: us-east-1
+    secondaryRegions: [us-west-2]
+    """
+
+private func faults(_ text: String) -> [String] {
+    do {
+        _ = try ClusterSettings(parsing: text, file: "c.yaml")
+        return []
+    } catch { return error.all.map(\.description) }
+}
+
+private func faults(replacing old: String, with new: String) -> [String] {
+    precondition(lawful.contains(old), "the sample no longer holds \(old)")
+    return faults(lawful.replacingOccurrences(of: old, with: new))
+}
+
+@Suite("The cluster's file")
+struct ClusterSettingsTests {
+    @Test func `a lawful file gives its values, members by id, and the default lease`() throws {
+        let settings = try ClusterSettings(parsing: lawful, file: "c.yaml")
+        #expect(settings.members.map(\.id) == [NodeID(1), NodeID(2), NodeID(3)])
+        #expect(settings.witness?.address.description == "[::1]:7103")
+        #expect(settings.dataMembers.count == 2)
+        #expect(settings.lease.length == ClusterSettings.leaseDefault)
+    }
+
+    @Test func `a fault names file, line, key, and what was expected`() {
+        #expect(
+            faults(replacing: "127.0.0.1:7102", with: "127.0.0.1")
+                == ["c.yaml:3: members[0].address: expected host:port, found \"127.0.0.1\""])
+    }
+
+    @Test func `an unknown key is named with the nearest known one`() {
+        #expect(
+            faults(replacing: "primaryRegion", with: "primaryRegoin").contains(
+                "c.yaml:6: primaryRegoin: is not a known key; did you mean primaryRegion?"))
+    }
+
+    @Test func `all faults are told at once`() {
+        let text = lawful.replacingOccurrences(of: "role: data", with: "role: dat")
+            .replacingOccurrences(of: "5f0c", with: "xyz")
+        #expect(faults(text).count == 3)
+    }
+
+    @Test func `a lease without a unit is refused`() {
+        #expect(faults(lawful + "\nlease: 400").first?.contains("c.yaml:8: lease") == true)
+        #expect(faults(lawful + "\nlease: 400ms").isEmpty)
+        #expect(faults(lawful + "\nlease: 1ms").count == 1)
+    }
+
+    @Test(arguments: [
+        ("id: 2", "id: 1", "is taken by line"),
+        ("127.0.0.1:7102", "127.0.0.1:7101", "is taken by line"),
+        (
+            "role: data, address: \"127.0.0.1:7102\"", "role: witness, address: \"127.0.0.1:7102\"",
+            "at most one witness"
+        ),
+        ("primaryRegion: us-east-1", "primaryRegion: mid", "no data member is in region mid"),
+        ("[us-west-2]", "[us-east-1]", "is the primaryRegion"),
+        ("[us-west-2]", "us-west-2", "expected a list"),
+        ("id: 1", "id: 0", "expected a whole number from 1"),
+        ("members:", "member:", "is missing; expected a list"),
+    ])
+    func `what cannot work is refused`(old: String, new: String, problem: String) {
+        #expect(faults(replacing: old, with: new).contains { $0.contains(problem) })
+    }
+
+    @Test(arguments: ["", "[]", "a: [", "a: 1\na: 2", "- 1", "\"text\"", "{a: {a: "])
+    func `what is no mapping is refused without a crash`(text: String) {
+        #expect(!faults(text).isEmpty)
+    }
+
+    @Test func `every prefix of a lawful file is read or refused`() {
+        for count in 0..<lawful.utf8.count {
+            _ = faults(String(decoding: lawful.utf8.prefix(count), as: UTF8.self))
+        }
+    }
+
+    @Test func `eight voters are too many`() {
+        let more = (4...8).map {
+            "  - {id: \($0), region: r\($0), role: data, address: \"127.0.0.1:720\($0)\"}"
+        }.joined(separator: "\n")
+        let found = faults(
+            replacing: "primaryRegion: us-east-1", with: more + "\nprimaryRegion: us-east-1")
+        #expect(found.contains { $0.contains("8 members vote; at most 7 may") })
+    }
+}
+
+@Suite("A node's file, and both together")
+struct AgentSettingsTests {
+    private let files = [
+        "/etc/holdfast/node.yaml": """
+        node: 1
+        cluster: cluster.yaml
+        tls: {ca: ca.pem, certificate: /x/node-1.pem, key: node-1.key}
+        """,
+        "/etc/holdfast/cluster.yaml": lawful,
+    ]
+
+    @Test func `paths are relative to the file, and the defaults are filled in`() throws {
+        let settings = try AgentSettings(file: "/etc/holdfast/node.yaml") { files[$0] }
+        #expect(settings.member.region.text == "us-east-1")
+        #expect(settings.node.tls.ca == "/etc/holdfast/ca.pem")
+        #expect(settings.node.tls.certificate == "/x/node-1.pem")
+        #expect(settings.node.data == NodeSettings.dataDefault)
+        #expect(settings.node.nbd == nil)
+        #expect((settings.node.logLevel, settings.node.logFormat) == (.info, .text))
+    }
+
+    @Test func `a missing cluster file is named`() {
+        do {
+            _ = try AgentSettings(file: "/etc/holdfast/node.yaml") {
+                $0.hasSuffix("node.yaml") ? files[$0] : nil
+            }
+            Issue.record("a missing file was read")
+        } catch {
+            #expect(error.description.hasPrefix("/etc/holdfast/cluster.yaml: cannot be read"))
+        }
+    }
+
+    @Test func `a node that is no member is told who is`() {
+        var files = files
+        files["/etc/holdfast/node.yaml"] = files["/etc/holdfast/node.yaml"]?
+            .replacingOccurrences(of: "node: 1\n", with: "node: 9\n")
+        do {
+            _ = try AgentSettings(file: "/etc/holdfast/node.yaml") { files[$0] }
+            Issue.record("node 9 was accepted")
+        } catch {
+            #expect(error.description.contains("9 is no member"))
+            #expect(error.description.contains("1, 2, 3"))
+        }
+    }
+
+    @Test func `a node's faults are told together`() {
+        do {
+            _ = try NodeSettings(
+                parsing: "node: x\ntls: {ca: a}\nlog: {level: loud}\nnbd: {}\nspeed: 3", file: "n")
+            Issue.record("a faulty file was accepted")
+        } catch {
+            #expect(
+                error.all.map(\.key) == [
+                    "node", "cluster", "tls.certificate", "tls.key", "nbd.listen", "log.level",
+                    "speed",
+                ])
+        }
+    }
+
+    @Test(arguments: ["three-regions", "two-regions-and-witness"], 1...3)
+    func `each example is lawful`(example: String, node: Int) throws {
+        let root = URL(filePath: #filePath).deletingLastPathComponent()
+            .deletingLastPathComponent().deletingLastPathComponent()
+        let file = root.appending(path: "cluster-configs/\(example)/node-\(node).yaml").path
+        let settings = try AgentSettings(file: file) {
+            try? String(contentsOfFile: $0, encoding: .utf8)
+        }
+        #expect(settings.member.id == NodeID(UInt64(node)))
+    }
+
+    @Test func `durations need a unit and do not overflow`() {
+        #expect(Interval(duration: "400ms") == .milliseconds(400))
+        #expect(Interval(duration: "2m") == .seconds(120))
+        #expect(Interval(duration: "7d") == .seconds(7 * 86_400))
+        for text in ["", "5", "s", "-1s", "1.5s", "99999999999999999999s", "18446744073709551615h"]
+        {
+            #expect(Interval(duration: text) == nil)
+        }
+    }
+
+    @Test(arguments: ["a", ":1", "a:0", "a:65536", "a b:1", "::1:7", "[::1]", "a/b:1"])
+    func `what is no endpoint is refused`(text: String) { #expect(Endpoint(text) == nil) }
+}
