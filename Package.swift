@@ -66,6 +66,9 @@ let package = Package(
         pure("Record", ["CChecksum", "Mesh"]),
         tests("MeshTests", ["Mesh"]),
         tests("RecordTests", ["CChecksum", "Mesh", "Record"]),
+        // Millions of moments: minutes without the optimiser, seconds with it.
+        .testTarget(
+            name: "WitnessRuleTests", swiftSettings: strict + [.unsafeFlags(["-O"])]),
     ],
     swiftLanguageModes: [.v6]
 )
