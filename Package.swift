@@ -64,6 +64,7 @@ let package = Package(
         pure("Disk", []),
         pure("Mesh", []),
         pure("Record", ["CChecksum", "Mesh"]),
+        tests("HouseTests", []),
         tests("MeshTests", ["Mesh"]),
         tests("RecordTests", ["CChecksum", "Mesh", "Record"]),
         // Millions of moments: minutes without the optimiser, seconds with it.
