@@ -85,7 +85,8 @@ struct RulesTests {
     }
 
     @Test(arguments: [
-        "let at = Date()", "ContinuousClock.now", "let at = clock.now + 1", "Task { await go() }",
+        "let at = Date()", "ContinuousClock.now", "self.clock.now", "let at = clock.now + 1",
+        "Task { await go() }",
         "try! open()", "fatalError(\"no\")", "// FIXME later", "// TODO later",
         "var chance = SystemRandomNumberGenerator()", "Int.random(in: 0..<(2 + 3))",
         "UInt64.random(in: a..<b)\nf(using: &chance)",
@@ -95,7 +96,7 @@ struct RulesTests {
     }
 
     @Test(arguments: [
-        "case .nowhere", "let mandate: UpDate", "withTask(group)", "try open()",
+        "case .nowhere", "self.now = now", "let mandate: UpDate", "withTask(group)", "try open()",
         "Int.random(in: 0..<max(2, 3), using: &chance)",
     ])
     func `a harmless look-alike is left alone`(text: String) {

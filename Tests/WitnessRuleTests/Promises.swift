@@ -11,20 +11,21 @@ enum Broken: String {
 
 extension WitnessRule {
     func broken(in now: Moment) -> Broken? {
-        if order == .any, hasTwoLeaders(now) { return .electionSafety }
-        if !commitsAgree(now) { return .stateMachineSafety }
-        if !leadersAreComplete(now) { return .leaderCompleteness }
+        if order == .any, hasTwoLeaders(now), watches(.electionSafety) { return .electionSafety }
+        if !commitsAgree(now), watches(.stateMachineSafety) { return .stateMachineSafety }
+        if !leadersAreComplete(now), watches(.leaderCompleteness) { return .leaderCompleteness }
         if now.base > 0 {
             let base = Terms.only(now.committed, now.base)
-            if base == 0 || base != Terms.only(now.log(witness), now.base) {
-                return .forgotUncommitted
-            }
-            if !forgetsSafely(now) { return .forgettingRule }
+            let isCommitted = base != 0 && base == Terms.only(now.log(witness), now.base)
+            if !isCommitted, watches(.forgotUncommitted) { return .forgotUncommitted }
+            if !forgetsSafely(now), watches(.forgettingRule) { return .forgettingRule }
         }
-        if losesEntry(now) { return .lost }
-        if isStuck(now) { return .stuck }
+        if losesEntry(now), watches(.lost) { return .lost }
+        if isStuck(now), watches(.stuck) { return .stuck }
         return nil
     }
+
+    private func watches(_ promise: Broken) -> Bool { !overlooked.contains(promise) }
 
     private func hasTwoLeaders(_ now: Moment) -> Bool {
         for term in 1...terms {

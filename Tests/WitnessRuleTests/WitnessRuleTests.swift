@@ -127,6 +127,28 @@ struct WitnessRuleTests {
         expect(.electionSafety, of: rule, "one vote elects")
     }
 
+    @Test(arguments: [Broken.lost, .stuck])
+    func `a missing copy is seen by each check on its own`(broken: Broken) {
+        var rule = twoTerms
+        rule.copies -= 1
+        rule.overlooked = broken == .lost ? [.forgettingRule] : [.forgettingRule, .lost]
+        expect(broken, of: rule, "one copy fewer")
+    }
+
+    @Test func `two entries committed at one index are seen`() {
+        var rule = twoTerms
+        rule.oldTerms = .followed
+        rule.overlooked = [.leaderCompleteness, .forgettingRule, .lost, .stuck]
+        expect(.stateMachineSafety, of: rule, "no term check")
+    }
+
+    /// Raft fig. 8: the voter that can still win with the other entry is seen before it does.
+    @Test func `counting copies of older terms undoes a commit (Raft §5.4.2)`() {
+        var rule = WitnessRule(dataVoters: 4, order: .byTerm)
+        rule.commitsOwnTermOnly = false
+        expect(.stuck, of: rule, "old terms commit by count")
+    }
+
     private var twoTerms: WitnessRule {
         var rule = WitnessRule(dataVoters: 2, order: .any)
         (rule.terms, rule.probes) = (2, .none)
@@ -135,7 +157,7 @@ struct WitnessRuleTests {
 
     private func expect(_ broken: Broken, of rule: WitnessRule, _ what: String) {
         let outcome = Search.run(rule)
-        tell(what, "2 data voters", outcome)
+        tell(what, "\(rule.dataVoters) data voters", outcome)
         #expect(outcome.broken == broken)
     }
 
