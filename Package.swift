@@ -72,6 +72,10 @@ let package = Package(
         tests("RecordTests", ["CChecksum", "Mesh", "Record"]),
         tests("SettingsTests", ["Decisions", "Mesh", "Settings"]),
         tests("WireTests", ["Decisions", "Mesh", "Wire"]),
+        tests("HouseTests", []),
+        // Millions of moments: minutes without the optimiser, seconds with it.
+        .testTarget(
+            name: "WitnessRuleTests", swiftSettings: strict + [.unsafeFlags(["-O"])]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,122 @@
+import Foundation
+
+/// The rules as functions of text, so that they can be tried on planted bad text.
+enum Rules {
+    static let linesMax = 600
+
+    /// What each pure module may import; nothing here can touch the world.
+    static let imports: [String: Set<String>] = [
+        "Disk": [],
+        "Mesh": [],
+        "Record": ["CChecksum", "Mesh"],
+        "Raft": ["Mesh", "Record"],
+        "Gossip": ["Mesh"],
+        "GossipSim": ["Gossip", "Mesh"],
+        "JournalCore": ["Disk", "Mesh", "Record"],
+        "SimulatedDisk": ["Disk", "Mesh"],
+        "Decisions": ["Mesh", "Record"],
+        "VolumeCore": ["Disk", "Mesh", "Record"],
+        "Node": [
+            "Decisions", "Disk", "Gossip", "JournalCore", "Mesh", "Raft", "Record", "VolumeCore",
+        ],
+        "Simulator": [
+            "Decisions", "Disk", "Gossip", "JournalCore", "Mesh", "Node", "Raft", "Record",
+            "SimulatedDisk", "VolumeCore",
+        ],
+    ]
+
+    static let banned = [
+        "Date(", ".now", "Task {", "try!", "fatalError(", "FIXME", "TODO",
+        "SystemRandomNumberGenerator",
+    ]
+
+    static let parts = ["Purpose", "It does not", "Invariants"]
+
+    static func foreignImports(in text: String, allowed: Set<String>) -> [String] {
+        let modifiers: Set<String> = [
+            "public", "package", "internal", "fileprivate", "private", "@testable",
+            "@preconcurrency", "@_exported", "@_implementationOnly", "unsafe", "@_spi",
+        ]
+        let kinds: Set<String> = [
+            "struct", "class", "enum", "protocol", "typealias", "func", "let", "var",
+        ]
+        return statements(of: text).compactMap { statement in
+            var words = statement.split(whereSeparator: \.isWhitespace).map(String.init)
+            while let word = words.first, modifiers.contains(word) || word.hasPrefix("@") {
+                words.removeFirst()
+            }
+            guard words.count > 1, words[0] == "import" else { return nil }
+            let path = kinds.contains(words[1]) && words.count > 2 ? words[2] : words[1]
+            let module = String(path.prefix { $0 != "." })
+            return allowed.contains(module) ? nil : module
+        }
+    }
+
+    /// `import A; import B` is one line and two statements.
+    private static func statements(of text: String) -> [Substring] {
+        text.split { $0.isNewline || $0 == ";" }
+    }
+
+    static func bannedWords(in text: String) -> [String] {
+        var found = banned.filter { occurs($0, in: text) }
+        if drawsUnseeded(text) { found.append(".random(in:") }
+        return found
+    }
+
+    /// A name must end where the word ends: `.now` is not in `.nowhere`.
+    private static func occurs(_ word: String, in text: String) -> Bool {
+        let isName = word.last.map { $0.isLetter } ?? false
+        // A core may keep the instant it was handed under that name; a clock may not be asked.
+        var rest = text.replacing("self.now", with: "self")[...]
+        while let range = rest.range(of: word) {
+            let next = rest[range.upperBound...].first
+            let goesOn = next.map { $0.isLetter || $0.isNumber || $0 == "_" } ?? false
+            if !(isName && goesOn) { return true }
+            rest = rest[range.upperBound...]
+        }
+        return false
+    }
+
+    private static func drawsUnseeded(_ text: String) -> Bool {
+        var rest = text[...]
+        while let range = rest.range(of: ".random(in:") {
+            rest = rest[range.upperBound...]
+            var depth = 1
+            let call = rest.prefix { character in
+                if character == "(" { depth += 1 }
+                if character == ")" { depth -= 1 }
+                return depth > 0
+            }
+            if !call.contains("using:") { return true }
+        }
+        return false
+    }
+
+    static func isTooLong(_ text: String) -> Bool {
+        text.split(separator: "\n", omittingEmptySubsequences: false).count - 1 > linesMax
+    }
+
+    /// Each part is a heading with something below it before the next heading.
+    static func missingParts(inPage text: String) -> [String] {
+        let lines = text.split(whereSeparator: \.isNewline)
+        return parts.filter { part in
+            guard let heading = lines.firstIndex(where: { isHeading($0, part) }) else {
+                return true
+            }
+            let below = lines[(heading + 1)...].first
+            return below.map { $0.hasPrefix("#") } ?? true
+        }
+    }
+
+    private static func isHeading(_ line: Substring, _ part: String) -> Bool {
+        line.hasPrefix("#") && line.drop { $0 == "#" }.trimmingCharacters(in: .whitespaces) == part
+    }
+
+    static func pureTargets(inManifest text: String) -> [String] {
+        text.split(whereSeparator: \.isNewline).compactMap { line in
+            let line = line.trimmingCharacters(in: .whitespaces)
+            guard line.hasPrefix("pure(\"") else { return nil }
+            return String(line.dropFirst("pure(\"".count).prefix { $0 != "\"" })
+        }
+    }
+}
