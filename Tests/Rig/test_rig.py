@@ -10,6 +10,8 @@ import tempfile
 import time
 import traceback
 
+import test_cluster
+
 OUT = os.path.abspath(sys.argv[1])
 FLUSHCHECK = os.path.join(OUT, "flushcheck")
 SHIM = os.path.join(OUT, "powercut.so")
@@ -308,7 +310,7 @@ TESTS = [
     two_servers_that_both_accept_are_convicted, a_takeover_is_acquitted_and_timed,
     unsynced_bytes_die_with_the_process, without_the_shim_the_kernel_keeps_them, the_shim_agrees_with_a_model,
     over_its_limit_the_shim_writes_through_and_says_so, a_shim_with_nothing_to_watch_refuses,
-    sqlite_keeps_what_it_committed,
+    sqlite_keeps_what_it_committed, *test_cluster.TESTS,
 ]
 
 
