@@ -62,8 +62,11 @@ let package = Package(
     targets: [
         .target(name: "CChecksum"),
         pure("Disk", []),
+        pure("Gossip", ["Mesh"]),
+        pure("GossipSim", ["Gossip", "Mesh"]),
         pure("Mesh", []),
         pure("Record", ["CChecksum", "Mesh"]),
+        tests("GossipTests", ["Gossip", "GossipSim", "Mesh"]),
         tests("MeshTests", ["Mesh"]),
         tests("RecordTests", ["CChecksum", "Mesh", "Record"]),
     ],
