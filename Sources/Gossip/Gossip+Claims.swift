@@ -1,0 +1,180 @@
+import Mesh
+
+extension Gossip {
+    /// Takes in a claim; true when it told something new.
+    @discardableResult
+    mutating func learn(_ claim: Claim, at now: Instant, _ effects: inout [Effect]) -> Bool {
+        guard claim.incarnation < Limit.incarnationMax else {
+            counters.implausible += 1
+            return false
+        }
+        guard let i = places[claim.node] else {
+            counters.strangers += 1
+            return false
+        }
+        let before = members[i].claim
+        let merged = before.joined(with: claim)
+        if claim.incarnation == before.incarnation, claim.boot != before.boot,
+            claim.boot != BootID(0), before.boot != BootID(0), claim.standing == .alive,
+            before.standing == .alive, merged != before
+        {
+            effects.append(.conflict(claim.node, other: claim.boot))
+        }
+        guard merged != before else { return false }
+        members[i].claim = merged
+        if merged.boot != before.boot, before.boot != BootID(0),
+            merged.incarnation > before.incarnation
+        {
+            effects.append(.restarted(claim.node, merged.boot))
+        }
+        if merged.standing != .suspect {
+            suspects.removeAll { $0 == claim.node }
+        } else if before.standing != .suspect || before.incarnation != merged.incarnation {
+            members[i].suspectedAt = now
+            if !suspects.contains(claim.node) { suspects.append(claim.node) }
+        }
+        passOn(claim: claim.node)
+        settle(i, at: now, &effects)
+        let isHearsay = !merged.accusers.contains(own.node)
+        if merged.standing == .suspect, before.standing != .suspect, isSmall, isHearsay, !hasLeft,
+            !probes.contains(where: { $0.target == claim.node })
+        {
+            // In a small mesh the accused hears at once (Lifeguard §IV.C, buddy), and the accuser
+            // is confirmed or contradicted within a period.
+            probe(claim.node, at: now, &effects)
+        }
+        return true
+    }
+
+    func suspicionEnd(of member: Member) -> Instant {
+        let confirmers = members.reduce(0) { count, other in
+            count + (other.claim.standing == .alive && other.peer.node != member.peer.node ? 1 : 0)
+        }
+        return member.suspectedAt
+            + settings.suspicion(
+                members: members.count + 1, confirmations: member.claim.accusers.count - 1,
+                confirmers: confirmers)
+    }
+
+    mutating func buryOverdue(at now: Instant, _ effects: inout [Effect]) {
+        for node in suspects.sorted() {
+            guard let i = places[node], members[i].claim.standing == .suspect,
+                now >= suspicionEnd(of: members[i])
+            else { continue }
+            var claim = members[i].claim
+            claim = Claim(node, .dead, claim.incarnation, claim.boot)
+            if learn(claim, at: now, &effects) { announce(node, &effects) }
+        }
+    }
+
+    /// Turns what is known into what is reported. Getting worse is reported at once; a return from
+    /// the dead is held back the longer the more often the member died lately (as RFC 2439 damps
+    /// routes), so that a flapping link can't make the mesh's answer flap.
+    mutating func settle(_ i: Int, at now: Instant, _ effects: inout [Effect]) {
+        let standing = members[i].claim.standing
+        let node = members[i].peer.node
+        guard standing != members[i].reported else { return release(i) }
+        if members[i].reported == .dead, standing == .suspect { return release(i) }
+        if members[i].reported == .dead, standing == .alive {
+            if let until = members[i].holdUntil {
+                guard now >= until else { return }
+            } else if let hold = hold(of: members[i], at: now) {
+                members[i].holdUntil = now + hold
+                held.append(node)
+                return
+            }
+        }
+        release(i)
+        if standing == .dead {
+            members[i].deaths = deaths(of: members[i], at: now) + 1
+            members[i].diedAt = now
+        }
+        members[i].reported = standing
+        effects.append(.became(node, standing))
+    }
+
+    private mutating func release(_ i: Int) {
+        guard members[i].holdUntil != nil else { return }
+        members[i].holdUntil = nil
+        let node = members[i].peer.node
+        held.removeAll { $0 == node }
+    }
+
+    private func deaths(of member: Member, at now: Instant) -> Int {
+        let halvings = now.since(member.diedAt).nanoseconds / settings.deathsHalfLife.nanoseconds
+        return halvings < 32 ? member.deaths >> Int(halvings) : 0
+    }
+
+    private func hold(of member: Member, at now: Instant) -> Interval? {
+        let excess = deaths(of: member, at: now) - settings.deathsFree
+        guard excess > 0 else { return nil }
+        return settings.holdBase * (1 << UInt64(min(excess - 1, Limit.holdDoublingsMax)))
+    }
+
+    mutating func reportHeld(at now: Instant, _ effects: inout [Effect]) {
+        for node in held.sorted() {
+            if let i = places[node] { settle(i, at: now, &effects) }
+        }
+    }
+
+    /// What others say of this node. Whatever is not exactly its own word is outbid (SWIM §4.2):
+    /// also an *Alive* that is too high, which is what a node hears that lost its counter.
+    mutating func hearOfSelf(
+        _ claim: Claim, from sender: NodeID, _ effects: inout [Effect]
+    ) {
+        guard !hasLeft else { return }
+        let mine = Claim(own.node, .alive, incarnation, boot)
+        let isForeign = claim.standing == .alive && claim.boot != boot
+        let outranks = mine.joined(with: claim) != mine
+        guard outranks || (isForeign && claim.incarnation == incarnation) else { return }
+        guard claim.incarnation < Limit.incarnationMax else {
+            counters.implausible += 1
+            return
+        }
+        if let pending, pending > claim.incarnation { return }
+        if isForeign {
+            // An older start's claim is outbid once or twice; one that always comes back higher
+            // lives, and outbidding it for ever would wear out both disks.
+            foreignOutbids = foreignBoot == claim.boot ? foreignOutbids + 1 : 1
+            foreignBoot = claim.boot
+            guard foreignOutbids <= Limit.outbidsMax else {
+                if foreignOutbids == Limit.outbidsMax + 1 {
+                    effects.append(.conflict(own.node, other: claim.boot))
+                }
+                foreignOutbids = Limit.outbidsMax + 1
+                return
+            }
+        }
+        // Lifeguard §IV.A: being suspected is a sign of own trouble.
+        if claim.standing == .suspect { worsen(by: 1) }
+        refute(above: claim.incarnation, tell: sender, &effects)
+    }
+
+    mutating func refute(
+        above heard: Incarnation, tell sender: NodeID, _ effects: inout [Effect]
+    ) {
+        let next = max(max(heard, incarnation), pending ?? .zero).next
+        guard next < Limit.incarnationMax else {
+            counters.implausible += 1
+            return
+        }
+        counters.refutations += 1
+        pending = next
+        var refutation = message(.news, claims: [])
+        refutation.incarnation = next
+        var listeners = audience()
+        if !listeners.contains(sender) { listeners.append(sender) }
+        effects.append(
+            .persist(
+                Persist(
+                    incarnation: next,
+                    releases: listeners.map { Letter(to: $0, message: refutation) })))
+    }
+
+    mutating func adopt(_ saved: Incarnation, at now: Instant) {
+        guard let asked = pending, saved <= asked, saved > incarnation else { return }
+        if saved == asked { pending = nil }
+        incarnation = saved
+        writeRegister(at: now)
+    }
+}

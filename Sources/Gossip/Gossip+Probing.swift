@@ -1,0 +1,139 @@
+import Mesh
+
+extension Gossip {
+    /// In a small mesh each member is probed once in two periods, in a large one a member a period
+    /// (SWIM §3.1): either way the cost of a node is constant.
+    var probeGap: Interval {
+        let interval = stretched(settings.probeInterval)
+        guard isSmall, members.count > 2 else { return interval }
+        return interval * 2 / UInt64(members.count)
+    }
+
+    /// SWIM §4.3: round-robin over a shuffled order bounds the time to the first probe.
+    mutating func probeNext(at now: Instant, _ effects: inout [Effect]) {
+        for _ in 0...members.count {
+            if ring.isEmpty {
+                ring = members.filter { $0.claim.standing <= .suspect }.map(\.peer.node)
+                guard !ring.isEmpty else { return }
+                ring.shuffle(using: &random)
+            }
+            let target = ring.removeLast()
+            guard let i = places[target], members[i].claim.standing <= .suspect,
+                !probes.contains(where: { $0.target == target })
+            else { continue }
+            return probe(target, at: now, &effects)
+        }
+    }
+
+    mutating func probe(_ target: NodeID, at now: Instant, _ effects: inout [Effect]) {
+        sequence &+= 1
+        probes.append(
+            Probe(
+                sequence: sequence, target: target,
+                indirectAt: now + stretched(settings.probeTimeout),
+                endsAt: now + stretched(settings.probeInterval)))
+        send(.ping(sequence), to: target, &effects)
+    }
+
+    mutating func advanceProbes(at now: Instant, _ effects: inout [Effect]) {
+        for i in probes.indices where !probes[i].asked && now >= probes[i].indirectAt {
+            probes[i].asked = true
+            probes[i].helpers = chooseHelpers(for: probes[i].target)
+            for helper in probes[i].helpers {
+                send(
+                    .pingRequest(probes[i].sequence, target: probes[i].target), to: helper,
+                    &effects)
+            }
+        }
+        let failed = probes.filter { now >= $0.endsAt }
+        probes.removeAll { now >= $0.endsAt }
+        for probe in failed { fail(probe, at: now, &effects) }
+    }
+
+    /// SWIM §3.1's k helpers. A small mesh asks everybody: memberlist drew at random with
+    /// replacement by rejection, and with three members often asked nobody (its #350).
+    private mutating func chooseHelpers(for target: NodeID) -> [NodeID] {
+        let able = members.filter { $0.peer.node != target && $0.claim.standing <= .suspect }
+            .map(\.peer.node)
+        if isSmall || able.count <= settings.helpers { return able }
+        return Array(able.shuffled(using: &random).prefix(settings.helpers))
+    }
+
+    private mutating func fail(_ probe: Probe, at now: Instant, _ effects: inout [Effect]) {
+        counters.probesFailed += 1
+        // Lifeguard §IV.A: helpers that decline show that the own links work; their silence means
+        // the fault may be here. A majority decides, for with everybody asked, other suspects are
+        // among the helpers.
+        if probe.nacked.count * 2 <= probe.helpers.count { worsen(by: 1) }
+        guard let i = places[probe.target], members[i].claim.standing <= .suspect else { return }
+        var claim = members[i].claim
+        let known = claim.accusers
+        claim = claim.joined(
+            with: Claim(
+                probe.target, .suspect, claim.incarnation, claim.boot, accusers: [own.node]))
+        guard learn(claim, at: now, &effects), claim.accusers != known else { return }
+        announce(probe.target, &effects)
+    }
+
+    mutating func acknowledged(
+        _ number: UInt64, by sender: NodeID, at now: Instant, _ effects: inout [Effect]
+    ) {
+        if let i = probes.firstIndex(where: { $0.sequence == number }) {
+            guard probes[i].target == sender || probes[i].helpers.contains(sender) else {
+                counters.strayAcks += 1
+                return
+            }
+            probes.remove(at: i)
+            recover()
+        } else if let i = relays.firstIndex(where: {
+            $0.sequence == number && $0.target == sender
+        }) {
+            let relay = relays.remove(at: i)
+            send(.ack(relay.originSequence), to: relay.origin, &effects)
+        } else {
+            counters.strayAcks += 1
+        }
+    }
+
+    mutating func declined(_ number: UInt64, by sender: NodeID) {
+        guard let i = probes.firstIndex(where: { $0.sequence == number }),
+            probes[i].helpers.contains(sender), !probes[i].nacked.contains(sender)
+        else { return }
+        probes[i].nacked.append(sender)
+    }
+
+    mutating func relay(
+        _ number: UInt64, to target: NodeID, for origin: NodeID, at now: Instant,
+        _ effects: inout [Effect]
+    ) {
+        guard target != own.node else { return send(.ack(number), to: origin, &effects) }
+        guard places[target] != nil, relays.count < Limit.relaysMax, !hasLeft else {
+            counters.relaysDeclined += 1
+            return send(.nack(number), to: origin, &effects)
+        }
+        sequence &+= 1
+        relays.append(
+            Relay(
+                sequence: sequence, target: target, origin: origin, originSequence: number,
+                // Lifeguard §IV.A: early enough that the nack still meets its probe.
+                nackAt: now + settings.probeTimeout * 6 / 10,
+                endsAt: now + settings.probeInterval))
+        send(.ping(sequence), to: target, &effects)
+    }
+
+    mutating func advanceRelays(at now: Instant, _ effects: inout [Effect]) {
+        for i in relays.indices where !relays[i].nacked && now >= relays[i].nackAt {
+            relays[i].nacked = true
+            send(.nack(relays[i].originSequence), to: relays[i].origin, &effects)
+        }
+        relays.removeAll { $0.nacked && now >= $0.endsAt }
+    }
+
+    /// The dead are not in the ring, for they would slow the detection of others; but one a period
+    /// is told of its death, so that both sides of a healed cut find each other.
+    mutating func reconnect(_ effects: inout [Effect]) {
+        let dead = members.filter { $0.claim.standing == .dead }
+        guard let chosen = dead.randomElement(using: &random) else { return }
+        send(.news, to: chosen.peer.node, &effects)
+    }
+}
