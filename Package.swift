@@ -61,9 +61,11 @@ let package = Package(
     ],
     targets: [
         .target(name: "CChecksum"),
+        shell("Certificates", ["Mesh", asn1, crypto, x509]),
         pure("Disk", []),
         pure("Mesh", []),
         pure("Record", ["CChecksum", "Mesh"]),
+        tests("CertificatesTests", ["Certificates", "Mesh", asn1, x509]),
         tests("MeshTests", ["Mesh"]),
         tests("RecordTests", ["CChecksum", "Mesh", "Record"]),
     ],
