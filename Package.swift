@@ -30,6 +30,7 @@ func tests(_ name: String, _ rooms: [Target.Dependency]) -> Target {
 
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
@@ -64,9 +65,13 @@ let package = Package(
         shell("Certificates", ["Mesh", asn1, crypto, x509]),
         pure("Disk", []),
         pure("Mesh", []),
+        shell("Transport", ["Mesh", logging, nio, nioPosix, nioSSL, nioTLS]),
         pure("Record", ["CChecksum", "Mesh"]),
         tests("CertificatesTests", ["Certificates", "Mesh", asn1, x509]),
         tests("MeshTests", ["Mesh"]),
+        tests(
+            "TransportTests",
+            ["Certificates", "Mesh", "Transport", logging, nio, nioPosix, nioSSL]),
         tests("RecordTests", ["CChecksum", "Mesh", "Record"]),
     ],
     swiftLanguageModes: [.v6]
