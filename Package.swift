@@ -30,6 +30,7 @@ func tests(_ name: String, _ rooms: [Target.Dependency]) -> Target {
 
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
@@ -62,16 +63,22 @@ let package = Package(
     targets: [
         .target(name: "CChecksum"),
         pure("Decisions", ["Mesh"]),
+        shell("Certificates", ["Mesh", asn1, crypto, x509]),
         pure("Disk", []),
         pure("Gossip", ["Mesh"]),
         pure("GossipSim", ["Gossip", "Mesh"]),
         pure("Mesh", []),
+        shell("Transport", ["Mesh", logging, nio, nioPosix, nioSSL, nioTLS]),
         pure("Record", ["CChecksum", "Mesh"]),
         pure("Wire", ["Decisions", "Mesh", protobuf]),
         shell("Settings", ["Decisions", "Mesh", yams]),
         tests("DecisionsTests", ["Decisions", "Mesh"]),
         tests("GossipTests", ["Gossip", "GossipSim", "Mesh"]),
+        tests("CertificatesTests", ["Certificates", "Mesh", asn1, x509]),
         tests("MeshTests", ["Mesh"]),
+        tests(
+            "TransportTests",
+            ["Certificates", "Mesh", "Transport", logging, nio, nioPosix, nioSSL]),
         tests("RecordTests", ["CChecksum", "Mesh", "Record"]),
         tests("SettingsTests", ["Decisions", "Mesh", "Settings"]),
         tests("WireTests", ["Decisions", "Mesh", "Wire"]),

@@ -1,0 +1,86 @@
+internal import Glibc
+package import Mesh
+internal import NIOSSL
+
+/// Where a node's credentials lie. `ca` may hold several authorities, for the time in which one
+/// replaces another.
+package struct CredentialPaths: Hashable, Sendable {
+    package let ca: String
+    package let certificate: String
+    package let key: String
+    package init(ca: String, certificate: String, key: String) {
+        self.ca = ca
+        self.certificate = certificate
+        self.key = key
+    }
+}
+
+package enum CredentialsRefused: Error, Hashable, Sendable {
+    case unreadable(path: String, why: String)
+    case unnamed(PeerName.Refused)
+    /// The certificate is another node's.
+    case notOurs(found: PeerName, expected: PeerName)
+    case expired(path: String)
+}
+
+/// Both ends' TLS, made from one reading of the files.
+struct Credentials: Sendable {
+    let client: NIOSSLContext
+    let server: NIOSSLContext
+
+    init(_ paths: CredentialPaths, expecting own: PeerName) throws(CredentialsRefused) {
+        let roots = try Self.reading(paths.ca) { try NIOSSLCertificate.fromPEMFile(paths.ca) }
+        let chain = try Self.reading(paths.certificate) {
+            try NIOSSLCertificate.fromPEMFile(paths.certificate)
+        }
+        guard !roots.isEmpty else { throw .unreadable(path: paths.ca, why: "no certificate") }
+        guard let leaf = chain.first else {
+            throw .unreadable(path: paths.certificate, why: "no certificate")
+        }
+        let found: PeerName
+        do { found = try leaf.peerName } catch { throw .unnamed(error) }
+        guard found == own else { throw .notOurs(found: found, expected: own) }
+        guard !leaf.isExpired else { throw .expired(path: paths.certificate) }
+        let key = try Self.reading(paths.key) {
+            try NIOSSLPrivateKey(file: paths.key, format: .pem)
+        }
+        let sources = chain.map(NIOSSLCertificateSource.certificate)
+        var server = TLSConfiguration.makeServerConfiguration(
+            certificateChain: sources, privateKey: .privateKey(key))
+        var client = TLSConfiguration.makeClientConfiguration()
+        client.certificateChain = sources
+        client.privateKey = .privateKey(key)
+        Self.harden(&server, roots)
+        Self.harden(&client, roots)
+        // NIOSSLContext checks that key and certificate belong together.
+        (self.client, self.server) = try Self.reading(paths.key) {
+            (try NIOSSLContext(configuration: client), try NIOSSLContext(configuration: server))
+        }
+    }
+
+    private static func harden(_ tls: inout TLSConfiguration, _ roots: [NIOSSLCertificate]) {
+        tls.minimumTLSVersion = .tlsv13
+        tls.maximumTLSVersion = .tlsv13
+        tls.trustRoots = .certificates(roots)
+        // Peers are known by their URI name, checked against the roster: host names say less.
+        tls.certificateVerification = .noHostnameVerification
+    }
+
+    private static func reading<T>(
+        _ path: String, _ body: () throws -> T
+    ) throws(CredentialsRefused) -> T {
+        do { return try body() } catch { throw .unreadable(path: path, why: "\(error)") }
+    }
+}
+
+extension NIOSSLCertificate {
+    var peerName: PeerName {
+        get throws(PeerName.Refused) {
+            try PeerName(
+                amongURIs: _subjectAlternativeNames().filter { $0.nameType == .uri }
+                    .map { String(decoding: $0.contents, as: UTF8.self) })
+        }
+    }
+
+    var isExpired: Bool { notValidAfter < time(nil) }
+}

@@ -1,0 +1,18 @@
+package import Mesh
+
+/// Every deadline and bound of the links, by name.
+package struct TransportLimits: Hashable, Sendable {
+    /// How long a TCP connection may take to stand.
+    package var connectDeadline = Interval.seconds(3)
+    /// How long TLS and both hellos may take after that: a hung handshake holds nothing longer.
+    package var greetingDeadline = Interval.seconds(5)
+    package var backoffFloor = Interval.milliseconds(50)
+    /// Low, for a region that comes back waits this long for its quorum.
+    package var backoffCeiling = Interval.seconds(2)
+    package var pingEvery = Interval.seconds(1)
+    /// A link that has said nothing for this long, not even a ping, is closed.
+    package var silenceMax = Interval.seconds(6)
+    /// Accepted connections that have not shown who they are.
+    package var strangersMax = 64
+    package init() {}
+}
