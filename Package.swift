@@ -63,8 +63,10 @@ let package = Package(
         .target(name: "CChecksum"),
         pure("Disk", []),
         pure("Mesh", []),
+        pure("Raft", ["Mesh", "Record"]),
         pure("Record", ["CChecksum", "Mesh"]),
         tests("MeshTests", ["Mesh"]),
+        tests("RaftTests", ["Mesh", "Raft", "Record"]),
         tests("RecordTests", ["CChecksum", "Mesh", "Record"]),
     ],
     swiftLanguageModes: [.v6]
