@@ -69,6 +69,7 @@ let package = Package(
         pure("GossipSim", ["Gossip", "Mesh"]),
         pure("Mesh", []),
         shell("Transport", ["Mesh", logging, nio, nioPosix, nioSSL, nioTLS]),
+        pure("Raft", ["Mesh", "Record"]),
         pure("Record", ["CChecksum", "Mesh"]),
         pure("Wire", ["Decisions", "Mesh", protobuf]),
         shell("Settings", ["Decisions", "Mesh", yams]),
@@ -79,6 +80,7 @@ let package = Package(
         tests(
             "TransportTests",
             ["Certificates", "Mesh", "Transport", logging, nio, nioPosix, nioSSL]),
+        tests("RaftTests", ["Mesh", "Raft", "Record"]),
         tests("RecordTests", ["CChecksum", "Mesh", "Record"]),
         tests("SettingsTests", ["Decisions", "Mesh", "Settings"]),
         tests("WireTests", ["Decisions", "Mesh", "Wire"]),

@@ -1,0 +1,65 @@
+package import Mesh
+package import Record
+
+package enum Role: Hashable, Sendable { case follower, preCandidate, candidate, leader }
+
+/// All that can happen to a core.
+package enum Event: Hashable, Sendable {
+    case deadlineReached
+    case received(Letter)
+    /// All writes up to this number are durable.
+    case saved(through: UInt64)
+    /// The disk refused a write; which ones it kept is not known.
+    case storageFailed
+    case propose([Draft], time: WallTime)
+    case applied(LogIndex)
+    /// The state up to here is durable elsewhere as `contents`; the log before it may go.
+    case checkpointed(Base)
+    case transferLeadership(to: NodeID)
+    case read(UInt64)
+    /// The answer to `.fetch`: the entries from its first on, or none if they are gone.
+    case fetched(Fetch, [Entry])
+}
+
+/// All that a core can want, in the order in which it is to be done.
+package enum Effect: Hashable, Sendable {
+    case save(Write)
+    case send(Letter)
+    case apply([Entry])
+    case fetch(Fetch)
+    case readReady(UInt64, LogIndex)
+    case readRefused(UInt64)
+    case became(Role, Term, leader: NodeID?)
+    /// The drafts stand in the log from here on, and may still be lost.
+    case accepted(first: Position, count: Int)
+    case proposalsRefused(count: Int, ProposalRefusal)
+    /// The state is to become these contents; what was applied before is past.
+    case restore(Base)
+}
+
+/// A step of the log, and the letters that may leave only once it is durable. A write with an empty
+/// change is a barrier: it is durable when all before it are.
+package struct Write: Hashable, Sendable {
+    package let number: UInt64
+    package let change: LogChange
+    package let releases: [Letter]
+}
+
+package struct Fetch: Hashable, Sendable {
+    package enum Purpose: Hashable, Sendable {
+        case apply
+        case follower(NodeID)
+    }
+    package let purpose: Purpose
+    package let first: LogIndex
+    package let last: LogIndex
+    package let bytesMax: Int
+}
+
+package enum ProposalRefusal: Hashable, Sendable {
+    case notLeader(leader: NodeID?)
+    case transferring
+    case uncommittedBytes
+    /// A membership is never a client's draft.
+    case membership
+}

@@ -1,0 +1,74 @@
+package import Mesh
+
+/// Those whose majority decides: the nodes with data, and the witness where it has a vote.
+package struct Electorate: Hashable, Sendable {
+    /// Sorted, each once.
+    package let data: [NodeID]
+    /// The witness, only where its vote counts.
+    package let witness: NodeID?
+
+    package init(data: [NodeID], witness: NodeID? = nil) {
+        self.data = Set(data).sorted()
+        self.witness = witness
+    }
+
+    package var all: [NodeID] { (data + (witness.map { [$0] } ?? [])).sorted() }
+    package var count: Int { data.count + (witness == nil ? 0 : 1) }
+    package var quorum: Int { count / 2 + 1 }
+    package func contains(_ node: NodeID) -> Bool { data.contains(node) || witness == node }
+
+    /// The highest value that a majority has reached.
+    func majorityFloor(_ value: (NodeID) -> UInt64) -> UInt64 {
+        guard count > 0 else { return 0 }
+        return all.map(value).sorted(by: >)[quorum - 1]
+    }
+}
+
+/// Who votes and who listens from one log entry on (Raft §6). While `outgoing` is there the
+/// configuration is joint, and every decision needs a majority of both halves.
+package struct Membership: Hashable, Sendable {
+    package static let membersMax = 64
+
+    package let voters: Electorate
+    package let outgoing: Electorate?
+    /// Receive committed entries and count for nothing; sorted.
+    package let learners: [NodeID]
+    /// Data voters in the order in which they should lead; those not named come last.
+    package let preferred: [NodeID]
+
+    package init(
+        voters: Electorate, outgoing: Electorate? = nil, learners: [NodeID] = [],
+        preferred: [NodeID] = []
+    ) {
+        self.voters = voters
+        self.outgoing = outgoing
+        self.learners = Set(learners).sorted()
+        self.preferred = preferred
+    }
+
+    /// Everyone the leader talks to, sorted.
+    package var members: [NodeID] {
+        Set(voters.all + (outgoing?.all ?? []) + learners).sorted()
+    }
+
+    package func votes(_ node: NodeID) -> Bool {
+        voters.contains(node) || outgoing?.contains(node) == true
+    }
+
+    package func isData(_ node: NodeID) -> Bool {
+        voters.data.contains(node) || outgoing?.data.contains(node) == true
+    }
+
+    /// 0 leads before 1, and so on.
+    package func rank(_ node: NodeID) -> Int { preferred.firstIndex(of: node) ?? preferred.count }
+
+    /// The highest value that a quorum has reached; joint, the lower of both halves (Raft §6).
+    package func quorumFloor(_ value: (NodeID) -> UInt64) -> UInt64 {
+        let floor = voters.majorityFloor(value)
+        return outgoing.map { min(floor, $0.majorityFloor(value)) } ?? floor
+    }
+
+    package func isQuorum(_ nodes: [NodeID]) -> Bool {
+        quorumFloor { nodes.contains($0) ? 1 : 0 } == 1
+    }
+}

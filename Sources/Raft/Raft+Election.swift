@@ -1,0 +1,117 @@
+package import Mesh
+internal import Record
+
+extension Raft {
+    /// The shorter end of an election timeout: several of what was measured, within named limits,
+    /// and longer after each election that failed, in case nothing could be measured.
+    package var electionTimeout: Interval {
+        let measured = max(roundTrip + disk.saveTime, announcedByLeader)
+        let wanted = max(settings.electionFloor, measured * settings.roundTripsPerElection)
+        let patient = wanted + wanted / 2 * min(failedElections, 8)
+        return min(patient, max(settings.electionCeiling, settings.electionFloor))
+    }
+
+    var stallLimit: Interval { electionTimeout / 2 }
+
+    /// Raft §5.2: chance keeps rivals from splitting every vote. Those who aren't preferred wait
+    /// for the upper half, so that the preferred one usually stands alone.
+    mutating func rearmElection() {
+        let half = Interval(nanoseconds: electionTimeout.nanoseconds / 2)
+        let late = !membership.preferred.isEmpty && membership.rank(seat) > 0
+        let wait = electionTimeout + (late ? half : .zero)
+        electionAt = now + wait + random.interval(in: .zero...half)
+    }
+
+    /// A voter that its newest configuration omits still stands until that is known committed:
+    /// nobody else may be able to commit it.
+    var canStand: Bool {
+        !disk.isStalled(at: now, limit: stallLimit)
+            && (membership.isData(seat) || log.membership(at: commitIndex).isData(seat))
+    }
+
+    mutating func electionTimedOut() {
+        guard canStand else {
+            rearmElection()
+            leader = nil
+            role = .follower
+            // With nothing under way only a write of its own can tell that the disk is back.
+            if disk.failed, disk.outstanding.isEmpty { rememberHardState() }
+            return
+        }
+        failedElections += 1
+        (role, leader, consents) = (.preCandidate, nil, [seat])
+        rearmElection()
+        if membership.isQuorum(consents) { return stand() }
+        for node in voters {
+            let ask = Letter.Body.preVote(last: log.last)
+            out.append(
+                .send(Letter(from: seat, to: node, group: group, term: term.next, body: ask)))
+        }
+    }
+
+    private var voters: [NodeID] {
+        membership.members.filter { $0 != seat && membership.votes($0) }
+    }
+
+    /// Raft thesis §9.6: while a leader is heard nobody needs another, so that a node that comes
+    /// back, or can't hear, never disturbs. Real votes are never withheld for this.
+    mutating func preVoteAsked(by node: NodeID, term asked: Term, _ last: Position) {
+        let led = leaderHeardAt.map { now < $0 + electionTimeout } ?? false
+        let granted =
+            asked > term && last >= log.last && role != .leader && !(leader != nil && led)
+        out.append(
+            .send(
+                Letter(
+                    from: seat, to: node, group: group, term: granted ? asked : term,
+                    body: .preVoteAnswer(granted: granted))))
+    }
+
+    mutating func preVoteGranted(by node: NodeID, term asked: Term) {
+        guard role == .preCandidate, asked == term.next else { return }
+        consent(node)
+        if membership.isQuorum(consents) { stand() }
+    }
+
+    private mutating func consent(_ node: NodeID) {
+        if !consents.contains(node) { consents.append(node) }
+    }
+
+    /// The requests ride behind the write of this node's own vote: who is elected can't have
+    /// forgotten that it stood.
+    mutating func stand() {
+        becomeFollower(term: term.next, leader: nil)
+        (role, vote, consents, ownVoteWrite) = (.candidate, seat, [], nil)
+        rememberHardState()
+        for node in voters { release(letter(to: node, .vote(last: log.last))) }
+    }
+
+    mutating func voteAsked(by node: NodeID, _ last: Position) {
+        let granted = (vote == nil && leader == nil || vote == node) && last >= log.last
+        if granted {
+            if vote == nil {
+                vote = node
+                rememberHardState()
+            }
+            rearmElection()
+        }
+        release(letter(to: node, .voteAnswer(granted: granted)))
+    }
+
+    mutating func voteGranted(by node: NodeID) {
+        guard role == .candidate else { return }
+        consent(node)
+        if membership.isQuorum(consents) { lead() }
+    }
+
+    mutating func becomeFollower(term newTerm: Term, leader newLeader: NodeID?) {
+        if newTerm > term {
+            (term, vote) = (newTerm, nil)
+            rememberHardState()
+        }
+        for read in reads { out.append(.readRefused(read.id)) }
+        (reads, rounds, progress, transfer) = ([], [], [], nil)
+        (role, leader, ownVoteWrite) = (.follower, newLeader, nil)
+        matched = commitIndex
+        rearmElection()
+    }
+}

@@ -1,0 +1,219 @@
+internal import Mesh
+internal import Record
+
+extension Raft {
+    mutating func lead() {
+        (role, leader, consents, ownVoteWrite) = (.leader, seat, [], nil)
+        failedElections = 0
+        termStart = log.lastIndex.next
+        // Raft §5.4.2 and §8: only an entry of its own term shows a leader what is committed.
+        let blank = Draft(.blank, epoch: log.epoch)
+        let position = Position(index: termStart, term: term)
+        appendOwn([blank.sealed(at: position, group: group, time: log.time)])
+        progress = []
+        meetMembers()
+        handOverAt = now + electionTimeout * settings.handOverPause
+        startRound()
+    }
+
+    /// Members come and go with the entry that names them, not with its commit (Raft §6).
+    private mutating func meetMembers() {
+        let members = membership.members.filter { $0 != seat }
+        progress.removeAll { !members.contains($0.node) }
+        for node in members where !progress.contains(where: { $0.node == node }) {
+            progress.append(Progress(node, next: max(termStart, log.base.index.next), at: now))
+        }
+        progress.sort { $0.node < $1.node }
+    }
+
+    private mutating func appendOwn(_ entries: [Entry]) {
+        log.append(entries)
+        change.entries += entries
+    }
+
+    mutating func propose(_ drafts: [Draft], time: WallTime) {
+        guard !drafts.isEmpty else { return }
+        guard role == .leader else { return refuse(drafts, .notLeader(leader: leader)) }
+        guard transfer == nil else { return refuse(drafts, .transferring) }
+        guard !drafts.contains(where: { $0.kind == .membership }) else {
+            return refuse(drafts, .membership)
+        }
+        let asked = drafts.reduce(0) { $0 + $1.byteCount }
+        guard log.byteCount(above: commitIndex) + asked <= settings.uncommittedBytesMax else {
+            return refuse(drafts, .uncommittedBytes)
+        }
+        let stamp = max(time, log.time)
+        let first = Position(index: log.lastIndex.next, term: term)
+        var entries: [Entry] = []
+        entries.reserveCapacity(drafts.count)
+        for (offset, draft) in drafts.enumerated() {
+            let position = Position(index: first.index.advanced(by: offset), term: term)
+            entries.append(draft.sealed(at: position, group: group, time: stamp))
+        }
+        appendOwn(entries)
+        out.append(.accepted(first: first, count: drafts.count))
+    }
+
+    private mutating func refuse(_ drafts: [Draft], _ why: ProposalRefusal) {
+        out.append(.proposalsRefused(count: drafts.count, why))
+    }
+
+    /// Every heartbeat interval: is there still a quorum, a transfer to end, a better leader?
+    mutating func tick() {
+        let heard = membership.quorumFloor { node in
+            node == seat ? now.nanoseconds : heardAt(node).nanoseconds
+        }
+        guard now < Instant(nanoseconds: heard) + electionTimeout else {
+            // Check-quorum (Raft thesis §6.2): clients must not wait for one who can't commit.
+            return becomeFollower(term: term, leader: nil)
+        }
+        if let transfer {
+            if now >= transfer.deadline { self.transfer = nil } else { nudge(transfer) }
+        }
+        handOverToPreferred()
+        startRound()
+    }
+
+    private func heardAt(_ node: NodeID) -> Instant {
+        progress.first { $0.node == node }?.heardAt ?? .zero
+    }
+
+    mutating func startRound() {
+        round += 1
+        rounds.append(SentRound(number: round, at: now))
+        if rounds.count > Self.roundsMax { rounds.removeFirst() }
+        heartbeatAt = now + settings.heartbeat
+        let measured = roundTrip + disk.saveTime
+        for at in progress.indices {
+            let follower = progress[at]
+            let previous = log.position(at: follower.next.previous) ?? .zero
+            let commit = min(commitIndex, follower.match)
+            let heartbeat = Letter.Heartbeat(
+                previous: previous, commit: commit, round: round, measured: measured)
+            send(.heartbeat(heartbeat), to: follower.node)
+        }
+    }
+
+    private static var roundsMax: Int { 64 }
+
+    mutating func followerAnswered(_ letter: Letter) {
+        guard role == .leader,
+            let at = progress.firstIndex(where: { $0.node == letter.from })
+        else { return }
+        progress[at].heardAt = now
+        switch letter.body {
+        case .appended(let through): matched(through, at)
+        case .appendRefused(let previous, let hint): refused(previous, hint, at)
+        case .heard(let round, let holds, let through):
+            measure(round, at)
+            matched(through, at)
+            roundHeard(holds: holds, at)
+        case .snapshotHeard(let position, let offset): chunkHeard(position, offset, at)
+        default: break
+        }
+        if let transfer, transfer.target == letter.from { nudge(transfer) }
+    }
+
+    private mutating func measure(_ number: UInt64, _ at: Int) {
+        guard number <= round, number > progress[at].round else { return }
+        progress[at].round = number
+        guard let sent = rounds.first(where: { $0.number == number }) else { return }
+        roundTrip = (roundTrip * 7 + now.since(sent.at)) / 8
+    }
+
+    private mutating func matched(_ through: LogIndex, _ at: Int) {
+        guard through <= log.lastIndex else { return }
+        progress[at].matched(through)
+        switch progress[at].state {
+        case .probe where progress[at].match.next == progress[at].next:
+            progress[at].state = .replicate
+        case .snapshot(let base, _, _) where progress[at].match >= base.position.index:
+            progress[at].probe(from: progress[at].match.next)
+        default: break
+        }
+    }
+
+    /// Whatever was lost, the next heartbeat's answer shows it: no letter needs a timer.
+    private mutating func roundHeard(holds: Bool, _ at: Int) {
+        switch progress[at].state {
+        case .probe: progress[at].state = holds ? .replicate : .probe(waiting: false)
+        case .replicate: if !holds { progress[at].probe(from: progress[at].match.next) }
+        case .snapshot(let base, let acknowledged, _):
+            progress[at].state = .snapshot(base, acknowledged: acknowledged, waiting: false)
+        }
+    }
+
+    /// Skips a whole term a letter instead of an entry (Raft §5.3, end).
+    private mutating func refused(_ previous: LogIndex, _ hint: Position, _ at: Int) {
+        guard previous > progress[at].match, hint.index < previous else { return }
+        if case .snapshot = progress[at].state { return }
+        if case .probe = progress[at].state, previous.next != progress[at].next { return }
+        progress[at].probe(from: log.lastAgreeing(with: hint).index.next)
+    }
+
+    /// Raft §5.4.2: counting replicas commits only entries of the leader's own term, all before
+    /// them with them (fig. 8). The leader counts itself like any other, by what is durable.
+    mutating func advanceCommit() {
+        let floor = membership.quorumFloor { node in
+            node == seat
+                ? disk.durable.rawValue
+                : progress.first { $0.node == node }?.match.rawValue ?? 0
+        }
+        let index = LogIndex(floor)
+        guard index > commitIndex, log.term(at: index) == term else { return }
+        commitIndex = index
+    }
+
+    mutating func replicate() {
+        for at in progress.indices { feed(at) }
+    }
+
+    private mutating func feed(_ at: Int) {
+        let learner = !membership.votes(progress[at].node)
+        // A learner that held more could be made a voter whose log nobody committed.
+        let limit = learner ? commitIndex : log.lastIndex
+        if case .snapshot = progress[at].state { return sendChunk(at) }
+        while progress[at].next <= limit, !progress[at].fetching {
+            switch progress[at].state {
+            case .probe(waiting: true), .snapshot: return
+            case .replicate where !hasRoom(progress[at]): return
+            case .probe, .replicate: break
+            }
+            let next = progress[at].next
+            guard next > log.base.index else {
+                progress[at].state = .snapshot(base, acknowledged: 0, waiting: false)
+                return sendChunk(at)
+            }
+            let bytesMax = settings.batchBytesMax
+            guard let entries = log.entries(from: next, through: limit, bytesMax: bytesMax) else {
+                progress[at].fetching = true
+                return out.append(
+                    .fetch(
+                        Fetch(
+                            purpose: .follower(progress[at].node), first: next, last: limit,
+                            bytesMax: bytesMax)))
+            }
+            sendAppend(entries, toFollowerAt: at)
+        }
+    }
+
+    private func hasRoom(_ follower: Progress) -> Bool {
+        follower.inFlight.count < settings.inFlightLettersMax
+            && follower.inFlightBytes < settings.inFlightBytesMax
+    }
+
+    mutating func sendAppend(_ entries: [Entry], toFollowerAt at: Int) {
+        guard let first = entries.first, let previous = log.position(at: first.index.previous)
+        else { return }
+        if case .snapshot = progress[at].state { return }
+        // The receiver takes of the commit index only what it shares with this letter's end.
+        send(
+            .append(previous: previous, commit: commitIndex, entries: entries),
+            to: progress[at].node)
+        if case .probe = progress[at].state {
+            progress[at].state = .probe(waiting: true)
+        } else {
+            progress[at].sent(entries)
+        }
+    }
+}

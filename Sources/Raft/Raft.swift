@@ -1,0 +1,209 @@
+package import Mesh
+internal import Record
+
+/// One member's consensus core (Ongaro and Ousterhout 2014; Ongaro's thesis): values in, effects
+/// out. Equal histories give equal effects.
+package struct Raft: Sendable {
+    package let seat: NodeID
+    package let group: GroupID
+    package let settings: RaftSettings
+
+    package internal(set) var role = Role.follower
+    package internal(set) var term: Term
+    package internal(set) var leader: NodeID?
+    package internal(set) var commitIndex: LogIndex
+    package internal(set) var appliedIndex: LogIndex
+    /// Every follower and learner, sorted; empty unless this node leads.
+    package internal(set) var progress: [Progress] = []
+
+    var vote: NodeID?
+    var log: LogWindow
+    var base: Base
+    /// Handed out by `apply`; the next batch waits until it is applied.
+    var handedIndex: LogIndex
+    var fetchingToApply = false
+    var disk: DiskProgress
+
+    var now: Instant
+    var random: SeededRandom
+    var electionAt: Instant = .distantFuture
+    var leaderHeardAt: Instant?
+    var heartbeatAt: Instant = .distantFuture
+    var handOverAt: Instant = .zero
+    var failedElections: UInt64 = 0
+    /// Round trip and save time, smoothed; a follower takes its leader's if that is longer.
+    var roundTrip: Interval = .zero
+    var announcedByLeader: Interval = .zero
+
+    var consents: [NodeID] = []
+    /// The write that makes this candidate's vote for itself durable.
+    var ownVoteWrite: UInt64?
+    /// The highest index known to equal the present leader's log.
+    var matched: LogIndex
+    var incoming: IncomingSnapshot?
+    /// A snapshot that waits until write `number` is durable.
+    var restoring: (number: UInt64, base: Base)?
+
+    var termStart: LogIndex = .zero
+    var round: UInt64 = 0
+    var rounds: [SentRound] = []
+    var reads: [PendingRead] = []
+    var transfer: Transfer?
+
+    /// What this event wants, in order.
+    var out: [Effect] = []
+    var change = LogChange()
+    var changedFirst: LogIndex?
+    var releases: [Letter] = []
+    var announced: Announcement
+
+    struct SentRound: Hashable, Sendable {
+        let number: UInt64
+        let at: Instant
+    }
+    struct PendingRead: Hashable, Sendable {
+        let id: UInt64
+        /// nil until this term has committed an entry (Raft thesis §6.4, step 1).
+        var index: LogIndex?
+        let round: UInt64
+    }
+    struct Transfer: Hashable, Sendable {
+        let target: NodeID
+        let deadline: Instant
+    }
+    struct Announcement: Hashable, Sendable {
+        let role: Role
+        let term: Term
+        let leader: NodeID?
+    }
+
+    package init(
+        seat: NodeID, group: GroupID, settings: RaftSettings, restored: Restored,
+        random: SeededRandom, at now: Instant
+    ) {
+        self.seat = seat
+        self.group = group
+        self.settings = settings
+        (self.random, self.now) = (random, now)
+        log = LogWindow(restored)
+        base = restored.base
+        (term, vote) = (restored.hardState.term, restored.hardState.vote)
+        let start = restored.base.position.index
+        commitIndex = max(start, min(restored.hardState.commit, restored.lastIndex))
+        (appliedIndex, handedIndex, matched) = (start, start, start)
+        disk = DiskProgress(durable: restored.lastIndex, term: restored.hardState.term)
+        announced = Announcement(role: .follower, term: restored.hardState.term, leader: nil)
+        invariant(log.last.term <= term, "a node knows the term of every entry it holds")
+        rearmElection()
+    }
+
+    package var lastPosition: Position { log.last }
+    package var basePosition: Position { log.base }
+    package var membership: Membership { log.membership }
+    package var durableIndex: LogIndex { disk.durable }
+
+    /// When `.deadlineReached` must next be delivered; earlier does no harm.
+    package var deadline: Instant {
+        role == .leader ? min(heartbeatAt, disk.stallsAt(after: stallLimit)) : electionAt
+    }
+
+    /// The only door.
+    package mutating func handle(_ event: Event, at now: Instant, _ effects: inout [Effect]) {
+        self.now = max(self.now, now)
+        switch event {
+        case .deadlineReached: deadlineReached()
+        case .received(let letter): received(letter)
+        case .saved(let number): saved(through: number)
+        case .storageFailed: storageFailed()
+        case .propose(let drafts, let time): propose(drafts, time: time)
+        case .applied(let index): applied(index)
+        case .checkpointed(let state): checkpointed(state)
+        case .transferLeadership(let target): beginTransfer(to: target)
+        case .read(let id): read(id)
+        case .fetched(let fetch, let entries): fetched(fetch, entries)
+        }
+        settle()
+        effects += out
+        out.removeAll(keepingCapacity: true)
+    }
+
+    /// What every event may have made possible.
+    private mutating func settle() {
+        if role == .leader {
+            advanceCommit()
+            answerReads()
+        }
+        flush()
+        if role == .leader { replicate() }
+        handOut()
+        log.evict(through: min(commitIndex, disk.durable), bytesMax: settings.windowBytesMax)
+        let present = Announcement(role: role, term: term, leader: leader)
+        if present != announced {
+            announced = present
+            out.append(.became(role, term, leader: leader))
+        }
+    }
+
+    private mutating func deadlineReached() {
+        if role == .leader {
+            if disk.isStalled(at: now, limit: stallLimit) {
+                // The "zombie leader" (etcd #13527): its heartbeats would keep others from leading.
+                becomeFollower(term: term, leader: nil)
+            } else if now >= heartbeatAt {
+                tick()
+            }
+        } else if now >= electionAt {
+            electionTimedOut()
+        }
+    }
+
+    func letter(to node: NodeID, _ body: Letter.Body) -> Letter {
+        Letter(from: seat, to: node, group: group, term: term, body: body)
+    }
+
+    mutating func send(_ body: Letter.Body, to node: NodeID) {
+        out.append(.send(letter(to: node, body)))
+    }
+
+    /// The letter promises what may not be on disk yet: it rides behind every write there is.
+    mutating func release(_ letter: Letter) { releases.append(letter) }
+
+    mutating func received(_ letter: Letter) {
+        guard letter.group == group, letter.to == seat, letter.from != seat else { return }
+        switch letter.body {
+        case .preVote(let last): return preVoteAsked(by: letter.from, term: letter.term, last)
+        case .preVoteAnswer(true): return preVoteGranted(by: letter.from, term: letter.term)
+        default: break
+        }
+        if letter.term > term { becomeFollower(term: letter.term, leader: nil) }
+        guard letter.term == term else { return answerOutdated(letter) }
+        switch letter.body {
+        case .preVote, .preVoteAnswer, .outdated: break
+        case .vote(let last): voteAsked(by: letter.from, last)
+        case .voteAnswer(let granted): if granted { voteGranted(by: letter.from) }
+        case .append(let previous, let commit, let entries):
+            guard hear(letter.from) else { return }
+            append(entries, after: previous, commit: commit, from: letter.from)
+        case .heartbeat(let heartbeat):
+            guard hear(letter.from) else { return }
+            heartbeatArrived(heartbeat, from: letter.from)
+        case .snapshot(let chunk):
+            guard hear(letter.from) else { return }
+            chunkArrived(chunk, from: letter.from)
+        case .timeoutNow:
+            guard hear(letter.from), canStand else { return }
+            stand()
+        case .appended, .appendRefused, .heard, .snapshotHeard: followerAnswered(letter)
+        }
+    }
+
+    /// Tells a leader or candidate of a past term that it is past; without it, one cut off would
+    /// never learn, because pre-vote keeps terms from growing.
+    private mutating func answerOutdated(_ letter: Letter) {
+        switch letter.body {
+        case .append, .heartbeat, .snapshot: send(.outdated, to: letter.from)
+        case .vote: send(.voteAnswer(granted: false), to: letter.from)
+        default: break
+        }
+    }
+}

@@ -1,0 +1,30 @@
+package import Mesh
+
+/// The core's limits and times: each has a name, none is "unlimited".
+package struct RaftSettings: Hashable, Sendable {
+    package var heartbeat: Interval = .milliseconds(30)
+    /// No election timeout is shorter, however near the peers and fast the disks are.
+    package var electionFloor: Interval = .milliseconds(150)
+    /// Nor its shorter end longer than this, however slow they are.
+    package var electionCeiling: Interval = .milliseconds(1_500)
+    /// How many measured round trips and saves fit into the shorter end of an election timeout.
+    package var roundTripsPerElection: UInt64 = 5
+
+    /// One append carries at most this, or one entry.
+    package var batchBytesMax = 256 << 10
+    /// Sent to one follower and not answered.
+    package var inFlightBytesMax = 4 << 20
+    package var inFlightLettersMax = 256
+    /// Beyond this a leader refuses proposals: its followers can't keep up.
+    package var uncommittedBytesMax = 16 << 20
+    /// Committed and durable entries stay in memory up to this.
+    package var windowBytesMax = 16 << 20
+    /// One `apply` carries at most this, or one entry; the next waits for its `applied`.
+    package var applyBytesMax = 1 << 20
+    package var snapshotChunkBytesMax = 256 << 10
+    package var readsMax = 4_096
+    /// After a hand-over to a preferred node, how many election timeouts until the next one.
+    package var handOverPause: UInt64 = 10
+
+    package init() {}
+}

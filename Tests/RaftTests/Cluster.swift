@@ -1,0 +1,270 @@
+import Mesh
+import Raft
+import Record
+
+/// A disk that answers late: what isn't yet saved is lost by a crash.
+struct SlowDisk {
+    var hardState = HardState()
+    var base: Base
+    var entries: [Entry] = []
+
+    mutating func keep(_ change: LogChange) {
+        if let new = change.base {
+            let held = entries.first { $0.index == new.position.index }
+            entries =
+                held?.term == new.position.term
+                ? entries.filter { $0.index > new.position.index } : []
+            base = new
+        }
+        if let first = change.entries.first {
+            entries.removeAll { $0.index >= first.index }
+            entries += change.entries
+        }
+        if let state = change.hardState { hardState = state }
+    }
+}
+
+/// Cores, disks and a network in one thread; all chance from one seed.
+struct Cluster {
+    struct Node {
+        var raft: Raft
+        var disk: SlowDisk
+        var writes: [Write] = []
+        var applied: [Entry] = []
+        var isUp = true
+        /// What the state machine was restored to.
+        var restoredTo: LogIndex = .zero
+    }
+    struct Flight {
+        let due: Instant
+        let order: UInt64
+        let letter: Letter
+    }
+
+    static let group = GroupID(7)
+    let membership: Membership
+    var settings: RaftSettings
+    var nodes: [Node] = []
+    var flights: [Flight] = []
+    var now = Instant.zero
+    var random: SeededRandom
+    var order: UInt64 = 0
+    var effects: [(NodeID, Effect)] = []
+    var readsReady: [(NodeID, UInt64, LogIndex)] = []
+    var refusals: [ProposalRefusal] = []
+    /// Whom each letter may reach.
+    var isCut: (NodeID, NodeID) -> Bool = { _, _ in false }
+    var lossPercent: UInt64 = 0
+    var delay = Interval.milliseconds(2)
+    var jitter = Interval.zero
+    /// Disks that save nothing for now.
+    var stalled: Set<NodeID> = []
+    var appliesAtOnce = true
+    var leadersByTerm: [Term: NodeID] = [:]
+    var committed: [LogIndex: Entry] = [:]
+    var violations: [String] = []
+
+    init(
+        _ count: Int, seed: UInt64 = 1, learners: [UInt64] = [], preferred: [NodeID] = [],
+        settings: RaftSettings = RaftSettings()
+    ) {
+        let voters = (1...UInt64(count)).map { NodeID($0) }
+        membership = Membership(
+            voters: Electorate(data: voters), learners: learners.map { NodeID($0) },
+            preferred: preferred)
+        self.settings = settings
+        random = SeededRandom(seed: seed)
+        for node in membership.members {
+            let base = Base(position: .zero, membership: membership, state: [])
+            let disk = SlowDisk(base: base)
+            nodes.append(Node(raft: start(node, disk), disk: disk))
+        }
+    }
+
+    private mutating func start(_ node: NodeID, _ disk: SlowDisk) -> Raft {
+        guard
+            let restored = try? Restored(
+                hardState: disk.hardState, base: disk.base, entries: disk.entries)
+        else { invariantFailure() }
+        return Raft(
+            seat: node, group: Self.group, settings: settings, restored: restored,
+            random: random.fork(), at: now)
+    }
+
+    private func invariantFailure() -> Never { preconditionFailure("a base that can't be read") }
+
+    subscript(_ node: UInt64) -> Raft { nodes[Int(node) - 1].raft }
+
+    var leaders: [NodeID] {
+        nodes.filter { $0.isUp && $0.raft.role == .leader }.map(\.raft.seat)
+    }
+    /// The leader of the highest term.
+    var leader: UInt64? {
+        nodes.filter { $0.isUp && $0.raft.role == .leader }.max { $0.raft.term < $1.raft.term }?
+            .raft.seat.rawValue
+    }
+
+    @discardableResult
+    mutating func give(_ node: UInt64, _ event: Event) -> [Effect] {
+        let at = Int(node) - 1
+        guard nodes[at].isUp else { return [] }
+        var wanted: [Effect] = []
+        nodes[at].raft.handle(event, at: now, &wanted)
+        for effect in wanted { carryOut(effect, at) }
+        check(at)
+        return wanted
+    }
+
+    private mutating func carryOut(_ effect: Effect, _ at: Int) {
+        let node = nodes[at].raft.seat
+        effects.append((node, effect))
+        switch effect {
+        case .save(let write): nodes[at].writes.append(write)
+        case .send(let letter): post(letter)
+        case .apply(let entries):
+            nodes[at].applied += entries
+            noteCommitted(entries, node)
+            if appliesAtOnce, let last = entries.last {
+                give(node.rawValue, .applied(last.index))
+            }
+        case .fetch(let fetch):
+            var bytes = 0
+            let found = nodes[at].disk.entries
+                .filter { $0.index >= fetch.first && $0.index <= fetch.last }
+                .prefix {
+                    bytes += $0.bytes.count
+                    return bytes <= fetch.bytesMax || bytes == $0.bytes.count
+                }
+            give(node.rawValue, .fetched(fetch, Array(found)))
+        case .readReady(let id, let index): readsReady.append((node, id, index))
+        case .proposalsRefused(_, let why): refusals.append(why)
+        case .restore(let base): nodes[at].restoredTo = base.position.index
+        case .became(.leader, let term, _):
+            if let other = leadersByTerm[term], other != node {
+                violations.append("\(other) and \(node) both led term \(term)")
+            }
+            leadersByTerm[term] = node
+            checkCompleteness(at)
+        case .became, .accepted, .readRefused: break
+        }
+    }
+
+    mutating func post(_ letter: Letter) {
+        guard !isCut(letter.from, letter.to), !random.chance(lossPercent, in: 100) else { return }
+        guard let copy = try? Letter(parsing: letter.encoded), copy == letter else {
+            violations.append("a letter changed on the wire")
+            return
+        }
+        order += 1
+        let extra = random.interval(in: .zero...jitter)
+        flights.append(Flight(due: now + delay + extra, order: order, letter: copy))
+    }
+
+    /// The first `count` writes of `node` become durable, all by default.
+    mutating func save(_ node: UInt64, _ count: Int = .max) {
+        let at = Int(node) - 1
+        guard nodes[at].isUp else { return }
+        let done = Array(nodes[at].writes.prefix(count))
+        nodes[at].writes.removeFirst(done.count)
+        for write in done {
+            nodes[at].disk.keep(write.change)
+            for letter in write.releases { post(letter) }
+        }
+        if let last = done.last { give(node, .saved(through: last.number)) }
+    }
+
+    mutating func crash(_ node: UInt64) {
+        nodes[Int(node) - 1].isUp = false
+        nodes[Int(node) - 1].writes = []
+    }
+
+    mutating func restart(_ node: UInt64) {
+        let at = Int(node) - 1
+        nodes[at] = Node(raft: start(NodeID(node), nodes[at].disk), disk: nodes[at].disk)
+    }
+
+    /// One millisecond passes.
+    mutating func step() {
+        now = now + .milliseconds(1)
+        let due = flights.filter { $0.due <= now }.sorted {
+            ($0.due, $0.order) < ($1.due, $1.order)
+        }
+        flights.removeAll { $0.due <= now }
+        for flight in due { give(flight.letter.to.rawValue, .received(flight.letter)) }
+        for at in nodes.indices where nodes[at].isUp {
+            let id = nodes[at].raft.seat
+            if !stalled.contains(id), !nodes[at].writes.isEmpty { save(id.rawValue) }
+            if nodes[at].raft.deadline <= now { give(id.rawValue, .deadlineReached) }
+        }
+    }
+
+    mutating func run(_ milliseconds: Int) { for _ in 0..<milliseconds { step() } }
+
+    /// Steps until `done`, at most `milliseconds`; whether it came to that.
+    mutating func run(upTo milliseconds: Int, until done: (Cluster) -> Bool) -> Bool {
+        for _ in 0..<milliseconds {
+            if done(self) { return true }
+            step()
+        }
+        return done(self)
+    }
+
+    mutating func propose(_ node: UInt64, _ payload: [UInt8] = [1, 2, 3]) {
+        let draft = Draft(.command, epoch: Epoch(1), payload: payload)
+        give(node, .propose([draft], time: WallTime(now.nanoseconds)))
+    }
+}
+
+extension Cluster {
+    /// State machine safety (Raft fig. 3).
+    private mutating func noteCommitted(_ entries: [Entry], _ node: NodeID) {
+        for entry in entries {
+            if let known = committed[entry.index], known != entry {
+                violations.append("\(node) applied \(entry.position), not \(known.position)")
+            }
+            committed[entry.index] = entry
+        }
+    }
+
+    /// Leader completeness (Raft fig. 3).
+    private mutating func checkCompleteness(_ at: Int) {
+        let raft = nodes[at].raft
+        let held = Dictionary(
+            uniqueKeysWithValues: everything(at).map { ($0.index, $0) })
+        for (index, entry) in committed where index > raft.basePosition.index {
+            if held[index] != entry {
+                violations.append("leader \(raft.seat) lacks committed \(entry.position)")
+            }
+        }
+    }
+
+    /// The whole log of a node, with what it hasn't saved yet.
+    func everything(_ at: Int) -> [Entry] {
+        var disk = nodes[at].disk
+        for write in nodes[at].writes { disk.keep(write.change) }
+        return disk.entries
+    }
+
+    private mutating func check(_ at: Int) {
+        let raft = nodes[at].raft
+        if raft.durableIndex > raft.lastPosition.index { violations.append("durable past the end") }
+        if raft.appliedIndex > raft.commitIndex { violations.append("applied past the commit") }
+    }
+
+    /// Log matching (Raft §5.3): equal (index, term) means equal prefixes.
+    func logMismatch() -> String? {
+        for a in nodes.indices {
+            for b in nodes.indices where b > a {
+                let (left, right) = (everything(a), everything(b))
+                let other = Dictionary(uniqueKeysWithValues: right.map { ($0.index, $0) })
+                var agreed = false
+                for entry in left.reversed() {
+                    guard let twin = other[entry.index] else { continue }
+                    if agreed, twin != entry { return "\(a) and \(b) differ below \(entry.index)" }
+                    if twin.term == entry.term { agreed = true }
+                }
+            }
+        }
+        return nil
+    }
+}
