@@ -62,8 +62,11 @@ let package = Package(
     targets: [
         .target(name: "CChecksum"),
         pure("Disk", []),
+        pure("JournalCore", ["Disk", "Mesh", "Record"]),
         pure("Mesh", []),
         pure("Record", ["CChecksum", "Mesh"]),
+        pure("SimulatedDisk", ["Disk", "Mesh"]),
+        tests("JournalCoreTests", ["Disk", "JournalCore", "Mesh", "Record", "SimulatedDisk"]),
         tests("MeshTests", ["Mesh"]),
         tests("RecordTests", ["CChecksum", "Mesh", "Record"]),
     ],
