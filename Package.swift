@@ -67,6 +67,7 @@ let package = Package(
         pure("Disk", []),
         pure("Gossip", ["Mesh"]),
         pure("GossipSim", ["Gossip", "Mesh"]),
+        pure("JournalCore", ["Disk", "Mesh", "Record"]),
         pure("Mesh", []),
         shell("Transport", ["Mesh", logging, nio, nioPosix, nioSSL, nioTLS]),
         pure("Raft", ["Mesh", "Record"]),
@@ -76,6 +77,8 @@ let package = Package(
         tests("DecisionsTests", ["Decisions", "Mesh"]),
         tests("GossipTests", ["Gossip", "GossipSim", "Mesh"]),
         tests("CertificatesTests", ["Certificates", "Mesh", asn1, x509]),
+        pure("SimulatedDisk", ["Disk", "Mesh"]),
+        tests("JournalCoreTests", ["Disk", "JournalCore", "Mesh", "Record", "SimulatedDisk"]),
         tests("MeshTests", ["Mesh"]),
         tests(
             "TransportTests",

@@ -1,0 +1,44 @@
+/// The names in a journal's directory; what has another name is none of the journal's business.
+enum JournalFile: Hashable, Sendable {
+    case segment(UInt64)
+    case index(UInt64)
+    case base(UInt64)
+    /// Not yet renamed to what it will be: a crash left it, and nothing refers to it.
+    case unfinished(String)
+
+    static let unfinishedSuffix = ".new"
+
+    init?(_ name: String) {
+        if name.hasSuffix(Self.unfinishedSuffix),
+            Self(String(name.dropLast(Self.unfinishedSuffix.count))) != nil
+        {
+            self = .unfinished(name)
+            return
+        }
+        let parts = name.split(separator: "-", omittingEmptySubsequences: false)
+        guard parts.count == 2, parts[1].utf8.count == 16,
+            parts[1].utf8.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) }),
+            let number = UInt64(parts[1], radix: 16)
+        else { return nil }
+        switch parts[0] {
+        case "segment": self = .segment(number)
+        case "index": self = .index(number)
+        case "base": self = .base(number)
+        default: return nil
+        }
+    }
+
+    var name: String {
+        switch self {
+        case .segment(let number): "segment-" + Self.hex(number)
+        case .index(let number): "index-" + Self.hex(number)
+        case .base(let number): "base-" + Self.hex(number)
+        case .unfinished(let name): name
+        }
+    }
+
+    private static func hex(_ number: UInt64) -> String {
+        let digits = String(number, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+}

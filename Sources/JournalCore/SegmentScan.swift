@@ -1,0 +1,204 @@
+import Mesh
+import Record
+
+/// Where one entry lies.
+struct EntryPlace: Hashable, Sendable {
+    var segment: UInt32
+    var offset: UInt32
+    var byteCount: UInt32
+    var checksum: UInt32
+    var term: Term
+}
+
+/// A batch that reads as it was written.
+struct Batch: Hashable, Sendable {
+    var frame: CommitFrame
+    var frameOffset: Int
+    var chain: UInt32
+    var entries: [IndexRow]
+
+    var end: Int { frameOffset + CommitFrame.byteCount }
+
+    /// What the index says of this batch.
+    var rows: [IndexRow] {
+        entries + [
+            IndexRow(
+                kind: .frame, position: frame.last, offset: UInt32(frameOffset),
+                length: UInt32(CommitFrame.byteCount), checksum: chain)
+        ]
+    }
+}
+
+/// What a segment's bytes say: the batches that stand, what was damaged, and a torn end.
+///
+/// A batch begins only after the sync of the one before. So a batch that is followed by another,
+/// or by another segment, or that the index names, was safe: if it is bad, it is damaged. Only what
+/// comes last and is not in the index may be torn.
+struct SegmentScan: Sendable {
+    /// Where a successor says that this segment ends.
+    struct Seal: Hashable, Sendable {
+        var end: UInt64
+        var chain: UInt32
+    }
+
+    private(set) var batches: [Batch] = []
+    private(set) var damages: [JournalDamage] = []
+    /// Bytes behind the last batch that were never acknowledged.
+    private(set) var torn: Range<Int>?
+    private(set) var end = SegmentHeader.byteCount
+    private(set) var chain: UInt32
+    private(set) var lastKnown: Position
+
+    private let file: String
+    private let rows: [IndexRow]
+
+    init(_ bytes: [UInt8], header: SegmentHeader, rows: [IndexRow], seal: Seal?, file: String) {
+        chain = header.checksum
+        lastKnown = header.previous
+        self.file = file
+        self.rows = rows
+        let limit = seal.map { Int(min($0.end, UInt64(bytes.count))) } ?? bytes.count
+        let frames = Self.frames(bytes, until: limit, segment: header.id)
+        for (number, found) in frames.enumerated() where found.frame.start >= end {
+            if found.frame.start > end { note(.commitFrame, end..<found.frame.start, found) }
+            let isBroken = found.frame.start > end
+            let builds = isBroken || found.frame.previousChain == chain
+            let before = batches.last?.frame.last ?? header.previous
+            if builds, let entries = Self.entries(bytes, of: found, after: isBroken ? nil : before)
+            {
+                batches.append(
+                    Batch(
+                        frame: found.frame, frameOffset: found.offset, chain: found.chain,
+                        entries: entries))
+            } else {
+                let safe = seal != nil || number + 1 < frames.count || isNamed(from: end)
+                guard safe else { break }
+                noteRecords(bytes, of: found, after: before)
+            }
+            (end, chain, lastKnown) = (found.end, found.chain, found.frame.last)
+        }
+        close(bytes, seal, limit)
+    }
+
+    private mutating func close(_ bytes: [UInt8], _ seal: Seal?, _ limit: Int) {
+        for row in rows where Int(row.offset) >= end && row.position.index > lastKnown.index {
+            lastKnown = row.position
+        }
+        if let seal {
+            if UInt64(end) != seal.end || chain != seal.chain {
+                note(.missingEnd, end..<max(end, limit), nil)
+            }
+        } else if isNamed(from: end) {
+            note(.commitFrame, end..<limit, nil)
+        } else if let last = bytes[end...].lastIndex(where: { $0 != 0 }) {
+            torn = end..<last + 1
+        }
+    }
+
+    private func isNamed(from offset: Int) -> Bool { rows.contains { Int($0.offset) >= offset } }
+
+    private static func frames(_ bytes: [UInt8], until limit: Int, segment: SegmentID)
+        -> [FoundFrame]
+    {
+        var frames: [FoundFrame] = []
+        var block = SegmentHeader.byteCount
+        while block + Layout.blockByteCount <= limit {
+            block += Layout.blockByteCount
+            let at = block - CommitFrame.byteCount
+            guard let found = FoundFrame(bytes, at: at, segment: segment),
+                found.frame.start >= frames.last?.end ?? 0
+            else { continue }
+            frames.append(found)
+        }
+        return frames
+    }
+
+    /// The batch's records; nil unless all are what the frame's checksum covers.
+    private static func entries(_ bytes: [UInt8], of found: FoundFrame, after previous: Position?)
+        -> [IndexRow]?
+    {
+        let frame = found.frame
+        let seed = CommitFrame.seed(
+            segment: frame.segment, start: frame.start, previousChain: frame.previousChain)
+        let sum = Checksum.crc32c(bytes, in: frame.start..<found.offset, seed: seed)
+        let room = (found.offset - frame.start) / Entry.headerByteCount
+        guard sum == frame.batchChecksum, frame.entryCount <= room else { return nil }
+        var rows: [IndexRow] = []
+        rows.reserveCapacity(frame.entryCount)
+        var offset = frame.start
+        for _ in 0..<frame.entryCount {
+            guard let entry = try? Entry(parsing: bytes, at: offset),
+                offset + entry.bytes.count <= found.offset
+            else { return nil }
+            if let last = rows.last, entry.index != last.position.index.next { return nil }
+            rows.append(IndexRow(entry, at: offset))
+            offset += entry.bytes.count
+        }
+        if let last = rows.last {
+            guard last.position == frame.last else { return nil }
+            if let previous, let first = rows.first, first.position.index != previous.index.next {
+                return nil
+            }
+        }
+        return rows
+    }
+
+    private mutating func note(
+        _ fault: JournalDamage.Fault, _ range: Range<Int>, _ next: FoundFrame?
+    ) {
+        let named = rows.filter { $0.kind == .entry && range.contains(Int($0.offset)) }
+        var indexes: ClosedRange<LogIndex>?
+        if let first = named.map(\.position.index).min(),
+            let last = named.map(\.position.index).max()
+        {
+            indexes = first...last
+        } else if let next {
+            let from = (batches.last?.frame.last ?? lastKnown).index.next
+            let through = next.frame.last.index
+            if UInt64(next.frame.entryCount) < through.rawValue {
+                let end = LogIndex(through.rawValue - UInt64(next.frame.entryCount))
+                if from <= end { indexes = from...end }
+            }
+        }
+        damages.append(
+            JournalDamage(
+                file: file, offset: UInt64(range.lowerBound), indexes: indexes, fault: fault))
+    }
+
+    /// Lists the records of a batch that are bad; where the index names them, one by one.
+    private mutating func noteRecords(_ bytes: [UInt8], of found: FoundFrame, after: Position) {
+        let range = found.frame.start..<found.offset
+        let named = rows.filter { $0.kind == .entry && range.contains(Int($0.offset)) }
+        var bad = 0
+        for row in named {
+            do {
+                let entry = try Entry(parsing: bytes, at: Int(row.offset))
+                if entry.position == row.position && entry.checksum == row.checksum { continue }
+                bad += 1
+                note(
+                    .records("another entry stands here"), Int(row.offset)..<Int(row.offset) + 1,
+                    nil)
+            } catch {
+                bad += 1
+                let own = Int(row.offset)..<Int(row.offset) + 1
+                note(.records(error.description), own, nil)
+            }
+        }
+        guard bad == 0 else { return }
+        let through = found.frame.last.index
+        let lies = !named.isEmpty || found.frame.entryCount == 0 || after.index >= through
+        damages.append(
+            JournalDamage(
+                file: file, offset: UInt64(range.lowerBound),
+                indexes: lies ? nil : after.index.next...through,
+                fault: .records("the batch does not match its checksum")))
+    }
+}
+
+extension IndexRow {
+    init(_ entry: Entry, at offset: Int) {
+        self.init(
+            kind: .entry, position: entry.position, offset: UInt32(offset),
+            length: UInt32(entry.bytes.count), checksum: entry.checksum)
+    }
+}

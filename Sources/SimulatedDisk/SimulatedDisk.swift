@@ -1,0 +1,285 @@
+package import Disk
+package import Mesh
+
+/// A disk in memory that may do all that a real one is allowed to: it is a value, so a test keeps
+/// any moment of it.
+///
+/// Writes are visible at once and safe only after a sync. `crash` keeps any subset of the unsynced
+/// sectors and of the unsynced changes of names, each drawn apart: no order is promised between them.
+package struct SimulatedDisk: Disk {
+    package static let sectorByteCount = 512
+
+    /// What the disk was asked to do, counted whether or not it succeeded.
+    package struct Counts: Hashable, Sendable {
+        package var reads = 0
+        package var writes = 0
+        package var syncs = 0
+        package var directorySyncs = 0
+        /// Operations that change something, or make a change safe: where a power cut may strike.
+        package var steps = 0
+    }
+
+    private struct File: Sendable {
+        var durable: [UInt8] = []
+        var current: [UInt8] = []
+        var dirty: Set<Int> = []
+        var resized = false
+    }
+
+    private enum NameChange: Sendable {
+        case created(String, Int)
+        case renamed(String, String, Int)
+        case removed(String)
+    }
+
+    package private(set) var counts = Counts()
+    /// The step, counted from 1, in whose middle the power goes.
+    package var powerCutAtStep: Int?
+    /// The file sync, counted from 1, that fails once; the next one claims success without having
+    /// written what this one lost (Rebello 2020, §3.3).
+    package var failingSync: Int?
+    /// The file write, counted from 1, that fails after half its bytes.
+    package var failingWrite: Int?
+    /// Bytes that fit on the disk in all files together.
+    package var byteCountMax = Int.max
+
+    private var files: [Int: File] = [:]
+    private var names: [String: Int] = [:]
+    private var durableNames: [String: Int] = [:]
+    private var nameChanges: [NameChange] = []
+    private var handles: [FileHandle: (file: Int, name: String)] = [:]
+    private var nextNumber = 1
+    private var isOff = false
+
+    package init() {}
+
+    package var byteCount: Int { names.values.reduce(0) { $0 + (files[$1]?.current.count ?? 0) } }
+
+    /// Turns bit `bit` of byte `offset` around, in the cache and on the platter.
+    package mutating func flip(_ name: String, at offset: Int, bit: Int) {
+        guard let number = names[name] else { return invariant(false, "no file \(name) to damage") }
+        files[number]?.current[offset] ^= 1 << UInt8(bit)
+        if let durable = files[number]?.durable.count, offset < durable {
+            files[number]?.durable[offset] ^= 1 << UInt8(bit)
+        }
+    }
+
+    /// All bytes of `name`, for tests that compare or transplant them.
+    package func contents(of name: String) -> [UInt8]? {
+        names[name].flatMap { files[$0]?.current }
+    }
+
+    /// Puts `bytes` under `name`, safe at once, as a careless hand might.
+    package mutating func plant(_ bytes: [UInt8], as name: String) {
+        let number = nextNumber
+        nextNumber += 1
+        files[number] = File(durable: bytes, current: bytes)
+        names[name] = number
+        durableNames[name] = number
+    }
+
+    /// What a restart sees after the power went: all that was synced, any part of the rest.
+    package mutating func crash(using random: inout SeededRandom) {
+        for number in files.keys.sorted() {
+            guard var file = files[number] else { continue }
+            Self.settle(&file, &random)
+            files[number] = file
+        }
+        for change in nameChanges where random.chance(1, in: 2) {
+            switch change {
+            case .created(let name, let number): durableNames[name] = number
+            case .removed(let name): durableNames[name] = nil
+            case .renamed(let old, let new, let number):
+                if durableNames[old] == number { durableNames[old] = nil }
+                durableNames[new] = number
+            }
+        }
+        nameChanges = []
+        names = durableNames
+        let live = Set(names.values)
+        files = files.filter { live.contains($0.key) }
+        handles = [:]
+        isOff = false
+        powerCutAtStep = nil
+        failingSync = nil
+        failingWrite = nil
+    }
+
+    private static func settle(_ file: inout File, _ random: inout SeededRandom) {
+        if file.resized && random.chance(1, in: 2) {
+            let (have, want) = (file.durable.count, file.current.count)
+            if want < have { file.durable.removeLast(have - want) }
+            file.durable.append(contentsOf: repeatElement(0, count: max(0, want - have)))
+        }
+        for sector in file.dirty.sorted() where random.chance(1, in: 2) {
+            let start = sector * sectorByteCount
+            let end = min(start + sectorByteCount, file.durable.count, file.current.count)
+            if start < end { file.durable[start..<end] = file.current[start..<end] }
+        }
+        file = File(durable: file.durable, current: file.durable)
+    }
+}
+
+extension SimulatedDisk {
+    package mutating func list() throws(DiskError) -> [String] {
+        guard !isOff else { throw DiskError(.list, ".", .powerCut) }
+        return names.keys.sorted()
+    }
+
+    package mutating func open(_ name: String, create: Bool) throws(DiskError) -> FileHandle {
+        guard !isOff else { throw DiskError(.open, name, .powerCut) }
+        var number = names[name]
+        if number == nil {
+            guard create else { throw DiskError(.open, name, .missing) }
+            let new = nextNumber
+            nextNumber += 1
+            files[new] = File()
+            names[name] = new
+            nameChanges.append(.created(name, new))
+            number = new
+            try step(.open, name)
+        }
+        let handle = FileHandle(rawValue: nextNumber)
+        nextNumber += 1
+        handles[handle] = (number ?? 0, name)
+        return handle
+    }
+
+    package mutating func close(_ file: FileHandle) { handles[file] = nil }
+
+    package mutating func byteCount(_ file: FileHandle) throws(DiskError) -> UInt64 {
+        let (number, _) = try place(file, .stat)
+        return UInt64(files[number]?.current.count ?? 0)
+    }
+
+    package mutating func read(_ file: FileHandle, at offset: UInt64, count: Int)
+        throws(DiskError) -> [UInt8]
+    {
+        counts.reads += 1
+        let (number, name) = try place(file, .read)
+        let bytes = files[number]?.current ?? []
+        let got = offset > UInt64(bytes.count) ? 0 : bytes.count - Int(offset)
+        guard got >= count else {
+            throw DiskError(.read, name, .shortRead(wanted: count, got: got))
+        }
+        return Array(bytes[Int(offset)..<Int(offset) + count])
+    }
+
+    package mutating func write(_ file: FileHandle, at offset: UInt64, _ pieces: [[UInt8]])
+        throws(DiskError)
+    {
+        counts.writes += 1
+        let (number, name) = try place(file, .write)
+        var bytes = Array(pieces.joined())
+        var cause: DiskError.Cause?
+        let growth = max(0, Int(offset) + bytes.count - (files[number]?.current.count ?? 0))
+        if byteCount + growth > byteCountMax { cause = .full }
+        if counts.writes == failingWrite { cause = .system(5) }
+        if cause == .full { bytes.removeLast(min(bytes.count, byteCount + growth - byteCountMax)) }
+        if case .system = cause { bytes.removeLast(bytes.count / 2) }
+        put(bytes, at: Int(offset), in: number)
+        try step(.write, name)
+        if let cause { throw DiskError(.write, name, cause) }
+    }
+
+    package mutating func resize(_ file: FileHandle, to byteCount: UInt64) throws(DiskError) {
+        let (number, name) = try place(file, .resize)
+        let (have, want) = (files[number]?.current.count ?? 0, Int(byteCount))
+        if self.byteCount + want - have > byteCountMax { throw DiskError(.resize, name, .full) }
+        if want > have {
+            put([UInt8](repeating: 0, count: want - have), at: have, in: number)
+        } else if want < have {
+            files[number]?.current.removeLast(have - want)
+            files[number]?.resized = true
+        }
+        try step(.resize, name)
+    }
+
+    package mutating func deallocate(_ file: FileHandle, _ range: Range<UInt64>)
+        throws(DiskError)
+    {
+        let (number, name) = try place(file, .deallocate)
+        let end = min(Int(range.upperBound), files[number]?.current.count ?? 0)
+        let start = min(Int(range.lowerBound), end)
+        put([UInt8](repeating: 0, count: end - start), at: start, in: number)
+        try step(.deallocate, name)
+    }
+
+    package mutating func sync(_ file: FileHandle) throws(DiskError) {
+        counts.syncs += 1
+        let (number, name) = try place(file, .sync)
+        try step(.sync, name)
+        guard var synced = files[number] else { return }
+        defer { files[number] = synced }
+        let dirty = synced.dirty
+        synced.dirty = []
+        if counts.syncs == failingSync { throw DiskError(.sync, name, .system(5)) }
+        if synced.resized {
+            let (have, want) = (synced.durable.count, synced.current.count)
+            if want < have { synced.durable.removeLast(have - want) }
+            synced.durable.append(contentsOf: repeatElement(0, count: max(0, want - have)))
+            synced.resized = false
+        }
+        for sector in dirty {
+            let start = sector * Self.sectorByteCount
+            let end = min(start + Self.sectorByteCount, synced.current.count)
+            if start < end { synced.durable[start..<end] = synced.current[start..<end] }
+        }
+    }
+
+    package mutating func rename(_ name: String, to other: String) throws(DiskError) {
+        guard !isOff else { throw DiskError(.rename, name, .powerCut) }
+        guard let number = names[name] else { throw DiskError(.rename, name, .missing) }
+        names[name] = nil
+        names[other] = number
+        nameChanges.append(.renamed(name, other, number))
+        try step(.rename, name)
+    }
+
+    package mutating func remove(_ name: String) throws(DiskError) {
+        guard !isOff else { throw DiskError(.remove, name, .powerCut) }
+        guard names[name] != nil else { throw DiskError(.remove, name, .missing) }
+        names[name] = nil
+        nameChanges.append(.removed(name))
+        try step(.remove, name)
+    }
+
+    package mutating func syncDirectory() throws(DiskError) {
+        counts.directorySyncs += 1
+        guard !isOff else { throw DiskError(.syncDirectory, ".", .powerCut) }
+        try step(.syncDirectory, ".")
+        durableNames = names
+        nameChanges = []
+    }
+
+    private func place(_ file: FileHandle, _ deed: DiskError.Deed)
+        throws(DiskError) -> (file: Int, name: String)
+    {
+        guard let known = handles[file] else {
+            throw DiskError(deed, "handle \(file.rawValue)", isOff ? .powerCut : .missing)
+        }
+        guard !isOff else { throw DiskError(deed, known.name, .powerCut) }
+        return known
+    }
+
+    private mutating func step(_ deed: DiskError.Deed, _ name: String) throws(DiskError) {
+        counts.steps += 1
+        guard let last = powerCutAtStep, counts.steps >= last else { return }
+        isOff = true
+        throw DiskError(deed, name, .powerCut)
+    }
+
+    private mutating func put(_ bytes: [UInt8], at offset: Int, in number: Int) {
+        guard !bytes.isEmpty, var file = files.removeValue(forKey: number) else { return }
+        let end = offset + bytes.count
+        let have = file.current.count
+        if end > have {
+            file.current.append(contentsOf: repeatElement(0, count: end - have))
+            file.resized = true
+        }
+        file.current.replaceSubrange(offset..<end, with: bytes)
+        let first = min(offset, have) / Self.sectorByteCount
+        file.dirty.formUnion(first...(end - 1) / Self.sectorByteCount)
+        files[number] = file
+    }
+}

@@ -1,0 +1,43 @@
+import Disk
+import JournalCore
+import Mesh
+import Record
+import SimulatedDisk
+import Testing
+
+@Suite struct JournalCoreTests {
+    @Test func `an empty directory is an empty log`() throws {
+        var disk = SimulatedDisk()
+        let (journal, recovered) = try open(&disk)
+        #expect(recovered.last == .zero && recovered.hardState == HardState())
+        #expect(journal.firstIndex == LogIndex(1))
+    }
+
+    @Test(arguments: 0..<8 as Range<UInt64>)
+    func `a restart gives back exactly what was appended`(seed: UInt64) throws {
+        var disk = SimulatedDisk()
+        var expected = Model()
+        for batch in script(batches: 40, seed: seed) {
+            var (journal, recovered) = try open(&disk, seed: UInt64(disk.counts.steps))
+            #expect(try model(&journal, recovered) == expected)
+            try journal.append(batch)
+            batch.forEach { expected.apply($0) }
+            #expect(journal.last == expected.last)
+            #expect(journal.hardState == expected.hardState)
+            disk = journal.disk
+        }
+    }
+
+    @Test func `a batch costs one sync`() throws {
+        var disk = SimulatedDisk()
+        var (journal, _) = try open(&disk)
+        try journal.append([LogChange(entries: [entry(1, term: 1)])])
+        let before = journal.disk.counts
+        try journal.append([
+            LogChange(entries: [entry(2, term: 1), entry(3, term: 1)]),
+            LogChange(entries: [entry(4, term: 1)], hardState: hard(1, vote: 2)),
+        ])
+        #expect(journal.disk.counts.syncs == before.syncs + 1)
+        #expect(journal.disk.counts.directorySyncs == before.directorySyncs)
+    }
+}
