@@ -5,8 +5,8 @@ JOBS ?= 2
 CHECK_IMPORTS := --explicit-target-dependency-import-check error
 
 # What building and testing need from Debian; heavier test rigs will get a target of their own.
-DEBIAN := e2fsprogs fio iproute2 libnbd-bin libnbd-dev libssl-dev make nbdkit nftables openssl \
-	pkg-config python3 python3-libnbd qemu-utils
+DEBIAN := e2fsprogs fio gcc iproute2 libnbd-bin libnbd-dev libssl-dev make nbdkit nftables openssl \
+	pkg-config python3 python3-libnbd qemu-utils sqlite3
 
 .PHONY: deps build test lint format proto
 
@@ -21,7 +21,9 @@ deps:
 build: deps
 	swift build --jobs $(JOBS) $(CHECK_IMPORTS)
 
+# The rig's tools are tested first: whoever judges the rest must be right.
 test: deps
+	$(MAKE) -C Tests/Rig test
 	swift build --build-tests --jobs $(JOBS) $(CHECK_IMPORTS)
 	swift test --skip-build
 

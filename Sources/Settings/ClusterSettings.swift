@@ -118,7 +118,8 @@ package struct ClusterSettings: Hashable, Sendable {
                 }
             }
         }
-        if !members.isEmpty, !members.contains(where: { $0.value.role == .data }) {
+        let allRead = !section.faults.contains { $0.key.hasPrefix("members") }
+        if allRead, !members.isEmpty, !members.contains(where: { $0.value.role == .data }) {
             section.report("members", line: members[0].line, "no member has role data")
         }
         if members.count > votersMax {

@@ -14,15 +14,10 @@ enum Rules {
         "GossipSim": ["Gossip", "Mesh"],
         "JournalCore": ["Disk", "Mesh", "Record"],
         "SimulatedDisk": ["Disk", "Mesh"],
-        "Decisions": ["Mesh", "Record"],
+        "Decisions": ["Mesh"],
         "VolumeCore": ["Disk", "Mesh", "Record"],
-        "Node": [
-            "Decisions", "Disk", "Gossip", "JournalCore", "Mesh", "Raft", "Record", "VolumeCore",
-        ],
-        "Simulator": [
-            "Decisions", "Disk", "Gossip", "JournalCore", "Mesh", "Node", "Raft", "Record",
-            "SimulatedDisk", "VolumeCore",
-        ],
+        "NBDProtocol": ["Mesh"],
+        "Wire": ["Decisions", "Mesh", "SwiftProtobuf"],
     ]
 
     static let banned = [
