@@ -191,6 +191,23 @@ def a_refused_flush_covers_nothing():
         assert code == 0 and told["blocksFlushed"] == 0, told
 
 
+def a_flush_covers_only_what_was_answered_before_it():
+    with Place() as place:
+        disk, safe = place.disk(), place.file("safe")
+        # The one flush that succeeds keeps the disk as it was at its beginning, and answers late.
+        place.nbdkit("a", "eval", f"get_size=echo {DISK_BYTES}", "can_write=exit 0", "can_flush=exit 0",
+                     # FUA would be emulated by the server with a flush of its own, and use up the one that succeeds.
+                     "can_fua=echo none", "thread_model=echo parallel",
+                     f"pread=dd if={disk} bs=$3 skip=$4 count=1 iflag=skip_bytes status=none",
+                     f"pwrite=dd of={disk} bs=$3 seek=$4 conv=notrunc oflag=seek_bytes status=none",
+                     f"flush=if test -e {safe}; then echo EIO >&2; exit 1; fi; cp {disk} {safe}; sleep 0.3")
+        code, told, _ = write(place, "a")
+        assert told["flushesAnswered"] == 1, told
+        place.nbdkit("b", "file", safe)
+        code, told, _ = verify(place, "b")
+        assert code == 0 and told["blocksFlushed"] > 0, told
+
+
 def a_damaged_ledger_refuses_to_judge():
     with Place() as place:
         place.nbdkit("a", "memory", str(DISK_BYTES))
@@ -330,7 +347,8 @@ def sqlite_keeps_what_it_committed():
 TESTS = [
     an_honest_disk_is_acquitted, a_flushed_write_survives_the_power_cut, a_disk_that_ignores_flush_is_convicted,
     torn_foreign_and_misplaced_blocks_are_told_apart, an_old_version_is_lost_and_one_never_issued_is_foreign,
-    a_refused_write_is_not_owed, a_refused_flush_covers_nothing, a_damaged_ledger_refuses_to_judge, a_silent_server_stalls_nobody_for_ever,
+    a_refused_write_is_not_owed, a_refused_flush_covers_nothing,
+    a_flush_covers_only_what_was_answered_before_it, a_damaged_ledger_refuses_to_judge, a_silent_server_stalls_nobody_for_ever,
     two_servers_that_both_accept_are_convicted, a_takeover_is_acquitted_and_timed,
     a_late_answer_of_a_paused_primary_is_lawful,
     unsynced_bytes_die_with_the_process, without_the_shim_the_kernel_keeps_them, the_shim_agrees_with_a_model,
