@@ -3,6 +3,7 @@
 import filecmp
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -150,18 +151,22 @@ def torn_foreign_and_misplaced_blocks_are_told_apart():
         assert (told["torn"], told["foreign"], told["lostFlushed"]) == (2, 2, 1), told
 
 
-def an_old_version_of_a_flushed_block_is_lost():
+def an_old_version_is_lost_and_one_never_issued_is_foreign():
     with Place() as place:
         disk = place.disk()
         place.nbdkit("a", "file", disk)
         assert write(place, "a", blocks=20)[0] == 0
         with open(disk, "rb") as file:
             old = file.read(4096)
+        shutil.copy(place.file("ledger"), place.file("ledger.old"))
         assert write(place, "a", blocks=20)[0] == 0
         assert verify(place, "a")[0] == 0
         write_at(disk, 0, old)
         code, told, _ = verify(place, "a")
         assert code == 1 and told["lostFlushed"] == 1, told
+        os.rename(place.file("ledger.old"), place.file("ledger"))
+        code, told, _ = verify(place, "a")
+        assert code == 1 and told["foreign"] == 19 and told["lostFlushed"] == 0, told
 
 
 def a_refused_write_is_not_owed():
@@ -186,6 +191,23 @@ def a_refused_flush_covers_nothing():
         assert code == 0 and told["blocksFlushed"] == 0, told
 
 
+def a_flush_covers_only_what_was_answered_before_it():
+    with Place() as place:
+        disk, safe = place.disk(), place.file("safe")
+        # The one flush that succeeds keeps the disk as it was at its beginning, and answers late.
+        place.nbdkit("a", "eval", f"get_size=echo {DISK_BYTES}", "can_write=exit 0", "can_flush=exit 0",
+                     # FUA would be emulated by the server with a flush of its own, and use up the one that succeeds.
+                     "can_fua=echo none", "thread_model=echo parallel",
+                     f"pread=dd if={disk} bs=$3 skip=$4 count=1 iflag=skip_bytes status=none",
+                     f"pwrite=dd of={disk} bs=$3 seek=$4 conv=notrunc oflag=seek_bytes status=none",
+                     f"flush=if test -e {safe}; then echo EIO >&2; exit 1; fi; cp {disk} {safe}; sleep 0.3")
+        code, told, _ = write(place, "a")
+        assert told["flushesAnswered"] == 1, told
+        place.nbdkit("b", "file", safe)
+        code, told, _ = verify(place, "b")
+        assert code == 0 and told["blocksFlushed"] > 0, told
+
+
 def a_damaged_ledger_refuses_to_judge():
     with Place() as place:
         place.nbdkit("a", "memory", str(DISK_BYTES))
@@ -206,9 +228,12 @@ def a_silent_server_stalls_nobody_for_ever():
         assert code == 2 and time.monotonic() - started < 10, errors
 
 
-def try_both(place, seconds):
-    return subprocess.Popen([FLUSHCHECK, "try", "--uri", place.uri("a"), "--uri", place.uri("b"), "--seconds",
-                             str(seconds)], stdout=subprocess.PIPE, text=True)
+def try_both(place, seconds, interval_ms=5):
+    trial = subprocess.Popen(
+        [FLUSHCHECK, "try", "--uri", place.uri("a"), "--uri", place.uri("b"), "--seconds", str(seconds),
+         "--interval-ms", str(interval_ms)], stdout=subprocess.PIPE, text=True)
+    place.started.append(trial)
+    return trial
 
 
 def two_servers_that_both_accept_are_convicted():
@@ -234,6 +259,22 @@ def a_takeover_is_acquitted_and_timed():
         accepted = [line["ns"] for line in lines[:-1] if line["event"] == "accepted" and line["uri"] == 1]
         assert len(accepted) == 1 and accepted[0] > fault_ns + 200_000_000, lines
         assert any(line["event"] == "lost" and line["uri"] == 0 for line in lines[:-1]), lines
+
+
+def a_late_answer_of_a_paused_primary_is_lawful():
+    with Place() as place:
+        first = place.nbdkit("a", "memory", str(DISK_BYTES))
+        trial = try_both(place, 2, interval_ms=300)
+        assert json.loads(trial.stdout.readline())["event"] == "accepted"
+        first.send_signal(signal.SIGSTOP)
+        time.sleep(0.5)
+        place.nbdkit("b", "memory", str(DISK_BYTES))
+        assert json.loads(trial.stdout.readline())["uri"] == 1
+        first.send_signal(signal.SIGCONT)
+        time.sleep(0.1)
+        first.kill()
+        told = json.loads(trial.communicate(timeout=RUN_SECONDS_MAX)[0].splitlines()[-1])
+        assert trial.returncode == 0 and told["dual_accept"] == 0 and told["overlapping"] > 0, told
 
 
 def shim(directory, *words, **extra):
@@ -305,9 +346,11 @@ def sqlite_keeps_what_it_committed():
 
 TESTS = [
     an_honest_disk_is_acquitted, a_flushed_write_survives_the_power_cut, a_disk_that_ignores_flush_is_convicted,
-    torn_foreign_and_misplaced_blocks_are_told_apart, an_old_version_of_a_flushed_block_is_lost,
-    a_refused_write_is_not_owed, a_refused_flush_covers_nothing, a_damaged_ledger_refuses_to_judge, a_silent_server_stalls_nobody_for_ever,
+    torn_foreign_and_misplaced_blocks_are_told_apart, an_old_version_is_lost_and_one_never_issued_is_foreign,
+    a_refused_write_is_not_owed, a_refused_flush_covers_nothing,
+    a_flush_covers_only_what_was_answered_before_it, a_damaged_ledger_refuses_to_judge, a_silent_server_stalls_nobody_for_ever,
     two_servers_that_both_accept_are_convicted, a_takeover_is_acquitted_and_timed,
+    a_late_answer_of_a_paused_primary_is_lawful,
     unsynced_bytes_die_with_the_process, without_the_shim_the_kernel_keeps_them, the_shim_agrees_with_a_model,
     over_its_limit_the_shim_writes_through_and_says_so, a_shim_with_nothing_to_watch_refuses,
     sqlite_keeps_what_it_committed, *test_cluster.TESTS,
