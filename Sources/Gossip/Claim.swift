@@ -36,6 +36,7 @@ extension Gossip {
         package func joined(with other: Claim) -> Claim {
             invariant(node == other.node, "claims on two members do not join")
             if rank != other.rank { return rank < other.rank ? other : self }
+            if other.accusers == accusers { return self }
             return Claim(
                 node, standing, incarnation, boot, accusers: accusers + other.accusers)
         }

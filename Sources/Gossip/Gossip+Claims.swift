@@ -14,14 +14,9 @@ extension Gossip {
         }
         let before = members[i].claim
         let merged = before.joined(with: claim)
-        if claim.incarnation == before.incarnation, claim.boot != before.boot,
-            claim.boot != BootID(0), before.boot != BootID(0), claim.standing == .alive,
-            before.standing == .alive, merged != before
-        {
-            effects.append(.conflict(claim.node, other: claim.boot))
-        }
         guard merged != before else { return false }
         members[i].claim = merged
+        aliveCount += (merged.standing == .alive ? 1 : 0) - (before.standing == .alive ? 1 : 0)
         if merged.boot != before.boot, before.boot != BootID(0),
             merged.incarnation > before.incarnation
         {
@@ -47,13 +42,10 @@ extension Gossip {
     }
 
     func suspicionEnd(of member: Member) -> Instant {
-        let confirmers = members.reduce(0) { count, other in
-            count + (other.claim.standing == .alive && other.peer.node != member.peer.node ? 1 : 0)
-        }
-        return member.suspectedAt
+        member.suspectedAt
             + settings.suspicion(
                 members: members.count + 1, confirmations: member.claim.accusers.count - 1,
-                confirmers: confirmers)
+                confirmers: aliveCount)
     }
 
     mutating func buryOverdue(at now: Instant, _ effects: inout [Effect]) {
@@ -123,7 +115,7 @@ extension Gossip {
         _ claim: Claim, from sender: NodeID, _ effects: inout [Effect]
     ) {
         guard !hasLeft else { return }
-        let mine = Claim(own.node, .alive, incarnation, boot)
+        let mine = ownClaim
         let isForeign = claim.standing == .alive && claim.boot != boot
         let outranks = mine.joined(with: claim) != mine
         guard outranks || (isForeign && claim.incarnation == incarnation) else { return }
@@ -131,7 +123,10 @@ extension Gossip {
             counters.implausible += 1
             return
         }
-        if let pending, pending > claim.incarnation { return }
+        if let pending {
+            let isEcho = pending == claim.incarnation && claim.standing == .alive && !isForeign
+            if isEcho || pending > claim.incarnation { return }
+        }
         if isForeign {
             // An older start's claim is outbid once or twice; one that always comes back higher
             // lives, and outbidding it for ever would wear out both disks.

@@ -68,7 +68,8 @@ extension Gossip {
         if register.node == own.node {
             // A register of an earlier life that would outlast everything this one writes.
             let high = register.version.incarnation
-            if high > incarnation, high > pending ?? .zero, !hasLeft {
+            let isNewer = register.version > healthMap.version(of: own.node)
+            if isNewer, high >= pending ?? .zero, !hasLeft {
                 refute(above: high, tell: from, &effects)
             }
             return
@@ -132,6 +133,7 @@ extension Gossip {
         let limit = settings.transmissionsMax(members: members.count + 1)
         var room = Limit.piggybackBytesMax
         var claims: [Claim] = []
+        if let farewell { claims.append(farewell) }
         // Lifeguard §IV.C, buddy: whoever is suspected hears it first, and always.
         if let i = places[node], members[i].claim.standing != .alive {
             claims.append(members[i].claim)
@@ -191,7 +193,9 @@ extension Gossip {
         guard let partner = present.randomElement(using: &random) else { return }
         let isJoining = !members.contains { $0.heardAt != nil }
         for node in isJoining ? audience() : [partner] {
-            digest(members.map(\.peer.node) + [own.node], to: node, wantsAnswer: true, &effects)
+            digest(
+                (members.map(\.peer.node) + [own.node]).sorted(), to: node, wantsAnswer: true,
+                &effects)
         }
     }
 
@@ -206,8 +210,7 @@ extension Gossip {
     }
 
     private func row(on node: NodeID) -> Row {
-        let claim =
-            places[node].map { members[$0].claim } ?? Claim(node, .alive, incarnation, boot)
+        let claim = places[node].map { members[$0].claim } ?? ownClaim
         return Row(claim: claim, register: healthMap.version(of: node))
     }
 
@@ -219,8 +222,12 @@ extension Gossip {
         var claims: [Claim] = []
         var registers: [HealthMap.Register] = []
         var wanted: [NodeID] = []
+        var previous: NodeID?
         for row in rows {
             let node = row.claim.node
+            // A row repeated five hundred times would be answered as often.
+            if let previous, previous >= node { continue }
+            previous = node
             hear(row.claim, from: partner, at: now, &effects)
             guard node == own.node || places[node] != nil else { continue }
             let mine = self.row(on: node)
@@ -245,7 +252,9 @@ extension Gossip {
         var bytes = claims.reduce(0) { $0 + GossipCodec.byteCount($1) }
         for register in registers {
             let size = GossipCodec.byteCount(register)
-            if bytes + size > Limit.messageBytesMax / 2 {
+            if bytes + size > Limit.messageBytesMax / 2
+                || letter.registers.count == Limit.registersMax
+            {
                 effects.append(.send(letter, to: partner))
                 letter = message(.news, claims: [])
                 bytes = 0

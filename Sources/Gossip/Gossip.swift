@@ -34,7 +34,10 @@ package struct Gossip: Sendable {
     var foreignOutbids = 0
     var changedRegisters: [NodeID] = []
     var lateInARow = 0
-    package internal(set) var hasLeft = false
+    /// The last word, once it is spoken.
+    var farewell: Claim?
+    /// How many others are neither suspect nor gone: who could confirm a suspicion.
+    var aliveCount = 0
     var nextProbe: Instant
     var nextSync: Instant
     var nextReconnect: Instant
@@ -106,6 +109,11 @@ package struct Gossip: Sendable {
 
     package var roster: [Peer] { members.map(\.peer) }
 
+    package var hasLeft: Bool { farewell != nil }
+
+    /// What this node says of itself.
+    var ownClaim: Claim { farewell ?? Claim(own.node, .alive, incarnation, boot) }
+
     var isSmall: Bool { members.count < Limit.smallMesh }
 
     private mutating func adopt(_ roster: [Peer]) {
@@ -128,6 +136,7 @@ package struct Gossip: Sendable {
             }
         }
         members = next
+        aliveCount = members.count { $0.claim.standing == .alive }
         places = [:]
         for (i, member) in members.enumerated() { places[member.peer.node] = i }
         let known = places
@@ -208,11 +217,12 @@ package struct Gossip: Sendable {
 
     private mutating func leave(_ effects: inout [Effect]) {
         guard !hasLeft else { return }
-        hasLeft = true
-        let farewell = Claim(own.node, .left, incarnation, boot)
+        // A refutation on its way to the disk must not overtake the farewell and raise the leaver.
+        let last = Claim(own.node, .left, max(incarnation, pending ?? .zero), boot)
+        farewell = last
         // SWIM's dissemination would need a member that stays; in a large mesh some hear it first.
         for node in audience() {
-            effects.append(.send(message(.news, claims: [farewell]), to: node))
+            effects.append(.send(message(.news, claims: [last]), to: node))
         }
         probes.removeAll()
         relays.removeAll()

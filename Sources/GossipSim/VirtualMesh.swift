@@ -40,6 +40,8 @@ package struct VirtualMesh: Sendable {
     private var pausedUntil: [Instant]
     private var backlog: [[Gossip.Event]]
     private var queue = EventQueue()
+    /// The earliest wake that is in the queue; without it every message would add one.
+    private var wakeAt: [Instant]
 
     package init(members: Int, seed: UInt64, settings: Gossip.Settings = .init()) {
         invariant(members > 0 && members <= Gossip.Limit.rosterMax, "the mesh is bounded")
@@ -55,6 +57,7 @@ package struct VirtualMesh: Sendable {
         lives = Array(repeating: 0, count: members)
         pausedUntil = Array(repeating: .zero, count: members)
         backlog = Array(repeating: [], count: members)
+        wakeAt = Array(repeating: .distantFuture, count: members)
         for peer in roster { start(peer.node) }
     }
 
@@ -67,6 +70,7 @@ package struct VirtualMesh: Sendable {
         boots += 1
         lives[i] += 1
         backlog[i] = []
+        wakeAt[i] = .distantFuture
         nodes[i] = Gossip(
             self: roster[i], roster: roster, settings: settings, boot: BootID(boots),
             incarnation: persisted[i], random: random.fork(), at: now)
@@ -124,8 +128,9 @@ package struct VirtualMesh: Sendable {
             guard nodes[to] != nil, let message = try? GossipCodec.decode(bytes) else { return }
             turn(to, .received(message, from: NodeID(UInt64(from) + 1)))
         case .wake(let i, let life):
-            guard life == lives[i], let node = nodes[i], node.deadline <= now else { return }
-            turn(i, .deadlineReached)
+            guard life == lives[i], wakeAt[i] == now, let node = nodes[i] else { return }
+            wakeAt[i] = .distantFuture
+            if node.deadline <= now { turn(i, .deadlineReached) } else { wake(i) }
         case .saved(let i, let life, let persist):
             guard life == lives[i] else { return }
             persisted[i] = max(persisted[i], persist.incarnation)
@@ -175,6 +180,9 @@ package struct VirtualMesh: Sendable {
 
     private mutating func wake(_ i: Int) {
         guard let node = nodes[i], node.deadline != .distantFuture else { return }
-        queue.push(max(now, node.deadline), .wake(i, life: lives[i]))
+        let at = max(max(now, node.deadline), pausedUntil[i])
+        guard at < wakeAt[i] else { return }
+        wakeAt[i] = at
+        queue.push(at, .wake(i, life: lives[i]))
     }
 }
