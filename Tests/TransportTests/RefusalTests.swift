@@ -71,6 +71,20 @@ import Testing
         await b.shutdown()
     }
 
+    @Test func `who answers for another, dials from above or moved region is refused`() throws {
+        let rig = try Rig()
+        let roster = Roster([try rig.entry(1), try rig.entry(2), try rig.entry(3)])
+        let gate = Gate(own: try rig.name(2), roster: roster, revoked: [])
+        #expect(gate.judge(try rig.name(1), dialed: nil) == nil)
+        #expect(gate.judge(try rig.name(3), dialed: NodeID(3)) == nil)
+        #expect(gate.judge(try rig.name(1), dialed: NodeID(3))?.cause == .wrongName)
+        #expect(gate.judge(try rig.name(3), dialed: nil)?.cause == .wrongDirection)
+        #expect(gate.judge(try rig.name(2), dialed: nil)?.cause == .unknownNode)
+        let moved = PeerName(
+            cluster: rig.cluster, region: try rig.name(3).region, node: NodeID(1))
+        #expect(gate.judge(moved, dialed: nil)?.cause == .wrongName)
+    }
+
     @Test func `an oversized frame closes the link`() async throws {
         let rig = try Rig()
         let (b, seenByB) = try await rig.node(2, peers: [1: 0])
@@ -103,8 +117,9 @@ import Testing
         let rig = try Rig()
         let (b, seenByB) = try await rig.node(2, peers: [1: 0])
         let port = try #require(b.port)
-        let (older, _) = try openssl("-tls1_2", port)
-        #expect(older != 0)
+        let (status, older) = try openssl("-tls1_2", port)
+        #expect(status != 0)
+        #expect(older.contains("alert protocol version"))
         let (_, said) = try openssl("-tls1_3", port)
         #expect(said.contains("TLSv1.3"))
         _ = try await seenByB.refusal(.noCertificate)
