@@ -145,10 +145,11 @@ extension Raft {
 
     /// Skips a whole term a letter instead of an entry (Raft §5.3, end).
     private mutating func refused(_ previous: LogIndex, _ hint: Position, _ at: Int) {
-        guard previous > progress[at].match, hint.index < previous else { return }
+        guard previous > progress[at].match, hint.index <= previous else { return }
         if case .snapshot = progress[at].state { return }
         if case .probe = progress[at].state, previous.next != progress[at].next { return }
-        progress[at].probe(from: log.lastAgreeing(with: hint).index.next)
+        // The hint may be the refused index itself, with an older term: each refusal has to move.
+        progress[at].probe(from: min(previous, log.lastAgreeing(with: hint).index.next))
     }
 
     /// Raft §5.4.2: counting replicas commits only entries of the leader's own term, all before

@@ -101,6 +101,8 @@ package struct Raft: Sendable {
     package var basePosition: Position { log.base }
     package var membership: Membership { log.membership }
     package var durableIndex: LogIndex { disk.durable }
+    /// What the entries in memory weigh.
+    package var tailByteCount: Int { log.tailBytes }
 
     /// When `.deadlineReached` must next be delivered; earlier does no harm.
     package var deadline: Instant {

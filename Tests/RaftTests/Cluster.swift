@@ -216,6 +216,16 @@ struct Cluster {
 }
 
 extension Cluster {
+    var summary: String {
+        nodes.map {
+            let (raft, up) = ($0.raft, $0.isUp)
+            return "\(raft.seat) up \(up) \(raft.role) term \(raft.term) last "
+                + "\(raft.lastPosition) commit \(raft.commitIndex) applied \(raft.appliedIndex) "
+                + "durable \(raft.durableIndex) timeout \(raft.electionTimeout) "
+                + "\(raft.progress.map { "\($0.node) \($0.match) \($0.next) \($0.state)" })"
+        }.joined(separator: "\n")
+    }
+
     /// State machine safety (Raft fig. 3).
     private mutating func noteCommitted(_ entries: [Entry], _ node: NodeID) {
         for entry in entries {
