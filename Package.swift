@@ -64,8 +64,10 @@ let package = Package(
         pure("Disk", []),
         pure("Mesh", []),
         pure("Record", ["CChecksum", "Mesh"]),
+        pure("VolumeCore", ["Disk", "Mesh", "Record"]),
         tests("MeshTests", ["Mesh"]),
         tests("RecordTests", ["CChecksum", "Mesh", "Record"]),
+        tests("VolumeCoreTests", ["Disk", "Mesh", "Record", "VolumeCore"]),
     ],
     swiftLanguageModes: [.v6]
 )
