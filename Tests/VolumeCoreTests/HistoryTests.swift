@@ -138,7 +138,7 @@ private struct Rig {
 
 @Suite("A volume's bytes through crashes")
 struct HistoryTests {
-    @Test(arguments: 1...24)
+    @Test(arguments: 1...8)
     func `flushed bytes stay, unflushed ones are there whole and in order, zeroed ones read zero`(
         seed: UInt64
     ) throws {
