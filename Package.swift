@@ -79,6 +79,10 @@ let package = Package(
         // Millions of moments: minutes without the optimiser, seconds with it.
         .testTarget(
             name: "WitnessRuleTests", swiftSettings: strict + [.unsafeFlags(["-O"])]),
+        pure("NBDProtocol", []),
+        pure("VolumeCore", ["Disk", "Mesh", "Record"]),
+        tests("NBDProtocolTests", ["NBDProtocol"]),
+        tests("VolumeCoreTests", ["Disk", "Mesh", "Record", "VolumeCore"]),
     ],
     swiftLanguageModes: [.v6]
 )

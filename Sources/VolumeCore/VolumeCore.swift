@@ -1,0 +1,264 @@
+package import Disk
+package import Mesh
+package import Record
+
+/// A volume as operators see it.
+package struct VolumeInfo: Hashable, Sendable {
+    package let id: VolumeID
+    package let name: String
+    package let byteCount: UInt64
+    /// nil while it is not open for I/O here.
+    package let generation: ExportGeneration?
+}
+
+/// Why a volume does not do what it was asked.
+package enum VolumeRefused: Error, Hashable, Sendable {
+    case unknownVolume
+    case closed
+    case outOfRange
+    case oversized
+    case nameTaken
+    case badName
+    case tooManyVolumes
+    case staleGeneration
+    /// Answered writes wait for their commit: a deletion would lose them silently.
+    case open
+}
+
+/// What a volume's door answers to a client's change.
+package enum Queued: Hashable, Sendable {
+    /// Answer the client; propose these records in order, and again if they get lost.
+    case queued([VolumeWrite])
+    /// Too much is pending: read no more of the client, and ask again after a commit.
+    case wait
+    case refused(VolumeRefused)
+}
+
+/// What became of a committed entry.
+package enum Applied: Hashable, Sendable {
+    case applied(VolumeID, ExportGeneration, number: UInt64)
+    /// Nothing of a volume, or below the checkpoint, or the repetition of a proposal.
+    case nothing
+    case refused(Reason)
+
+    package enum Reason: Hashable, Sendable {
+        /// Written under an epoch that had ended (protocol-rules 17).
+        case staleEpoch(Epoch)
+        case staleGeneration(ExportGeneration)
+        case numberGap(expected: UInt64, got: UInt64)
+        case unknownVolume(VolumeID)
+        case outOfRange
+        case malformed(VolumeWriteRefused)
+    }
+}
+
+/// Protected disks: an image for each, and above it an overlay of what the log holds and the image
+/// does not yet. Reads look through pending, committed, image, in this order.
+///
+/// A `DiskError` thrown here is final (see `Disk`): drop the core and recover from the disk.
+package struct VolumeCore<D: Disk>: Sendable {
+    struct Volume: Sendable {
+        var record: VolumeState.Record
+        var image: FileHandle
+        var isDirty = false
+        /// The generation that takes I/O here; nil on every replica but the primary.
+        var open: ExportGeneration?
+        /// Ended here. Local, unlike the record's: what a replica accepts depends on the log alone.
+        var barred = ExportGeneration.none
+        var nextNumber: UInt64 = 1
+        var pending = ExtentMap()
+        /// Answered and not committed, in order; `pendingHead` spares shifting the rest.
+        var queue: [VolumeWrite] = []
+        var queueHead = 0
+        var committed = ExtentMap()
+
+        var id: VolumeID { record.id }
+    }
+
+    package internal(set) var disk: D
+    package let limits: VolumeLimits
+    /// Sorted by id.
+    var volumes: [Volume] = []
+    var sequence: UInt64
+    /// All entries up to here are in the overlay or the images.
+    package private(set) var applied: LogIndex
+    /// The log may forget what is at or below.
+    package internal(set) var checkpointed: LogIndex
+    var pendingByteCount = 0
+    /// Images whose volumes are deleted, until a checkpoint says so durably.
+    var doomed: [(name: String, file: FileHandle)] = []
+
+    /// Recovers from `disk`; entries above `checkpointed` have to be applied again.
+    package init(disk: D, limits: VolumeLimits = VolumeLimits()) throws(VolumeRecoveryRefused) {
+        self.disk = disk
+        self.limits = limits
+        let found = try VolumeState.load(from: &self.disk)
+        let state = found ?? VolumeState()
+        sequence = state.sequence
+        applied = state.applied
+        checkpointed = state.applied
+        do throws(DiskError) {
+            if found == nil { try state.save(to: &self.disk) }
+            for record in state.volumes {
+                let image = try self.disk.open(
+                    VolumeState.image(of: record.id), create: false)
+                volumes.append(Volume(record: record, image: image))
+            }
+            // An image of no volume: created above the checkpoint, so the log creates it again;
+            // or deleted at it.
+            let known = Set(state.volumes.map { VolumeState.image(of: $0.id) })
+            for name in try self.disk.list()
+            where name.hasSuffix(VolumeState.imageSuffix) && !known.contains(name) {
+                try self.disk.remove(name)
+            }
+        } catch { throw .state(error) }
+    }
+
+    package var list: [VolumeInfo] {
+        volumes.map {
+            VolumeInfo(
+                id: $0.id, name: $0.record.name, byteCount: $0.record.byteCount,
+                generation: $0.open)
+        }
+    }
+
+    /// Bytes answered to clients that no majority holds yet.
+    package var pendingBytes: Int { pendingByteCount }
+    /// Memory of committed bytes that no image holds yet.
+    package var overlayBytes: Int { volumes.reduce(0) { $0 + $1.committed.cost } }
+
+    func position(of id: VolumeID) -> Int? { volumes.firstIndex { $0.id == id } }
+
+    /// Creates a volume that reads zero. Doing it twice is doing it once, since a recovery applies
+    /// the same command again.
+    package mutating func create(_ id: VolumeID, name: String, byteCount: UInt64)
+        throws(DiskError) -> VolumeRefused?
+    {
+        if let known = volumes.first(where: { $0.id == id || $0.record.name == name }) {
+            let same = known.record.name == name && known.record.byteCount == byteCount
+            return same && known.id == id ? nil : .nameTaken
+        }
+        guard (1...VolumeLimits.nameByteCountMax).contains(name.utf8.count) else { return .badName }
+        guard byteCount <= VolumeLimits.volumeByteCountMax else { return .oversized }
+        guard volumes.count < VolumeLimits.volumeCountMax else { return .tooManyVolumes }
+        doomed.removeAll { $0.name == VolumeState.image(of: id) }
+        let image = try disk.open(VolumeState.image(of: id), create: true)
+        try disk.resize(image, to: 0)
+        try disk.resize(image, to: byteCount)
+        let record = VolumeState.Record(
+            id: id, name: name, byteCount: byteCount, generation: .none, number: 0,
+            allocation: Allocation(byteCount: byteCount))
+        let place = volumes.firstIndex { $0.id > id } ?? volumes.count
+        volumes.insert(Volume(record: record, image: image, isDirty: true), at: place)
+        return nil
+    }
+
+    /// Forgets a volume. Its image stays until a checkpoint without it is durable, since a crash
+    /// before that replays writes to it.
+    package mutating func delete(_ id: VolumeID) -> VolumeRefused? {
+        guard let place = position(of: id) else { return nil }
+        guard volumes[place].open == nil else { return .open }
+        let volume = volumes.remove(at: place)
+        doomed.append((VolumeState.image(of: id), volume.image))
+        return nil
+    }
+
+    /// Opens a volume for I/O. The caller is the primary, holds its lease, and has applied every
+    /// committed record (protection.md, "Volumes").
+    package mutating func open(_ id: VolumeID, generation: ExportGeneration) -> VolumeRefused? {
+        guard let place = position(of: id) else { return .unknownVolume }
+        guard volumes[place].open == nil,
+            generation > max(volumes[place].record.generation, volumes[place].barred)
+        else {
+            return .staleGeneration
+        }
+        volumes[place].open = generation
+        volumes[place].nextNumber = 1
+        return nil
+    }
+
+    /// Ends a generation: all that is pending fails, and it never opens again (protocol-rules 14).
+    /// Gives the writes that were answered and may be lost.
+    package mutating func close(_ id: VolumeID) -> [VolumeWrite] {
+        guard let place = position(of: id), let generation = volumes[place].open else { return [] }
+        let lost = Array(volumes[place].queue[volumes[place].queueHead...])
+        pendingByteCount -= lost.reduce(0) { $0 + cost(of: $1) }
+        volumes[place].open = nil
+        volumes[place].queue = []
+        volumes[place].queueHead = 0
+        volumes[place].pending = ExtentMap()
+        volumes[place].barred = generation
+        return lost
+    }
+
+    func cost(of write: VolumeWrite) -> Int {
+        write.data.count + ExtentMap.Extent.overheadByteCount
+    }
+
+    /// Takes the log one entry further. `epoch` is the one current at the entry's index.
+    package mutating func apply(_ entry: Entry, epoch: Epoch) throws(DiskError) -> Applied {
+        guard entry.index > applied else { return .nothing }
+        invariant(entry.index == applied.next, "entry \(entry.index) after \(applied)")
+        applied = entry.index
+        guard entry.kind == .write else { return .nothing }
+        guard entry.epoch == epoch else { return .refused(.staleEpoch(entry.epoch)) }
+        let write: VolumeWrite
+        do throws(VolumeWriteRefused) {
+            write = try VolumeWrite(parsing: entry)
+        } catch { return .refused(.malformed(error)) }
+        guard let place = position(of: write.volume) else {
+            return .refused(.unknownVolume(write.volume))
+        }
+        if let refused = admit(write, at: place) { return refused }
+        settle(write, at: place)
+        if overlayBytes > limits.overlayByteCountMax {
+            try fold(bytesMax: limits.overlayByteCountMax)
+        }
+        return .applied(write.volume, write.generation, number: write.number)
+    }
+
+    /// Exactly last + 1 of the newest generation passes (protocol-rules 16), so that the answer
+    /// depends on the log alone and is the same on every replica.
+    private mutating func admit(_ write: VolumeWrite, at place: Int) -> Applied? {
+        let record = volumes[place].record
+        guard write.generation >= record.generation else {
+            return .refused(.staleGeneration(write.generation))
+        }
+        let last = write.generation == record.generation ? record.number : 0
+        guard write.number > last else { return .nothing }
+        guard write.number == last + 1 else {
+            return .refused(.numberGap(expected: last + 1, got: write.number))
+        }
+        guard write.range.upperBound <= record.byteCount else { return .refused(.outOfRange) }
+        volumes[place].record.generation = write.generation
+        volumes[place].record.number = write.number
+        return nil
+    }
+
+    private mutating func settle(_ write: VolumeWrite, at place: Int) {
+        let head = volumes[place].queueHead
+        if volumes[place].open == write.generation, head < volumes[place].queue.count {
+            invariant(
+                volumes[place].queue[head].number == write.number,
+                "write \(write.number) committed before \(volumes[place].queue[head].number)")
+            volumes[place].pending.cut(write.range, owner: write.number)
+            pendingByteCount -= cost(of: write)
+            volumes[place].queueHead += 1
+            if volumes[place].queueHead * 2 > volumes[place].queue.count {
+                volumes[place].queue.removeFirst(volumes[place].queueHead)
+                volumes[place].queueHead = 0
+            }
+        }
+        volumes[place].committed.insert(extent(of: write))
+    }
+
+    func extent(of write: VolumeWrite) -> ExtentMap.Extent {
+        let content: ExtentMap.Content =
+            switch write.operation {
+            case .write: .data(write.data[...], held: write.data.count)
+            case .zeroes: write.keepsAllocated ? .zeroes : .hole
+            case .trim: .hole
+            }
+        return ExtentMap.Extent(range: write.range, content: content, owner: write.number)
+    }
+}

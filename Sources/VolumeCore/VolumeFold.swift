@@ -1,0 +1,84 @@
+package import Disk
+package import Mesh
+
+extension VolumeCore {
+    /// The longest run of zeros written at once where space has to stay reserved.
+    private static var zeroesByteCountMax: UInt64 { 1 << 20 }
+
+    /// Moves committed bytes into the images, what was overwritten meanwhile only once, until about
+    /// `bytesMax` are moved. Gives how many; 0 once nothing is left.
+    @discardableResult
+    package mutating func fold(bytesMax: Int) throws(DiskError) -> Int {
+        var moved = 0
+        for place in volumes.indices {
+            while moved < bytesMax, let first = volumes[place].committed.extents.first {
+                moved += try fold(from: first, at: place, bytesMax: bytesMax - moved)
+            }
+        }
+        return moved
+    }
+
+    private mutating func fold(from first: ExtentMap.Extent, at place: Int, bytesMax: Int)
+        throws(DiskError) -> Int
+    {
+        let image = volumes[place].image
+        volumes[place].isDirty = true
+        var done = first.range
+        var cost = first.cost
+        switch first.content {
+        case .hole:
+            try disk.deallocate(image, done)
+            volumes[place].record.allocation.deallocate(done)
+        case .zeroes:
+            done = done.prefix(Self.zeroesByteCountMax)
+            cost = done.count
+            volumes[place].record.allocation.allocate(done)
+            try disk.write(image, at: done.lowerBound, [[UInt8](repeating: 0, count: done.count)])
+        case .data:
+            var pieces: [[UInt8]] = []
+            (cost, done) = (0, done.lowerBound..<done.lowerBound)
+            for extent in volumes[place].committed.extents {
+                guard case .data(let bytes, _) = extent.content, cost < bytesMax,
+                    extent.range.lowerBound == done.upperBound
+                else { break }
+                pieces.append(Array(bytes))
+                cost += extent.cost
+                done = done.lowerBound..<extent.range.upperBound
+            }
+            volumes[place].record.allocation.allocate(done)
+            try disk.write(image, at: done.lowerBound, pieces)
+        }
+        volumes[place].committed.cut(done)
+        return cost
+    }
+
+    /// Makes all that is applied durable outside the log: the images, then the index they stand
+    /// for. The log may be compacted up to the index it gives, not before it returns.
+    @discardableResult
+    package mutating func checkpoint() throws(DiskError) -> LogIndex {
+        while try fold(bytesMax: limits.overlayByteCountMax) > 0 {}
+        for place in volumes.indices where volumes[place].isDirty {
+            try disk.sync(volumes[place].image)
+            volumes[place].isDirty = false
+        }
+        var state = VolumeState()
+        state.sequence = sequence + 1
+        state.applied = applied
+        state.volumes = volumes.map(\.record)
+        try state.save(to: &disk)
+        sequence += 1
+        checkpointed = applied
+        for image in doomed {
+            disk.close(image.file)
+            try disk.remove(image.name)
+        }
+        doomed = []
+        return applied
+    }
+}
+
+extension Range<UInt64> {
+    fileprivate func prefix(_ count: UInt64) -> Range<UInt64> {
+        lowerBound..<Swift.min(upperBound, lowerBound + count)
+    }
+}
