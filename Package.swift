@@ -61,12 +61,16 @@ let package = Package(
     ],
     targets: [
         .target(name: "CChecksum"),
+        .target(name: "CDisk"),
         pure("Disk", []),
+        shell("Journal", ["CDisk", "Disk", "JournalCore", "Mesh", "Record"]),
         pure("JournalCore", ["Disk", "Mesh", "Record"]),
         pure("Mesh", []),
         pure("Record", ["CChecksum", "Mesh"]),
         pure("SimulatedDisk", ["Disk", "Mesh"]),
         tests("JournalCoreTests", ["Disk", "JournalCore", "Mesh", "Record", "SimulatedDisk"]),
+        tests(
+            "JournalTests", ["Disk", "Journal", "JournalCore", "Mesh", "Record", "SimulatedDisk"]),
         tests("MeshTests", ["Mesh"]),
         tests("RecordTests", ["CChecksum", "Mesh", "Record"]),
     ],
