@@ -8,7 +8,7 @@ typealias SimulatedJournal = JournalCore<SimulatedDisk>
 
 let group = GroupID(3)
 let settings = SimulatedJournal.Settings(
-    cluster: ClusterID(high: 1, low: 2), group: group, segmentByteCount: 16 << 10)
+    cluster: ClusterID(high: 1, low: 2), group: group, segmentByteCount: 32 << 10)
 
 func entry(_ index: UInt64, term: UInt64, byteCount: Int = 40) -> Entry {
     let payload = (0..<byteCount).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ Int(index + term)) }
