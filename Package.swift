@@ -57,6 +57,8 @@ let package = Package(
         pure("Disk", []),
         pure("Gossip", ["Mesh"]),
         pure("GossipSim", ["Gossip", "Mesh"]),
+        .target(name: "CDisk"),
+        shell("Journal", ["CDisk", "Disk", "JournalCore", "Mesh", "Record"]),
         pure("JournalCore", ["Disk", "Mesh", "Record"]),
         pure("Mesh", []),
         pure("NBDProtocol", []),
@@ -73,6 +75,8 @@ let package = Package(
         tests("GossipTests", ["Gossip", "GossipSim", "Mesh"]),
         tests("HouseTests", []),
         tests("JournalCoreTests", ["Disk", "JournalCore", "Mesh", "Record", "SimulatedDisk"]),
+        tests(
+            "JournalTests", ["Disk", "Journal", "JournalCore", "Mesh", "Record", "SimulatedDisk"]),
         tests("MeshTests", ["Mesh"]),
         tests("NBDProtocolTests", ["NBDProtocol"]),
         tests("RaftTests", ["Mesh", "Raft", "Record"]),

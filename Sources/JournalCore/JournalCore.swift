@@ -89,6 +89,9 @@ package struct JournalCore<D: Disk>: Sendable {
         }
     }
 
+    /// Lets a simulation hurt the disk under an open journal.
+    package mutating func alterDisk(_ alter: (inout D) -> Void) { alter(&disk) }
+
     static func wrapped(_ error: any Error) -> JournalError {
         guard let error = error as? DiskError else {
             invariant(false, "a disk threw \(error)")

@@ -63,7 +63,7 @@ struct SegmentScan: Sendable {
             if found.frame.start > end { note(.commitFrame, end..<found.frame.start, found) }
             let isBroken = found.frame.start > end
             let builds = isBroken || found.frame.previousChain == chain
-            let before = batches.last?.frame.last ?? header.previous
+            let before = lastKnown
             if builds, let entries = Self.entries(bytes, of: found, after: isBroken ? nil : before)
             {
                 batches.append(
@@ -153,7 +153,7 @@ struct SegmentScan: Sendable {
         {
             indexes = first...last
         } else if let next {
-            let from = (batches.last?.frame.last ?? lastKnown).index.next
+            let from = lastKnown.index.next
             let through = next.frame.last.index
             if UInt64(next.frame.entryCount) < through.rawValue {
                 let end = LogIndex(through.rawValue - UInt64(next.frame.entryCount))

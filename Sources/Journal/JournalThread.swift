@@ -1,0 +1,98 @@
+package import Disk
+import Dispatch
+package import JournalCore
+package import Mesh
+package import Record
+import Synchronization
+
+/// What the journal tells its owner, always from its own queue and in order.
+package enum JournalEvent: Sendable {
+    /// All changes up to and including this number are safe.
+    case saved(through: UInt64)
+    /// The journal has stopped for good.
+    case failed(JournalError)
+}
+
+/// Group commit: all changes that came in while the disk was busy go down in one batch.
+package final class JournalThread<D: Disk>: Sendable {
+    /// Changes that may wait; who finds the queue full has to hold back.
+    package static var waitingChangesMax: Int { 4_096 }
+    /// Bytes of entries and bases that may wait.
+    package static var waitingBytesMax: Int { 128 << 20 }
+
+    private struct Waiting: Sendable {
+        var changes: [LogChange] = []
+        var through: UInt64 = 0
+        var byteCount = 0
+        var isScheduled = false
+        var hasFailed = false
+    }
+
+    private let core: Mutex<JournalCore<D>>
+    private let waiting = Mutex(Waiting())
+    private let queue = DispatchQueue(label: "holdfast.journal")
+    private let tell: @Sendable (JournalEvent) -> Void
+
+    package init(_ core: JournalCore<D>, tell: @escaping @Sendable (JournalEvent) -> Void) {
+        self.core = Mutex(core)
+        self.tell = tell
+    }
+
+    /// Queues `change`, whose number is above all before; false when the queue is full or the
+    /// journal has stopped, and then nothing was taken.
+    package func submit(_ number: UInt64, _ change: LogChange) -> Bool {
+        let byteCount =
+            change.entries.reduce(change.base?.contents.count ?? 0) { $0 + $1.bytes.count }
+        let (isTaken, wakes) = waiting.withLock { waiting -> (Bool, Bool) in
+            guard !waiting.hasFailed, waiting.changes.count < Self.waitingChangesMax,
+                waiting.changes.isEmpty || waiting.byteCount + byteCount <= Self.waitingBytesMax
+            else { return (false, false) }
+            invariant(number > waiting.through, "change \(number) after \(waiting.through)")
+            waiting.changes.append(change)
+            waiting.through = number
+            waiting.byteCount += byteCount
+            defer { waiting.isScheduled = true }
+            return (true, !waiting.isScheduled)
+        }
+        if wakes { queue.async { self.save() } }
+        return isTaken
+    }
+
+    /// Reads entries after all batches that began before; `reply` runs on the journal's queue.
+    package func read(
+        from first: LogIndex, through: LogIndex, bytesMax: Int,
+        reply: @escaping @Sendable (Result<[Entry], JournalError>) -> Void
+    ) {
+        queue.async {
+            let result = self.core.withLock { core -> Result<[Entry], JournalError> in
+                do throws(JournalError) {
+                    return .success(
+                        try core.entries(from: first, through: through, bytesMax: bytesMax))
+                } catch {
+                    return .failure(error)
+                }
+            }
+            reply(result)
+        }
+    }
+
+    private func save() {
+        let batch = waiting.withLock { waiting in
+            let taken = waiting
+            waiting = Waiting(through: taken.through, hasFailed: taken.hasFailed)
+            return taken
+        }
+        guard !batch.hasFailed else { return }
+        let failure = core.withLock { core -> JournalError? in
+            do throws(JournalError) {
+                try core.append(batch.changes)
+                return nil
+            } catch {
+                return error
+            }
+        }
+        guard let failure else { return tell(.saved(through: batch.through)) }
+        waiting.withLock { $0.hasFailed = true }
+        tell(.failed(failure))
+    }
+}
