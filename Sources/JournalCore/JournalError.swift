@@ -55,13 +55,13 @@ package enum JournalError: Error, Hashable, Sendable, CustomStringConvertible {
         case .damaged(let places, let last):
             let list = places.map(\.description).joined(separator: "; ")
             return "acknowledged data is damaged: \(list). Last known position \(last). "
-                + "Look with `holdfast log dump --data DIR`; repair from a peer, delete nothing"
+                + "Start this node no more as it is: keep all its files, and repair from a peer"
         case .foreign(let file, let cluster, let group):
             return "\(file) belongs to cluster \(cluster), group \(group): "
-                + "check with `holdfast log dump --data DIR` that DIR is this node's"
+                + "check that the data directory is this node's"
         case .unknownVersion(let file, let version):
             return "\(file) has format version \(version), which is not known here: "
-                + "run the release that wrote it, or `holdfast log dump --data DIR`"
+                + "run the release that wrote it"
         }
     }
 }
