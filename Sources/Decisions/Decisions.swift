@@ -63,6 +63,9 @@ package struct Decisions: Hashable, Sendable {
         self.seats = seats.sorted { $0.node < $1.node }
     }
 
+    /// The number that `session` last used up; 0 when it never did.
+    package func lastSequence(of session: SessionID) -> UInt64 { lastSequences[session] ?? 0 }
+
     /// Applies the entry at `step.index`, which must be the one after the last applied.
     package mutating func apply(_ step: Step) -> Outcome {
         invariant(

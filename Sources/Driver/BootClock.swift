@@ -1,0 +1,16 @@
+internal import Glibc
+package import Mesh
+
+/// This machine's clocks.
+package enum BootClock {
+    /// CLOCK_BOOTTIME: goes on while the machine sleeps, so that a lease ends meanwhile.
+    package static var now: Instant { Instant(nanoseconds: read(CLOCK_BOOTTIME)) }
+    package static var wall: WallTime { WallTime(read(CLOCK_REALTIME)) }
+
+    private static func read(_ clock: clockid_t) -> UInt64 {
+        var time = timespec()
+        let result = unsafe clock_gettime(clock, &time)
+        invariant(result == 0, "clock \(clock) can't be read: errno \(errno)")
+        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+    }
+}

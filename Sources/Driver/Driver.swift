@@ -1,0 +1,124 @@
+internal import Dispatch
+package import Mesh
+internal import Synchronization
+
+/// Turns a core on real time: one thread, one mailbox, events in the order in which they came.
+///
+/// `carryOut` runs on that thread, in order, and must not block: whoever does the deed posts what
+/// came of it.
+package final class Driver<C: Core>: Sendable {
+    /// What may be lost, and is sent again, is dropped when so many events wait.
+    package static var droppableWaitingMax: Int { 8_192 }
+    /// Effects are carried out after so many events, so that a flood delays no letter.
+    static var turnEventsMax: Int { 128 }
+
+    private struct Mailbox: Sendable {
+        var events: [C.Event] = []
+        var isStopped = false
+        var dropped: UInt64 = 0
+    }
+
+    private let mailbox = Mutex(Mailbox())
+    private let core: Mutex<C>
+    private let bell = DispatchSemaphore(value: 0)
+    private let ended = DispatchSemaphore(value: 0)
+    private let clock: @Sendable () -> Instant
+    private let carryOut: @Sendable ([C.Effect]) -> Void
+
+    package init(
+        _ core: C, clock: @escaping @Sendable () -> Instant = { BootClock.now },
+        carryOut: @escaping @Sendable ([C.Effect]) -> Void
+    ) {
+        self.core = Mutex(core)
+        self.clock = clock
+        self.carryOut = carryOut
+    }
+
+    /// Begins to turn; at most once.
+    package func start() {
+        DispatchQueue(label: "holdfast.driver", qos: .userInteractive).async { self.run() }
+    }
+
+    /// Returns when the last effect is carried out; what waits is left undone.
+    package func stop() {
+        mailbox.withLock { $0.isStopped = true }
+        bell.signal()
+        ended.wait()
+        ended.signal()
+    }
+
+    /// Never dropped: for what a disk or an operator did, which nobody says twice.
+    package func post(_ event: sending C.Event) { deliver(event, mayDrop: false) }
+
+    /// Dropped, and counted, when too much waits: for what a peer will say again.
+    package func offer(_ event: sending C.Event) { deliver(event, mayDrop: true) }
+
+    /// How many offers were dropped.
+    package var dropped: UInt64 { mailbox.withLock { $0.dropped } }
+
+    /// Reads the core between two events; `body` must be short, for the mesh waits.
+    package func inspect<T: Sendable>(_ body: (borrowing C) -> T) -> T {
+        core.withLock { body($0) }
+    }
+
+    private func deliver(_ event: C.Event, mayDrop: Bool) {
+        let wakes = mailbox.withLock { mailbox -> Bool in
+            guard !mailbox.isStopped else { return false }
+            guard !mayDrop || mailbox.events.count < Self.droppableWaitingMax else {
+                mailbox.dropped += 1
+                return false
+            }
+            mailbox.events.append(event)
+            return mailbox.events.count == 1
+        }
+        if wakes { bell.signal() }
+    }
+
+    private func run() {
+        var effects: [C.Effect] = []
+        var deadline = turn([], &effects)
+        while true {
+            let (events, isStopped) = take()
+            if isStopped { break }
+            if events.isEmpty { wait(until: deadline) }
+            deadline = turn(events, &effects)
+        }
+        ended.signal()
+    }
+
+    /// All that waits, in order.
+    private func take() -> ([C.Event], isStopped: Bool) {
+        mailbox.withLock { mailbox in
+            var events: [C.Event] = []
+            swap(&events, &mailbox.events)
+            return (events, mailbox.isStopped)
+        }
+    }
+
+    private func wait(until deadline: Instant) {
+        let left = deadline.since(clock())
+        guard left > .zero else { return }
+        // A day is as good as for ever, and does not overflow.
+        let nanoseconds = min(left.nanoseconds, 86_400_000_000_000)
+        _ = bell.wait(timeout: .now() + .nanoseconds(Int(nanoseconds)))
+    }
+
+    private func turn(_ events: [C.Event], _ effects: inout [C.Effect]) -> Instant {
+        var rest = events[...]
+        while true {
+            let some = rest.prefix(Self.turnEventsMax)
+            rest = rest.dropFirst(some.count)
+            let deadline = core.withLock { core in
+                for event in some { core.handle(event, at: clock(), &effects) }
+                let now = clock()
+                if now >= core.deadline { core.handle(C.wake, at: now, &effects) }
+                return core.deadline
+            }
+            if !effects.isEmpty {
+                carryOut(effects)
+                effects.removeAll(keepingCapacity: true)
+            }
+            if rest.isEmpty { return deadline }
+        }
+    }
+}

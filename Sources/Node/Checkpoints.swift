@@ -1,0 +1,58 @@
+internal import Mesh
+internal import Raft
+internal import Record
+
+/// When the volumes are made durable outside the log, and how far the log may then forget.
+///
+/// A base holds no volume's bytes, so the log is kept up to what every data member has: a member
+/// that was away catches up from it.
+struct Checkpoints: Sendable {
+    /// Images of the decisions that wait for the others to follow; the oldest alternate goes first.
+    static let readyMax = 32
+
+    struct Image: Sendable {
+        let position: Position
+        let contents: [UInt8]
+    }
+
+    private var bytes = 0
+    private var entries = 0
+    /// Asked for and not durable yet.
+    private var begun: Image?
+    private var ready: [Image] = []
+
+    mutating func isDue(_ applied: [Entry], _ settings: Node.Settings) -> Bool {
+        entries += applied.count
+        bytes += applied.reduce(0) { $0 + $1.bytes.count }
+        return begun == nil
+            && (bytes >= settings.checkpointBytes || entries >= settings.checkpointEntries)
+    }
+
+    mutating func begin(_ position: Position, _ contents: [UInt8]) {
+        (bytes, entries) = (0, 0)
+        begun = Image(position: position, contents: contents)
+    }
+
+    mutating func volumesDurable(through index: LogIndex) {
+        guard let image = begun, image.position.index <= index else { return }
+        begun = nil
+        ready.append(image)
+        guard ready.count > Self.readyMax else { return }
+        ready = ready.enumerated().filter { $0.offset % 2 == 1 }.map(\.element)
+    }
+
+    /// The newest image at or below `floor`; it and all before it are not given again.
+    mutating func take(upTo floor: LogIndex) -> Image? {
+        guard let first = ready.first, first.position.index <= floor else { return nil }
+        let count = ready.prefix { $0.position.index <= floor }.count
+        defer { ready.removeFirst(count) }
+        return ready[count - 1]
+    }
+}
+
+extension Node {
+    mutating func compact() {
+        guard let image = checkpoints.take(upTo: voter.raft.compactionFloor) else { return }
+        turn(.raft(.checkpointed(Base(position: image.position, contents: image.contents))))
+    }
+}

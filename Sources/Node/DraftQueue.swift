@@ -1,0 +1,33 @@
+internal import Mesh
+internal import Record
+
+/// Writes that clients were answered and the log has not taken. Bounded by what the exports let
+/// pend (`VolumeLimits.pendingByteCountMax`).
+struct DraftQueue: Sendable {
+    private var drafts: [Draft] = []
+    private var head = 0
+
+    var isEmpty: Bool { head == drafts.count }
+    var count: Int { drafts.count - head }
+
+    mutating func append(_ more: [Draft]) { drafts += more }
+
+    mutating func removeAll() { (drafts, head) = ([], 0) }
+
+    /// The oldest ones, at least one and then up to `bytesMax`.
+    func front(bytesMax: Int) -> ArraySlice<Draft> {
+        var (end, bytes) = (head, 0)
+        while end < drafts.count, end == head || bytes + drafts[end].byteCount <= bytesMax {
+            bytes += drafts[end].byteCount
+            end += 1
+        }
+        return drafts[head..<end]
+    }
+
+    mutating func removeFirst(_ count: Int) {
+        head += count
+        guard head * 2 > drafts.count else { return }
+        drafts.removeFirst(head)
+        head = 0
+    }
+}

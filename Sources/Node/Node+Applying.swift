@@ -1,0 +1,123 @@
+internal import Decisions
+internal import Mesh
+internal import Raft
+internal import Record
+internal import VolumeCore
+internal import Wire
+
+/// What the committed log means: decisions first, then the volumes.
+extension Node {
+    mutating func apply(_ entries: [Entry]) {
+        var ruled: [Ruled] = []
+        ruled.reserveCapacity(entries.count)
+        for entry in entries {
+            guard let step = step(of: entry) else {
+                return out.append(.halt(.unknownCommand(entry.index)))
+            }
+            let outcome = decisions.apply(step)
+            note(outcome, of: entry)
+            ruled.append(Ruled(entry: entry, ruling: ruling(outcome, entry)))
+        }
+        out.append(.apply(ruled))
+        if let last = entries.last, checkpoints.isDue(entries, settings) {
+            checkpoints.begin(last.position, decisions.encoded)
+            out.append(.checkpoint)
+        }
+    }
+
+    private func step(of entry: Entry) -> Decisions.Step? {
+        let deed: Decisions.Deed
+        switch entry.kind {
+        case .blank, .membership: deed = .blank
+        case .write, .stream: deed = .record
+        case .command:
+            guard let command = try? Command(parsing: entry.payload) else { return nil }
+            deed = .command(command)
+        }
+        return Decisions.Step(
+            index: entry.index, epoch: entry.epoch, session: entry.session,
+            sequence: entry.sequence, deed: deed)
+    }
+
+    private func ruling(_ outcome: Outcome, _ entry: Entry) -> Ruling {
+        switch outcome {
+        case .renewed where entry.kind == .write: .accepted
+        case .created(let volume):
+            .created(
+                volume.id, name: volume.name, byteCount: volume.byteCount,
+                isSync: volume.durability == .sync)
+        case .deleted(let volume): .deleted(volume.id)
+        default: .nothing
+        }
+    }
+
+    private mutating func note(_ outcome: Outcome, of entry: Entry) {
+        switch outcome {
+        case .renewed(let epoch): renewed(epoch, at: entry.index)
+        case .promoted(let primary): promoted(primary, by: entry)
+        case .relinquished: relinquished(at: entry.index)
+        case .refused(let refusal): refused(refusal, entry)
+        default: break
+        }
+        if entry.session == SessionID(seat.rawValue) { applied(outcome, of: entry) }
+    }
+
+    private mutating func renewed(_ epoch: Epoch, at index: LogIndex) {
+        guard case .acting(var acting) = office, acting.epoch == epoch else { return }
+        acting.lease.renewed(through: index)
+        office = .acting(acting)
+    }
+
+    private mutating func promoted(_ primary: Primary, by entry: Entry) {
+        let reason: Takeover.Reason
+        switch (try? Command(parsing: entry.payload)) {
+        case .promote(_, _, .firstPrimary): reason = .start
+        case .promote(_, _, .leaseEnded): reason = .takeover
+        default: reason = .handOver
+        }
+        remember(
+            Takeover(
+                epoch: primary.epoch, from: formerPrimary, to: primary.node, reason: reason,
+                at: entry.time, phases: []))
+        formerPrimary = primary.node
+        guard case .claiming(let index) = office, index == entry.index else {
+            // Somebody else's, or an earlier process's of this node, which the office clears.
+            out.append(.happened(.takeover(takeovers[takeovers.count - 1])))
+            return
+        }
+        story.promotedAt = now
+        office = .acting(
+            Office.Acting(
+                epoch: primary.epoch, lease: HeldLease(settings.lease, epoch: primary.epoch)))
+    }
+
+    private mutating func relinquished(at index: LogIndex) {
+        switch office {
+        case .clearing(index): office = .idle
+        case .acting(let acting) where acting.handOver?.relinquished == index:
+            guard let target = acting.handOver?.target else { return }
+            pendingYield = target
+        default: break
+        }
+    }
+
+    private mutating func refused(_ refusal: Refusal, _ entry: Entry) {
+        switch office {
+        case .claiming(entry.index), .clearing(entry.index): office = .idle
+        default: break
+        }
+        out.append(.happened(.refused(entry.index, refusal)))
+    }
+
+    /// A base from the leader stands for entries whose bytes the volumes here never saw.
+    mutating func restore(_ base: Base) {
+        guard let restored = try? Decisions(parsing: base.contents) else {
+            return out.append(.halt(.unreadableBase(base.position.index)))
+        }
+        guard restored.volumes.isEmpty else {
+            return out.append(.halt(.volumesBehind(base.position.index)))
+        }
+        decisions = restored
+        out.append(.skip(to: base.position.index))
+    }
+}

@@ -1,0 +1,152 @@
+package import Decisions
+package import Gossip
+package import Mesh
+package import Raft
+package import Record
+package import VolumeCore
+
+extension Node {
+    package struct Member: Hashable, Sendable {
+        package let node: NodeID
+        package let region: RegionName
+        package let isWitness: Bool
+        package init(node: NodeID, region: RegionName, isWitness: Bool) {
+            self.node = node
+            self.region = region
+            self.isWitness = isWitness
+        }
+    }
+
+    package struct Settings: Hashable, Sendable {
+        package let seat: NodeID
+        package let members: [Member]
+        /// Data members in the order in which they should be primary.
+        package let order: [NodeID]
+        package let lease: LeaseTerms
+        /// At the very first start the preferred node gets this long to show up.
+        package var firstPrimaryPatience = Interval.seconds(3)
+        /// A leader that is not the primary lets a living primary catch up for so long.
+        package var returnPatience = Interval.seconds(2)
+        /// A hand-over that has not drained by then ends the clients' connections.
+        package var drainMax = Interval.seconds(5)
+        /// An operation that is not applied by then is answered as unknown.
+        package var operationDeadline = Interval.seconds(10)
+        package var operationRetry = Interval.milliseconds(250)
+        package var operationsMax = 64
+        /// The volumes are made durable outside the log after so much of it.
+        package var checkpointBytes = 64 << 20
+        package var checkpointEntries = 16_384
+        package var publishEvery = Interval.seconds(1)
+        /// One proposal carries at most so many bytes of queued writes.
+        package var proposalBytesMax = 512 << 10
+
+        package init(seat: NodeID, members: [Member], order: [NodeID], lease: LeaseTerms) {
+            self.seat = seat
+            self.members = members
+            self.order = order
+            self.lease = lease
+        }
+
+        func region(of node: NodeID) -> RegionName? {
+            members.first { $0.node == node }?.region
+        }
+        /// 0 should be primary before 1.
+        func rank(_ node: NodeID) -> Int { order.firstIndex(of: node) ?? order.count }
+    }
+
+    /// One request of an operator, named by whoever asks.
+    package struct OperationID: Hashable, Sendable {
+        package let rawValue: UInt64
+        package init(_ rawValue: UInt64) { self.rawValue = rawValue }
+    }
+
+    package enum Operation: Hashable, Sendable {
+        case command(Command)
+        case switchOver(RegionName)
+    }
+
+    package enum Answer: Hashable, Sendable {
+        case done(Outcome)
+        /// Named primary, by this operation or already.
+        case primary(Primary)
+        /// Not applied within the deadline; it may still be.
+        case unknown(leader: NodeID?)
+        case declined(String)
+        /// Too many wait already.
+        case busy(limit: Int)
+    }
+
+    package enum Event: Sendable {
+        case wake
+        /// From the peer that the link authenticated.
+        case letter(Letter)
+        case gossip(Gossip.Message, from: NodeID)
+        case note(Note, from: NodeID)
+        /// All log writes up to this number are durable.
+        case saved(through: UInt64)
+        case storageFailed
+        case fetched(Fetch, [Entry])
+        /// The exports have taken all entries up to here.
+        case applied(through: LogIndex)
+        /// The volumes are durable outside the log up to here.
+        case checkpointed(LogIndex)
+        /// Writes that clients were answered, in order.
+        case write([Draft])
+        case operate(OperationID, Operation)
+        /// The exports have finished what they had taken.
+        case drained
+        case incarnationPersisted(Incarnation)
+        /// The wall clock's reading now; its time runs on from there.
+        case wallClock(WallTime)
+        /// Whether the log's disk has room beyond its reserve.
+        case disk(hasRoom: Bool)
+        case leave
+    }
+
+    package enum Effect: Sendable {
+        case save(Write)
+        case send(Letter)
+        case fetch(Fetch)
+        case gossip(Gossip.Message, to: NodeID)
+        case persist(Gossip.Persist)
+        case note(Note, to: NodeID)
+        case apply([Ruled])
+        /// The log begins anew behind this index, and there are no volumes.
+        case skip(to: LogIndex)
+        case checkpoint
+        /// The oldest writes handed in and not placed yet stand in the log from here on.
+        case placed(first: LogIndex, count: Int)
+        /// The own log is durable up to here; said while a volume waits for no more than that.
+        case durable(through: LogIndex)
+        /// This node acts as primary while its clock is before `until`.
+        case open(Epoch, until: Instant)
+        case lease(until: Instant)
+        case drain
+        case close
+        case answer(OperationID, Answer)
+        /// Going on would lose data: the process stops and says why.
+        case halt(Halt)
+        case happened(Happening)
+    }
+
+    package enum Halt: Hashable, Sendable {
+        /// The log's beginning is gone and the volumes here lack it.
+        case volumesBehind(LogIndex)
+        /// An entry that this release does not know.
+        case unknownCommand(LogIndex)
+        case unreadableBase(LogIndex)
+    }
+
+    /// For logs and counters.
+    package enum Happening: Hashable, Sendable {
+        case raft(RaftRole, Term, leader: NodeID?)
+        case liveness(NodeID, Gossip.Liveness)
+        case restarted(NodeID)
+        case conflict(NodeID)
+        case takeover(Takeover)
+        case refused(LogIndex, Refusal)
+        case handBack(to: NodeID)
+        case handOver(to: NodeID)
+        case resigned(Epoch)
+    }
+}

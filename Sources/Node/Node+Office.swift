@@ -1,0 +1,243 @@
+internal import Decisions
+internal import Mesh
+internal import Raft
+internal import Record
+internal import Wire
+
+/// The primary's seat: who claims it, how long it is held, how it is given up.
+extension Node {
+    private var raft: Raft { voter.raft }
+
+    /// Leads, and has applied everything that an earlier leader may have committed: only then does
+    /// the seat's state say the truth.
+    private var knowsTheSeat: Bool {
+        raft.role == .leader && decisions.appliedIndex >= raft.termStartIndex
+    }
+
+    mutating func tend() {
+        tendAt = .distantFuture
+        guard knowsTheSeat else { return }
+        switch office {
+        case .clearing, .claiming: return
+        case .acting(let acting): hold(acting)
+        case .yielding(_, let until) where now < until: tendAt = until
+        case .yielding, .idle:
+            office = .idle
+            seek()
+        }
+    }
+
+    /// This node leads and holds no seat.
+    private mutating func seek() {
+        switch decisions.tenure {
+        case .vacant:
+            let patienceEnds = ledAt + settings.firstPrimaryPatience
+            if settings.rank(seat) > 0, now < patienceEnds {
+                yieldToBetter()
+                tendAt = min(tendAt, patienceEnds)
+            } else {
+                claim(.firstPrimary)
+            }
+        case .relinquished(_, let index): claim(.relinquished(at: index))
+        case .held(let primary, _) where primary.node == seat:
+            let index = propose(.relinquish(epoch: primary.epoch))
+            if let index { office = .clearing(index) }
+        case .held(let primary, _): succeed(primary)
+        }
+    }
+
+    /// consensus.md, "Primary, epoch, lease": the named primary gets the leadership back if it
+    /// lives and is complete; otherwise its lease has to end.
+    private mutating func succeed(_ primary: Primary) {
+        let silentUntil = ledAt + raftSettings.heartbeat * 2
+        if wasHeard(primary.node), now < ledAt + settings.returnPatience,
+            transfers.allows(primary.node)
+        {
+            tendAt = ledAt + settings.returnPatience
+            if isComplete(primary.node) { transfer(to: primary.node) }
+            return
+        }
+        guard now >= silentUntil else {
+            tendAt = silentUntil
+            return
+        }
+        guard let warrant = observed.warrant(for: decisions.tenure, at: now) else {
+            tendAt = observed.ends
+            return
+        }
+        if yieldToBetter() { return }
+        claim(warrant)
+    }
+
+    private var raftSettings: RaftSettings { raft.settings }
+
+    /// Whether it has answered in this term.
+    private func wasHeard(_ node: NodeID) -> Bool {
+        raft.progress.contains { $0.node == node && $0.round > 0 && isRecent($0.heardAt) }
+    }
+
+    private func isRecent(_ heardAt: Instant) -> Bool {
+        now < heardAt + raftSettings.heartbeat * 4
+    }
+
+    private func isComplete(_ node: NodeID) -> Bool {
+        raft.progress.contains { $0.node == node && $0.match == raft.lastPosition.index }
+    }
+
+    /// Gives the leadership to a living, complete node that should rather be primary.
+    @discardableResult
+    private mutating func yieldToBetter() -> Bool {
+        let better = settings.order.prefix(settings.rank(seat)).first {
+            transfers.allows($0) && wasHeard($0) && isComplete($0) && !isShort(of: $0)
+        }
+        guard let better else { return false }
+        transfer(to: better)
+        return true
+    }
+
+    /// Whether it says of itself that its disk is full.
+    private func isShort(of node: NodeID) -> Bool {
+        voter.gossip.healthMap[node].flatMap { Publication.Report(parsing: $0.bytes) }
+            .map { !$0.hasRoom } ?? false
+    }
+
+    private mutating func transfer(to node: NodeID) {
+        guard !raft.isTransferring, now >= transfers.nextAt else {
+            tendAt = min(tendAt, max(transfers.nextAt, now + raftSettings.heartbeat))
+            return
+        }
+        transfers.note(node, nextAt: now + raft.electionTimeout)
+        tendAt = min(tendAt, transfers.nextAt)
+        out.append(.happened(.handBack(to: node)))
+        turn(.raft(.transferLeadership(to: node)))
+    }
+
+    private mutating func claim(_ warrant: Warrant) {
+        let epoch = decisions.tenure.epoch.next
+        story.claimedAt = now
+        if let index = propose(.promote(node: seat, epoch: epoch, warrant: warrant)) {
+            office = .claiming(index)
+        } else {
+            tendAt = now + raftSettings.heartbeat
+        }
+    }
+
+    /// A command that needs no session: the state itself refuses its repetition.
+    private mutating func propose(_ command: Command) -> LogIndex? {
+        guard propose([Draft(.command, epoch: .zero, payload: command.encoded)]) == nil else {
+            tendAt = now + raftSettings.heartbeat
+            return nil
+        }
+        return accepted?.first.index
+    }
+
+    private mutating func hold(_ acting: Office.Acting) {
+        var acting = acting
+        if acting.handOver?.relinquished == nil, now >= acting.lease.nextRenewal(at: now) {
+            office = .acting(acting)
+            renew()
+            guard case .acting(let renewed) = office else { return }
+            acting = renewed
+        }
+        if let until = acting.lease.until, now < until {
+            if !acting.isOpen {
+                acting.isOpen = true
+                (acting.toldUntil, toldDurable) = (until, .zero)
+                out.append(.open(acting.epoch, until: until))
+                opened(acting.epoch)
+            } else if until.since(acting.toldUntil) > settings.lease.length / 20 {
+                acting.toldUntil = until
+                out.append(.lease(until: until))
+            }
+        }
+        if let handOver = acting.handOver, handOver.relinquished == nil {
+            if now >= handOver.deadline {
+                office = .acting(acting)
+                return drained()
+            }
+            tendAt = handOver.deadline
+        }
+        office = .acting(acting)
+        tendAt = min(tendAt, max(acting.lease.nextRenewal(at: now), now + .milliseconds(1)))
+    }
+
+    private mutating func renew() {
+        guard case .acting(let acting) = office else { return }
+        if propose([Draft(.blank, epoch: acting.epoch)]) == nil { noteRenewal() }
+    }
+
+    /// Whatever this node proposes in its epoch renews its lease once it commits.
+    mutating func noteRenewal() {
+        guard case .acting(var acting) = office, let accepted else { return }
+        let last = accepted.first.index.advanced(by: accepted.count - 1)
+        acting.lease.proposed(last, epoch: acting.epoch, at: now)
+        office = .acting(acting)
+    }
+
+    private mutating func opened(_ epoch: Epoch) {
+        guard let at = takeovers.lastIndex(where: { $0.epoch == epoch }) else { return }
+        takeovers[at].phases = story.phases(openedAt: now)
+        out.append(.happened(.takeover(takeovers[at])))
+    }
+
+    /// The leadership is gone, and with it the right to act.
+    mutating func resign() {
+        if case .acting(let acting) = office {
+            out.append(.close)
+            out.append(.happened(.resigned(acting.epoch)))
+            drafts.removeAll()
+        }
+        office = .idle
+    }
+
+    /// Why the seat can't go to `region`; nil once it is on its way.
+    mutating func beginHandOver(to region: RegionName) -> String? {
+        guard case .acting(var acting) = office, acting.isOpen else {
+            return "node \(seat) does not act as primary"
+        }
+        guard acting.handOver == nil else { return "a hand-over is under way" }
+        guard
+            let target = settings.order.first(where: {
+                settings.region(of: $0) == region && $0 != seat
+            })
+        else { return "region \(region) has no data member but this one" }
+        guard wasHeard(target) else { return "node \(target) in \(region) does not answer" }
+        guard let behind = lag(of: target), behind <= Self.handOverLagMax else {
+            return "node \(target) in \(region) is \(lag(of: target) ?? 0) entries behind"
+        }
+        acting.handOver = Office.HandOver(target: target, deadline: now + settings.drainMax)
+        office = .acting(acting)
+        out.append(.drain)
+        out.append(.happened(.handOver(to: target)))
+        return nil
+    }
+
+    /// A target further behind than this would keep the clients waiting.
+    static var handOverLagMax: UInt64 { 10_000 }
+
+    private func lag(of node: NodeID) -> UInt64? {
+        raft.progress.first { $0.node == node }
+            .map { raft.lastPosition.index.distance(above: $0.match) }
+    }
+
+    /// All that clients were promised stands in the log: the seat can be given up.
+    mutating func drained() {
+        guard case .acting(var acting) = office, var handOver = acting.handOver,
+            handOver.relinquished == nil
+        else { return }
+        out.append(.close)
+        drafts.removeAll()
+        let index = propose(.relinquish(epoch: acting.epoch))
+        guard case .acting = office else { return }
+        handOver.relinquished = index
+        guard index != nil else { return resign() }
+        acting.handOver = handOver
+        office = .acting(acting)
+    }
+
+    /// The relinquishing is applied: the target is to lead, and claims the seat as leader.
+    mutating func yield(to target: NodeID) {
+        office = .yielding(to: target, until: now + raft.electionTimeout * 2)
+        turn(.raft(.transferLeadership(to: target)))
+    }
+}

@@ -1,0 +1,122 @@
+internal import Decisions
+internal import Mesh
+internal import Raft
+internal import Record
+internal import Wire
+
+/// Requests of operators at this node, one after the other.
+///
+/// Each is a command of this node's session, so that asking again, here or through another leader,
+/// applies it once (Raft thesis §6.3).
+struct OperationQueue: Sendable {
+    struct Pending: Sendable {
+        let id: Node.OperationID
+        let operation: Node.Operation
+        let deadline: Instant
+        /// Its place in the session, once it was offered to the log.
+        var sequence: UInt64?
+    }
+    var pending: [Pending] = []
+    var nextTry = Instant.zero
+
+    var deadline: Instant { pending.isEmpty ? .distantFuture : min(nextTry, firstDeadline) }
+    private var firstDeadline: Instant { pending.map(\.deadline).min() ?? .distantFuture }
+}
+
+extension Node {
+    mutating func accept(_ operation: Operation, _ id: OperationID) {
+        guard operations.pending.count < settings.operationsMax else {
+            return out.append(.answer(id, .busy(limit: settings.operationsMax)))
+        }
+        if operations.pending.isEmpty { operations.nextTry = now }
+        operations.pending.append(
+            OperationQueue.Pending(
+                id: id, operation: operation, deadline: now + settings.operationDeadline))
+    }
+
+    mutating func pumpOperations() {
+        guard !operations.pending.isEmpty else { return }
+        for late in operations.pending where now >= late.deadline {
+            out.append(.answer(late.id, .unknown(leader: voter.raft.leader)))
+        }
+        let now = now
+        operations.pending.removeAll { now >= $0.deadline }
+        guard now >= operations.nextTry, let head = operations.pending.first else { return }
+        operations.nextTry = now + settings.operationRetry
+        switch head.operation {
+        case .command(let command): offer(command)
+        case .switchOver(let region): offerSwitchOver(to: region)
+        }
+    }
+
+    private mutating func answerHead(_ answer: Answer) {
+        out.append(.answer(operations.pending.removeFirst().id, answer))
+        operations.nextTry = now
+    }
+
+    private mutating func offer(_ command: Command) {
+        let sequence = decisions.lastSequence(of: SessionID(seat.rawValue)) + 1
+        operations.pending[0].sequence = sequence
+        if voter.raft.role == .leader {
+            _ = propose([draft(of: seat, sequence, command.encoded)])
+        } else if let leader = voter.raft.leader {
+            out.append(.note(.propose(sequence: sequence, payload: command.encoded), to: leader))
+        }
+    }
+
+    private func draft(of node: NodeID, _ sequence: UInt64, _ payload: [UInt8]) -> Draft {
+        Draft(
+            .command, epoch: .zero, session: SessionID(node.rawValue), sequence: sequence,
+            payload: payload)
+    }
+
+    /// An entry of this node's session took effect, or was refused.
+    mutating func applied(_ outcome: Outcome, of entry: Entry) {
+        guard let head = operations.pending.first, case .command(let command) = head.operation,
+            head.sequence == entry.sequence
+        else { return }
+        if case .refused(.duplicate) = outcome { return }
+        // An earlier process of this node may have left another command under this number: then
+        // this one goes on with the next.
+        guard command.encoded.elementsEqual(entry.payload) else {
+            operations.nextTry = now
+            return
+        }
+        answerHead(.done(outcome))
+    }
+
+    private mutating func offerSwitchOver(to region: RegionName) {
+        guard let primary = decisions.tenure.primary else {
+            return answerHead(.declined("there is no primary to hand over"))
+        }
+        guard primary.region != region else { return answerHead(.primary(primary)) }
+        guard settings.members.contains(where: { $0.region == region && !$0.isWitness }) else {
+            return answerHead(.declined("region \(region) has no data member"))
+        }
+        guard primary.node == seat else {
+            return out.append(.note(.handOver(region), to: primary.node))
+        }
+        if case .acting(let acting) = office, acting.handOver != nil { return }
+        if case .yielding = office { return }
+        if let reason = beginHandOver(to: region) { answerHead(.declined(reason)) }
+    }
+
+    mutating func received(_ note: Note, from node: NodeID) {
+        guard settings.members.contains(where: { $0.node == node }) else { return }
+        switch note {
+        case .propose(let sequence, let payload):
+            guard voter.raft.role == .leader, payload.count <= Command.byteCountMax,
+                (try? Command(parsing: payload)) != nil
+            else { return }
+            _ = propose([draft(of: node, sequence, payload)])
+        case .handOver(let region):
+            if case .acting(let acting) = office, acting.handOver != nil { return }
+            if case .yielding = office { return }
+            guard let reason = beginHandOver(to: region) else { return }
+            out.append(.note(.declined(region, reason: reason), to: node))
+        case .declined(let region, let reason):
+            guard case .switchOver(region) = operations.pending.first?.operation else { return }
+            answerHead(.declined(reason))
+        }
+    }
+}

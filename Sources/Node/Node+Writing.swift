@@ -1,0 +1,25 @@
+internal import Mesh
+internal import Raft
+internal import Record
+
+/// The way of a write into the log.
+extension Node {
+    mutating func queue(_ writes: [Draft]) {
+        guard case .acting = office else { return }
+        drafts.append(writes)
+    }
+
+    /// A full disk stalls the writes here, before the log fails on it.
+    mutating func pumpDrafts() {
+        guard !drafts.isEmpty, case .acting(let acting) = office, hasRoom,
+            acting.handOver?.relinquished == nil
+        else { return }
+        while !drafts.isEmpty {
+            let front = drafts.front(bytesMax: settings.proposalBytesMax)
+            guard propose(Array(front)) == nil, let accepted else { return }
+            noteRenewal()
+            drafts.removeFirst(front.count)
+            out.append(.placed(first: accepted.first.index, count: accepted.count))
+        }
+    }
+}

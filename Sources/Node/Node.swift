@@ -1,0 +1,176 @@
+package import Decisions
+package import Gossip
+package import Mesh
+package import Raft
+package import Record
+package import VolumeCore
+package import Voting
+internal import Wire
+
+/// The engine room of a data member: consensus, gossip, decisions and the primary's office behind
+/// one synchronous door. Disks, sockets and clocks are outside.
+package struct Node: Core {
+    package let settings: Settings
+    package internal(set) var voter: Voter
+    package internal(set) var decisions: Decisions
+    package internal(set) var office = Office.idle
+    /// What became of the primary's seat, the newest last.
+    package internal(set) var takeovers: [Takeover] = []
+
+    var now: Instant
+    var wall = WallClock()
+    var observed: ObservedLease
+    /// Writes of the exports that the log has not taken yet, in order.
+    var drafts = DraftQueue()
+    var operations = OperationQueue()
+    var checkpoints = Checkpoints()
+    var story = TakeoverStory()
+    /// When the office has to be looked at again, whatever else happens.
+    var tendAt = Instant.distantFuture
+    var ledAt = Instant.zero
+    var transfers = TransferAttempts()
+    var formerPrimary: NodeID?
+    /// Set while applying: leadership can't move in the middle of that.
+    var pendingYield: NodeID?
+    var published = Publication()
+    var hasRoom = true
+    var toldDurable = LogIndex.zero
+
+    /// What a proposal became; read right behind it.
+    var accepted: (first: Position, count: Int)?
+    var proposalRefusal: ProposalRefusal?
+    var out: [Effect] = []
+    private var wanted: [Voter.Effect] = []
+
+    package init(settings: Settings, voter: Voter, decisions: Decisions, at now: Instant) {
+        self.settings = settings
+        self.voter = voter
+        self.decisions = decisions
+        self.now = now
+        observed = ObservedLease(settings.lease, processStart: now)
+    }
+
+    package static var wake: Event { .wake }
+
+    package var seat: NodeID { settings.seat }
+
+    package var deadline: Instant {
+        min(min(voter.deadline, tendAt), min(operations.deadline, published.nextAt))
+    }
+
+    package mutating func handle(_ event: Event, at now: Instant, _ effects: inout [Effect]) {
+        self.now = max(self.now, now)
+        switch event {
+        case .wake: turn(.wake)
+        case .letter(let letter): received(letter)
+        case .gossip(let message, let from): turn(.gossip(.received(message, from: from)))
+        case .note(let note, let from): received(note, from: from)
+        case .saved(let number): saved(through: number)
+        case .storageFailed: turn(.raft(.storageFailed))
+        case .fetched(let fetch, let entries): turn(.raft(.fetched(fetch, entries)))
+        case .applied(let index): turn(.raft(.applied(index)))
+        case .checkpointed(let index): checkpoints.volumesDurable(through: index)
+        case .write(let drafts): queue(drafts)
+        case .operate(let id, let operation): accept(operation, id)
+        case .drained: drained()
+        case .incarnationPersisted(let own): turn(.gossip(.persisted(own)))
+        case .wallClock(let time): wall.set(time, at: self.now)
+        case .disk(let hasRoom): self.hasRoom = hasRoom
+        case .leave: turn(.gossip(.leave))
+        }
+        settle()
+        effects += out
+        out.removeAll(keepingCapacity: true)
+    }
+
+    /// What every event may have made possible.
+    private mutating func settle() {
+        if let target = pendingYield {
+            pendingYield = nil
+            yield(to: target)
+        }
+        pumpDrafts()
+        tend()
+        pumpOperations()
+        compact()
+        publish()
+    }
+
+    mutating func turn(_ event: Voter.Event) {
+        var effects: [Voter.Effect] = []
+        swap(&effects, &wanted)
+        voter.handle(event, at: now, &effects)
+        for effect in effects { take(effect) }
+        effects.removeAll(keepingCapacity: true)
+        swap(&effects, &wanted)
+    }
+
+    private mutating func take(_ effect: Voter.Effect) {
+        switch effect {
+        case .raft(let effect): take(effect)
+        case .gossip(.send(let message, let to)): out.append(.gossip(message, to: to))
+        case .gossip(.persist(let persist)): out.append(.persist(persist))
+        case .gossip(.became(let node, let liveness)):
+            out.append(.happened(.liveness(node, liveness)))
+        case .gossip(.restarted(let node, _)): out.append(.happened(.restarted(node)))
+        case .gossip(.conflict(let node, _)): out.append(.happened(.conflict(node)))
+        case .gossip(.registersChanged): break
+        }
+    }
+
+    private mutating func take(_ effect: RaftEffect) {
+        switch effect {
+        case .save(let write): out.append(.save(write))
+        case .send(let letter): out.append(.send(letter))
+        case .fetch(let fetch): out.append(.fetch(fetch))
+        case .apply(let entries): apply(entries)
+        case .became(let role, let term, let leader): became(role, term, leader)
+        case .accepted(let first, let count): accepted = (first, count)
+        case .proposalsRefused(_, let why): proposalRefusal = why
+        case .restore(let base): restore(base)
+        case .readReady, .readRefused: break
+        }
+    }
+
+    private mutating func received(_ letter: Letter) {
+        switch letter.body {
+        case .append(_, _, let entries):
+            story.leaderHeard(at: now)
+            if !entries.isEmpty { observed.received(at: now) }
+        case .heartbeat: story.leaderHeard(at: now)
+        case .snapshot: observed.received(at: now)
+        default: break
+        }
+        turn(.raft(.received(letter)))
+    }
+
+    private mutating func saved(through number: UInt64) {
+        turn(.raft(.saved(through: number)))
+        guard case .acting = office, voter.raft.durableIndex > toldDurable,
+            decisions.volumes.contains(where: { $0.durability == .async })
+        else { return }
+        toldDurable = voter.raft.durableIndex
+        out.append(.durable(through: toldDurable))
+    }
+
+    private mutating func became(_ role: RaftRole, _ term: Term, _ leader: NodeID?) {
+        out.append(.happened(.raft(role, term, leader: leader)))
+        switch role {
+        case .preCandidate, .candidate: story.stood(at: now)
+        case .leader:
+            ledAt = now
+            transfers = TransferAttempts()
+            story.led(at: now)
+            return
+        case .follower: break
+        }
+        resign()
+    }
+
+    /// Offers drafts to the log; nil when it took them.
+    mutating func propose(_ drafts: [Draft]) -> ProposalRefusal? {
+        (accepted, proposalRefusal) = (nil, nil)
+        turn(.raft(.propose(drafts, time: wall.time(at: now))))
+        return accepted == nil ? proposalRefusal ?? .notLeader(leader: voter.raft.leader) : nil
+    }
+}

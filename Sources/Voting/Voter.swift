@@ -1,0 +1,44 @@
+package import Gossip
+package import Mesh
+package import Raft
+
+/// What every member is, the witness included: a vote in the log and a voice in the gossip.
+package struct Voter: Core {
+    package enum Event: Sendable {
+        case wake
+        case raft(RaftEvent)
+        case gossip(Gossip.Event)
+    }
+    package enum Effect: Sendable {
+        case raft(RaftEffect)
+        case gossip(Gossip.Effect)
+    }
+
+    package private(set) var raft: Raft
+    package private(set) var gossip: Gossip
+    private var raftEffects: [RaftEffect] = []
+    private var gossipEffects: [Gossip.Effect] = []
+
+    package init(raft: Raft, gossip: Gossip) {
+        invariant(raft.seat == gossip.own.node, "one member, not \(raft.seat) and \(gossip.own)")
+        self.raft = raft
+        self.gossip = gossip
+    }
+
+    package static var wake: Event { .wake }
+    package var deadline: Instant { min(raft.deadline, gossip.deadline) }
+
+    package mutating func handle(_ event: Event, at now: Instant, _ effects: inout [Effect]) {
+        switch event {
+        case .wake:
+            if now >= raft.deadline { raft.handle(.deadlineReached, at: now, &raftEffects) }
+            if now >= gossip.deadline { gossip.handle(.deadlineReached, at: now, &gossipEffects) }
+        case .raft(let event): raft.handle(event, at: now, &raftEffects)
+        case .gossip(let event): gossip.handle(event, at: now, &gossipEffects)
+        }
+        for effect in raftEffects { effects.append(.raft(effect)) }
+        for effect in gossipEffects { effects.append(.gossip(effect)) }
+        raftEffects.removeAll(keepingCapacity: true)
+        gossipEffects.removeAll(keepingCapacity: true)
+    }
+}
