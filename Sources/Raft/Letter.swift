@@ -45,13 +45,19 @@ package struct Letter: Hashable, Sendable {
     package struct Heartbeat: Hashable, Sendable {
         package var previous: Position
         package var commit: LogIndex
+        /// Every data voter and learner is known to hold the log durably up to here.
+        package var floor: LogIndex
         package var round: UInt64
         /// The leader's round trip and save time, so that all wait equally long for it.
         package var measured: Interval
 
-        package init(previous: Position, commit: LogIndex, round: UInt64, measured: Interval) {
+        package init(
+            previous: Position, commit: LogIndex, floor: LogIndex, round: UInt64,
+            measured: Interval
+        ) {
             self.previous = previous
             self.commit = commit
+            self.floor = floor
             self.round = round
             self.measured = measured
         }

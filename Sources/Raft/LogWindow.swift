@@ -23,9 +23,8 @@ struct LogWindow: Hashable, Sendable {
     private(set) var tailBytes = 0
     /// Every configuration that may still be in force: the base's first, then those in the log.
     private(set) var memberships: [(index: LogIndex, membership: Membership)]
-    /// The clamp for the leader's clock, and what a blank entry is stamped with.
+    /// The clamp for the leader's clock.
     private(set) var time: WallTime
-    private(set) var epoch: Epoch
 
     init(_ restored: Restored) {
         base = restored.base.position
@@ -33,11 +32,11 @@ struct LogWindow: Hashable, Sendable {
         lastIndex = restored.lastIndex
         tail = []
         memberships = [(base.index, restored.baseMembership)] + restored.memberships
-        (time, epoch) = (restored.time, restored.epoch)
+        time = restored.time
         for entry in restored.tail {
             tail.append(entry)
             tailBytes += entry.bytes.count
-            (time, epoch) = (max(time, entry.time), entry.epoch)
+            time = max(time, entry.time)
         }
         invariant(
             tail.last.map { $0.index == lastIndex } ?? true, "the tail ends where the log ends")
@@ -96,7 +95,7 @@ struct LogWindow: Hashable, Sendable {
             lastIndex = entry.index
             tail.append(entry)
             tailBytes += entry.bytes.count
-            (time, epoch) = (max(time, entry.time), entry.epoch)
+            time = max(time, entry.time)
             if entry.kind == .membership,
                 let membership = try? Membership(parsing: Array(entry.payload))
             {

@@ -59,6 +59,9 @@ package struct Membership: Hashable, Sendable {
         voters.data.contains(node) || outgoing?.data.contains(node) == true
     }
 
+    /// Votes, and holds data in neither half.
+    package func isWitness(_ node: NodeID) -> Bool { votes(node) && !isData(node) }
+
     /// 0 leads before 1, and so on.
     package func rank(_ node: NodeID) -> Int { preferred.firstIndex(of: node) ?? preferred.count }
 

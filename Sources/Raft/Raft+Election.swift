@@ -13,13 +13,14 @@ extension Raft {
 
     var stallLimit: Interval { electionTimeout / 2 }
 
-    /// Raft §5.2: chance keeps rivals from splitting every vote. Those who aren't preferred wait
-    /// for the upper half, so that the preferred one usually stands alone.
+    /// Raft §5.2: chance keeps rivals from splitting every vote. Where an order of preference is
+    /// known each rank has a span of its own, so that the best one left usually stands alone.
     mutating func rearmElection() {
-        let half = Interval(nanoseconds: electionTimeout.nanoseconds / 2)
-        let late = !membership.preferred.isEmpty && membership.rank(seat) > 0
-        let wait = electionTimeout + (late ? half : .zero)
-        electionAt = now + wait + random.interval(in: .zero...half)
+        let quarter = electionTimeout / 4
+        let ranked = !membership.preferred.isEmpty
+        let rank = UInt64(min(membership.rank(seat), settings.ranksMax))
+        let wait = electionTimeout + quarter * (ranked ? rank : 0)
+        electionAt = now + wait + random.interval(in: .zero...(ranked ? quarter : quarter * 2))
     }
 
     /// A voter that its newest configuration omits still stands until that is known committed:

@@ -60,6 +60,7 @@ extension Raft {
         let holds = holds(heartbeat.previous)
         if holds { matched = max(matched, heartbeat.previous.index) }
         learnCommit(heartbeat.commit)
+        knownFloor = max(knownFloor, min(heartbeat.floor, commitIndex))
         let through = min(matched, disk.durable, log.lastIndex)
         let answer = letter(
             to: node, .heard(round: heartbeat.round, holds: holds, through: through))

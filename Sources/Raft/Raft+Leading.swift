@@ -6,8 +6,9 @@ extension Raft {
         (role, leader, consents, ownVoteWrite) = (.leader, seat, [], nil)
         failedElections = 0
         termStart = log.lastIndex.next
-        // Raft §5.4.2 and §8: only an entry of its own term shows a leader what is committed.
-        let blank = Draft(.blank, epoch: log.epoch)
+        // Raft §5.4.2 and §8: only an entry of its own term shows a leader what is committed. It
+        // shows no epoch: a foreign leader's blank must not pass for a renewal of the lease.
+        let blank = Draft(.blank, epoch: .zero)
         let position = Position(index: termStart, term: term)
         appendOwn([blank.sealed(at: position, group: group, time: log.time)])
         progress = []
@@ -84,12 +85,14 @@ extension Raft {
         if rounds.count > Self.roundsMax { rounds.removeFirst() }
         heartbeatAt = now + settings.heartbeat
         let measured = roundTrip + disk.saveTime
+        knownFloor = compactionFloor
         for at in progress.indices {
             let follower = progress[at]
             let previous = log.position(at: follower.next.previous) ?? .zero
             let commit = min(commitIndex, follower.match)
             let heartbeat = Letter.Heartbeat(
-                previous: previous, commit: commit, round: round, measured: measured)
+                previous: previous, commit: commit, floor: knownFloor, round: round,
+                measured: measured)
             send(.heartbeat(heartbeat), to: follower.node)
         }
     }

@@ -21,7 +21,9 @@ extension Raft {
 
     /// Leadership drifts to the preferred node once it lacks nothing.
     mutating func handOverToPreferred() {
-        guard transfer == nil, now >= handOverAt, commitIndex >= termStart else { return }
+        guard settings.followsPreference, transfer == nil, now >= handOverAt,
+            commitIndex >= termStart
+        else { return }
         let rank = membership.rank(seat)
         let better = membership.preferred.prefix(rank).first { node in
             progress.contains {

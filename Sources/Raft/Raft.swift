@@ -11,6 +11,8 @@ package struct Raft: Sendable {
     package internal(set) var role = Role.follower
     package internal(set) var term: Term
     package internal(set) var leader: NodeID?
+    /// When the leader, this one or an earlier one, was last heard here.
+    package internal(set) var leaderHeardAt: Instant?
     package internal(set) var commitIndex: LogIndex
     package internal(set) var appliedIndex: LogIndex
     /// Every follower and learner, sorted; empty unless this node leads.
@@ -27,7 +29,6 @@ package struct Raft: Sendable {
     var now: Instant
     var random: SeededRandom
     var electionAt: Instant = .distantFuture
-    var leaderHeardAt: Instant?
     var heartbeatAt: Instant = .distantFuture
     var handOverAt: Instant = .zero
     var failedElections: UInt64 = 0
@@ -45,6 +46,8 @@ package struct Raft: Sendable {
     var restoring: (number: UInt64, base: Base)?
 
     var termStart: LogIndex = .zero
+    /// The highest `Heartbeat.floor` heard or sent, as far as it was committed here.
+    var knownFloor: LogIndex = .zero
     var round: UInt64 = 0
     var rounds: [SentRound] = []
     var reads: [PendingRead] = []
@@ -101,6 +104,20 @@ package struct Raft: Sendable {
     package var basePosition: Position { log.base }
     package var membership: Membership { log.membership }
     package var durableIndex: LogIndex { disk.durable }
+    /// The first index of this leader's own term; nil while this node doesn't lead.
+    package var termStartIndex: LogIndex? { role == .leader ? termStart : nil }
+    package var isTransferring: Bool { transfer != nil }
+    /// nil below the base and above the end.
+    package func term(at index: LogIndex) -> Term? { log.term(at: index) }
+    /// Every data voter and learner is known to hold the log durably up to here, so nobody will
+    /// ask for it again: the base may move up to here and, having no state of a volume, no
+    /// further. Never falls.
+    package var compactionFloor: LogIndex {
+        guard role == .leader else { return knownFloor }
+        let others = progress.filter { !membership.isWitness($0.node) }
+        let held = others.reduce(disk.durable) { min($0, $1.match) }
+        return max(knownFloor, min(held, commitIndex))
+    }
     /// What the entries in memory weigh.
     package var tailByteCount: Int { log.tailBytes }
 

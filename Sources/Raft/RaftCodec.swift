@@ -25,7 +25,7 @@ package enum LetterRefused: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 extension Letter {
-    package static let version: UInt8 = 1
+    package static let version: UInt8 = 2
     /// Header, one batch, and one entry that alone exceeds the batch.
     package static let byteCountMax = 4 << 20
 
@@ -106,6 +106,7 @@ extension Letter.Body {
         case .heartbeat(let heartbeat):
             bytes.append(heartbeat.previous)
             bytes.append(name: heartbeat.commit)
+            bytes.append(name: heartbeat.floor)
             bytes.append(littleEndian: heartbeat.round)
             bytes.append(littleEndian: heartbeat.measured.nanoseconds)
         case .heard(let round, let holds, let through):
@@ -141,7 +142,8 @@ extension Letter.Body {
             self = .heartbeat(
                 Letter.Heartbeat(
                     previous: try reader.position(), commit: try reader.name(),
-                    round: try reader.u64(), measured: Interval(nanoseconds: try reader.u64())))
+                    floor: try reader.name(), round: try reader.u64(),
+                    measured: Interval(nanoseconds: try reader.u64())))
         case 9:
             self = .heard(
                 round: try reader.u64(), holds: try reader.flag(), through: try reader.name())

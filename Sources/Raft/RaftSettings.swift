@@ -4,11 +4,17 @@ package import Mesh
 package struct RaftSettings: Hashable, Sendable {
     package var heartbeat: Interval = .milliseconds(30)
     /// No election timeout is shorter, however near the peers and fast the disks are.
-    package var electionFloor: Interval = .milliseconds(150)
+    package var electionFloor: Interval = .milliseconds(250)
     /// Nor its shorter end longer than this, however slow they are.
     package var electionCeiling: Interval = .milliseconds(1_500)
     /// How many measured round trips and saves fit into the shorter end of an election timeout.
     package var roundTripsPerElection: UInt64 = 5
+    /// Ranks of `Membership.preferred` that stand at times of their own; all later ones share the
+    /// last.
+    package var ranksMax = 4
+    /// Whether a leader hands over to a better-ranked node by itself. Off where something else
+    /// decides who leads: two deciders would pass leadership to and fro.
+    package var followsPreference = true
 
     /// One append carries at most this, or one entry.
     package var batchBytesMax = 256 << 10

@@ -14,7 +14,6 @@ package struct Restored: Hashable, Sendable {
     /// The newest entries, as many as should stay in memory.
     package var tail: [Entry]
     package var time: WallTime = .zero
-    package var epoch: Epoch = .zero
 
     /// Reads what a whole log says; a base whose contents aren't the core's is refused.
     package init(hardState: HardState, base: Base, entries: [Entry]) throws(LetterRefused) {
@@ -34,6 +33,31 @@ package struct Restored: Hashable, Sendable {
             }
             lastIndex = entry.index
         }
+    }
+
+    /// Takes a journal's word for where the terms lie, so that a start need not read the entries:
+    /// `positions` of all above the base, `time` of the newest, and of the entries themselves only
+    /// the newest, as many as should stay in memory (none will do).
+    ///
+    /// Only the tail is searched for memberships: a log that has one further down needs the other
+    /// initialiser, or this node would count quorums by a configuration that is past.
+    package init(
+        hardState: HardState, base: Base, positions: [Position], time: WallTime, tail: [Entry]
+    ) throws(LetterRefused) {
+        let end = positions.last ?? base.position
+        invariant(
+            tail.isEmpty || tail.last?.position == end && tail.count <= positions.count,
+            "the tail ends where the log ends, at \(end)")
+        try self.init(hardState: hardState, base: base, entries: tail)
+        (runs, lastIndex) = ([], base.position.index)
+        for position in positions {
+            invariant(position.index == lastIndex.next, "the journal's positions have no gap")
+            if runs.last?.term != position.term {
+                runs.append(TermRun(first: position.index, term: position.term))
+            }
+            lastIndex = position.index
+        }
+        self.time = time
     }
 
     package static func == (a: Self, b: Self) -> Bool {

@@ -198,6 +198,11 @@ struct Cluster {
         }
     }
 
+    /// Milliseconds that span `count` of the shortest election timeouts.
+    func timeouts(_ count: UInt64) -> Int {
+        Int(settings.electionFloor.nanoseconds / 1_000_000 * count)
+    }
+
     mutating func run(_ milliseconds: Int) { for _ in 0..<milliseconds { step() } }
 
     /// Steps until `done`, at most `milliseconds`; whether it came to that.

@@ -15,7 +15,7 @@ import Testing
     @Test func `a lone node leads itself only once its vote is saved`() {
         var cluster = Cluster(1)
         cluster.stalled = [NodeID(1)]
-        let early = cluster.run(upTo: 400) { $0[1].role == .candidate }
+        let early = cluster.run(upTo: cluster.timeouts(2)) { $0[1].role == .candidate }
         #expect(early)
         cluster.run(30)
         #expect(cluster[1].role == .candidate)
@@ -92,7 +92,7 @@ import Testing
         cluster.run(100)
         let cut = NodeID(leader)
         cluster.isCut = { $0 == cut || $1 == cut }
-        let stepped = cluster.run(upTo: 400) { $0[leader].role != .leader }
+        let stepped = cluster.run(upTo: cluster.timeouts(2)) { $0[leader].role != .leader }
         #expect(stepped)
         #expect(cluster.run(upTo: 2_000) { $0.leader != nil && $0.leader != leader })
     }
@@ -104,14 +104,14 @@ import Testing
         cluster.run(100)
         cluster.stalled = [NodeID(leader)]
         cluster.propose(leader)
-        let stepped = cluster.run(upTo: 100) { $0[leader].role == .follower }
+        let stepped = cluster.run(upTo: cluster.timeouts(1)) { $0[leader].role == .follower }
         #expect(stepped)
         let mute = cluster.run(upTo: 2_000) { $0.leader != nil && $0.leader != leader }
         #expect(mute)
         guard let second = cluster.leader else { return }
         cluster.run(100)
         cluster.give(second, .transferLeadership(to: NodeID(leader)))
-        cluster.run(300)
+        cluster.run(cluster.timeouts(2))
         #expect(cluster[leader].role == .follower)
         cluster.stalled = []
         cluster.run(500)
@@ -155,7 +155,7 @@ import Testing
         cluster.crash(target)
         cluster.propose(leader)
         cluster.give(leader, .transferLeadership(to: NodeID(target)))
-        cluster.run(400)
+        cluster.run(cluster.timeouts(2))
         #expect(cluster.leader == leader)
         cluster.propose(leader)
         #expect(cluster.refusals.isEmpty)
@@ -169,6 +169,41 @@ import Testing
         _ = cluster.run(upTo: 1_000) { $0.leader != nil }
         cluster.restart(2)
         #expect(cluster.run(upTo: 4_000) { $0.leader == 2 && $0.leaders.count == 1 })
+    }
+
+    @Test func `a leader that is told not to follow preference keeps leading`() {
+        var settings = RaftSettings()
+        settings.followsPreference = false
+        var cluster = Cluster(3, preferred: [NodeID(2), NodeID(1)], settings: settings)
+        cluster.crash(2)
+        _ = cluster.run(upTo: 2_000) { $0.leader != nil }
+        let leader = cluster.leader
+        cluster.restart(2)
+        cluster.run(cluster.timeouts(2 * settings.handOverPause))
+        #expect(cluster.leader == leader)
+        #expect(leader != 2)
+    }
+
+    @Test func `ranks stand one after the other, those not named last`() throws {
+        let order = [NodeID(3), NodeID(1)]
+        let timeout = RaftSettings().electionFloor
+        for (seat, rank) in [(3, 0), (1, 1), (2, 2)] as [(UInt64, UInt64)] {
+            for seed in 1...50 as ClosedRange<UInt64> {
+                let core = try Lone(seat, preferred: order, seed: seed)
+                let wait = core.raft.deadline.since(.zero)
+                #expect(wait >= timeout + timeout / 4 * rank)
+                #expect(wait <= timeout + timeout / 4 * (rank + 1))
+            }
+        }
+    }
+
+    @Test func `a leader's blank entry shows no epoch`() throws {
+        var core = try Lone(1, hardState: HardState(term: Term(2)), entries: [entry(1, 1)])
+        core.elect()
+        let fresh = core.receive(2, 3, .appended(through: LogIndex(1))).fed(2)
+        #expect(core.raft.termStartIndex == LogIndex(2))
+        #expect(fresh.map(\.kind) == [.blank])
+        #expect(fresh.map(\.epoch) == [.zero])
     }
 
     @Test func `slow links make for longer election timeouts`() {

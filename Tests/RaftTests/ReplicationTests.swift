@@ -3,73 +3,6 @@ import Raft
 import Record
 import Testing
 
-/// Cores spoken to letter by letter.
-struct Lone {
-    var raft: Raft
-    var now = Instant.zero
-    static let peers = [NodeID(1), NodeID(2), NodeID(3)]
-
-    init(
-        _ seat: UInt64, hardState: HardState = HardState(), entries: [Entry] = [],
-        settings: RaftSettings = RaftSettings(), learners: [NodeID] = []
-    ) throws {
-        let membership = Membership(voters: Electorate(data: Self.peers), learners: learners)
-        let restored = try Restored(
-            hardState: hardState, base: Base(position: .zero, membership: membership, state: []),
-            entries: entries)
-        raft = Raft(
-            seat: NodeID(seat), group: Cluster.group, settings: settings, restored: restored,
-            random: SeededRandom(seed: 1), at: .zero)
-    }
-
-    mutating func give(_ event: Event) -> [Effect] {
-        var effects: [Effect] = []
-        raft.handle(event, at: now, &effects)
-        return effects
-    }
-
-    mutating func receive(_ from: UInt64, _ term: UInt64, _ body: Letter.Body) -> [Effect] {
-        give(
-            .received(
-                Letter(
-                    from: NodeID(from), to: raft.seat, group: Cluster.group, term: Term(term),
-                    body: body)))
-    }
-
-    /// Elected by node 2 in the next term, everything so far saved.
-    mutating func elect() {
-        now = now + .seconds(2)
-        _ = give(.deadlineReached)
-        let term = raft.term.next
-        _ = receive(2, term.rawValue, .preVoteAnswer(granted: true))
-        saveAll()
-        _ = receive(2, term.rawValue, .voteAnswer(granted: true))
-    }
-
-    mutating func saveAll() {
-        // A barrier tells the newest number: whatever is asked of a past term is answered behind it.
-        let effects = receive(3, raft.term.rawValue, .vote(last: .zero))
-        if let number = effects.writes.last?.number { _ = give(.saved(through: number)) }
-    }
-}
-
-extension [Effect] {
-    var writes: [Write] { compactMap { if case .save(let write) = $0 { write } else { nil } } }
-    var sent: [Letter] { compactMap { if case .send(let letter) = $0 { letter } else { nil } } }
-    var bodies: [Letter.Body] { sent.map(\.body) + writes.flatMap(\.releases).map(\.body) }
-}
-
-func entry(_ index: UInt64, _ term: UInt64, _ byteCount: Int = 8) -> Entry {
-    Draft(.command, epoch: Epoch(1), payload: [UInt8](repeating: UInt8(term), count: byteCount))
-        .sealed(
-            at: Position(index: LogIndex(index), term: Term(term)), group: Cluster.group,
-            time: WallTime(index))
-}
-
-func position(_ index: UInt64, _ term: UInt64) -> Position {
-    Position(index: LogIndex(index), term: Term(term))
-}
-
 @Suite struct `Replication (Raft §5.3)` {
     @Test func `an entry of an earlier term is not committed by counting (fig. 8)`() throws {
         var core = try Lone(
@@ -128,7 +61,7 @@ func position(_ index: UInt64, _ term: UInt64) -> Position {
         _ = core.receive(
             2, 1, .append(previous: .zero, commit: .zero, entries: [entry(1, 1)]))
         let beat = Letter.Heartbeat(
-            previous: position(1, 1), commit: .zero, round: 4, measured: .zero)
+            previous: position(1, 1), commit: .zero, floor: .zero, round: 4, measured: .zero)
         let answer = core.receive(2, 1, .heartbeat(beat))
         #expect(answer.sent.isEmpty, "its term could still be forgotten")
         #expect(answer.bodies == [.heard(round: 4, holds: true, through: .zero)])
@@ -335,6 +268,84 @@ func position(_ index: UInt64, _ term: UInt64) -> Position {
                     false
                 }
             })
+    }
+
+    @Test func `the base may follow only what every data voter and learner holds`() throws {
+        var core = try Lone(1, learners: [NodeID(9)])
+        core.elect()
+        let draft = Draft(.command, epoch: Epoch(1))
+        _ = core.give(.propose([draft, draft], time: .zero))
+        core.saveAll()
+        for node in [2, 3] as [UInt64] {
+            _ = core.receive(node, 1, .appended(through: LogIndex(3)))
+        }
+        #expect(core.raft.commitIndex == LogIndex(3))
+        #expect(core.raft.compactionFloor == .zero, "the learner is silent")
+        _ = core.receive(9, 1, .appended(through: LogIndex(2)))
+        #expect(core.raft.compactionFloor == LogIndex(2))
+        core.now = core.raft.deadline
+        let floors = core.give(.deadlineReached).bodies.compactMap {
+            if case .heartbeat(let beat) = $0 { beat.floor } else { nil }
+        }
+        #expect(floors == [LogIndex(2), LogIndex(2), LogIndex(2)])
+    }
+
+    @Test func `a follower remembers the floor, but none above its own commit`() throws {
+        var core = try Lone(1)
+        func beat(_ floor: UInt64, commit: UInt64) -> Letter.Body {
+            .heartbeat(
+                Letter.Heartbeat(
+                    previous: position(3, 1), commit: LogIndex(commit), floor: LogIndex(floor),
+                    round: 1, measured: .zero))
+        }
+        _ = core.receive(
+            2, 1, .append(previous: .zero, commit: .zero, entries: (1...3).map { entry($0, 1) }))
+        _ = core.receive(2, 1, beat(3, commit: 2))
+        #expect(core.raft.compactionFloor == LogIndex(2))
+        _ = core.receive(2, 1, beat(0, commit: 3))
+        #expect(core.raft.compactionFloor == LogIndex(2), "it never falls")
+    }
+
+    @Test func `a journal's positions and newest entries make the same core as the whole log`()
+        throws
+    {
+        let entries = [entry(1, 1), entry(2, 1), entry(3, 2), entry(4, 4)]
+        let membership = Membership(voters: Electorate(data: Lone.peers))
+        let base = Base(position: .zero, membership: membership, state: [])
+        let state = HardState(term: Term(4))
+        let whole = try Restored(hardState: state, base: base, entries: entries)
+        for kept in 0...entries.count {
+            let part = try Restored(
+                hardState: state, base: base, positions: entries.map(\.position),
+                time: WallTime(9), tail: Array(entries.suffix(kept)))
+            #expect(part == whole)
+            let raft = Raft(
+                seat: NodeID(1), group: Cluster.group, settings: RaftSettings(), restored: part,
+                random: SeededRandom(seed: 1), at: .zero)
+            #expect(raft.lastPosition == position(4, 4))
+            let terms = (1...5).map { raft.term(at: LogIndex($0))?.rawValue }
+            #expect(terms == [1, 1, 2, 4, nil])
+        }
+    }
+
+    @Test func `a core with no entry in memory applies what it reads from disk`() throws {
+        let entries = [entry(1, 1), entry(2, 1)]
+        let base = Base(
+            position: .zero, membership: Membership(voters: Electorate(data: Lone.peers)),
+            state: [])
+        let restored = try Restored(
+            hardState: HardState(term: Term(1), commit: LogIndex(2)), base: base,
+            positions: entries.map(\.position), time: .zero, tail: [])
+        var core = Lone(
+            raft: Raft(
+                seat: NodeID(1), group: Cluster.group, settings: RaftSettings(),
+                restored: restored, random: SeededRandom(seed: 1), at: .zero))
+        core.now = core.raft.deadline
+        let fetches = core.give(.deadlineReached).compactMap {
+            if case .fetch(let fetch) = $0 { fetch } else { nil }
+        }
+        #expect(fetches.map(\.first) == [LogIndex(1)])
+        #expect(core.give(.fetched(fetches[0], entries)).contains(.apply(entries)))
     }
 
     @Test func `a batch waits until the one before it is applied`() {
