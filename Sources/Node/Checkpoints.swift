@@ -1,6 +1,7 @@
 internal import Mesh
 internal import Raft
 internal import Record
+internal import Voting
 
 /// When the volumes are made durable outside the log, and how far the log may then forget.
 ///

@@ -1,5 +1,6 @@
 internal import Mesh
 internal import Record
+internal import VolumeCore
 
 /// Writes that clients were answered and the log has not taken. Bounded by what the exports let
 /// pend (`VolumeLimits.pendingByteCountMax`).
@@ -10,7 +11,14 @@ struct DraftQueue: Sendable {
     var isEmpty: Bool { head == drafts.count }
     var count: Int { drafts.count - head }
 
-    mutating func append(_ more: [Draft]) { drafts += more }
+    private(set) var round = ProposalRound.zero
+
+    /// A new round proposes again what an earlier one still had here.
+    mutating func append(_ more: [Draft], _ round: ProposalRound) {
+        if round != self.round { removeAll() }
+        self.round = round
+        drafts += more
+    }
 
     mutating func removeAll() { (drafts, head) = ([], 0) }
 

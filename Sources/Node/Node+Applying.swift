@@ -16,7 +16,7 @@ extension Node {
             }
             let outcome = decisions.apply(step)
             note(outcome, of: entry)
-            ruled.append(Ruled(entry: entry, ruling: ruling(outcome, entry)))
+            ruled.append(Ruled(entry, ruling(outcome, entry)))
         }
         out.append(.apply(ruled))
         if let last = entries.last, checkpoints.isDue(entries, settings) {

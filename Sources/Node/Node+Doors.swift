@@ -91,7 +91,7 @@ extension Node {
         /// The volumes are durable outside the log up to here.
         case checkpointed(LogIndex)
         /// Writes that clients were answered, in order.
-        case write([Draft])
+        case write([Draft], ProposalRound)
         case operate(OperationID, Operation)
         /// The exports have finished what they had taken.
         case drained
@@ -115,7 +115,7 @@ extension Node {
         case skip(to: LogIndex)
         case checkpoint
         /// The oldest writes handed in and not placed yet stand in the log from here on.
-        case placed(first: LogIndex, count: Int)
+        case placed(first: LogIndex, count: Int, ProposalRound)
         /// The own log is durable up to here; said while a volume waits for no more than that.
         case durable(through: LogIndex)
         /// This node acts as primary while its clock is before `until`.

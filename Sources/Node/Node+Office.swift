@@ -1,7 +1,9 @@
 internal import Decisions
+internal import Gossip
 internal import Mesh
 internal import Raft
 internal import Record
+internal import Voting
 internal import Wire
 
 /// The primary's seat: who claims it, how long it is held, how it is given up.
@@ -11,7 +13,7 @@ extension Node {
     /// Leads, and has applied everything that an earlier leader may have committed: only then does
     /// the seat's state say the truth.
     private var knowsTheSeat: Bool {
-        raft.role == .leader && decisions.appliedIndex >= raft.termStartIndex
+        raft.termStartIndex.map { decisions.appliedIndex >= $0 } ?? false
     }
 
     mutating func tend() {

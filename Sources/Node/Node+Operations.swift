@@ -2,6 +2,7 @@ internal import Decisions
 internal import Mesh
 internal import Raft
 internal import Record
+internal import Voting
 internal import Wire
 
 /// Requests of operators at this node, one after the other.

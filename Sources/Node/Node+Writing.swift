@@ -1,12 +1,13 @@
 internal import Mesh
 internal import Raft
 internal import Record
+internal import VolumeCore
 
 /// The way of a write into the log.
 extension Node {
-    mutating func queue(_ writes: [Draft]) {
-        guard case .acting = office else { return }
-        drafts.append(writes)
+    mutating func queue(_ writes: [Draft], _ round: ProposalRound) {
+        guard case .acting(let acting) = office else { return }
+        drafts.append(writes.filter { $0.epoch == acting.epoch }, round)
     }
 
     /// A full disk stalls the writes here, before the log fails on it.
@@ -19,7 +20,7 @@ extension Node {
             guard propose(Array(front)) == nil, let accepted else { return }
             noteRenewal()
             drafts.removeFirst(front.count)
-            out.append(.placed(first: accepted.first.index, count: accepted.count))
+            out.append(.placed(first: accepted.first.index, count: accepted.count, drafts.round))
         }
     }
 }

@@ -1,9 +1,9 @@
 package import Decisions
-package import Gossip
+internal import Gossip
 package import Mesh
-package import Raft
-package import Record
-package import VolumeCore
+internal import Raft
+internal import Record
+internal import VolumeCore
 package import Voting
 internal import Wire
 
@@ -70,7 +70,7 @@ package struct Node: Core {
         case .fetched(let fetch, let entries): turn(.raft(.fetched(fetch, entries)))
         case .applied(let index): turn(.raft(.applied(index)))
         case .checkpointed(let index): checkpoints.volumesDurable(through: index)
-        case .write(let drafts): queue(drafts)
+        case .write(let drafts, let round): queue(drafts, round)
         case .operate(let id, let operation): accept(operation, id)
         case .drained: drained()
         case .incarnationPersisted(let own): turn(.gossip(.persisted(own)))

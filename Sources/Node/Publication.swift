@@ -1,4 +1,8 @@
+internal import Decisions
+internal import Gossip
 package import Mesh
+internal import Raft
+internal import Voting
 
 /// What a node says of itself in the gossip, once in a while.
 package struct Publication: Sendable {
