@@ -73,6 +73,12 @@ let package = Package(
         pure("Wire", ["Decisions", "Mesh", protobuf]),
         shell("Driver", ["Mesh"]),
         shell("Certificates", ["Mesh", asn1, crypto, x509]),
+        shell(
+            "Launch",
+            [
+                "Gossip", "Journal", "JournalCore", "Mesh", "Raft", "Record", "Settings",
+                "Transport", "Voting", logging,
+            ]),
         shell("Settings", ["Decisions", "Mesh", yams]),
         shell("Transport", ["Mesh", logging, nio, nioPosix, nioSSL, nioTLS]),
         tests("CertificatesTests", ["Certificates", "Mesh", asn1, x509]),

@@ -20,6 +20,16 @@ package final class JournalThread<D: Disk>: Sendable {
     /// Bytes of entries and bases that may wait.
     package static var waitingBytesMax: Int { 128 << 20 }
 
+    /// What the log holds on its disk.
+    package struct Extent: Hashable, Sendable {
+        package let base: Position
+        package let last: Position
+        package let byteCount: UInt64
+        init(_ core: JournalCore<D>) {
+            (base, last, byteCount) = (core.basePosition, core.last, core.byteCount)
+        }
+    }
+
     private struct Waiting: Sendable {
         var changes: [LogChange] = []
         var through: UInt64 = 0
@@ -29,11 +39,13 @@ package final class JournalThread<D: Disk>: Sendable {
     }
 
     private let core: Mutex<JournalCore<D>>
+    private let extent: Mutex<Extent>
     private let waiting = Mutex(Waiting())
     private let queue = DispatchQueue(label: "holdfast.journal")
     private let tell: @Sendable (JournalEvent) -> Void
 
     package init(_ core: JournalCore<D>, tell: @escaping @Sendable (JournalEvent) -> Void) {
+        extent = Mutex(Extent(core))
         self.core = Mutex(core)
         self.tell = tell
     }
@@ -58,16 +70,22 @@ package final class JournalThread<D: Disk>: Sendable {
         return isTaken
     }
 
-    /// Reads entries after all batches that began before; `reply` runs on the journal's queue.
+    /// As the last batch left it.
+    package var held: Extent { extent.withLock { $0 } }
+
+    /// Reads entries after all batches that began before; `reply` runs on the journal's queue. What
+    /// the log no longer holds, or does not hold any more, gives none.
     package func read(
         from first: LogIndex, through: LogIndex, bytesMax: Int,
         reply: @escaping @Sendable (Result<[Entry], JournalError>) -> Void
     ) {
         queue.async {
             let result = self.core.withLock { core -> Result<[Entry], JournalError> in
+                let end = min(through, core.last.index)
+                guard core.firstIndex <= first, first <= end else { return .success([]) }
                 do throws(JournalError) {
                     return .success(
-                        try core.entries(from: first, through: through, bytesMax: bytesMax))
+                        try core.entries(from: first, through: end, bytesMax: bytesMax))
                 } catch {
                     return .failure(error)
                 }
@@ -86,6 +104,7 @@ package final class JournalThread<D: Disk>: Sendable {
         let failure = core.withLock { core -> JournalError? in
             do throws(JournalError) {
                 try core.append(batch.changes)
+                extent.withLock { $0 = Extent(core) }
                 return nil
             } catch {
                 return error

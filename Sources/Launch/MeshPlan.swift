@@ -1,0 +1,55 @@
+package import Gossip
+package import Mesh
+package import Raft
+package import Settings
+package import Transport
+
+/// What the configuration says of the mesh, in the words of those who need it.
+extension ClusterSettings {
+    /// Data members in the order in which they should be primary.
+    package var order: [NodeID] {
+        let regions = [primaryRegion] + secondaryRegions
+        func rank(_ member: Member) -> Int {
+            regions.firstIndex(of: member.region) ?? regions.count
+        }
+        return dataMembers.sorted { (rank($0), $0.id) < (rank($1), $1.id) }.map(\.id)
+    }
+
+    /// A witness votes only beside an even number of data members: with an odd one it would raise
+    /// the quorum and add nothing (consensus.md, "The witness").
+    package var membership: Membership {
+        let votes = dataMembers.count % 2 == 0
+        return Membership(
+            voters: Electorate(data: dataMembers.map(\.id), witness: votes ? witness?.id : nil),
+            preferred: order)
+    }
+
+    package var roster: Roster {
+        Roster(
+            members.map {
+                Roster.Entry(
+                    node: $0.id, region: $0.region, host: $0.address.host,
+                    port: Int($0.address.port))
+            })
+    }
+
+    package var peers: [Gossip.Peer] { members.map(\.peer) }
+}
+
+extension Member {
+    package var peer: Gossip.Peer {
+        Gossip.Peer(node: id, region: region, role: role == .witness ? .witness : .data)
+    }
+}
+
+extension AgentSettings {
+    package var identity: TransportIdentity {
+        TransportIdentity(
+            name: PeerName(cluster: cluster.cluster, region: member.region, node: member.id),
+            featureLevel: 1)
+    }
+
+    package var credentials: CredentialPaths {
+        CredentialPaths(ca: node.tls.ca, certificate: node.tls.certificate, key: node.tls.key)
+    }
+}
