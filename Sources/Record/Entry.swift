@@ -140,6 +140,23 @@ package struct Draft: Hashable, Sendable {
         bytes.append(contentsOf: payload)
     }
 
+    /// A payload of two pieces, so that a record's header is set before its data in one copy.
+    package init(
+        _ kind: Entry.Kind, epoch: Epoch, payload header: [UInt8], _ data: ArraySlice<UInt8>
+    ) {
+        let count = header.count + data.count
+        invariant(count <= Entry.payloadByteCountMax, "a payload of \(count) bytes")
+        self.kind = kind
+        self.epoch = epoch
+        session = .none
+        sequence = 0
+        bytes = []
+        bytes.reserveCapacity(Entry.headerByteCount + count)
+        bytes.append(contentsOf: repeatElement(0, count: Entry.headerByteCount))
+        bytes.append(contentsOf: header)
+        bytes.append(contentsOf: data)
+    }
+
     package var byteCount: Int { bytes.count }
 
     /// Gives the draft its place and its checksum.

@@ -39,11 +39,11 @@ extension VolumeCore {
         var done = 0
         while done < data.count {
             let count = min(data.count - done, VolumeWrite.dataByteCountMax)
-            let piece = count == data.count ? data : Array(data[done..<done + count])
             writes.append(
                 VolumeWrite(
                     volume: id, offset: offset + UInt64(done), generation: generation,
-                    number: volumes[place].nextNumber + UInt64(writes.count), data: piece))
+                    number: volumes[place].nextNumber + UInt64(writes.count),
+                    data: data[done..<done + count]))
             done += count
         }
         return take(writes, at: place)
@@ -93,7 +93,15 @@ extension VolumeCore {
 
     /// Answered and not committed, in order: what a new leader has to be asked again.
     package func pendingWrites(_ id: VolumeID) -> [VolumeWrite] {
-        position(of: id).map { Array(volumes[$0].queue[volumes[$0].queueHead...]) } ?? []
+        position(of: id).map { Array(volumes[$0].queue.all) } ?? []
+    }
+
+    /// The pending write of that number.
+    func pendingWrite(_ id: VolumeID, _ number: UInt64) -> VolumeWrite? {
+        guard let place = position(of: id), let first = volumes[place].queue.first,
+            number >= first.number, number - first.number < UInt64(volumes[place].queue.count)
+        else { return nil }
+        return volumes[place].queue[Int(number - first.number)]
     }
 
     /// Reads what every answered write left.

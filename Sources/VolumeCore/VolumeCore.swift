@@ -7,6 +7,7 @@ package struct VolumeInfo: Hashable, Sendable {
     package let id: VolumeID
     package let name: String
     package let byteCount: UInt64
+    package let isSync: Bool
     /// nil while it is not open for I/O here.
     package let generation: ExportGeneration?
 }
@@ -23,6 +24,8 @@ package enum VolumeRefused: Error, Hashable, Sendable {
     case staleGeneration
     /// Answered writes wait for their commit: a deletion would lose them silently.
     case open
+    /// `VolumeLimits.requestsWaitingMax` requests wait already.
+    case overloaded
 }
 
 /// What a volume's door answers to a client's change.
@@ -49,6 +52,7 @@ package enum Applied: Hashable, Sendable {
         case unknownVolume(VolumeID)
         case outOfRange
         case malformed(VolumeWriteRefused)
+        case uncreatable(VolumeRefused)
     }
 }
 
@@ -67,9 +71,8 @@ package struct VolumeCore<D: Disk>: Sendable {
         var barred = ExportGeneration.none
         var nextNumber: UInt64 = 1
         var pending = ExtentMap()
-        /// Answered and not committed, in order; `pendingHead` spares shifting the rest.
-        var queue: [VolumeWrite] = []
-        var queueHead = 0
+        /// Answered and not committed, in order.
+        var queue = Fifo<VolumeWrite>()
         var committed = ExtentMap()
 
         var id: VolumeID { record.id }
@@ -85,6 +88,8 @@ package struct VolumeCore<D: Disk>: Sendable {
     /// The log may forget what is at or below.
     package internal(set) var checkpointed: LogIndex
     var pendingByteCount = 0
+    var overlayByteCount = 0
+    var lastOpening: ExportGeneration
     /// Images whose volumes are deleted, until a checkpoint says so durably.
     var doomed: [(name: String, file: FileHandle)] = []
 
@@ -92,6 +97,7 @@ package struct VolumeCore<D: Disk>: Sendable {
     package init(disk: D, limits: VolumeLimits = VolumeLimits()) throws(VolumeRecoveryRefused) {
         self.disk = disk
         self.limits = limits
+        lastOpening = try OpeningFile.load(from: &self.disk)
         let found = try VolumeState.load(from: &self.disk)
         let state = found ?? VolumeState()
         sequence = state.sequence
@@ -118,22 +124,34 @@ package struct VolumeCore<D: Disk>: Sendable {
         volumes.map {
             VolumeInfo(
                 id: $0.id, name: $0.record.name, byteCount: $0.record.byteCount,
-                generation: $0.open)
+                isSync: $0.record.isSync, generation: $0.open)
         }
     }
 
     /// Bytes answered to clients that no majority holds yet.
     package var pendingBytes: Int { pendingByteCount }
     /// Memory of committed bytes that no image holds yet.
-    package var overlayBytes: Int { volumes.reduce(0) { $0 + $1.committed.cost } }
+    package var overlayBytes: Int { overlayByteCount }
 
-    func position(of id: VolumeID) -> Int? { volumes.firstIndex { $0.id == id } }
+    func position(of id: VolumeID) -> Int? {
+        let place = insertion(of: id)
+        return place < volumes.count && volumes[place].id == id ? place : nil
+    }
+
+    private func insertion(of id: VolumeID) -> Int {
+        var (low, high) = (0, volumes.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if volumes[middle].id < id { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
 
     /// Creates a volume that reads zero. Doing it twice is doing it once, since a recovery applies
     /// the same command again.
-    package mutating func create(_ id: VolumeID, name: String, byteCount: UInt64)
-        throws(DiskError) -> VolumeRefused?
-    {
+    package mutating func create(
+        _ id: VolumeID, name: String, byteCount: UInt64, isSync: Bool = true
+    ) throws(DiskError) -> VolumeRefused? {
         if let known = volumes.first(where: { $0.id == id || $0.record.name == name }) {
             let same = known.record.name == name && known.record.byteCount == byteCount
             return same && known.id == id ? nil : .nameTaken
@@ -146,10 +164,9 @@ package struct VolumeCore<D: Disk>: Sendable {
         try disk.resize(image, to: 0)
         try disk.resize(image, to: byteCount)
         let record = VolumeState.Record(
-            id: id, name: name, byteCount: byteCount, generation: .none, number: 0,
+            id: id, name: name, byteCount: byteCount, isSync: isSync, generation: .none, number: 0,
             allocation: Allocation(byteCount: byteCount))
-        let place = volumes.firstIndex { $0.id > id } ?? volumes.count
-        volumes.insert(Volume(record: record, image: image, isDirty: true), at: place)
+        volumes.insert(Volume(record: record, image: image, isDirty: true), at: insertion(of: id))
         return nil
     }
 
@@ -159,6 +176,7 @@ package struct VolumeCore<D: Disk>: Sendable {
         guard let place = position(of: id) else { return nil }
         guard volumes[place].open == nil else { return .open }
         let volume = volumes.remove(at: place)
+        overlayByteCount -= volume.committed.cost
         doomed.append((VolumeState.image(of: id), volume.image))
         return nil
     }
@@ -181,11 +199,10 @@ package struct VolumeCore<D: Disk>: Sendable {
     /// Gives the writes that were answered and may be lost.
     package mutating func close(_ id: VolumeID) -> [VolumeWrite] {
         guard let place = position(of: id), let generation = volumes[place].open else { return [] }
-        let lost = Array(volumes[place].queue[volumes[place].queueHead...])
+        let lost = Array(volumes[place].queue.all)
         pendingByteCount -= lost.reduce(0) { $0 + cost(of: $1) }
         volumes[place].open = nil
-        volumes[place].queue = []
-        volumes[place].queueHead = 0
+        volumes[place].queue.removeAll()
         volumes[place].pending = ExtentMap()
         volumes[place].barred = generation
         return lost
@@ -195,13 +212,22 @@ package struct VolumeCore<D: Disk>: Sendable {
         write.data.count + ExtentMap.Extent.overheadByteCount
     }
 
-    /// Takes the log one entry further. `epoch` is the one current at the entry's index.
+    /// Takes the log one entry further, which changes no volume.
+    package mutating func skip(_ index: LogIndex) {
+        guard index > applied else { return }
+        invariant(index == applied.next, "entry \(index) after \(applied)")
+        applied = index
+    }
+
+    /// Takes the log one entry further. `epoch` is the one current at the entry's index; `.zero` is
+    /// nobody's, so nothing is written under it.
     package mutating func apply(_ entry: Entry, epoch: Epoch) throws(DiskError) -> Applied {
         guard entry.index > applied else { return .nothing }
-        invariant(entry.index == applied.next, "entry \(entry.index) after \(applied)")
-        applied = entry.index
+        skip(entry.index)
         guard entry.kind == .write else { return .nothing }
-        guard entry.epoch == epoch else { return .refused(.staleEpoch(entry.epoch)) }
+        guard entry.epoch == epoch, epoch != .zero else {
+            return .refused(.staleEpoch(entry.epoch))
+        }
         let write: VolumeWrite
         do throws(VolumeWriteRefused) {
             write = try VolumeWrite(parsing: entry)
@@ -236,26 +262,23 @@ package struct VolumeCore<D: Disk>: Sendable {
     }
 
     private mutating func settle(_ write: VolumeWrite, at place: Int) {
-        let head = volumes[place].queueHead
-        if volumes[place].open == write.generation, head < volumes[place].queue.count {
+        if volumes[place].open == write.generation, let first = volumes[place].queue.first {
             invariant(
-                volumes[place].queue[head].number == write.number,
-                "write \(write.number) committed before \(volumes[place].queue[head].number)")
+                first.number == write.number,
+                "write \(write.number) committed before \(first.number)")
             volumes[place].pending.cut(write.range, owner: write.number)
             pendingByteCount -= cost(of: write)
-            volumes[place].queueHead += 1
-            if volumes[place].queueHead * 2 > volumes[place].queue.count {
-                volumes[place].queue.removeFirst(volumes[place].queueHead)
-                volumes[place].queueHead = 0
-            }
+            volumes[place].queue.popFirst()
         }
+        overlayByteCount -= volumes[place].committed.cost
         volumes[place].committed.insert(extent(of: write))
+        overlayByteCount += volumes[place].committed.cost
     }
 
     func extent(of write: VolumeWrite) -> ExtentMap.Extent {
         let content: ExtentMap.Content =
             switch write.operation {
-            case .write: .data(write.data[...], held: write.data.count)
+            case .write: .data(write.data, held: write.data.count)
             case .zeroes: write.keepsAllocated ? .zeroes : .hole
             case .trim: .hole
             }

@@ -48,7 +48,9 @@ extension VolumeCore {
             volumes[place].record.allocation.allocate(done)
             try disk.write(image, at: done.lowerBound, pieces)
         }
+        overlayByteCount -= volumes[place].committed.cost
         volumes[place].committed.cut(done)
+        overlayByteCount += volumes[place].committed.cost
         return cost
     }
 

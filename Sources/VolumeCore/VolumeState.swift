@@ -6,12 +6,13 @@ internal import Record
 ///
 /// Little-endian: crc32c (over all that follows) u32 · byte count u32 · magic u64 · sequence u64 ·
 /// applied index u64 · volume count u32; then per volume id u64 · byte count u64 · generation u64 ·
-/// number u64 · name byte count u16 · name · allocation map.
+/// number u64 · flags u8 (1: sync) · name byte count u16 · name · allocation map.
 struct VolumeState: Hashable, Sendable {
     struct Record: Hashable, Sendable {
         var id: VolumeID
         var name: String
         var byteCount: UInt64
+        var isSync: Bool
         var generation: ExportGeneration
         var number: UInt64
         var allocation: Allocation
@@ -20,8 +21,8 @@ struct VolumeState: Hashable, Sendable {
     static let magic: UInt64 = 0x314c_4f56_444c_4f48  // "HOLDVOL1"
     static let slots = ["volumes.state.0", "volumes.state.1"]
     static let temporary = "volumes.state.new"
-    /// Bounds what is read of a state file: 64 volumes with the largest map each.
-    static let byteCountMax: UInt64 = 16 << 20
+    /// Bounds what is read of a state file: all volumes with the largest map each.
+    static let byteCountMax = UInt64(VolumeLimits.volumeCountMax) * (129 << 10)
 
     var sequence: UInt64 = 0
     var applied: LogIndex = .zero
@@ -39,6 +40,7 @@ struct VolumeState: Hashable, Sendable {
             bytes.append(littleEndian: volume.byteCount)
             bytes.append(name: volume.generation)
             bytes.append(littleEndian: volume.number)
+            bytes.append(littleEndian: UInt8(volume.isSync ? 1 : 0))
             bytes.append(littleEndian: UInt16(volume.name.utf8.count))
             bytes.append(contentsOf: volume.name.utf8)
             bytes.append(contentsOf: volume.allocation.bits)
@@ -66,13 +68,15 @@ struct VolumeState: Hashable, Sendable {
                 let byteCount = try reader.u64()
                 let generation: ExportGeneration = try reader.name()
                 let number = try reader.u64()
+                let flags = try reader.u8()
                 let name = String(decoding: try reader.take(Int(try reader.u16())), as: UTF8.self)
-                guard byteCount <= VolumeLimits.volumeByteCountMax else { return nil }
+                guard flags <= 1, byteCount <= VolumeLimits.volumeByteCountMax else { return nil }
                 let map = try reader.take(Allocation.mapByteCount(of: byteCount))
                 volumes.append(
                     Record(
-                        id: id, name: name, byteCount: byteCount, generation: generation,
-                        number: number, allocation: Allocation(byteCount: byteCount, bits: map)))
+                        id: id, name: name, byteCount: byteCount, isSync: flags == 1,
+                        generation: generation, number: number,
+                        allocation: Allocation(byteCount: byteCount, bits: map)))
             }
         } catch { return nil }
     }
@@ -118,4 +122,6 @@ struct VolumeState: Hashable, Sendable {
 /// The volumes of this disk can't be told: a replica has to be made anew from a peer.
 package enum VolumeRecoveryRefused: Error, Hashable, Sendable {
     case state(DiskError)
+    /// This file is there and holds what was never written.
+    case damaged(String)
 }

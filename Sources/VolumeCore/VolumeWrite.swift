@@ -8,6 +8,9 @@ package struct ExportGeneration: Name {
     package init(rawValue: UInt64) { self.rawValue = rawValue }
     package static let none = ExportGeneration(0)
 
+    package var epoch: Epoch { Epoch(rawValue >> 32) }
+    package var opening: UInt32 { UInt32(truncatingIfNeeded: rawValue) }
+
     /// The `opening`-th opening under `epoch`.
     package init(epoch: Epoch, opening: UInt32) {
         invariant(epoch.rawValue >> 32 == 0, "epoch \(epoch) leaves no room for the opening")
@@ -40,13 +43,14 @@ package struct VolumeWrite: Hashable, Sendable {
     /// Counts the writes of a generation from 1: a repeated proposal applies once, and a gap shows
     /// (protocol-rules 16).
     package let number: UInt64
-    package let data: [UInt8]
+    /// May be a part of a longer array: splitting a request copies nothing.
+    package let data: ArraySlice<UInt8>
 
     package var range: Range<UInt64> { offset..<offset + UInt64(byteCount) }
 
     package init(
         volume: VolumeID, offset: UInt64, generation: ExportGeneration, number: UInt64,
-        data: [UInt8]
+        data: ArraySlice<UInt8>
     ) {
         invariant(data.count <= Self.dataByteCountMax, "\(data.count) bytes in one record")
         self.volume = volume
@@ -74,9 +78,17 @@ package struct VolumeWrite: Hashable, Sendable {
         data = []
     }
 
-    package var encoded: [UInt8] {
+    /// The record to be proposed under its generation's epoch.
+    package var draft: Draft {
+        Draft(.write, epoch: generation.epoch, payload: header, data)
+    }
+
+    /// The payload as the log holds it.
+    package var encoded: [UInt8] { header + data }
+
+    private var header: [UInt8] {
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(Self.headerByteCount + data.count)
+        bytes.reserveCapacity(Self.headerByteCount)
         bytes.append(name: volume)
         bytes.append(littleEndian: offset)
         bytes.append(name: generation)
@@ -85,7 +97,6 @@ package struct VolumeWrite: Hashable, Sendable {
         bytes.append(operation.rawValue)
         bytes.append(keepsAllocated && operation == .zeroes ? 1 : 0)
         bytes.append(littleEndian: UInt16(0))
-        bytes.append(contentsOf: data)
         return bytes
     }
 
@@ -116,7 +127,7 @@ package struct VolumeWrite: Hashable, Sendable {
         guard !offset.addingReportingOverflow(UInt64(byteCount)).overflow else {
             throw .offset(offset)
         }
-        data = Array(bytes[(start + Self.headerByteCount)...])
+        data = bytes[(start + Self.headerByteCount)...]
     }
 }
 

@@ -27,7 +27,8 @@ private struct Rig {
     static func make(_ write: VolumeWrite, in bytes: inout [UInt8]) {
         let range = Int(write.range.lowerBound)..<Int(write.range.upperBound)
         let data =
-            write.operation == .write ? write.data : [UInt8](repeating: 0, count: range.count)
+            write.operation == .write
+            ? write.data : [UInt8](repeating: 0, count: range.count)[...]
         bytes.replaceSubrange(range, with: data)
     }
 

@@ -1,0 +1,159 @@
+package import Disk
+package import Mesh
+internal import Record
+
+/// The volumes of one node with who waits for what: a request is served under the lease, answered
+/// as its volume's mode has it, and refused once the node acts no more.
+///
+/// A `DiskError` thrown here is final (see `Disk`): drop the value and recover from the disk.
+package struct Exports<D: Disk>: Sendable {
+    /// Whether this node may serve.
+    enum Tenure: Sendable {
+        case away
+        case acting(ExportGeneration, until: Instant)
+        /// `isTold`: `.drained` was said.
+        case draining(ExportGeneration, until: Instant, isTold: Bool)
+    }
+
+    /// One open volume. Its flushes wait in the order of what they wait for.
+    struct Export: Sendable {
+        let name: String
+        let isSync: Bool
+        let generation: ExportGeneration
+        /// The number of the last write that is committed, and of the last that is in the own log.
+        var committed: UInt64 = 0
+        var durable: UInt64 = 0
+        var flushes = Fifo<(id: RequestID, number: UInt64)>()
+
+        /// What a flush may be answered for. What a majority holds survives as well as what the
+        /// own disk holds, so an async volume takes either.
+        var safe: UInt64 { isSync ? committed : max(committed, durable) }
+    }
+
+    /// A request that can't be served yet, for want of a lease or of room.
+    struct Waiting: Sendable {
+        let id: RequestID
+        let volume: VolumeID
+        let generation: ExportGeneration
+        let request: VolumeRequest
+    }
+
+    package internal(set) var core: VolumeCore<D>
+    var tenure = Tenure.away
+    var exports: [VolumeID: Export] = [:]
+    var waiting = Fifo<Waiting>()
+    var flight = Flight()
+    /// What the present event made; proposed together once it is handled.
+    var drafts: [Draft] = []
+
+    package init(_ core: VolumeCore<D>) { self.core = core }
+
+    /// When the lease ends under which requests are served; nil while this node does not act.
+    package var leaseEnds: Instant? {
+        switch tenure {
+        case .away: nil
+        case .acting(_, let until), .draining(_, let until, _): until
+        }
+    }
+
+    package mutating func handle(
+        _ event: ExportEvent, at now: Instant, _ effects: inout [ExportEffect]
+    ) throws(DiskError) {
+        switch event {
+        case .opened(let epoch, let until): try open(epoch, until: until, &effects)
+        case .leased(let until): try renew(until: until, at: now, &effects)
+        case .drain: drain()
+        case .closed: close(&effects)
+        case .apply(let entries): try apply(entries, at: now, &effects)
+        case .proposed(let first, let count, let round):
+            flight.place(first, count: count, round: round)
+            markDurable(&effects)
+        case .lost: proposeAgain()
+        case .durable(let index):
+            flight.durableThrough = index
+            markDurable(&effects)
+        case .request(let id, let volume, let generation, let request):
+            let asked = Waiting(id: id, volume: volume, generation: generation, request: request)
+            try admit(asked, at: now, &effects)
+        case .cancelled(let connection): forget(connection)
+        case .fold: try core.fold(bytesMax: VolumeLimits.foldSliceByteCount)
+        case .checkpoint: effects.append(.checkpointed(try core.checkpoint()))
+        }
+        if !drafts.isEmpty {
+            effects.append(.propose(drafts, round: flight.round))
+            drafts = []
+        }
+        tellDrained(&effects)
+    }
+
+    private mutating func open(
+        _ epoch: Epoch, until: Instant, _ effects: inout [ExportEffect]
+    ) throws(DiskError) {
+        close(&effects)
+        let generation = try core.newGeneration(epoch)
+        tenure = .acting(generation, until: until)
+        for volume in core.list { open(volume, generation, &effects) }
+    }
+
+    func isOpen(_ volume: VolumeID) -> Bool { exports[volume] != nil }
+
+    mutating func open(
+        _ volume: VolumeInfo, _ generation: ExportGeneration, _ effects: inout [ExportEffect]
+    ) {
+        // Refused where a record of a later epoch was applied: this node is deposed and is about
+        // to learn of it.
+        guard core.open(volume.id, generation: generation) == nil else { return }
+        exports[volume.id] = Export(
+            name: volume.name, isSync: volume.isSync, generation: generation)
+        effects.append(
+            .opened(
+                volume.id, name: volume.name, generation, byteCount: volume.byteCount))
+    }
+
+    private mutating func renew(
+        until: Instant, at now: Instant, _ effects: inout [ExportEffect]
+    ) throws(DiskError) {
+        switch tenure {
+        case .away: return
+        case .acting(let generation, let before):
+            tenure = .acting(generation, until: max(before, until))
+        case .draining(let generation, let before, let isTold):
+            tenure = .draining(generation, until: max(before, until), isTold: isTold)
+        }
+        try serveWaiting(at: now, &effects)
+    }
+
+    private mutating func drain() {
+        switch tenure {
+        case .away: tenure = .away
+        case .acting(let generation, let until):
+            tenure = .draining(generation, until: until, isTold: false)
+        case .draining: break
+        }
+    }
+
+    private mutating func tellDrained(_ effects: inout [ExportEffect]) {
+        guard case .draining(let generation, let until, isTold: false) = tenure,
+            core.pendingBytes == 0, waiting.isEmpty
+        else { return }
+        tenure = .draining(generation, until: until, isTold: true)
+        effects.append(.drained)
+    }
+
+    private mutating func close(_ effects: inout [ExportEffect]) {
+        tenure = .away
+        for volume in exports.keys.sorted() { end(volume, &effects) }
+        flight.forget()
+    }
+
+    /// Ends a volume's generation: who waits is refused, what is pending is lost.
+    mutating func end(_ volume: VolumeID, _ effects: inout [ExportEffect]) {
+        guard let export = exports.removeValue(forKey: volume) else { return }
+        for flush in export.flushes.all { effects.append(.reply(flush.id, .refused(.closed))) }
+        for asked in waiting.extract(where: { $0.volume == volume }) {
+            effects.append(.reply(asked.id, .refused(.closed)))
+        }
+        _ = core.close(volume)
+        effects.append(.ended(volume, export.generation))
+    }
+}
