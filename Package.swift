@@ -30,6 +30,7 @@ func tests(_ name: String, _ rooms: [Target.Dependency]) -> Target {
 
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
@@ -53,6 +54,7 @@ let package = Package(
     ],
     targets: [
         .target(name: "CChecksum"),
+        pure("Admin", []),
         pure("Decisions", ["Mesh"]),
         pure("Disk", []),
         pure("Gossip", ["Mesh"]),
@@ -79,8 +81,10 @@ let package = Package(
                 "Gossip", "Journal", "JournalCore", "Mesh", "Raft", "Record", "Settings",
                 "Transport", "Voting", logging,
             ]),
+        shell("Control", ["Admin", logging, nio, nioHTTP1, nioPosix]),
         shell("Settings", ["Decisions", "Mesh", yams]),
         shell("Transport", ["Mesh", logging, nio, nioPosix, nioSSL, nioTLS]),
+        tests("AdminTests", ["Admin"]),
         tests("CertificatesTests", ["Certificates", "Mesh", asn1, x509]),
         tests("DecisionsTests", ["Decisions", "Mesh"]),
         tests("GossipTests", ["Gossip", "GossipSim", "Mesh"]),

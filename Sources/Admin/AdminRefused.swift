@@ -1,0 +1,48 @@
+/// Why an agent does not do what was asked. Mapped to HTTP in `Problem`, and nowhere else.
+package enum AdminRefused: Error, Hashable, Sendable {
+    case mesh(MeshRefused)
+    case node(NodeRefused)
+    case volume(VolumeRefused)
+    case region(RegionRefused)
+}
+
+/// The mesh cannot decide it, or has decided otherwise.
+package enum MeshRefused: Hashable, Sendable {
+    case noQuorum(reachable: Int, needed: Int)
+    /// Only the acting primary does this; `primary` is the region that the mesh agreed on.
+    case notPrimary(primary: String?)
+    /// It may or may not have happened.
+    case timedOut(doing: String, seconds: UInt64)
+    /// The mesh went on while this was being done, so it was not done.
+    case overtaken(why: String)
+}
+
+/// This node cannot do it.
+package enum NodeRefused: Hashable, Sendable {
+    /// As in "the node is draining its exports".
+    case busy(doing: String)
+    /// As in "a witness keeps no volumes".
+    case witness(cannot: String)
+    case stopping
+    case diskFull(why: String)
+    /// The log no longer holds, or does not yet hold, what was asked for.
+    case entriesAbsent(first: UInt64, last: UInt64)
+    /// A disk or a peer failed: what was done, to what, and the cause.
+    case mishap(why: String)
+}
+
+package enum VolumeRefused: Hashable, Sendable {
+    case exists(name: String)
+    case unknown(name: String)
+    case nameUnlawful(name: String, expected: String)
+    case sizeUnlawful(byteCount: UInt64, expected: String)
+    case inUse(name: String, clients: Int)
+    case tooMany(limit: Int)
+}
+
+package enum RegionRefused: Hashable, Sendable {
+    case unknown(name: String, known: [String])
+    /// As in "it lags 312 entries behind".
+    case notReady(name: String, why: String)
+    case isPrimary(name: String)
+}

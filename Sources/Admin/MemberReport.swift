@@ -1,0 +1,48 @@
+/// One member as the answering node sees it.
+package struct MemberReport: Codable, Hashable, Sendable {
+    package enum Liveness: String, Codable, Hashable, Sendable {
+        case alive, suspect, dead, left
+        /// The answering node.
+        case `self`
+    }
+    package var node: UInt64
+    package var region: String
+    package var role: MemberRole
+    package var address: String
+    package var isSelf: Bool
+    package var liveness: Liveness
+    /// Durable there up to here; only the leader knows it of others.
+    package var matchIndex: UInt64?
+    package var lagEntries: UInt64?
+    package var lagBytes: UInt64?
+    package var roundTripMicroseconds: UInt64?
+    package var linkUp: Bool
+    /// Why this node's last connection was refused.
+    package var lastRefusal: String?
+
+    package init(
+        node: UInt64, region: String, role: MemberRole, address: String, isSelf: Bool,
+        liveness: Liveness, matchIndex: UInt64? = nil, lagEntries: UInt64? = nil,
+        lagBytes: UInt64? = nil, roundTripMicroseconds: UInt64? = nil, linkUp: Bool,
+        lastRefusal: String? = nil
+    ) {
+        self.node = node
+        self.region = region
+        self.role = role
+        self.address = address
+        self.isSelf = isSelf
+        self.liveness = liveness
+        self.matchIndex = matchIndex
+        self.lagEntries = lagEntries
+        self.lagBytes = lagBytes
+        self.roundTripMicroseconds = roundTripMicroseconds
+        self.linkUp = linkUp
+        self.lastRefusal = lastRefusal
+    }
+}
+
+/// `GET /v1/members`.
+package struct MembersReport: Codable, Hashable, Sendable {
+    package var members: [MemberReport]
+    package init(members: [MemberReport]) { self.members = members }
+}

@@ -1,0 +1,153 @@
+/// What one node says of the mesh and of itself: `GET /v1/status`.
+package struct StatusReport: Codable, Hashable, Sendable {
+    /// How many takeovers are remembered.
+    package static let takeoversMax = 16
+
+    package var node: UInt64
+    package var region: String
+    package var role: MemberRole
+    /// 32 hexadecimal digits.
+    package var cluster: String
+    package var version: String
+    package var pid: Int32
+    /// Unix seconds.
+    package var startedAt: UInt64
+    /// Raft's leader, as far as this node knows.
+    package var leader: UInt64?
+    package var raft: RaftStanding
+    /// The primary that the mesh agreed on; nil before the first.
+    package var primary: PrimaryReport?
+    package var quorum: QuorumReport
+    package var preferredRegion: String?
+    /// By id, this node among them.
+    package var members: [MemberReport]
+    /// By name; a witness has none.
+    package var volumes: [VolumeReport]
+    package var alarms: [Alarm]
+    /// Newest last.
+    package var takeovers: [TakeoverReport]
+    package var counters: [String: UInt64]
+
+    package init(
+        node: UInt64, region: String, role: MemberRole, cluster: String, version: String,
+        pid: Int32, startedAt: UInt64, leader: UInt64?, raft: RaftStanding,
+        primary: PrimaryReport?, quorum: QuorumReport, preferredRegion: String?,
+        members: [MemberReport], volumes: [VolumeReport] = [], alarms: [Alarm] = [],
+        takeovers: [TakeoverReport] = [], counters: [String: UInt64] = [:]
+    ) {
+        self.node = node
+        self.region = region
+        self.role = role
+        self.cluster = cluster
+        self.version = version
+        self.pid = pid
+        self.startedAt = startedAt
+        self.leader = leader
+        self.raft = raft
+        self.primary = primary
+        self.quorum = quorum
+        self.preferredRegion = preferredRegion
+        self.members = members
+        self.volumes = volumes
+        self.alarms = alarms
+        self.takeovers = takeovers
+        self.counters = counters
+    }
+}
+
+package enum MemberRole: String, Codable, Hashable, Sendable {
+    case data, witness
+}
+
+package struct PrimaryReport: Codable, Hashable, Sendable {
+    package var node: UInt64
+    package var region: String
+    package var epoch: UInt64
+    /// True only on the answering node itself, when it is the primary and holds the lease.
+    package var acting: Bool
+    package var leaseLeftMilliseconds: UInt64?
+
+    package init(
+        node: UInt64, region: String, epoch: UInt64, acting: Bool,
+        leaseLeftMilliseconds: UInt64? = nil
+    ) {
+        self.node = node
+        self.region = region
+        self.epoch = epoch
+        self.acting = acting
+        self.leaseLeftMilliseconds = leaseLeftMilliseconds
+    }
+}
+
+package struct QuorumReport: Codable, Hashable, Sendable {
+    package var voters: Int
+    package var needed: Int
+    /// Voters that the answering node hears from, itself included.
+    package var reachable: Int
+    package var ok: Bool
+
+    package init(voters: Int, needed: Int, reachable: Int, ok: Bool) {
+        self.voters = voters
+        self.needed = needed
+        self.reachable = reachable
+        self.ok = ok
+    }
+}
+
+/// Something a person has to know, and what to do about it.
+package struct Alarm: Codable, Hashable, Sendable {
+    package enum Severity: String, Codable, Hashable, Sendable {
+        case critical, warning, info
+    }
+    /// Short and stable, for programs: `disk-full`.
+    package var code: String
+    package var severity: Severity
+    package var text: String
+    package var remedy: String
+
+    package init(code: String, severity: Severity, text: String, remedy: String) {
+        self.code = code
+        self.severity = severity
+        self.text = text
+        self.remedy = remedy
+    }
+}
+
+package struct TakeoverReport: Codable, Hashable, Sendable {
+    package enum Reason: String, Codable, Hashable, Sendable {
+        /// After a failure.
+        case takeover
+        /// Because an operator said so.
+        case switchover
+        /// The mesh had no primary before.
+        case start
+    }
+    package struct Phase: Codable, Hashable, Sendable {
+        package var name: String
+        package var milliseconds: Double
+        package init(name: String, milliseconds: Double) {
+            self.name = name
+            self.milliseconds = milliseconds
+        }
+    }
+    package var epoch: UInt64
+    /// The region before; nil when there was none.
+    package var from: String?
+    package var to: String
+    package var reason: Reason
+    /// Unix milliseconds.
+    package var at: UInt64
+    /// In the order in which they ran.
+    package var phases: [Phase]
+
+    package init(
+        epoch: UInt64, from: String?, to: String, reason: Reason, at: UInt64, phases: [Phase]
+    ) {
+        self.epoch = epoch
+        self.from = from
+        self.to = to
+        self.reason = reason
+        self.at = at
+        self.phases = phases
+    }
+}

@@ -1,0 +1,15 @@
+package import Admin
+
+/// What an agent or a witness lets its operator ask. The server asks it from any task, several at a
+/// time, and waits at most `ControlLimits.answerDeadline`; a cancelled call is one whose answer
+/// nobody waits for any more, which undoes nothing.
+package protocol AdminDoor: Sendable {
+    func status() async throws(AdminRefused) -> StatusReport
+    func raft() async throws(AdminRefused) -> RaftReport
+    /// Returns once the volume is agreed on; the request's name and size are unchecked.
+    func createVolume(_ request: VolumeRequest) async throws(AdminRefused) -> VolumeReport
+    func deleteVolume(named name: String) async throws(AdminRefused)
+    /// Returns once the new primary acts.
+    func switchover(to region: String) async throws(AdminRefused) -> SwitchoverReport
+    func log(_ query: LogQuery) async throws(AdminRefused) -> LogReport
+}
