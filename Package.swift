@@ -42,6 +42,10 @@ let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-
 
 let package = Package(
     name: "holdfast",
+    products: [
+        .executable(name: "holdfast-agent", targets: ["Agent"]),
+        .executable(name: "holdfast-witness", targets: ["Witness"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
         .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
@@ -78,20 +82,35 @@ let package = Package(
         shell(
             "Launch",
             [
-                "Gossip", "Journal", "JournalCore", "Mesh", "Raft", "Record", "Settings",
+                "Disk", "Gossip", "Journal", "JournalCore", "Mesh", "Raft", "Record", "Settings",
                 "Transport", "Voting", logging,
             ]),
+        executable(
+            "Agent",
+            [
+                "Admin", "Control", "Decisions", "Disk", "Driver", "Gossip", "Journal",
+                "JournalCore", "Launch", "Mesh", "Node", "Raft", "Record", "Settings", "Transport",
+                "VolumeCore", "Volumes", "Voting", "Wire", logging,
+            ], path: "Sources/Agent"),
+        executable(
+            "Witness",
+            [
+                "Admin", "Control", "Driver", "Gossip", "Journal", "JournalCore", "Launch", "Mesh",
+                "Raft", "Record", "Settings", "Transport", "Voting", logging,
+            ], path: "Sources/Witness"),
         shell("Control", ["Admin", logging, nio, nioHTTP1, nioPosix]),
         shell("Settings", ["Decisions", "Mesh", yams]),
         shell("Transport", ["Mesh", logging, nio, nioPosix, nioSSL, nioTLS]),
         tests("AdminTests", ["Admin"]),
         tests("CertificatesTests", ["Certificates", "Mesh", asn1, x509]),
         tests("DecisionsTests", ["Decisions", "Mesh"]),
+        tests("DriverTests", ["Driver", "Mesh"]),
         tests("GossipTests", ["Gossip", "GossipSim", "Mesh"]),
         tests("HouseTests", []),
         tests("JournalCoreTests", ["Disk", "JournalCore", "Mesh", "Record", "SimulatedDisk"]),
         tests(
             "JournalTests", ["Disk", "Journal", "JournalCore", "Mesh", "Record", "SimulatedDisk"]),
+        tests("LaunchTests", ["Launch", "Mesh", "Raft", "Settings", logging]),
         tests("MeshTests", ["Mesh"]),
         tests("NBDProtocolTests", ["NBDProtocol"]),
         tests("RaftTests", ["Mesh", "Raft", "Record"]),
