@@ -5,7 +5,7 @@ JOBS ?= 2
 CHECK_IMPORTS := --explicit-target-dependency-import-check error
 
 # What building and testing need from Debian; heavier test rigs will get a target of their own.
-DEBIAN := e2fsprogs fio gcc iproute2 libnbd-bin libnbd-dev libssl-dev make nbdkit nftables openssl \
+DEBIAN := curl e2fsprogs fio gcc iproute2 libnbd-bin libnbd-dev libssl-dev make nbdkit nftables openssl \
 	pkg-config python3 python3-libnbd qemu-utils sqlite3
 
 .PHONY: deps build test lint format proto

@@ -103,6 +103,7 @@ let package = Package(
         shell("Transport", ["Mesh", logging, nio, nioPosix, nioSSL, nioTLS]),
         tests("AdminTests", ["Admin"]),
         tests("CertificatesTests", ["Certificates", "Mesh", asn1, x509]),
+        tests("ControlTests", ["Admin", "Control", logging]),
         tests("DecisionsTests", ["Decisions", "Mesh"]),
         tests("DriverTests", ["Driver", "Mesh"]),
         tests("GossipTests", ["Gossip", "GossipSim", "Mesh"]),
