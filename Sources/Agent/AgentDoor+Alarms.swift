@@ -1,6 +1,10 @@
 import Admin
+import Gossip
 import Mesh
+import Node
+import Raft
 import Settings
+import Transport
 
 /// What a person has to know now, worst first.
 extension AgentDoor {
@@ -46,11 +50,8 @@ extension AgentDoor {
     }
 
     private func isUp(_ node: NodeID?) -> Bool {
-        parts.transport.links.contains { link in
-            guard link.node == node, link.lane == .consensus, case .up = link.state else {
-                return false
-            }
-            return true
+        parts.transport.links.contains {
+            $0.node == node && $0.lane == .consensus && $0.isUp
         }
     }
 

@@ -11,6 +11,7 @@ import Node
 import Raft
 import Settings
 import Transport
+import VolumeCore
 import Volumes
 
 extension AgentDoor {
@@ -100,8 +101,7 @@ extension AgentDoor {
             isSelf ? view.raft.durable : peer?.progress?.match ?? peer?.report?.last
         let newest = max(view.raft.last.index, view.raft.commit)
         let refusal = parts.transport.refusals.lastByPeer[member.id]
-        var isUp = isSelf
-        if case .up? = consensus?.state { isUp = true }
+        let isUp = isSelf || consensus?.isUp == true
         return MemberReport(
             node: member.id.rawValue, region: member.region.text,
             role: member.role == .witness ? .witness : .data,
@@ -113,7 +113,7 @@ extension AgentDoor {
             linkUp: isUp, lastRefusal: isUp ? nil : refusal?.reason)
     }
 
-    func report(_ volume: Decisions.Volume) -> Admin.VolumeReport {
+    func report(_ volume: Volume) -> Admin.VolumeReport {
         let open = exports.export(volume.id)
         return Admin.VolumeReport(
             id: volume.id.rawValue, name: volume.name, byteCount: volume.byteCount,

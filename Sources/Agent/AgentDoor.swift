@@ -1,6 +1,7 @@
 import Admin
 import Control
 import Decisions
+import Driver
 import Journal
 import Launch
 import Mesh
@@ -8,7 +9,6 @@ import Node
 import Raft
 import Record
 import Settings
-import Transport
 import VolumeCore
 import Volumes
 import Wire

@@ -1,6 +1,8 @@
+import Admin
 import Control
 import Decisions
 import Driver
+import Gossip
 import Glibc
 import Journal
 import JournalCore

@@ -66,7 +66,6 @@ final class Switchboard: Sendable {
         case .note(let note, let to):
             _ = parts.transport.send(note.encoded, to: to, lane: .bulk)
         case .apply(let ruled): parts.volumes.post(.apply(ruled))
-        case .skip(let index): parts.volumes.post(.skip(index))
         case .checkpoint: parts.volumes.post(.checkpoint)
         case .placed(let first, let count, let round):
             parts.volumes.post(.proposed(first: first, count: count, round: round))
@@ -188,8 +187,6 @@ extension Node.Halt {
                 + "this replica has to be made anew"
         case .unknownCommand(let index):
             "entry \(index) holds a command that this release does not know: upgrade this node"
-        case .unreadableBase(let index):
-            "the base at entry \(index) can't be read: it was written by a later release, or damaged"
         }
     }
 }

@@ -111,13 +111,6 @@ extension Node {
 
     /// A base from the leader stands for entries whose bytes the volumes here never saw.
     mutating func restore(_ base: Base) {
-        guard let restored = try? Decisions(parsing: base.contents) else {
-            return out.append(.halt(.unreadableBase(base.position.index)))
-        }
-        guard restored.volumes.isEmpty else {
-            return out.append(.halt(.volumesBehind(base.position.index)))
-        }
-        decisions = restored
-        out.append(.skip(to: base.position.index))
+        out.append(.halt(.volumesBehind(base.position.index)))
     }
 }

@@ -3,6 +3,7 @@ import Control
 import Driver
 import Glibc
 import Gossip
+import Journal
 import Launch
 import Mesh
 import Raft
@@ -89,8 +90,7 @@ struct WitnessDoor: AdminDoor {
     {
         let isSelf = member.id == settings.member.id
         let consensus = links.first { $0.node == member.id && $0.lane == .consensus }
-        var isUp = isSelf
-        if case .up? = consensus?.state { isUp = true }
+        let isUp = isSelf || consensus?.isUp == true
         let liveness: MemberReport.Liveness =
             switch view.liveness[member.id] {
             case _ where isSelf: .`self`
