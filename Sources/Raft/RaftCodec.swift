@@ -109,10 +109,11 @@ extension Letter.Body {
             bytes.append(name: heartbeat.floor)
             bytes.append(littleEndian: heartbeat.round)
             bytes.append(littleEndian: heartbeat.measured.nanoseconds)
-        case .heard(let round, let holds, let through):
+        case .heard(let round, let holds, let through, let base):
             bytes.append(littleEndian: round)
             bytes.append(holds ? 1 : 0)
             bytes.append(name: through)
+            bytes.append(name: base)
         case .snapshot(let chunk):
             bytes.append(chunk.position)
             bytes.append(littleEndian: UInt32(chunk.byteCount))
@@ -146,7 +147,8 @@ extension Letter.Body {
                     measured: Interval(nanoseconds: try reader.u64())))
         case 9:
             self = .heard(
-                round: try reader.u64(), holds: try reader.flag(), through: try reader.name())
+                round: try reader.u64(), holds: try reader.flag(), through: try reader.name(),
+                base: try reader.name())
         case 10: self = .snapshot(try reader.chunk())
         case 11:
             self = .snapshotHeard(position: try reader.position(), offset: Int(try reader.u32()))

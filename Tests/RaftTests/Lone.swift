@@ -11,10 +11,10 @@ struct Lone {
     init(
         _ seat: UInt64, hardState: HardState = HardState(), entries: [Entry] = [],
         settings: RaftSettings = RaftSettings(), learners: [NodeID] = [],
-        preferred: [NodeID] = [], seed: UInt64 = 1
+        preferred: [NodeID] = [], voters: Electorate = Electorate(data: Self.peers),
+        seed: UInt64 = 1
     ) throws {
-        let membership = Membership(
-            voters: Electorate(data: Self.peers), learners: learners, preferred: preferred)
+        let membership = Membership(voters: voters, learners: learners, preferred: preferred)
         let restored = try Restored(
             hardState: hardState, base: Base(position: .zero, membership: membership, state: []),
             entries: entries)
