@@ -1,8 +1,6 @@
 import Control
 import Decisions
-import Dispatch
 import Driver
-import Glibc
 import Journal
 import JournalCore
 import Launch
@@ -21,14 +19,23 @@ import Wire
 /// One region's agent: settings, then the shells, then the driver that turns the core.
 @main
 enum Agent {
-    static func main() async {
+    /// Not asynchronous: signals have to be held before the runtime starts its threads.
+    static func main() {
         Signals.hold()
+        let requests = AsyncStream<Signals.Request>.makeStream(
+            bufferingPolicy: .bufferingOldest(16))
+        Task.detached { await begin(requests.stream) }
+        // Dispatch's own way to keep the main thread lets every signal through to it.
+        Signals.serve { requests.continuation.yield($0) }
+    }
+
+    private static func begin(_ requests: AsyncStream<Signals.Request>) async {
         do {
             let invocation = try Invocation(Array(CommandLine.arguments.dropFirst()))
             switch invocation.deed {
-            case .help: print(Invocation.help("holdfast-agent"))
-            case .version: print("holdfast-agent \(Invocation.release)")
-            case .run: try await run(try AgentSettings.load(invocation))
+            case .help: finish(Invocation.help("holdfast-agent"))
+            case .version: finish("holdfast-agent \(Invocation.release)")
+            case .run: try await run(try AgentSettings.load(invocation), requests)
             }
         } catch let refused as Invocation.Refused {
             stop(ExitCode.usage, "holdfast-agent: \(refused)")
@@ -39,7 +46,9 @@ enum Agent {
         }
     }
 
-    private static func run(_ settings: AgentSettings) async throws {
+    private static func run(
+        _ settings: AgentSettings, _ requests: AsyncStream<Signals.Request>
+    ) async throws {
         guard settings.member.role == .data else {
             stop(
                 ExitCode.config,
@@ -50,15 +59,12 @@ enum Agent {
             incarnations: IncarnationFile(in: settings.node.data), logger: logger)
         let running = try Running(settings, board, logger)
         try await running.start()
-        let requests = AsyncStream<Signals.Request>.makeStream(
-            bufferingPolicy: .bufferingOldest(16))
-        Signals.watch { requests.continuation.yield($0) }
-        for await request in requests.stream {
+        for await request in requests {
             switch request {
             case .reload: running.reloadCredentials()
             case .stop:
                 await running.stop()
-                exit(0)
+                finish()
             }
         }
     }

@@ -80,6 +80,8 @@ extension Node {
                 epoch: primary.epoch, from: formerPrimary, to: primary.node, reason: reason,
                 at: entry.time, phases: []))
         formerPrimary = primary.node
+        // A switchover may have ended: its answer need not wait for the next try.
+        operations.nextTry = now
         guard case .claiming(let index) = office, index == entry.index else {
             // Somebody else's, or an earlier process's of this node, which the office clears.
             out.append(.happened(.takeover(takeovers[takeovers.count - 1])))
