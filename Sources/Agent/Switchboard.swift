@@ -81,7 +81,7 @@ final class Switchboard: Sendable {
     }
 
     func send(_ letter: Letter) {
-        _ = parts?.transport.send(letter.encoded, to: letter.to, lane: .consensus)
+        _ = parts?.transport.send(letter.pieces, to: letter.to, lane: .consensus)
     }
 
     private func persist(_ persist: Gossip.Persist, _ parts: Parts) {

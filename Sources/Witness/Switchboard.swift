@@ -96,7 +96,7 @@ final class Switchboard: Sendable {
     }
 
     func send(_ letter: Letter) {
-        _ = parts?.transport.send(letter.encoded, to: letter.to, lane: .consensus)
+        _ = parts?.transport.send(letter.pieces, to: letter.to, lane: .consensus)
     }
 
     func heard(_ event: LogKeeper.Event) {
