@@ -170,7 +170,7 @@ extension Raft {
     /// Raft §5.4.2: counting replicas commits only entries of the leader's own term, all before
     /// them with them (fig. 8). The leader counts itself like any other, by what is durable.
     mutating func advanceCommit() {
-        let index = LogIndex(membership.quorumFloor(acknowledgedIndex))
+        let index = LogIndex(membership.quorumFloor { acknowledgedIndex($0) })
         guard index > commitIndex, log.term(at: index) == term else { return }
         commitIndex = index
     }
@@ -192,6 +192,7 @@ extension Raft {
         // A learner that held more could be made a voter whose log nobody committed.
         let limit = learner ? commitIndex : log.lastIndex
         if case .snapshot = progress[at].state { return sendChunk(at) }
+        if progress[at].next > limit { return probeEnd(at, limit) }
         while progress[at].next <= limit, !progress[at].fetching {
             switch progress[at].state {
             case .probe(waiting: true), .snapshot: return
@@ -215,6 +216,18 @@ extension Raft {
             }
             sendAppend(entries, toFollowerAt: at)
         }
+    }
+
+    /// A caretaker appends nothing that could find out where a follower's log parts from its own.
+    private mutating func probeEnd(_ at: Int, _ limit: LogIndex) {
+        guard case .probe(waiting: false) = progress[at].state, progress[at].match < limit,
+            let previous = log.position(at: limit)
+        else { return }
+        progress[at].state = .probe(waiting: true)
+        progress[at].next = limit.next
+        send(
+            .append(previous: previous, commit: commitIndex, entries: []),
+            to: progress[at].node)
     }
 
     private func hasRoom(_ follower: Progress) -> Bool {

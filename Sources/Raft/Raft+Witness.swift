@@ -31,15 +31,17 @@ extension Raft {
         }
     }
 
-    /// The index that the base was told to move to, if any.
+    /// The index that the base was told to move to in this round, if any.
     @discardableResult
     private mutating func moveBase(_ at: Int) -> LogIndex? {
+        if let move = progress[at].witness?.move, move.round == round { return move.target }
         let target = forgettable(by: at)
         guard let told = progress[at].witness?.base, target > told,
             let position = log.position(at: target)
         else { return nil }
         let base = Base(position: position, membership: log.membership(at: target), state: [])
         let whole = SealedBase(base).chunk(from: 0, bytesMax: base.contents.count)
+        progress[at].witness?.move = WitnessFeed.Move(round: round, target: target)
         send(.snapshot(whole), to: progress[at].node)
         return target
     }
@@ -47,22 +49,24 @@ extension Raft {
     /// Rules 1 and 2: every majority with the witness has a data voter that holds all up to here.
     private func forgettable(by at: Int) -> LogIndex {
         let floors = membership.halves(witnessedBy: progress[at].node).map { half in
-            half.dataFloor(
-                half.copiesToForget - settings.witnessCopiesMissing, acknowledgedIndex)
+            half.dataFloor(half.copiesToForget - settings.witnessCopiesMissing) {
+                acknowledgedIndex($0)
+            }
         }
-        let copied = min(LogIndex(floors.min() ?? 0), commitIndex)
+        let copied = LogIndex(floors.min() ?? 0)
         return min(max(copied, progress[at].witness?.absent ?? .zero), settledIndex)
     }
 
-    /// Until a change of the members is committed no base passes its first entry: the old halves'
-    /// copies say nothing of the new ones'.
+    /// What is committed; but until a change of the members is committed, no base passes its first
+    /// entry: the old halves' copies say nothing of the new ones'.
     private var settledIndex: LogIndex {
         let known = log.memberships
         let settled = known.lastIndex {
             $0.index <= commitIndex && $0.membership.outgoing == nil
         }
         guard let settled else { return .zero }
-        return settled + 1 < known.count ? known[settled + 1].index.previous : commitIndex
+        guard settled + 1 < known.count else { return commitIndex }
+        return min(commitIndex, known[settled + 1].index.previous)
     }
 
     /// Whether nothing more can be committed without this witness.

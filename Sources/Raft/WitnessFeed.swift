@@ -9,8 +9,15 @@ package struct WitnessFeed: Hashable, Sendable {
     /// The highest index that was committed when the witness was asked for it, and that it did not
     /// hold (rule 2).
     private(set) var absent: LogIndex = .zero
+    /// The newest base move, and the round that it went with: there is at most one a round.
+    var move: Move?
     /// The heartbeats that asked so, oldest first.
     private var questions: [Question] = []
+
+    struct Move: Hashable, Sendable {
+        let round: UInt64
+        let target: LogIndex
+    }
 
     private struct Question: Hashable, Sendable {
         let round: UInt64

@@ -118,6 +118,7 @@ struct Cluster {
     var leaders: [NodeID] {
         nodes.filter { $0.isUp && $0.raft.role == .leader }.map(\.raft.seat)
     }
+    func isUp(_ node: NodeID) -> Bool { nodes[Int(node.rawValue) - 1].isUp }
     /// The leader of the highest term.
     var leader: UInt64? {
         nodes.filter { $0.isUp && $0.raft.role == .leader }.max { $0.raft.term < $1.raft.term }?

@@ -75,6 +75,34 @@ struct RandomRun {
         cluster.give(node, .checkpointed(Base(position: position, contents: [1, 2, 3])))
     }
 
+    /// Some majority is left alone, with the witness if there is one: whether one of them with data
+    /// comes to lead and commits something of its own term.
+    mutating func worksWithMajority(within milliseconds: Int) -> Bool {
+        calm()
+        let others = cluster.nodes.map(\.raft.seat).filter { $0 != cluster.witness }
+        let quorum = cluster.membership.voters.quorum
+        let spared = quorum - (cluster.witness == nil ? 0 : 1)
+        let alive = others.shuffled(using: &chance).prefix(spared)
+        for node in others where !alive.contains(node) && cluster.isUp(node) {
+            cluster.crash(node.rawValue)
+        }
+        for node in cluster.nodes.map(\.raft.seat)
+        where !cluster.isUp(node) && (alive.contains(node) || node == cluster.witness) {
+            cluster.restart(node.rawValue)
+        }
+        return cluster.run(upTo: milliseconds) { now in
+            guard let leader = now.leader, let start = now[leader].termStartIndex else {
+                return false
+            }
+            return now[leader].appliedIndex >= start
+        }
+    }
+
+    private mutating func calm() {
+        cluster.isCut = { _, _ in false }
+        (cluster.stalled, cluster.lossPercent) = ([], 0)
+    }
+
     private mutating func restartAll() {
         for at in cluster.nodes.indices where !cluster.nodes[at].isUp {
             cluster.restart(UInt64(at) + 1)
@@ -83,8 +111,7 @@ struct RandomRun {
 
     /// Whether all caught up, under a leader with data, and the witness forgot everything.
     mutating func settles(within milliseconds: Int) -> Bool {
-        cluster.isCut = { _, _ in false }
-        (cluster.stalled, cluster.lossPercent) = ([], 0)
+        calm()
         restartAll()
         return cluster.run(upTo: milliseconds) { now in
             guard now.leaders.count == 1, let leader = now.leader,
@@ -103,16 +130,36 @@ struct RandomRun {
 
 @Suite struct `Random histories (Raft fig. 3, ADR 2)` {
     @Test(arguments: RandomRun.shapes, 1...100 as ClosedRange<UInt64>)
-    func `no fault breaks a promise, and once faults stop all catch up`(
+    func `no fault breaks a promise, any majority works alone, and in the end all catch up`(
         shape: RandomRun.Shape, seed: UInt64
     ) {
         var run = RandomRun(shape, seed: seed)
         run.disturb(rounds: 40)
         #expect(run.cluster.violations == [])
         #expect(run.cluster.logMismatch() == nil)
+        let works = run.worksWithMajority(within: 15_000)
+        #expect(works, "\(run.cluster.summary)")
+        #expect(run.cluster.violations == [])
         let settled = run.settles(within: 15_000)
         #expect(settled, "\(run.cluster.summary)")
         #expect(run.cluster.violations == [])
+    }
+
+    @Test(arguments: RandomRun.shapes.filter(\.hasWitness))
+    func `the histories know a witness that leads and one that holds entries`(
+        shape: RandomRun.Shape
+    ) {
+        var (led, held) = (false, false)
+        for seed in 1...100 as ClosedRange<UInt64> where !(led && held) {
+            var run = RandomRun(shape, seed: seed)
+            run.disturb(rounds: 40)
+            _ = run.worksWithMajority(within: 15_000)
+            guard let witness = run.cluster.witness else { return }
+            led = led || run.cluster.leadersByTerm.values.contains(witness)
+            let raft = run.cluster[witness.rawValue]
+            held = held || raft.lastPosition.index > raft.basePosition.index
+        }
+        #expect(led && held)
     }
 
     @Test(arguments: RandomRun.shapes.filter(\.hasWitness))
