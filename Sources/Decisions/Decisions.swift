@@ -5,8 +5,7 @@ package import Mesh
 /// Every node applies the same entries in the same order and holds the same value. It knows no
 /// time: an age enters only as an entry that names what it was measured from.
 package struct Decisions: Hashable, Sendable {
-    /// As many as a replica keeps images of (`VolumeLimits.volumeCountMax`).
-    package static let volumesMax = 64
+    package static let volumesMax = 1_024
     package static let volumeNameBytesMax = 63
     package static let volumeGrain: UInt64 = 4_096
     package static let volumeByteCountMax: UInt64 = 1 << 46
