@@ -114,18 +114,22 @@ struct Served {
     }
 }
 
-/// What a foreign program says: its exit code and its output.
-func run(_ program: String, _ arguments: [String]) throws -> (code: Int32, output: String) {
+/// What a foreign program says: its exit code and its output. Suspends while it runs, for the door
+/// it talks to needs a thread as well.
+func run(_ program: String, _ arguments: [String]) async throws -> (code: Int32, output: String) {
     let process = Process()
-    let pipe = Pipe()
+    let file = "/tmp/hfc-\(UUID().uuidString)"
+    _ = FileManager.default.createFile(atPath: file, contents: nil)
+    defer { try? FileManager.default.removeItem(atPath: file) }
     process.executableURL = URL(filePath: program)
     process.arguments = arguments
-    process.standardOutput = pipe
+    process.standardOutput = try FileHandle(forWritingTo: URL(filePath: file))
     process.standardError = FileHandle.nullDevice
-    try process.run()
-    let output = pipe.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    return (process.terminationStatus, String(decoding: output, as: UTF8.self))
+    let code = try await withCheckedThrowingContinuation { waiting in
+        process.terminationHandler = { waiting.resume(returning: $0.terminationStatus) }
+        do { try process.run() } catch { waiting.resume(throwing: error) }
+    }
+    return (code, try String(contentsOfFile: file, encoding: .utf8))
 }
 
 /// A connection under the test's hand.

@@ -50,21 +50,21 @@ struct SocketTests {
 
     @Test func `a foreign client is understood, and understands`() async throws {
         let served = try await Served()
-        func curl(_ arguments: String...) throws -> (code: Int32, output: String) {
-            try run(
+        func curl(_ arguments: String...) async throws -> (code: Int32, output: String) {
+            try await run(
                 "/usr/bin/curl",
                 ["-sS", "-m", "10", "-w", " %{http_code}", "--unix-socket", served.path] + arguments
             )
         }
-        let made = try curl(
+        let made = try await curl(
             "-d", #"{"name":"a","byteCount":8192,"mode":"sync"}"#, "http://localhost/v1/volumes")
         #expect(made.output.hasPrefix("{\"byteCount\":8192,") && made.output.hasSuffix(" 201"))
-        let absent = try curl("-i", "-X", "DELETE", "http://localhost/v1/volumes/b")
+        let absent = try await curl("-i", "-X", "DELETE", "http://localhost/v1/volumes/b")
         #expect(absent.output.contains("content-type: application/problem+json"))
         #expect(absent.output.contains("\"remedy\":\"See `holdfast volume list`.\""))
         #expect(absent.output.hasSuffix(" 404"))
-        #expect(try curl("-X", "DELETE", "http://localhost/v1/volumes/a").output == " 204")
-        let put = try curl("-i", "-X", "PUT", "http://localhost/v1/status")
+        #expect(try await curl("-X", "DELETE", "http://localhost/v1/volumes/a").output == " 204")
+        let put = try await curl("-i", "-X", "PUT", "http://localhost/v1/status")
         #expect(put.output.contains("allow: GET\r\n") && put.output.hasSuffix(" 405"))
         await served.end()
     }
@@ -127,7 +127,7 @@ struct SocketFileTests {
         let served = try await Served()
         unsafe chmod(served.path, 0o666)
         unsafe chmod(URL(filePath: served.path).deletingLastPathComponent().path(), 0o755)
-        let said = try run(
+        let said = try await run(
             "/usr/bin/setpriv",
             [
                 "--reuid", "65534", "--regid", "65534", "--clear-groups", "curl", "-sS", "-m", "10",
