@@ -47,7 +47,7 @@ let package = Package(
     products: [
         .executable(name: "holdfast-agent", targets: ["Agent"]),
         .executable(name: "holdfast-witness", targets: ["Witness"]),
-        .executable(name: "holdfast", targets: ["Holdfast"])
+        .executable(name: "holdfast", targets: ["Holdfast"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum {
     REQUEST_BYTES_MAX = 32 << 20,
@@ -130,13 +131,21 @@ static double milliseconds_at(const struct load *load, double part) {
     return count ? load->latencies_us[(uint64_t)((double)(count - 1) * part)] / 1000.0 : 0;
 }
 
+static double cpu_seconds(void) {
+    struct rusage used;
+    getrusage(RUSAGE_SELF, &used);
+    return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec)
+           + (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
+}
+
 static int report(struct load *load, bool finished, double seconds) {
+    double cpu = cpu_seconds();
     uint64_t count = load->answered < LATENCIES_MAX ? load->answered : LATENCIES_MAX;
     qsort(load->latencies_us, count, sizeof *load->latencies_us, by_size);
     printf("{\"mode\":\"%s\",\"outcome\":\"%s\",\"answered\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"differing\":%" PRIu64
-           ",\"bytes\":%" PRIu64 ",\"seconds\":%.6f,\"p50Ms\":%.3f,\"p99Ms\":%.3f,\"maxMs\":%.3f,\"error\":",
+           ",\"bytes\":%" PRIu64 ",\"seconds\":%.6f,\"cpuSeconds\":%.3f,\"p50Ms\":%.3f,\"p99Ms\":%.3f,\"maxMs\":%.3f,\"error\":",
            load->is_check ? "check" : "write", finished ? "finished" : "lost", load->answered, load->refused,
-           load->differing, load->answered * load->block, seconds, milliseconds_at(load, 0.5),
+           load->differing, load->answered * load->block, seconds, cpu, milliseconds_at(load, 0.5),
            milliseconds_at(load, 0.99), milliseconds_at(load, 1));
     json_text(finished ? "" : nbd_get_error());
     puts("}");

@@ -32,6 +32,7 @@ class Agent:
         os.makedirs(os.path.join(self.shared, "volumes"), exist_ok=True)
         os.makedirs(f"{self.run}/volumes", exist_ok=True)
         # `forgets`: whoever takes over serves what was there before any write. `clings`: nobody's exports get closed.
+        # `restless`: a new epoch and term with every beat. `hoards`: the witness's disk fills. `lazy`: flushes do nothing.
         self.sins = open(os.path.join(os.path.dirname(sys.argv[0]), "sins")).read().split()
         self.heard = {self.node: 0.0}
         self.servers, self.takeovers, self.is_primary = {}, [], False
@@ -71,6 +72,13 @@ class Agent:
         fresh = sum(time.monotonic() - at < SILENCE_SECONDS for at in self.heard.values())
         return fresh > len(self.members) // 2
 
+    def server(self, words):
+        """Dies as its agent dies, and under the shim loses what it had not synced, as its agent would."""
+        environment = dict(os.environ)
+        if "LD_PRELOAD" in environment:
+            environment["HOLDFAST_POWERCUT_DIR"] = self.shared
+        return subprocess.Popen(["setpriv", "--pdeathsig", "KILL"] + words, env=environment)
+
     def serve(self, name):
         path, door = self.file(f"volumes/{name}"), f"{self.run}/volumes/{name}.sock"
         if "forgets" in self.sins and self.takeovers:
@@ -78,11 +86,13 @@ class Agent:
             os.truncate(os.open(path, os.O_CREAT | os.O_RDWR), os.path.getsize(self.file(f"volumes/{name}")))
         if os.path.exists(door):
             os.unlink(door)
-        words = ["nbdkit", "-f", "--exit-with-parent", "-U", door, "file", path]
-        servers = [subprocess.Popen(words)]
+        words = ["nbdkit", "-f", "-U", door, "file", path]
+        if "lazy" in self.sins:
+            words = ["qemu-nbd", "-t", "-e", "8", "-k", door, "-f", "raw", "-x", name, "--cache=unsafe", path]
+        servers = [self.server(words)]
         if self.nbd and os.path.exists(self.tls):
-            servers.append(subprocess.Popen(
-                ["nbdkit", "-f", "--exit-with-parent", "-i", self.nbd[1], "-p", self.nbd[2], "--tls=require",
+            servers.append(self.server(
+                ["nbdkit", "-f", "-i", self.nbd[1], "-p", self.nbd[2], "--tls=require",
                  f"--tls-certificates={self.tls}", "--tls-verify-peer", "file", path]))
         self.servers[name] = servers
 
@@ -115,6 +125,7 @@ class Agent:
         for name in set(os.listdir(self.file("volumes"))) - set(self.servers):
             self.serve(name)
         epoch = said["epoch"] if said.get("node") == self.node else said.get("epoch", 0) + 1
+        epoch += "restless" in self.sins
         pids = [server.pid for servers in self.servers.values() for server in servers]
         self.write(self.file("primary"), {"node": self.node, "epoch": epoch, "at": time.monotonic(), "servers": pids})
 
@@ -128,6 +139,9 @@ class Agent:
             self.rise(said)
         if self.is_primary:
             self.reign(said)
+        if self.role == "witness" and "hoards" in self.sins:
+            with open(f"{self.home}/data/hoard", "ab") as hoard:
+                hoard.write(bytes(1 << 20))
         said = self.read("primary")
         if said:
             self.tell(said)

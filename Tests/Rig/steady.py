@@ -12,6 +12,7 @@ from demo import SHAPES
 
 VOLUME_MIB = 1024
 SAMPLE_SECONDS = 1.0
+SETUP_SECONDS_MAX = 120
 FIO_LOAD = ("--rw=randwrite", "--bs=4k", "--iodepth=32", "--fsync=32", "--time_based", "--do_verify=0", "--norandommap",
             "--output-format=terse", "--terse-version=3", "--status-interval=5")
 # In terse version 3 the fields with KiB written and writes per second.
@@ -37,9 +38,9 @@ class Watch:
         return self.terms[-1] - self.terms[0], self.epochs[-1] - self.epochs[0]
 
 
-def one_shape(findings, shape, minutes, options):
+def one_shape(findings, shape, options):
     title, roles = SHAPES[shape]
-    seconds = max(1, int(minutes * 60))
+    seconds = max(1, int(options.minutes * 60))
     with Cluster(options.bin, roles) as mesh, measure.explained(mesh):
         mesh.start()
         primary = mesh.ready()
@@ -69,21 +70,22 @@ def one_shape(findings, shape, minutes, options):
         return terms, epochs, iops
 
 
+def measure_steadiness(findings, options):
+    shapes = list(SHAPES) if options.shape == "both" else [options.shape]
+    results = [one_shape(findings, shape, options) for shape in shapes]
+    findings.figures = {"minutes": options.minutes * len(shapes), "term_changes": sum(each[0] for each in results),
+                        "epoch_changes": sum(each[1] for each in results),
+                        "write_iops": min(each[2] for each in results)}
+
+
 def main():
     parser = argparse.ArgumentParser(description="elections under a full load with nothing wrong")
     parser.add_argument("--bin", required=True)
     parser.add_argument("--minutes", type=float, default=10, help="for each shape")
-    parser.add_argument("--shape", choices=[*SHAPES, "both"], default="three")
+    parser.add_argument("--shape", choices=[*SHAPES, "both"], default="both")
     options = parser.parse_args()
-    shapes = list(SHAPES) if options.shape == "both" else [options.shape]
-
-    def body(findings):
-        results = [one_shape(findings, shape, options.minutes, options) for shape in shapes]
-        findings.figures = {"minutes": options.minutes * len(shapes), "term_changes": sum(each[0] for each in results),
-                            "epoch_changes": sum(each[1] for each in results),
-                            "write_iops": min(each[2] for each in results)}
-
-    return measure.run(120 + len(shapes) * (options.minutes * 60 + 90), body)
+    seconds = SETUP_SECONDS_MAX + len(SHAPES) * (options.minutes * 60 + SETUP_SECONDS_MAX)
+    return measure.run(seconds, lambda findings: measure_steadiness(findings, options))
 
 
 if __name__ == "__main__":
