@@ -70,6 +70,12 @@ let package = Package(
         shell("Certificates", ["Mesh", asn1, crypto, x509]),
         shell("Settings", ["Decisions", "Mesh", yams]),
         shell("Transport", ["Mesh", logging, nio, nioPosix, nioSSL, nioTLS]),
+        shell(
+            "Volumes",
+            [
+                "Disk", "Mesh", "NBDProtocol", "Record", "VolumeCore", logging, nio, nioPosix,
+                nioSSL,
+            ]),
         tests("CertificatesTests", ["Certificates", "Mesh", asn1, x509]),
         tests("DecisionsTests", ["Decisions", "Mesh"]),
         tests("GossipTests", ["Gossip", "GossipSim", "Mesh"]),
@@ -86,6 +92,9 @@ let package = Package(
             "TransportTests",
             ["Certificates", "Mesh", "Transport", logging, nio, nioPosix, nioSSL]),
         tests("VolumeCoreTests", ["Disk", "Mesh", "Record", "VolumeCore"]),
+        tests(
+            "VolumesTests",
+            ["Disk", "Journal", "Mesh", "Record", "VolumeCore", "Volumes", logging]),
         tests("WireTests", ["Decisions", "Mesh", "Wire"]),
         // Millions of moments: minutes without the optimiser, seconds with it.
         .testTarget(
