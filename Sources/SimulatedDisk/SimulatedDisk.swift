@@ -40,6 +40,8 @@ package struct SimulatedDisk: Disk {
     package var failingSync: Int?
     /// The file write, counted from 1, that fails after half its bytes.
     package var failingWrite: Int?
+    /// Claims every sync and makes nothing safe: a disk that lies, or a program that never asks.
+    package var losesSyncs = false
     /// Bytes that fit on the disk in all files together.
     package var byteCountMax = Int.max
 
@@ -209,6 +211,7 @@ extension SimulatedDisk {
         counts.syncs += 1
         let (number, name) = try place(file, .sync)
         try step(.sync, name)
+        if losesSyncs { return }
         guard var synced = files[number] else { return }
         defer { files[number] = synced }
         let dirty = synced.dirty
