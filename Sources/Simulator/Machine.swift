@@ -8,13 +8,18 @@ internal import SimulatedDisk
 internal import VolumeCore
 internal import Voting
 
-/// A data member's process, as the agent runs it, without threads.
-struct Agent {
+/// A data member's process, as the agent runs it, without threads. A class, because a run turns it
+/// millions of times in place.
+final class Agent {
     var node: Node
     var exports: Exports<SimulatedDisk>
     var volumes = VolumesDesk()
     /// The exports that clients can connect to.
     var open: [OpenExport] = []
+
+    init(node: Node, exports: Exports<SimulatedDisk>) {
+        (self.node, self.exports) = (node, exports)
+    }
 }
 
 struct OpenExport {
@@ -85,10 +90,10 @@ struct Pace {
 }
 
 /// One member: what a process of it is made of while one runs, and what stays when it dies.
-struct Machine {
+final class Machine {
     enum Power: Equatable {
         case up
-        case paused(until: Moment)
+        case paused(until: Moment, by: Int)
         case down
     }
 
@@ -107,6 +112,8 @@ struct Machine {
     var logDisk = SimulatedDisk()
     var volumesDisk = SimulatedDisk()
     var incarnation = Incarnation.zero
+    /// What an earlier process had applied: until this one has too, its images are ahead of it.
+    var appliedBefore = LogIndex.zero
     /// What reached a paused process.
     var inbox: [Occurrence] = []
     /// The earliest wake that is on the agenda.
@@ -114,9 +121,8 @@ struct Machine {
     var stalledUntil = Moment.zero
     /// Until when its exports may answer, in true time.
     var servesUntil = Moment.zero
-    /// Terms of stale leaders, and other things that a mutant remembers.
+    /// The highest index that it was seen to take for committed.
     var commitSeen = LogIndex.zero
-    var wasLeader = false
 
     init(id: NodeID, isWitness: Bool, pace: Pace, clock: VirtualClock) {
         (self.id, self.isWitness, self.pace, self.clock) = (id, isWitness, pace, clock)

@@ -118,7 +118,8 @@ extension Simulation {
 
     private mutating func compareImages(_ a: Int, _ b: Int) {
         guard var one = machines[a].agent?.exports.core, var other = machines[b].agent?.exports.core,
-            one.applied == other.applied
+            one.applied == other.applied,
+            one.applied >= max(machines[a].appliedBefore, machines[b].appliedBefore)
         else { return }
         let names = one.list.map(\.name)
         guard names == other.list.map(\.name) else {

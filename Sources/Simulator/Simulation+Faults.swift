@@ -53,7 +53,7 @@ extension Simulation {
             guard maySpareOne, machines[at].power == .up else { return .zero }
             let lasts = random.interval(in: .milliseconds(100)...(.seconds(3)))
             tell(at, "stands still for \(lasts)")
-            machines[at].power = .paused(until: time + lasts)
+            machines[at].power = .paused(until: time + lasts, by: spell)
             spells[spell].machine = at
             agenda.push(time + lasts, .resume(at))
             return lasts
@@ -188,9 +188,8 @@ extension Simulation {
         guard let at = spells[spell].machine else { return }
         switch spells[spell].fault {
         case .pause:
-            if !machines[at].inbox.isEmpty { bite(spell) }
             if !isStormy, machines[at].isPaused {
-                machines[at].power = .paused(until: time)
+                machines[at].power = .paused(until: time, by: spell)
                 resume(at)
             }
         case .syncFailure:
@@ -262,6 +261,7 @@ extension Simulation {
         if let journal = machines[at].journal { machines[at].logDisk = journal.disk }
         if let exports = machines[at].agent?.exports {
             machines[at].volumesDisk = exports.core.disk
+            machines[at].appliedBefore = max(machines[at].appliedBefore, exports.core.applied)
         }
         machines[at].journal = nil
         machines[at].agent = nil

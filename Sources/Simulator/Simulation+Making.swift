@@ -1,4 +1,5 @@
 internal import Decisions
+internal import Disk
 internal import Gossip
 internal import JournalCore
 internal import Mesh
@@ -98,7 +99,12 @@ extension Simulation {
         do {
             try restart(at)
         } catch {
-            return check("node \(machines[at].id) cannot recover: \(error)")
+            // What a disk refuses is no damage: the service manager tries again.
+            guard isRefusal(error) else {
+                return check("node \(machines[at].id) cannot recover: \(error)")
+            }
+            tell(at, "cannot start: \(error)")
+            return agenda.push(time + .milliseconds(500), .boot(at))
         }
         tell(at, "starts, log to \(machines[at].raft { "\($0.lastPosition)" } ?? "?")")
         if machines[at].agent != nil {
@@ -106,6 +112,16 @@ extension Simulation {
         } else {
             turnVoter(at, .wake)
         }
+    }
+
+    private func isRefusal(_ error: any Error) -> Bool {
+        let cause: DiskError.Cause
+        switch error {
+        case JournalError.disk(let error): cause = error.cause
+        case VolumeRecoveryRefused.state(let error): cause = error.cause
+        default: return false
+        }
+        return cause == .full || cause == .system(5)
     }
 
     private mutating func restart(_ at: Int) throws {
@@ -122,7 +138,6 @@ extension Simulation {
         machines[at].power = .up
         machines[at].inbox = []
         machines[at].wakeAt = .never
-        machines[at].wasLeader = false
         machines[at].commitSeen = .zero
         guard !machines[at].isWitness else { return machines[at].voter = voter }
         let state = try recovered.base.position == .zero

@@ -123,8 +123,10 @@ package struct Simulation {
 
     /// Handles what reached a process while it stood still, all at one moment.
     mutating func resume(_ machine: Int) {
-        guard case .paused(let until) = machines[machine].power, until <= time else { return }
+        guard case .paused(let until, let spell) = machines[machine].power, until <= time
+        else { return }
         machines[machine].power = .up
+        if !machines[machine].inbox.isEmpty { bite(spell) }
         tell(machine, "runs on")
         var inbox: [Occurrence] = []
         swap(&inbox, &machines[machine].inbox)
