@@ -4,22 +4,73 @@ SHELL := /bin/bash
 JOBS ?= 2
 CHECK_IMPORTS := --explicit-target-dependency-import-check error
 
-# What building and testing need from Debian; heavier test rigs will get a target of their own.
-DEBIAN := e2fsprogs fio gcc iproute2 libnbd-bin libnbd-dev libssl-dev make nbdkit nftables openssl \
+# What building, testing and measuring need from Debian.
+DEBIAN := curl e2fsprogs fio gcc iproute2 libnbd-bin libnbd-dev libssl-dev make nbdkit nftables openssl \
 	pkg-config python3 python3-libnbd qemu-utils sqlite3
+# The peers which our figures stand beside.
+DEBIAN_BENCH := etcd-server golang-etcd-server-dev golang-go
 
-.PHONY: deps build test lint format proto
+# How many takeovers; how long no election may happen in each shape (three, witness or both).
+N ?= 50
+MINUTES ?= 10
+SHAPE ?= both
+# Files that measure nothing go to memory or TMPDIR; what the agents write goes to TMPDIR.
+MEASURE := PYTHONDONTWRITEBYTECODE=1 python3
+EXECUTABLES := --bin .build/release
+RIG := --rig .build-rig
+
+# Installs what is missing of the packages named in $(1), and lets none of them start a daemon.
+define install
+missing=""; for p in $(1); do \
+	dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
+done; \
+if [ -n "$$missing" ]; then \
+	policy=/usr/sbin/policy-rc.d; \
+	if [ ! -e $$policy ]; then \
+		trap "rm -f $$policy" EXIT; printf '#!/bin/sh\nexit 101\n' > $$policy; chmod +x $$policy; \
+	fi; \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
+fi
+endef
+
+.PHONY: deps deps-bench build release rig test lint format proto demo takeover takeover-idle witness bench-journal
 
 deps:
-	@missing=""; for p in $(DEBIAN); do \
-		dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
-	done; \
-	if [ -n "$$missing" ]; then \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
-	fi
+	@$(call install,$(DEBIAN))
+
+deps-bench: deps
+	@$(call install,$(DEBIAN_BENCH))
 
 build: deps
 	swift build --jobs $(JOBS) $(CHECK_IMPORTS)
+
+# What is measured is what ships.
+release: deps
+	swift build -c release --jobs $(JOBS) $(CHECK_IMPORTS)
+
+rig: deps
+	$(MAKE) -C Tests/Rig
+
+# A disk outlives its region: three regions, then two and a witness.
+demo: release rig
+	$(MEASURE) Tests/Rig/demo.py $(EXECUTABLES) $(RIG)
+
+# From a fault to the first flushed write in another region; needs root for its network namespaces.
+takeover: release rig
+	$(MEASURE) Tests/Rig/takeover.py $(EXECUTABLES) $(RIG) --runs $(N) --shape $(SHAPE)
+
+# Nothing is wrong but a full load: nobody may stand for election.
+takeover-idle: release rig
+	$(MEASURE) Tests/Rig/steady.py $(EXECUTABLES) --minutes $(MINUTES) --shape $(SHAPE)
+
+# What the witness costs, and what it hands over; needs root for its network namespaces.
+witness: release rig
+	$(MEASURE) Tests/Rig/witness.py $(EXECUTABLES) $(RIG)
+
+# The replicated log beside etcd's, and a volume beside the raw disk.
+bench-journal: deps-bench release rig
+	$(MAKE) -C Benchmarks
+	$(MEASURE) Benchmarks/journal.py $(EXECUTABLES) $(RIG)
 
 # The rig's tools are tested first: whoever judges the rest must be right.
 test: deps

@@ -28,6 +28,8 @@ func tests(_ name: String, _ rooms: [Target.Dependency]) -> Target {
     .testTarget(name: name, dependencies: rooms, swiftSettings: strict)
 }
 
+let argumentParser = Target.Dependency.product(
+    name: "ArgumentParser", package: "swift-argument-parser")
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
@@ -42,7 +44,13 @@ let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-
 
 let package = Package(
     name: "holdfast",
+    products: [
+        .executable(name: "holdfast-agent", targets: ["Agent"]),
+        .executable(name: "holdfast-witness", targets: ["Witness"]),
+        .executable(name: "holdfast", targets: ["Holdfast"]),
+    ],
     dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
         .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
@@ -85,20 +93,48 @@ let package = Package(
         shell(
             "Launch",
             [
-                "Gossip", "Journal", "JournalCore", "Mesh", "Raft", "Record", "Settings",
+                "Disk", "Gossip", "Journal", "JournalCore", "Mesh", "Raft", "Record", "Settings",
                 "Transport", "Voting", logging,
             ]),
+        executable(
+            "Agent",
+            [
+                "Admin", "Control", "Decisions", "Disk", "Driver", "Gossip", "Journal",
+                "JournalCore", "Launch", "Mesh", "Node", "Raft", "Record", "Settings", "Transport",
+                "VolumeCore", "Volumes", "Voting", "Wire", logging,
+            ], path: "Sources/Agent"),
+        executable(
+            "Witness",
+            [
+                "Admin", "Control", "Driver", "Gossip", "Journal", "JournalCore", "Launch", "Mesh",
+                "Raft", "Record", "Settings", "Transport", "Voting", logging,
+            ], path: "Sources/Witness"),
         shell("Control", ["Admin", logging, nio, nioHTTP1, nioPosix]),
         shell("Settings", ["Decisions", "Mesh", yams]),
         shell("Transport", ["Mesh", logging, nio, nioPosix, nioSSL, nioTLS]),
+        executable(
+            "Holdfast",
+            [
+                "Admin", "Certificates", "Control", "Decisions", "Disk", "Journal", "JournalCore",
+                "Mesh", "Record", "Settings", argumentParser, yams,
+            ], path: "Sources/Holdfast"),
         tests("AdminTests", ["Admin"]),
         tests("CertificatesTests", ["Certificates", "Mesh", asn1, x509]),
+        tests("ControlTests", ["Admin", "Control", logging]),
         tests("DecisionsTests", ["Decisions", "Mesh"]),
+        tests("DriverTests", ["Driver", "Mesh"]),
         tests("GossipTests", ["Gossip", "GossipSim", "Mesh"]),
+        tests(
+            "HoldfastTests",
+            [
+                "Admin", "Control", "Disk", "Holdfast", "Journal", "JournalCore", "Mesh", "Record",
+                argumentParser, logging,
+            ]),
         tests("HouseTests", []),
         tests("JournalCoreTests", ["Disk", "JournalCore", "Mesh", "Record", "SimulatedDisk"]),
         tests(
             "JournalTests", ["Disk", "Journal", "JournalCore", "Mesh", "Record", "SimulatedDisk"]),
+        tests("LaunchTests", ["Launch", "Mesh", "Raft", "Settings", logging]),
         tests("MeshTests", ["Mesh"]),
         tests("NBDProtocolTests", ["NBDProtocol"]),
         tests("RaftTests", ["Mesh", "Raft", "Record"]),

@@ -33,7 +33,7 @@ var certs = flag.String("certs", "certs", "")
 var data = flag.String("data", "/var/tmp/etcdbench", "")
 var hb = flag.Int("hb", 100, "")
 var el = flag.Int("el", 1000, "")
-var mode = flag.String("mode", "perf", "perf|kill|stop|stab")
+var mode = flag.String("mode", "perf", "perf|append|kill|stop|stab")
 var runs = flag.Int("runs", 10, "")
 var secs = flag.Int("secs", 8, "")
 var useTLS = flag.Bool("tls", true, "")
@@ -174,7 +174,7 @@ func main() {
 	ctx := context.Background()
 	for { c2, cn := context.WithTimeout(ctx, time.Second); _, e := cs[L].Put(c2, "k", val); cn(); if e == nil { break } }
 	fmt.Printf("cluster start -> first write: %d ms\n", time.Since(t0).Milliseconds())
-	if *mode == "perf" { perf(cs, L, val) } else if *mode == "stab" { stab(cs, L, val) } else { failover(cs, val) }
+	if *mode == "perf" { perf(cs, L, val) } else if *mode == "append" { appends(cs, L, val) } else if *mode == "stab" { stab(cs, L, val) } else { failover(cs, val) }
 }
 func perf(cs []*clientv3.Client, L int, val string) {
 	ctx := context.Background()
@@ -275,4 +275,43 @@ func stab(cs []*clientv3.Client, L int, val string) {
 			if e != nil { atomic.AddInt64(&bad, 1) } else { atomic.AddInt64(&n, 1) } } }(k) }
 	wg.Wait()
 	fmt.Printf("STABILITY hb=%d el=%d %ds 64 clients: leader changes %.0f, puts %d (%.0f/s), errors %d, worst put %.0f ms load=%s\n", *hb, *el, *secs, lc()-a, n, float64(n)/float64(*secs), bad, float64(worst)/1e6, load())
+}
+
+// 64 puts of 256 B in flight against each way to connect that etcd is used with; one JSON line each. The caller takes the best.
+func appends(cs []*clientv3.Client, L int, val string) {
+	ctx := context.Background()
+	for _, way := range []struct{ conns int; tgt string }{{1, "leader"}, {16, "leader"}, {64, "all"}} {
+		var cl []*clientv3.Client
+		for i := 0; i < way.conns; i++ { t := L; if way.tgt == "all" { t = i % 3 }; cl = append(cl, cli(ep(t))) }
+		load := func(seconds int) (d []time.Duration, elapsed float64, failed int64) {
+			var mu sync.Mutex; var wg sync.WaitGroup
+			start := time.Now(); end := start.Add(time.Duration(seconds) * time.Second)
+			for k := 0; k < 64; k++ {
+				wg.Add(1)
+				go func(k int) {
+					defer wg.Done()
+					var l []time.Duration
+					for i := 0; time.Now().Before(end); i++ {
+						s := time.Now()
+						if _, e := cl[k%len(cl)].Put(ctx, fmt.Sprintf("/p/%03d/%05d", k, i), val); e != nil { atomic.AddInt64(&failed, 1); continue }
+						l = append(l, time.Since(s))
+					}
+					mu.Lock(); d = append(d, l...); mu.Unlock()
+				}(k)
+			}
+			wg.Wait()
+			return d, time.Since(start).Seconds(), failed
+		}
+		load(1)
+		c0 := [3]float64{cpu(0), cpu(1), cpu(2)}; var own0, own1 syscall.Rusage; syscall.Getrusage(syscall.RUSAGE_SELF, &own0)
+		m0 := metric(L, mn...); w0, _ := strconv.Atoi(wbytes(L))
+		d, elapsed, failed := load(*secs)
+		m1 := metric(L, mn...); w1, _ := strconv.Atoi(wbytes(L))
+		syscall.Getrusage(syscall.RUSAGE_SELF, &own1)
+		for _, c := range cl { c.Close() }
+		if len(d) == 0 { fmt.Println("FATAL no put was answered"); stopAll(); os.Exit(1) }
+		own := float64(own1.Utime.Nano()+own1.Stime.Nano()-own0.Utime.Nano()-own0.Stime.Nano()) / 1e9
+		fmt.Printf("{\"conns\":%d,\"target\":\"%s\",\"ops\":%.1f,\"answered\":%d,\"failed\":%d,\"p50Ms\":%.3f,\"p99Ms\":%.3f,\"cpuSeconds\":[%.2f,%.2f,%.2f],\"clientCpuSeconds\":%.2f,\"fsyncs\":%.0f,\"leaderDiskBytes\":%d}\n",
+			way.conns, way.tgt, float64(len(d))/elapsed, len(d), failed, pct(d, .5), pct(d, .99), cpu(L)-c0[L], cpu((L+1)%3)-c0[(L+1)%3], cpu((L+2)%3)-c0[(L+2)%3], own, m1[mn[0]]-m0[mn[0]], w1-w0)
+	}
 }

@@ -109,7 +109,11 @@ package struct FileDisk: Disk {
     package mutating func write(_ file: FileHandle, at offset: UInt64, _ pieces: [[UInt8]])
         throws(DiskError)
     {
-        let bytes = pieces.count == 1 ? pieces[0] : Array(pieces.joined())
+        var bytes = pieces.first ?? []
+        if pieces.count > 1 {
+            bytes.reserveCapacity(pieces.reduce(0) { $0 + $1.count })
+            for piece in pieces.dropFirst() { bytes += piece }
+        }
         var done = 0
         while done < bytes.count {
             let put = unsafe bytes.withUnsafeBytes { all in

@@ -67,6 +67,12 @@ package func stop(_ code: Int32, _ why: String) -> Never {
     exit(code)
 }
 
+/// Ends the process as asked.
+package func finish(_ words: String? = nil) -> Never {
+    if let words { print(words) }
+    exit(0)
+}
+
 extension AgentSettings {
     /// The longest file that is read as a configuration.
     private static let fileBytesMax = 1 << 20

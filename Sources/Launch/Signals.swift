@@ -1,4 +1,3 @@
-internal import Dispatch
 internal import Glibc
 
 /// Signals as values.
@@ -19,15 +18,14 @@ package enum Signals {
         signal(SIGPIPE, SIG_IGN)
     }
 
-    /// Calls `take` for each signal, on a thread of its own, until the process ends.
-    package static func watch(_ take: @escaping @Sendable (Request) -> Void) {
-        DispatchQueue(label: "holdfast.signals").async {
-            var set = asked
-            while true {
-                var number: CInt = 0
-                guard unsafe sigwait(&set, &number) == 0 else { continue }
-                take(number == SIGHUP ? .reload : .stop)
-            }
+    /// Calls `take` for each signal until the process ends; for the main thread, which has nothing
+    /// else to do.
+    package static func serve(_ take: (Request) -> Void) -> Never {
+        var set = asked
+        while true {
+            var number: CInt = 0
+            guard unsafe sigwait(&set, &number) == 0 else { continue }
+            take(number == SIGHUP ? .reload : .stop)
         }
     }
 

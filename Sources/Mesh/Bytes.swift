@@ -39,6 +39,13 @@ package struct ByteReader: ~Copyable {
         return Array(bytes[offset..<offset + count])
     }
 
+    package mutating func skip(_ count: Int) throws(Truncated) {
+        guard count >= 0, count <= remaining else {
+            throw Truncated(wanted: count, remaining: remaining)
+        }
+        offset += count
+    }
+
     private mutating func integer(of count: Int) throws(Truncated) -> UInt64 {
         guard count <= remaining else { throw Truncated(wanted: count, remaining: remaining) }
         var value: UInt64 = 0

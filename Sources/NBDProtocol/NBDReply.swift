@@ -16,19 +16,21 @@ package enum NBDReply {
     static let simpleMagic: UInt64 = 0x6744_6698
     static let structuredMagic: UInt64 = 0x668e_33ef
 
-    package static func simple(to cookie: UInt64, _ error: NBDError?, data: [UInt8] = []) -> [UInt8]
-    {
+    /// The data of a READ follows it.
+    package static func simple(to cookie: UInt64, _ error: NBDError?) -> [UInt8] {
         var bytes: [UInt8] = []
+        bytes.reserveCapacity(16)
         bytes.append(simpleMagic, bigEndian: 4)
         bytes.append(UInt64(error?.rawValue ?? 0), bigEndian: 4)
         bytes.append(cookie, bigEndian: 8)
-        return bytes + data
+        return bytes
     }
 
-    package static func data(to cookie: UInt64, at offset: UInt64, _ data: [UInt8]) -> [UInt8] {
-        var bytes = chunk(type: 1, cookie, byteCount: 8 + data.count)
+    /// What stands before `byteCount` bytes of a READ.
+    package static func data(to cookie: UInt64, at offset: UInt64, byteCount: Int) -> [UInt8] {
+        var bytes = chunk(type: 1, cookie, byteCount: 8 + byteCount)
         bytes.append(offset, bigEndian: 8)
-        return bytes + data
+        return bytes
     }
 
     package static func extents(to cookie: UInt64, context: UInt32, _ extents: [NBDExtent])
@@ -53,6 +55,7 @@ package enum NBDReply {
     /// Every answer here is one chunk, hence the last (NBD_REPLY_FLAG_DONE).
     private static func chunk(type: UInt64, _ cookie: UInt64, byteCount: Int) -> [UInt8] {
         var bytes: [UInt8] = []
+        bytes.reserveCapacity(32)
         bytes.append(structuredMagic, bigEndian: 4)
         bytes.append(1, bigEndian: 2)
         bytes.append(type, bigEndian: 2)

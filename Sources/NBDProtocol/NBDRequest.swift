@@ -19,7 +19,7 @@ package struct NBDRequest: Hashable, Sendable {
         package static let one = Flags(rawValue: 8)
     }
 
-    package static let magic: UInt64 = 0x2560_9513
+    package static let magic: UInt32 = 0x2560_9513
     package static let headerByteCount = 28
     /// The longest data of one request, as NBD_INFO_BLOCK_SIZE advertises it.
     package static let dataByteCountMax = 32 << 20
@@ -33,16 +33,20 @@ package struct NBDRequest: Hashable, Sendable {
     package var command: Command? { Command(rawValue: rawCommand) }
 
     /// nil when the magic is wrong: where the next request begins can't be told, so hang up.
-    package init?(header bytes: [UInt8]) {
-        guard bytes.count == Self.headerByteCount, bytes.bigEndian(0, 4) == Self.magic else {
-            return nil
-        }
-        flags = Flags(rawValue: UInt16(bytes.bigEndian(4, 2)))
-        rawCommand = UInt16(bytes.bigEndian(6, 2))
-        cookie = bytes.bigEndian(8, 8)
-        offset = bytes.bigEndian(16, 8)
-        byteCount = UInt32(bytes.bigEndian(24, 4))
+    package init?(
+        magic: UInt32, flags: UInt16, command: UInt16, cookie: UInt64, offset: UInt64,
+        byteCount: UInt32
+    ) {
+        guard magic == Self.magic else { return nil }
+        self.flags = Flags(rawValue: flags)
+        rawCommand = command
+        self.cookie = cookie
+        self.offset = offset
+        self.byteCount = byteCount
     }
+
+    /// Whether data follows the header, also where the request will be refused.
+    package var carriesData: Bool { command == .write }
 
     /// Why an export of `exportByteCount` bytes can't do this; nil if it can (proto.md, "Error
     /// values": past the end a change of data has no space, all else is invalid).

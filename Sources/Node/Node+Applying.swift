@@ -80,6 +80,8 @@ extension Node {
                 epoch: primary.epoch, from: formerPrimary, to: primary.node, reason: reason,
                 at: entry.time, phases: []))
         formerPrimary = primary.node
+        // A switchover may have ended: its answer need not wait for the next try.
+        operations.nextTry = now
         guard case .claiming(let index) = office, index == entry.index else {
             // Somebody else's, or an earlier process's of this node, which the office clears.
             out.append(.happened(.takeover(takeovers[takeovers.count - 1])))
@@ -111,13 +113,6 @@ extension Node {
 
     /// A base from the leader stands for entries whose bytes the volumes here never saw.
     mutating func restore(_ base: Base) {
-        guard let restored = try? Decisions(parsing: base.contents) else {
-            return out.append(.halt(.unreadableBase(base.position.index)))
-        }
-        guard restored.volumes.isEmpty else {
-            return out.append(.halt(.volumesBehind(base.position.index)))
-        }
-        decisions = restored
-        out.append(.skip(to: base.position.index))
+        out.append(.halt(.volumesBehind(base.position.index)))
     }
 }

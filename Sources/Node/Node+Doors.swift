@@ -111,8 +111,6 @@ extension Node {
         case persist(Gossip.Persist)
         case note(Note, to: NodeID)
         case apply([Ruled])
-        /// The log begins anew behind this index, and there are no volumes.
-        case skip(to: LogIndex)
         case checkpoint
         /// The oldest writes handed in and not placed yet stand in the log from here on.
         case placed(first: LogIndex, count: Int, ProposalRound)
@@ -134,7 +132,6 @@ extension Node {
         case volumesBehind(LogIndex)
         /// An entry that this release does not know.
         case unknownCommand(LogIndex)
-        case unreadableBase(LogIndex)
     }
 
     /// For logs and counters.

@@ -33,7 +33,7 @@ package struct Node: Core {
     /// Set while applying: leadership can't move in the middle of that.
     var pendingYield: NodeID?
     var published = Publication()
-    var hasRoom = true
+    package internal(set) var hasRoom = true
     var toldDurable = LogIndex.zero
 
     /// What a proposal became; read right behind it.

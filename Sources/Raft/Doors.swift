@@ -58,7 +58,10 @@ package struct Fetch: Hashable, Sendable {
 
 package enum ProposalRefusal: Hashable, Sendable {
     case notLeader(leader: NodeID?)
+    /// Leadership is about to move; that of a witness always is.
     case transferring
+    /// Too few data voters keep up, and the witness has no room left for what they miss.
+    case witnessFull
     case uncommittedBytes
     /// A membership is never a client's draft.
     case membership

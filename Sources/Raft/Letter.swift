@@ -31,8 +31,9 @@ package struct Letter: Hashable, Sendable {
         /// The receiver has no such `previous`; `hint` is the last place where both may agree.
         case appendRefused(previous: LogIndex, hint: Position)
         case heartbeat(Heartbeat)
-        /// Answers a heartbeat at once: `holds` its previous entry in memory, `through` on disk.
-        case heard(round: UInt64, holds: Bool, through: LogIndex)
+        /// Answers a heartbeat at once: `holds` its previous entry in memory, `through` on disk;
+        /// nothing of its log at or below `base` is left.
+        case heard(round: UInt64, holds: Bool, through: LogIndex, base: LogIndex)
         case snapshot(SnapshotChunk)
         /// How much of the snapshot at `position` the receiver has.
         case snapshotHeard(position: Position, offset: Int)

@@ -21,6 +21,7 @@ struct LogWindow: Hashable, Sendable {
     /// The newest entries, consecutive up to `lastIndex`.
     private(set) var tail: [Entry]
     private(set) var tailBytes = 0
+    private var weights: LogWeights
     /// Every configuration that may still be in force: the base's first, then those in the log.
     private(set) var memberships: [(index: LogIndex, membership: Membership)]
     /// The clamp for the leader's clock.
@@ -31,13 +32,10 @@ struct LogWindow: Hashable, Sendable {
         runs = restored.runs
         lastIndex = restored.lastIndex
         tail = []
+        weights = LogWeights(untailed: restored.untailedByteCount)
         memberships = [(base.index, restored.baseMembership)] + restored.memberships
         time = restored.time
-        for entry in restored.tail {
-            tail.append(entry)
-            tailBytes += entry.bytes.count
-            time = max(time, entry.time)
-        }
+        for entry in restored.tail { keep(entry) }
         invariant(
             tail.last.map { $0.index == lastIndex } ?? true, "the tail ends where the log ends")
         invariant(lastIndex == base.index || !runs.isEmpty, "every entry has a term")
@@ -85,6 +83,13 @@ struct LogWindow: Hashable, Sendable {
         return index < base.index ? Position(index: index, term: .zero) : base
     }
 
+    private mutating func keep(_ entry: Entry) {
+        tail.append(entry)
+        tailBytes += entry.bytes.count
+        weights.append(entry.bytes.count)
+        time = max(time, entry.time)
+    }
+
     mutating func append(_ entries: [Entry]) {
         for entry in entries {
             invariant(entry.index == lastIndex.next, "entries are consecutive")
@@ -93,9 +98,7 @@ struct LogWindow: Hashable, Sendable {
                 runs.append(TermRun(first: entry.index, term: entry.term))
             }
             lastIndex = entry.index
-            tail.append(entry)
-            tailBytes += entry.bytes.count
-            time = max(time, entry.time)
+            keep(entry)
             if entry.kind == .membership,
                 let membership = try? Membership(parsing: Array(entry.payload))
             {
@@ -110,6 +113,7 @@ struct LogWindow: Hashable, Sendable {
         let gone = min(tail.count, Int(lastIndex.rawValue - index.rawValue) + 1)
         tailBytes -= tail.suffix(gone).reduce(0) { $0 + $1.bytes.count }
         tail.removeLast(gone)
+        weights.removeLast(gone, leaving: index.previous)
         lastIndex = index.previous
         while let run = runs.last, run.first > lastIndex { runs.removeLast() }
         while memberships.count > 1, memberships[memberships.count - 1].index > lastIndex {
@@ -123,6 +127,7 @@ struct LogWindow: Hashable, Sendable {
         let keeps = term(at: position.index) == position.term
         if keeps {
             evict(through: position.index, bytesMax: 0)
+            weights.rebase(to: position.index, tailFirst: tailFirst)
             while runs.count > 1, runs[1].first <= position.index.next { runs.removeFirst() }
             if lastIndex == position.index {
                 runs = []
@@ -133,6 +138,7 @@ struct LogWindow: Hashable, Sendable {
         } else {
             (runs, tail, tailBytes, memberships) = ([], [], 0, [])
             lastIndex = position.index
+            weights = LogWeights(untailed: 0)
         }
         memberships.insert((position.index, membership), at: 0)
         base = position
@@ -149,6 +155,7 @@ struct LogWindow: Hashable, Sendable {
             count += 1
         }
         tail.removeFirst(count)
+        weights.evict(count, upTo: tailFirst.previous)
     }
 
     /// Entries from `first` through `last`, at least one and then up to `bytesMax`; nil when the
@@ -168,7 +175,9 @@ struct LogWindow: Hashable, Sendable {
         return Array(tail[start..<end])
     }
 
+    /// Exact within the tail; below it, never too little, and too much by at most
+    /// `LogWeights.markBytes` and an entry.
     func byteCount(above index: LogIndex) -> Int {
-        tail.reversed().prefix { $0.index > index }.reduce(0) { $0 + $1.bytes.count }
+        index < lastIndex ? weights.byteCount(above: index, tailFirst: tailFirst) : 0
     }
 }

@@ -17,6 +17,16 @@ package struct Electorate: Hashable, Sendable {
     package var quorum: Int { count / 2 + 1 }
     package func contains(_ node: NodeID) -> Bool { data.contains(node) || witness == node }
 
+    /// With so many data voters that hold an entry, every majority that contains the witness has
+    /// one of them: D − q + 2 (ADR 2, rule 1).
+    package var copiesToForget: Int { data.count - quorum + 2 }
+
+    /// The highest value that `count` data voters have reached; 0 if there are not so many.
+    func dataFloor(_ count: Int, _ value: (NodeID) -> UInt64) -> UInt64 {
+        guard count > 0, count <= data.count else { return 0 }
+        return data.map(value).sorted(by: >)[count - 1]
+    }
+
     /// The highest value that a majority has reached.
     func majorityFloor(_ value: (NodeID) -> UInt64) -> UInt64 {
         guard count > 0 else { return 0 }
@@ -49,6 +59,11 @@ package struct Membership: Hashable, Sendable {
     /// Everyone the leader talks to, sorted.
     package var members: [NodeID] {
         Set(voters.all + (outgoing?.all ?? []) + learners).sorted()
+    }
+
+    /// The halves in which `node` votes as the witness.
+    func halves(witnessedBy node: NodeID) -> [Electorate] {
+        [voters, outgoing].compactMap { $0?.witness == node ? $0 : nil }
     }
 
     package func votes(_ node: NodeID) -> Bool {

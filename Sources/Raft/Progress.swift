@@ -1,5 +1,5 @@
 package import Mesh
-package import Record
+internal import Record
 
 /// What a leader knows of one follower (Raft fig. 2, nextIndex and matchIndex) and how it feeds it.
 package struct Progress: Hashable, Sendable {
@@ -9,12 +9,13 @@ package struct Progress: Hashable, Sendable {
         /// Letters follow each other without waiting, within the limits in flight.
         case replicate
         /// The entries it needs are gone; `acknowledged` bytes of this base have arrived.
-        case snapshot(Base, acknowledged: Int, waiting: Bool)
+        case snapshot(SealedBase, acknowledged: Int, waiting: Bool)
     }
 
     package struct InFlight: Hashable, Sendable {
         let last: LogIndex
         let byteCount: Int
+        let at: Instant
     }
 
     package let node: NodeID
@@ -28,28 +29,45 @@ package struct Progress: Hashable, Sendable {
     package var heardAt: Instant
     /// The newest heartbeat round that it answered.
     package var round: UInt64 = 0
+    /// When it last acknowledged anything new, or began to owe an acknowledgement.
+    package var movedAt: Instant
+    /// From an append to its acknowledgement, smoothed.
+    package var answerTime: Interval = .zero
+    /// Only of a witness.
+    package var witness: WitnessFeed?
     var fetching = false
 
     init(_ node: NodeID, next: LogIndex, at now: Instant) {
         self.node = node
         self.next = next
-        heardAt = now
+        (heardAt, movedAt) = (now, now)
     }
 
-    mutating func sent(_ entries: [Entry]) {
+    mutating func sent(_ entries: [Entry], at now: Instant) {
         guard let last = entries.last else { return }
         let bytes = entries.reduce(0) { $0 + $1.bytes.count }
-        inFlight.append(InFlight(last: last.index, byteCount: bytes))
+        inFlight.append(InFlight(last: last.index, byteCount: bytes, at: now))
         inFlightBytes += bytes
         next = last.index.next
     }
 
-    mutating func matched(_ index: LogIndex) {
-        match = max(match, index)
+    mutating func matched(_ index: LogIndex, at now: Instant) {
+        if index > match { (match, movedAt) = (index, now) }
         next = max(next, match.next)
         let answered = inFlight.prefix { $0.last <= match }
+        if let newest = answered.last {
+            answerTime = (answerTime * 7 + now.since(newest.at)) / 8
+        }
         inFlightBytes -= answered.reduce(0) { $0 + $1.byteCount }
         inFlight.removeFirst(answered.count)
+    }
+
+    /// A witness gets entries only while too few data voters keep up.
+    var takesEntries: Bool { witness?.streams ?? true }
+
+    /// Entries are about to be appended behind `last`.
+    mutating func owes(after last: LogIndex, at now: Instant) {
+        if match >= last { movedAt = now }
     }
 
     mutating func probe(from next: LogIndex) {

@@ -52,7 +52,8 @@ extension Raft {
     /// ever ahead of its own log after a crash.
     mutating func handOut() {
         let limit = min(commitIndex, disk.durable)
-        guard restoring == nil, !fetchingToApply, handedIndex == appliedIndex, handedIndex < limit
+        guard restoring == nil, !fetchingToApply, handedIndex == appliedIndex, handedIndex < limit,
+            !isWitness
         else { return }
         let first = handedIndex.next
         guard

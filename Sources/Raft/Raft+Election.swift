@@ -5,18 +5,26 @@ extension Raft {
     /// The shorter end of an election timeout: several of what was measured, within named limits,
     /// and longer after each election that failed, in case nothing could be measured.
     package var electionTimeout: Interval {
-        let measured = max(roundTrip + disk.saveTime, announcedByLeader)
         let wanted = max(settings.electionFloor, measured * settings.roundTripsPerElection)
         let patient = wanted + wanted / 2 * min(failedElections, 8)
         return min(patient, max(settings.electionCeiling, settings.electionFloor))
     }
 
+    /// What a round trip and a save take here or, as the leader says, elsewhere.
+    var measured: Interval { max(roundTrip + disk.saveTime, announcedByLeader) }
+
     var stallLimit: Interval { electionTimeout / 2 }
 
     /// Raft §5.2: chance keeps rivals from splitting every vote. Where an order of preference is
     /// known each rank has a span of its own, so that the best one left usually stands alone.
+    /// A witness lets all of them try first, and then one timeout more.
     mutating func rearmElection() {
         let quarter = electionTimeout / 4
+        if isWitness {
+            let last = electionTimeout + quarter * UInt64(max(settings.ranksMax, 1) + 1)
+            electionAt = now + last + electionTimeout + random.interval(in: .zero...quarter)
+            return
+        }
         let ranked = !membership.preferred.isEmpty
         let rank = UInt64(min(membership.rank(seat), settings.ranksMax))
         let wait = electionTimeout + quarter * (ranked ? rank : 0)
@@ -24,10 +32,11 @@ extension Raft {
     }
 
     /// A voter that its newest configuration omits still stands until that is known committed:
-    /// nobody else may be able to commit it.
+    /// nobody else may be able to commit it. A witness that holds no entry has nothing to give.
     var canStand: Bool {
-        !disk.isStalled(at: now, limit: stallLimit)
-            && (membership.isData(seat) || log.membership(at: commitIndex).isData(seat))
+        guard !disk.isStalled(at: now, limit: stallLimit) else { return false }
+        if isWitness { return log.lastIndex > log.base.index }
+        return membership.isData(seat) || log.membership(at: commitIndex).isData(seat)
     }
 
     mutating func electionTimedOut() {
@@ -111,7 +120,7 @@ extension Raft {
         }
         for read in reads { out.append(.readRefused(read.id)) }
         (reads, rounds, progress, transfer) = ([], [], [], nil)
-        (role, leader, ownVoteWrite) = (.follower, newLeader, nil)
+        (role, leader, ownVoteWrite, caredFor) = (.follower, newLeader, nil, nil)
         matched = commitIndex
         rearmElection()
     }

@@ -29,9 +29,10 @@ extension Raft {
     }
 
     mutating func append(
-        _ entries: [Entry], after previous: Position, commit: LogIndex, from node: NodeID
+        _ sent: [Entry], after previous: Position, commit: LogIndex, from node: NodeID
     ) {
-        guard isLawful(entries, after: previous) else { return }
+        guard isLawful(sent, after: previous) else { return }
+        let entries = isWitness ? fitting(sent) : sent
         guard holds(previous) else {
             let hint = log.lastAgreeing(with: previous)
             let floor = Position(
@@ -63,7 +64,9 @@ extension Raft {
         knownFloor = max(knownFloor, min(heartbeat.floor, commitIndex))
         let through = min(matched, disk.durable, log.lastIndex)
         let answer = letter(
-            to: node, .heard(round: heartbeat.round, holds: holds, through: through))
+            to: node,
+            .heard(
+                round: heartbeat.round, holds: holds, through: through, base: log.base.index))
         // A crash that forgot this term could let an older leader replace what is acknowledged.
         if disk.term == term { out.append(.send(answer)) } else { release(answer) }
     }

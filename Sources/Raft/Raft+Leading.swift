@@ -6,15 +6,19 @@ extension Raft {
         (role, leader, consents, ownVoteWrite) = (.leader, seat, [], nil)
         failedElections = 0
         termStart = log.lastIndex.next
+        progress = []
+        if !isWitness { appendBlank() }
+        meetMembers()
+        handOverAt = now + electionTimeout * settings.handOverPause
+        startRound()
+    }
+
+    private mutating func appendBlank() {
         // Raft §5.4.2 and §8: only an entry of its own term shows a leader what is committed. It
         // shows no epoch: a foreign leader's blank must not pass for a renewal of the lease.
         let blank = Draft(.blank, epoch: .zero)
         let position = Position(index: termStart, term: term)
         appendOwn([blank.sealed(at: position, group: group, time: log.time)])
-        progress = []
-        meetMembers()
-        handOverAt = now + electionTimeout * settings.handOverPause
-        startRound()
     }
 
     /// Members come and go with the entry that names them, not with its commit (Raft §6).
@@ -22,12 +26,15 @@ extension Raft {
         let members = membership.members.filter { $0 != seat }
         progress.removeAll { !members.contains($0.node) }
         for node in members where !progress.contains(where: { $0.node == node }) {
-            progress.append(Progress(node, next: max(termStart, log.base.index.next), at: now))
+            var follower = Progress(node, next: max(termStart, log.base.index.next), at: now)
+            if membership.isWitness(node) { follower.witness = WitnessFeed() }
+            progress.append(follower)
         }
         progress.sort { $0.node < $1.node }
     }
 
     private mutating func appendOwn(_ entries: [Entry]) {
+        for at in progress.indices { progress[at].owes(after: log.lastIndex, at: now) }
         log.append(entries)
         change.entries += entries
     }
@@ -35,7 +42,7 @@ extension Raft {
     mutating func propose(_ drafts: [Draft], time: WallTime) {
         guard !drafts.isEmpty else { return }
         guard role == .leader else { return refuse(drafts, .notLeader(leader: leader)) }
-        guard transfer == nil else { return refuse(drafts, .transferring) }
+        guard transfer == nil, !isWitness else { return refuse(drafts, .transferring) }
         guard !drafts.contains(where: { $0.kind == .membership }) else {
             return refuse(drafts, .membership)
         }
@@ -43,6 +50,7 @@ extension Raft {
         guard log.byteCount(above: commitIndex) + asked <= settings.uncommittedBytesMax else {
             return refuse(drafts, .uncommittedBytes)
         }
+        guard witnessHasRoom(for: asked) else { return refuse(drafts, .witnessFull) }
         let stamp = max(time, log.time)
         let first = Position(index: log.lastIndex.next, term: term)
         var entries: [Entry] = []
@@ -71,8 +79,9 @@ extension Raft {
         if let transfer {
             if now >= transfer.deadline { self.transfer = nil } else { nudge(transfer) }
         }
-        handOverToPreferred()
+        if isWitness { handOverCare() } else { handOverToPreferred() }
         startRound()
+        tendWitnesses()
     }
 
     private func heardAt(_ node: NodeID) -> Instant {
@@ -81,14 +90,14 @@ extension Raft {
 
     mutating func startRound() {
         round += 1
-        rounds.append(SentRound(number: round, at: now))
+        rounds.append(SentRound(number: round, at: now, commit: commitIndex))
         if rounds.count > Self.roundsMax { rounds.removeFirst() }
         heartbeatAt = now + settings.heartbeat
         let measured = roundTrip + disk.saveTime
         knownFloor = compactionFloor
         for at in progress.indices {
+            let previous = askedPosition(at)
             let follower = progress[at]
-            let previous = log.position(at: follower.next.previous) ?? .zero
             let commit = min(commitIndex, follower.match)
             let heartbeat = Letter.Heartbeat(
                 previous: previous, commit: commit, floor: knownFloor, round: round,
@@ -107,14 +116,16 @@ extension Raft {
         switch letter.body {
         case .appended(let through): matched(through, at)
         case .appendRefused(let previous, let hint): refused(previous, hint, at)
-        case .heard(let round, let holds, let through):
+        case .heard(let round, let holds, let through, let base):
+            let aboutNext = witnessHeard(round, holds: holds, base: base, at)
             measure(round, at)
             matched(through, at)
-            roundHeard(holds: holds, at)
+            if aboutNext { roundHeard(holds: holds, at) }
         case .snapshotHeard(let position, let offset): chunkHeard(position, offset, at)
         default: break
         }
         if let transfer, transfer.target == letter.from { nudge(transfer) }
+        if isWitness { handOverCare() }
     }
 
     private mutating func measure(_ number: UInt64, _ at: Int) {
@@ -126,11 +137,12 @@ extension Raft {
 
     private mutating func matched(_ through: LogIndex, _ at: Int) {
         guard through <= log.lastIndex else { return }
-        progress[at].matched(through)
+        progress[at].matched(through, at: now)
         switch progress[at].state {
         case .probe where progress[at].match.next == progress[at].next:
             progress[at].state = .replicate
-        case .snapshot(let base, _, _) where progress[at].match >= base.position.index:
+        case .snapshot(let sealed, _, _)
+        where progress[at].match >= sealed.base.position.index:
             progress[at].probe(from: progress[at].match.next)
         default: break
         }
@@ -158,25 +170,29 @@ extension Raft {
     /// Raft §5.4.2: counting replicas commits only entries of the leader's own term, all before
     /// them with them (fig. 8). The leader counts itself like any other, by what is durable.
     mutating func advanceCommit() {
-        let floor = membership.quorumFloor { node in
-            node == seat
-                ? disk.durable.rawValue
-                : progress.first { $0.node == node }?.match.rawValue ?? 0
-        }
-        let index = LogIndex(floor)
+        let index = LogIndex(membership.quorumFloor { acknowledgedIndex($0) })
         guard index > commitIndex, log.term(at: index) == term else { return }
         commitIndex = index
     }
 
+    /// What a member durably holds of this term's log; 0 if that is not known.
+    func acknowledgedIndex(_ node: NodeID) -> UInt64 {
+        if node == seat { return disk.durable.rawValue }
+        return progress.first { $0.node == node }?.match.rawValue ?? 0
+    }
+
     mutating func replicate() {
+        beginStreams()
         for at in progress.indices { feed(at) }
     }
 
     private mutating func feed(_ at: Int) {
+        guard progress[at].takesEntries else { return }
         let learner = !membership.votes(progress[at].node)
         // A learner that held more could be made a voter whose log nobody committed.
         let limit = learner ? commitIndex : log.lastIndex
         if case .snapshot = progress[at].state { return sendChunk(at) }
+        if progress[at].next > limit { return probeEnd(at, limit) }
         while progress[at].next <= limit, !progress[at].fetching {
             switch progress[at].state {
             case .probe(waiting: true), .snapshot: return
@@ -185,7 +201,8 @@ extension Raft {
             }
             let next = progress[at].next
             guard next > log.base.index else {
-                progress[at].state = .snapshot(base, acknowledged: 0, waiting: false)
+                guard mayGetBase(at) else { return }
+                progress[at].state = .snapshot(sealed(), acknowledged: 0, waiting: false)
                 return sendChunk(at)
             }
             let bytesMax = settings.batchBytesMax
@@ -201,6 +218,18 @@ extension Raft {
         }
     }
 
+    /// A caretaker appends nothing that could find out where a follower's log parts from its own.
+    private mutating func probeEnd(_ at: Int, _ limit: LogIndex) {
+        guard case .probe(waiting: false) = progress[at].state, progress[at].match < limit,
+            let previous = log.position(at: limit)
+        else { return }
+        progress[at].state = .probe(waiting: true)
+        progress[at].next = limit.next
+        send(
+            .append(previous: previous, commit: commitIndex, entries: []),
+            to: progress[at].node)
+    }
+
     private func hasRoom(_ follower: Progress) -> Bool {
         follower.inFlight.count < settings.inFlightLettersMax
             && follower.inFlightBytes < settings.inFlightBytesMax
@@ -209,6 +238,7 @@ extension Raft {
     mutating func sendAppend(_ entries: [Entry], toFollowerAt at: Int) {
         guard let first = entries.first, let previous = log.position(at: first.index.previous)
         else { return }
+        guard progress[at].takesEntries else { return }
         if case .snapshot = progress[at].state { return }
         // The receiver takes of the commit index only what it shares with this letter's end.
         send(
@@ -217,7 +247,7 @@ extension Raft {
         if case .probe = progress[at].state {
             progress[at].state = .probe(waiting: true)
         } else {
-            progress[at].sent(entries)
+            progress[at].sent(entries, at: now)
         }
     }
 }

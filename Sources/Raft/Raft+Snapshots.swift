@@ -1,5 +1,31 @@
 internal import Mesh
-internal import Record
+package import Record
+
+/// A base to be sent, with the checksum of its contents: computed once, not once a piece.
+package struct SealedBase: Hashable, Sendable {
+    package let base: Base
+    package let checksum: UInt32
+
+    init(_ base: Base) {
+        self.base = base
+        checksum = Checksum.crc32c(base.contents)
+    }
+
+    package static func == (a: Self, b: Self) -> Bool {
+        a.base.position == b.base.position && a.checksum == b.checksum
+    }
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(base.position)
+        hasher.combine(checksum)
+    }
+
+    func chunk(from offset: Int, bytesMax: Int) -> Letter.SnapshotChunk {
+        let end = min(offset + bytesMax, base.contents.count)
+        return Letter.SnapshotChunk(
+            position: base.position, byteCount: base.contents.count, checksum: checksum,
+            offset: offset, bytes: Array(base.contents[offset..<end]))
+    }
+}
 
 /// A snapshot that is still arriving.
 struct IncomingSnapshot: Hashable, Sendable {
@@ -10,28 +36,33 @@ struct IncomingSnapshot: Hashable, Sendable {
 }
 
 extension Raft {
+    /// The present base, sealed once for all who need it.
+    mutating func sealed() -> SealedBase {
+        if let sealedBase, sealedBase.base.position == base.position { return sealedBase }
+        let fresh = SealedBase(base)
+        sealedBase = fresh
+        return fresh
+    }
+
     mutating func sendChunk(_ at: Int) {
         guard case .snapshot(let base, let done, waiting: false) = progress[at].state else {
             return
         }
-        let end = min(done + settings.snapshotChunkBytesMax, base.contents.count)
-        let chunk = Letter.SnapshotChunk(
-            position: base.position, byteCount: base.contents.count,
-            checksum: Checksum.crc32c(base.contents), offset: done,
-            bytes: Array(base.contents[done..<end]))
+        let chunk = base.chunk(from: done, bytesMax: settings.snapshotChunkBytesMax)
         progress[at].state = .snapshot(base, acknowledged: done, waiting: true)
         send(.snapshot(chunk), to: progress[at].node)
     }
 
     /// The receiver says where to go on, so a transfer that was cut off resumes there.
     mutating func chunkHeard(_ position: Position, _ offset: Int, _ at: Int) {
-        guard case .snapshot(let base, _, _) = progress[at].state, base.position == position,
-            offset <= base.contents.count
+        guard case .snapshot(let sealed, _, _) = progress[at].state,
+            sealed.base.position == position, offset <= sealed.base.contents.count
         else { return }
-        progress[at].state = .snapshot(base, acknowledged: offset, waiting: false)
+        progress[at].state = .snapshot(sealed, acknowledged: offset, waiting: false)
     }
 
     mutating func chunkArrived(_ chunk: Letter.SnapshotChunk, from node: NodeID) {
+        if isWitness { return baseMoved(chunk, by: node) }
         if chunk.position.index <= commitIndex {
             incoming = nil
             return release(letter(to: node, .appended(through: commitIndex)))

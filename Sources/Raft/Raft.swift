@@ -14,6 +14,7 @@ package struct Raft: Sendable {
     /// When the leader, this one or an earlier one, was last heard here.
     package internal(set) var leaderHeardAt: Instant?
     package internal(set) var commitIndex: LogIndex
+    /// On a witness, which applies nothing, where the log began at the start.
     package internal(set) var appliedIndex: LogIndex
     /// Every follower and learner, sorted; empty unless this node leads.
     package internal(set) var progress: [Progress] = []
@@ -21,6 +22,7 @@ package struct Raft: Sendable {
     var vote: NodeID?
     var log: LogWindow
     var base: Base
+    var sealedBase: SealedBase?
     /// Handed out by `apply`; the next batch waits until it is applied.
     var handedIndex: LogIndex
     var fetchingToApply = false
@@ -52,6 +54,8 @@ package struct Raft: Sendable {
     var rounds: [SentRound] = []
     var reads: [PendingRead] = []
     var transfer: Transfer?
+    /// Whom this witness last told to stand.
+    var caredFor: NodeID?
 
     /// What this event wants, in order.
     var out: [Effect] = []
@@ -63,6 +67,8 @@ package struct Raft: Sendable {
     struct SentRound: Hashable, Sendable {
         let number: UInt64
         let at: Instant
+        /// What was known to be committed then.
+        let commit: LogIndex
     }
     struct PendingRead: Hashable, Sendable {
         let id: UInt64
@@ -104,8 +110,11 @@ package struct Raft: Sendable {
     package var basePosition: Position { log.base }
     package var membership: Membership { log.membership }
     package var durableIndex: LogIndex { disk.durable }
-    /// The first index of this leader's own term; nil while this node doesn't lead.
-    package var termStartIndex: LogIndex? { role == .leader ? termStart : nil }
+    /// Whether this node votes but holds no data.
+    package var isWitness: Bool { membership.isWitness(seat) }
+    /// The first index of this leader's own term; nil while this node doesn't lead, and on a
+    /// witness, which appends nothing.
+    package var termStartIndex: LogIndex? { role == .leader && !isWitness ? termStart : nil }
     package var isTransferring: Bool { transfer != nil }
     /// nil below the base and above the end.
     package func term(at index: LogIndex) -> Term? { log.term(at: index) }
@@ -123,7 +132,8 @@ package struct Raft: Sendable {
 
     /// When `.deadlineReached` must next be delivered; earlier does no harm.
     package var deadline: Instant {
-        role == .leader ? min(heartbeatAt, disk.stallsAt(after: stallLimit)) : electionAt
+        guard role == .leader else { return electionAt }
+        return min(heartbeatAt, disk.stallsAt(after: stallLimit), witnessDueAt)
     }
 
     /// The only door.
@@ -155,7 +165,9 @@ package struct Raft: Sendable {
         flush()
         if role == .leader { replicate() }
         handOut()
-        log.evict(through: min(commitIndex, disk.durable), bytesMax: settings.windowBytesMax)
+        // A witness applies nothing, so nobody there waits for what is not committed.
+        let evictable = isWitness ? disk.durable : min(commitIndex, disk.durable)
+        log.evict(through: evictable, bytesMax: settings.windowBytesMax)
         let present = Announcement(role: role, term: term, leader: leader)
         if present != announced {
             announced = present

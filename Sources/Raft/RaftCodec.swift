@@ -30,13 +30,23 @@ extension Letter {
     package static let byteCountMax = 4 << 20
 
     package var encoded: [UInt8] {
-        var bytes: [UInt8] = [Self.version, body.kind]
-        bytes.append(name: from)
-        bytes.append(name: to)
-        bytes.append(name: group)
-        bytes.append(name: term)
-        body.encode(into: &bytes)
+        let pieces = pieces
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(pieces.reduce(0) { $0 + $1.count })
+        for piece in pieces { bytes += piece }
         return bytes
+    }
+
+    /// The encoding in parts, so that entries go from the log to the wire without a copy.
+    package var pieces: [[UInt8]] {
+        var head: [UInt8] = [Self.version, body.kind]
+        head.append(name: from)
+        head.append(name: to)
+        head.append(name: group)
+        head.append(name: term)
+        body.encode(into: &head)
+        guard case .append(_, _, let entries) = body else { return [head] }
+        return [head] + entries.map(\.bytes)
     }
 
     /// Every count is checked against the bytes at hand before anything is allocated.
@@ -97,8 +107,8 @@ extension Letter.Body {
         case .append(let previous, let commit, let entries):
             bytes.append(previous)
             bytes.append(name: commit)
+            // The entries follow as pieces of their own.
             bytes.append(littleEndian: UInt32(entries.count))
-            for entry in entries { bytes += entry.bytes }
         case .appended(let through): bytes.append(name: through)
         case .appendRefused(let previous, let hint):
             bytes.append(name: previous)
@@ -109,10 +119,11 @@ extension Letter.Body {
             bytes.append(name: heartbeat.floor)
             bytes.append(littleEndian: heartbeat.round)
             bytes.append(littleEndian: heartbeat.measured.nanoseconds)
-        case .heard(let round, let holds, let through):
+        case .heard(let round, let holds, let through, let base):
             bytes.append(littleEndian: round)
             bytes.append(holds ? 1 : 0)
             bytes.append(name: through)
+            bytes.append(name: base)
         case .snapshot(let chunk):
             bytes.append(chunk.position)
             bytes.append(littleEndian: UInt32(chunk.byteCount))
@@ -146,7 +157,8 @@ extension Letter.Body {
                     measured: Interval(nanoseconds: try reader.u64())))
         case 9:
             self = .heard(
-                round: try reader.u64(), holds: try reader.flag(), through: try reader.name())
+                round: try reader.u64(), holds: try reader.flag(), through: try reader.name(),
+                base: try reader.name())
         case 10: self = .snapshot(try reader.chunk())
         case 11:
             self = .snapshotHeard(position: try reader.position(), offset: Int(try reader.u32()))
@@ -195,8 +207,6 @@ extension ByteReader {
         }
         return entries
     }
-
-    private mutating func skip(_ count: Int) throws(Truncated) { _ = try take(count) }
 
     fileprivate mutating func chunk() throws -> Letter.SnapshotChunk {
         let position = try position()

@@ -32,5 +32,19 @@ package struct RaftSettings: Hashable, Sendable {
     /// After a hand-over to a preferred node, how many election timeouts until the next one.
     package var handOverPause: UInt64 = 10
 
+    /// Entries above a witness's base weigh at most this, there and on its disk.
+    package var witnessBytesMax = 4 << 30
+    /// Of that, for what a leader appends of its own accord: blank entries and memberships.
+    package var witnessControlBytesMax = 4 << 20
+    /// How many heartbeats beyond its usual time a data voter may owe an answer until the witness
+    /// gets the entries as well.
+    package var witnessPatience: UInt64 = 2
+    /// Not for use: weakens the witness's rule by so many copies, so that a test can show that it
+    /// notices.
+    var witnessCopiesMissing = 0
+
+    /// What clients may not use of a witness's room: all they have been promised must still fit.
+    package var witnessReserveBytes: Int { uncommittedBytesMax + witnessControlBytesMax }
+
     package init() {}
 }

@@ -14,6 +14,9 @@ package struct Restored: Hashable, Sendable {
     /// The newest entries, as many as should stay in memory.
     package var tail: [Entry]
     package var time: WallTime = .zero
+    /// What the entries above the base and below the tail weigh, where that is known: it counts
+    /// towards a witness's room.
+    package var untailedByteCount = 0
 
     /// Reads what a whole log says; a base whose contents aren't the core's is refused.
     package init(hardState: HardState, base: Base, entries: [Entry]) throws(LetterRefused) {

@@ -29,6 +29,8 @@ package struct LinkStatus: Hashable, Sendable {
     package let roundTrip: Interval?
     package let featureLevel: UInt32?
     package let lastError: String?
+
+    package var isUp: Bool { state.upConnection != nil }
 }
 
 /// What happened to links, for whoever must know at once; called on an event loop, must not block.

@@ -59,6 +59,13 @@ package struct Exports<D: Disk>: Sendable {
         }
     }
 
+    /// Reads what is committed, whether or not this node acts: for backups and comparisons.
+    package mutating func readCommitted(_ volume: VolumeID, at offset: UInt64, count: Int)
+        throws(DiskError) -> Result<[UInt8], VolumeRefused>
+    {
+        try core.readCommitted(volume, at: offset, count: count)
+    }
+
     package mutating func handle(
         _ event: ExportEvent, at now: Instant, _ effects: inout [ExportEffect]
     ) throws(DiskError) {

@@ -4,15 +4,12 @@ import Testing
 @Suite("Requests and replies of an open export")
 struct RequestTests {
     private func request(
-        _ command: UInt16, flags: UInt16 = 0, at offset: UInt64 = 0, count: UInt64 = 512
+        _ command: UInt16, flags: UInt16 = 0, at offset: UInt64 = 0, count: UInt32 = 512
     ) throws -> NBDRequest {
-        var bytes: [UInt8] = [0x25, 0x60, 0x95, 0x13]
-        bytes.append(UInt64(flags), bigEndian: 2)
-        bytes.append(UInt64(command), bigEndian: 2)
-        bytes.append(0x0102_0304_0506_0708, bigEndian: 8)
-        bytes.append(offset, bigEndian: 8)
-        bytes.append(count, bigEndian: 4)
-        return try #require(NBDRequest(header: bytes))
+        try #require(
+            NBDRequest(
+                magic: 0x2560_9513, flags: flags, command: command, cookie: 0x0102_0304_0506_0708,
+                offset: offset, byteCount: count))
     }
 
     private func refusal(_ request: NBDRequest, context: Bool = true) -> NBDError? {
@@ -40,7 +37,9 @@ struct RequestTests {
     }
 
     @Test func `a header with another magic is no request`() {
-        #expect(NBDRequest(header: [UInt8](repeating: 0, count: 28)) == nil)
+        #expect(
+            NBDRequest(magic: 0x6744_6698, flags: 0, command: 0, cookie: 0, offset: 0, byteCount: 1)
+                == nil)
     }
 
     @Test func `replies have the layout of the protocol's text`() {
@@ -48,9 +47,9 @@ struct RequestTests {
             NBDReply.simple(to: 9, .io)
                 == [0x67, 0x44, 0x66, 0x98, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 9])
         #expect(
-            NBDReply.data(to: 9, at: 3, [7]) == [
+            NBDReply.data(to: 9, at: 3, byteCount: 1) == [
                 0x66, 0x8e, 0x33, 0xef, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 9,
-                0, 0, 0, 0, 0, 0, 0, 3, 7,
+                0, 0, 0, 0, 0, 0, 0, 3,
             ])
         #expect(
             NBDReply.extents(

@@ -8,6 +8,14 @@ struct SlowDisk {
     var base: Base
     var entries: [Entry] = []
 
+    /// By log matching, all before it too.
+    func holds(_ position: Position) -> Bool {
+        guard position.index > base.position.index else { return true }
+        guard let first = entries.first?.index, position.index >= first else { return false }
+        let at = Int(position.index.rawValue - first.rawValue)
+        return at < entries.count && entries[at].position == position
+    }
+
     mutating func keep(_ change: LogChange) {
         if let new = change.base {
             let held = entries.first { $0.index == new.position.index }
@@ -43,6 +51,7 @@ struct Cluster {
 
     static let group = GroupID(7)
     let membership: Membership
+    var witness: NodeID? { membership.voters.witness }
     var settings: RaftSettings
     var nodes: [Node] = []
     var flights: [Flight] = []
@@ -60,17 +69,26 @@ struct Cluster {
     /// Disks that save nothing for now.
     var stalled: Set<NodeID> = []
     var appliesAtOnce = true
+    var witnessWindowBytesMax = 2_000
+    /// Whether every moment is searched for what the witness forgot too early.
+    var watchesWitness = true
+    /// What any leader ever took for committed.
+    var promised: [LogIndex: Term] = [:]
+    var promisedIndex = LogIndex.zero
+    /// Bytes of all letters sent, by receiver.
+    var received: [NodeID: Int] = [:]
     var leadersByTerm: [Term: NodeID] = [:]
     var committed: [LogIndex: Entry] = [:]
     var violations: [String] = []
 
     init(
-        _ count: Int, seed: UInt64 = 1, learners: [UInt64] = [], preferred: [NodeID] = [],
+        _ count: Int, seed: UInt64 = 1, preferred: [NodeID] = [], hasWitness: Bool = false,
         settings: RaftSettings = RaftSettings()
     ) {
         let voters = (1...UInt64(count)).map { NodeID($0) }
         membership = Membership(
-            voters: Electorate(data: voters), learners: learners.map { NodeID($0) },
+            voters: Electorate(
+                data: voters, witness: hasWitness ? NodeID(UInt64(count) + 1) : nil),
             preferred: preferred)
         self.settings = settings
         random = SeededRandom(seed: seed)
@@ -86,6 +104,8 @@ struct Cluster {
             let restored = try? Restored(
                 hardState: disk.hardState, base: disk.base, entries: disk.entries)
         else { invariantFailure() }
+        var settings = settings
+        if node == witness { settings.windowBytesMax = witnessWindowBytesMax }
         return Raft(
             seat: node, group: Self.group, settings: settings, restored: restored,
             random: random.fork(), at: now)
@@ -98,6 +118,7 @@ struct Cluster {
     var leaders: [NodeID] {
         nodes.filter { $0.isUp && $0.raft.role == .leader }.map(\.raft.seat)
     }
+    func isUp(_ node: NodeID) -> Bool { nodes[Int(node.rawValue) - 1].isUp }
     /// The leader of the highest term.
     var leader: UInt64? {
         nodes.filter { $0.isUp && $0.raft.role == .leader }.max { $0.raft.term < $1.raft.term }?
@@ -122,6 +143,7 @@ struct Cluster {
         case .save(let write): nodes[at].writes.append(write)
         case .send(let letter): post(letter)
         case .apply(let entries):
+            if node == witness { violations.append("the witness applies \(entries.count)") }
             nodes[at].applied += entries
             noteCommitted(entries, node)
             if appliesAtOnce, let last = entries.last {
@@ -154,6 +176,10 @@ struct Cluster {
         guard let copy = try? Letter(parsing: letter.encoded), copy == letter else {
             violations.append("a letter changed on the wire")
             return
+        }
+        received[letter.to, default: 0] += letter.encoded.count
+        if case .snapshot = letter.body, letter.from == witness {
+            violations.append("the witness sent its base as a snapshot")
         }
         order += 1
         let extra = random.interval(in: .zero...jitter)
@@ -196,6 +222,7 @@ struct Cluster {
             if !stalled.contains(id), !nodes[at].writes.isEmpty { save(id.rawValue) }
             if nodes[at].raft.deadline <= now { give(id.rawValue, .deadlineReached) }
         }
+        if watchesWitness { checkForgetting() }
     }
 
     /// Milliseconds that span `count` of the shortest election timeouts.
@@ -251,6 +278,36 @@ extension Cluster {
                 violations.append("leader \(raft.seat) lacks committed \(entry.position)")
             }
         }
+        for (index, term) in promised where index > raft.basePosition.index {
+            if raft.term(at: index) != term {
+                violations.append("leader \(raft.seat) lacks promised \(index)@\(term)")
+            }
+        }
+    }
+
+    /// What a leader takes for committed is promised, applied or not.
+    private mutating func notePromised(_ raft: Raft) {
+        while promisedIndex < raft.commitIndex {
+            promisedIndex = promisedIndex.next
+            promised[promisedIndex] = raft.term(at: promisedIndex)
+        }
+        if let term = promised[raft.commitIndex], raft.term(at: raft.commitIndex) != term {
+            violations.append("leader \(raft.seat) committed another \(raft.commitIndex)")
+        }
+    }
+
+    /// ADR 2: any majority that contains the witness also contains a data voter whose disk holds
+    /// all that the witness forgot.
+    private mutating func checkForgetting() {
+        guard let witness else { return }
+        let base = self[witness.rawValue].basePosition
+        let voters = membership.voters
+        let lacking = nodes.filter { $0.raft.seat != witness && !$0.disk.holds(base) }.count
+        if lacking + 1 >= voters.quorum {
+            violations.append("\(lacking) data voters lack \(base), which the witness forgot")
+        }
+        let own = everything(Int(witness.rawValue) - 1).first { leadersByTerm[$0.term] == witness }
+        if let own { violations.append("the witness appended \(own.position) as leader") }
     }
 
     /// The whole log of a node, with what it hasn't saved yet.
@@ -264,6 +321,7 @@ extension Cluster {
         let raft = nodes[at].raft
         if raft.durableIndex > raft.lastPosition.index { violations.append("durable past the end") }
         if raft.appliedIndex > raft.commitIndex { violations.append("applied past the commit") }
+        if raft.role == .leader { notePromised(raft) }
     }
 
     /// Log matching (Raft §5.3): equal (index, term) means equal prefixes.

@@ -11,10 +11,10 @@ struct Lone {
     init(
         _ seat: UInt64, hardState: HardState = HardState(), entries: [Entry] = [],
         settings: RaftSettings = RaftSettings(), learners: [NodeID] = [],
-        preferred: [NodeID] = [], seed: UInt64 = 1
+        preferred: [NodeID] = [], voters: Electorate = Electorate(data: Self.peers),
+        seed: UInt64 = 1
     ) throws {
-        let membership = Membership(
-            voters: Electorate(data: Self.peers), learners: learners, preferred: preferred)
+        let membership = Membership(voters: voters, learners: learners, preferred: preferred)
         let restored = try Restored(
             hardState: hardState, base: Base(position: .zero, membership: membership, state: []),
             entries: entries)
@@ -51,7 +51,8 @@ struct Lone {
 
     mutating func saveAll() {
         // A barrier tells the newest number: whatever is asked of a past term is answered behind it.
-        let effects = receive(3, raft.term.rawValue, .vote(last: .zero))
+        let other: UInt64 = raft.seat == NodeID(3) ? 1 : 3
+        let effects = receive(other, raft.term.rawValue, .vote(last: .zero))
         if let number = effects.writes.last?.number { _ = give(.saved(through: number)) }
     }
 }
@@ -59,6 +60,12 @@ struct Lone {
 extension [Effect] {
     var writes: [Write] { compactMap { if case .save(let write) = $0 { write } else { nil } } }
     var sent: [Letter] { compactMap { if case .send(let letter) = $0 { letter } else { nil } } }
+    /// The snapshot messages to a node.
+    func chunks(to node: UInt64) -> [Letter.SnapshotChunk] {
+        sent.filter { $0.to == NodeID(node) }.compactMap { letter in
+            if case .snapshot(let chunk) = letter.body { chunk } else { nil }
+        }
+    }
     /// The entries in the letters to a node.
     func fed(_ node: UInt64) -> [Entry] {
         sent.filter { $0.to == NodeID(node) }.flatMap { letter -> [Entry] in

@@ -1,54 +1,176 @@
 import Mesh
-import Raft
 import Record
 import Testing
 
-@Suite struct `Random histories (Raft fig. 3)` {
-    @Test(arguments: 1...50 as ClosedRange<UInt64>)
-    func `loss, cuts, slow disks and crashes break none of the promises`(seed: UInt64) {
-        var cluster = Cluster(seed % 2 == 0 ? 3 : 5, seed: seed)
+@testable import Raft
+
+/// A group of some shape under loss, cuts, slow disks, crashes, hand-overs and checkpoints.
+struct RandomRun {
+    struct Shape: CustomTestStringConvertible, Sendable {
+        let data: Int
+        let hasWitness: Bool
+        var testDescription: String { "\(data) data voters\(hasWitness ? ", a witness" : "")" }
+    }
+    static let shapes = [
+        Shape(data: 2, hasWitness: true), Shape(data: 4, hasWitness: true),
+        Shape(data: 3, hasWitness: false), Shape(data: 5, hasWitness: false),
+    ]
+
+    var cluster: Cluster
+    private var chance: SeededRandom
+    private let seed: UInt64
+    private let data: UInt64
+
+    init(_ shape: Shape, seed: UInt64, settings: RaftSettings = RaftSettings()) {
+        cluster = Cluster(
+            shape.data, seed: seed, hasWitness: shape.hasWitness, settings: settings)
+        (chance, self.seed, data) = (SeededRandom(seed: seed ^ 0x5eed), seed, UInt64(shape.data))
         cluster.jitter = .milliseconds(10)
         cluster.lossPercent = seed % 10
-        var chance = SeededRandom(seed: seed ^ 0x5eed)
-        let count = UInt64(cluster.nodes.count)
-        for _ in 0..<40 {
-            let node = chance.next() % count + 1
-            switch chance.next() % 6 {
-            case 0 where cluster.nodes.filter(\.isUp).count > Int(count / 2) + 1:
-                cluster.crash(node)
-            case 1:
-                let cut = NodeID(node)
-                cluster.isCut = { ($0 == cut) != ($1 == cut) }
-            case 2: cluster.isCut = { _, _ in false }
-            case 3: cluster.stalled = [NodeID(node)]
-            case 4: cluster.stalled = []
-            default:
-                for at in cluster.nodes.indices where !cluster.nodes[at].isUp {
-                    cluster.restart(UInt64(at) + 1)
-                }
-            }
+    }
+
+    /// Ends early when a promise is broken.
+    mutating func disturb(rounds: Int) {
+        for _ in 0..<rounds {
+            fault()
             for _ in 0..<5 {
                 if let leader = cluster.leader { cluster.propose(leader) }
                 cluster.run(10)
+                if !cluster.violations.isEmpty { return }
             }
         }
-        #expect(cluster.violations == [])
-        #expect(cluster.logMismatch() == nil)
-        heal(&cluster)
-        let settled = cluster.run(upTo: 15_000) { now in
-            now.leaders.count == 1
-                && Set(now.nodes.map(\.raft.appliedIndex)).count == 1
-                && now[1].appliedIndex.rawValue > 0
-        }
-        #expect(settled, "once faults stop all catch up: \(cluster.summary)")
-        #expect(cluster.violations == [])
     }
 
-    private func heal(_ cluster: inout Cluster) {
+    private mutating func fault() {
+        let count = UInt64(cluster.nodes.count)
+        let node = chance.next() % count + 1
+        // A third of the runs knows times without any majority.
+        let mayCrash = seed % 3 == 0 || cluster.nodes.count(where: \.isUp) > Int(count / 2) + 1
+        switch chance.next() % 8 {
+        case 0 where mayCrash: cluster.crash(node)
+        case 1:
+            let cut = NodeID(node)
+            cluster.isCut = { ($0 == cut) != ($1 == cut) }
+        case 2: cluster.isCut = { _, _ in false }
+        case 3: cluster.stalled = [NodeID(node)]
+        case 4: cluster.stalled = []
+        case 5:
+            let target = NodeID(chance.next() % data + 1)
+            if let leader = cluster.leader {
+                cluster.give(leader, .transferLeadership(to: target))
+            }
+        case 6: checkpoint(node)
+        default: restartAll()
+        }
+    }
+
+    /// Half of the runs forget what some still need, so that snapshots are sent.
+    private mutating func checkpoint(_ node: UInt64) {
+        let raft = cluster[node]
+        let index = seed % 2 == 0 ? raft.appliedIndex : raft.compactionFloor
+        guard NodeID(node) != cluster.witness, index <= raft.appliedIndex,
+            let term = raft.term(at: index)
+        else { return }
+        let position = Position(index: index, term: term)
+        cluster.give(node, .checkpointed(Base(position: position, contents: [1, 2, 3])))
+    }
+
+    /// Some majority is left alone, with the witness if there is one: whether one of them with data
+    /// comes to lead and commits something of its own term.
+    mutating func worksWithMajority(within milliseconds: Int) -> Bool {
+        calm()
+        let others = cluster.nodes.map(\.raft.seat).filter { $0 != cluster.witness }
+        let quorum = cluster.membership.voters.quorum
+        let spared = quorum - (cluster.witness == nil ? 0 : 1)
+        let alive = others.shuffled(using: &chance).prefix(spared)
+        for node in others where !alive.contains(node) && cluster.isUp(node) {
+            cluster.crash(node.rawValue)
+        }
+        for node in cluster.nodes.map(\.raft.seat)
+        where !cluster.isUp(node) && (alive.contains(node) || node == cluster.witness) {
+            cluster.restart(node.rawValue)
+        }
+        return cluster.run(upTo: milliseconds) { now in
+            guard let leader = now.leader, let start = now[leader].termStartIndex else {
+                return false
+            }
+            return now[leader].appliedIndex >= start
+        }
+    }
+
+    private mutating func calm() {
         cluster.isCut = { _, _ in false }
         (cluster.stalled, cluster.lossPercent) = ([], 0)
+    }
+
+    private mutating func restartAll() {
         for at in cluster.nodes.indices where !cluster.nodes[at].isUp {
             cluster.restart(UInt64(at) + 1)
         }
+    }
+
+    /// Whether all caught up, under a leader with data, and the witness forgot everything.
+    mutating func settles(within milliseconds: Int) -> Bool {
+        calm()
+        restartAll()
+        return cluster.run(upTo: milliseconds) { now in
+            guard now.leaders.count == 1, let leader = now.leader,
+                now.leaders.first != now.witness, now[leader].commitIndex.rawValue > 0
+            else { return false }
+            return now.nodes.allSatisfy { node in
+                let reached =
+                    node.raft.seat == now.witness
+                    ? node.raft.basePosition.index : node.raft.appliedIndex
+                return reached == now[leader].commitIndex
+                    && node.raft.lastPosition == now[leader].lastPosition
+            }
+        }
+    }
+}
+
+@Suite struct `Random histories (Raft fig. 3, ADR 2)` {
+    @Test(arguments: RandomRun.shapes, 1...100 as ClosedRange<UInt64>)
+    func `no fault breaks a promise, any majority works alone, and in the end all catch up`(
+        shape: RandomRun.Shape, seed: UInt64
+    ) {
+        var run = RandomRun(shape, seed: seed)
+        run.disturb(rounds: 40)
+        #expect(run.cluster.violations == [])
+        #expect(run.cluster.logMismatch() == nil)
+        let works = run.worksWithMajority(within: 15_000)
+        #expect(works, "\(run.cluster.summary)")
+        #expect(run.cluster.violations == [])
+        let settled = run.settles(within: 15_000)
+        #expect(settled, "\(run.cluster.summary)")
+        #expect(run.cluster.violations == [])
+    }
+
+    @Test(arguments: RandomRun.shapes.filter(\.hasWitness))
+    func `the histories know a witness that leads and one that holds entries`(
+        shape: RandomRun.Shape
+    ) {
+        var (led, held) = (false, false)
+        for seed in 1...100 as ClosedRange<UInt64> where !(led && held) {
+            var run = RandomRun(shape, seed: seed)
+            run.disturb(rounds: 40)
+            _ = run.worksWithMajority(within: 15_000)
+            guard let witness = run.cluster.witness else { return }
+            led = led || run.cluster.leadersByTerm.values.contains(witness)
+            let raft = run.cluster[witness.rawValue]
+            held = held || raft.lastPosition.index > raft.basePosition.index
+        }
+        #expect(led && held)
+    }
+
+    @Test(arguments: RandomRun.shapes.filter(\.hasWitness))
+    func `a witness that forgets one copy too early is found out`(shape: RandomRun.Shape) {
+        var settings = RaftSettings()
+        settings.witnessCopiesMissing = 1
+        let found = (1...100 as ClosedRange<UInt64>).contains { seed in
+            var run = RandomRun(shape, seed: seed, settings: settings)
+            run.disturb(rounds: 40)
+            return run.cluster.violations.contains { $0.hasSuffix("which the witness forgot") }
+        }
+        #expect(found)
     }
 }

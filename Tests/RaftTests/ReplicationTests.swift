@@ -64,7 +64,7 @@ import Testing
             previous: position(1, 1), commit: .zero, floor: .zero, round: 4, measured: .zero)
         let answer = core.receive(2, 1, .heartbeat(beat))
         #expect(answer.sent.isEmpty, "its term could still be forgotten")
-        #expect(answer.bodies == [.heard(round: 4, holds: true, through: .zero)])
+        #expect(answer.bodies == [.heard(round: 4, holds: true, through: .zero, base: .zero)])
     }
 
     @Test func `an acknowledgement of entries rides on their write`() throws {
@@ -159,7 +159,7 @@ import Testing
         var core = try Lone(1, settings: settings)
         core.elect()
         let beat = core.raft.progress[0].round + 1
-        _ = core.receive(2, 1, .heard(round: beat, holds: true, through: .zero))
+        _ = core.receive(2, 1, .heard(round: beat, holds: true, through: .zero, base: .zero))
         var sent = 0
         for _ in 0..<50 {
             let draft = Draft(
@@ -179,7 +179,7 @@ import Testing
     @Test func `a learner gets committed entries only`() throws {
         var core = try Lone(1, learners: [NodeID(9)])
         core.elect()
-        _ = core.receive(9, 1, .heard(round: 1, holds: true, through: .zero))
+        _ = core.receive(9, 1, .heard(round: 1, holds: true, through: .zero, base: .zero))
         let draft = Draft(.command, epoch: Epoch(1))
         let before = core.give(.propose([draft], time: .zero)).sent.filter { $0.to == NodeID(9) }
         #expect(before.isEmpty)

@@ -13,126 +13,31 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
+
+from network import Network
+from tools import Late, command, free_ports, now_ns, wait_until
 
 READY_SECONDS_MAX = 30
-COMMAND_SECONDS_MAX = 15
 STOP_SECONDS_MAX = 5
-POLL_SECONDS = 0.02
+EXPORT_SECONDS_MAX = 10
 NODES_MAX = 16
 REGIONS = ("us-east-1", "us-west-2", "eu-west-1", "eu-north-1", "ap-south-1", "ap-east-1", "sa-east-1")
-# The interface-name limit is 15 characters (IFNAMSIZ), so names are a short prefix and the process id in hexadecimal.
-BRIDGE_NETWORK = "10.213.77"
-
-
-class Late(Exception):
-    """A wait reached its named limit."""
-
-
-def wait_until(what, seconds, holds):
-    """Polls until `holds()` returns something true, and returns that."""
-    until = time.monotonic() + seconds
-    while True:
-        value = holds()
-        if value:
-            return value
-        if time.monotonic() >= until:
-            raise Late(f"{what}: not within {seconds} s")
-        time.sleep(POLL_SECONDS)
-
-
-def command(*words, check=True, seconds=COMMAND_SECONDS_MAX):
-    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=seconds)
-    if check and done.returncode != 0:
-        raise RuntimeError(f"{' '.join(map(str, words))}: {done.returncode}: {done.stderr.strip()}")
-    return done
-
-
-def free_ports(count):
-    """Ports that were free a moment ago; all are held until all are known, so that none is given twice."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
-
-
-class Network:
-    """One namespace per node, all on one bridge in a namespace of its own: nothing of the host's network is touched."""
-
-    def __init__(self, ids):
-        self.tag = f"{os.getpid():x}"
-        self.hub = f"hf{self.tag}h"
-        self.ids = list(ids)
-        self.made = []
-        self.cuts = []
-        try:
-            self.build()
-        except BaseException:
-            self.close()
-            raise
-
-    def space(self, node):
-        return f"hf{self.tag}n{node}"
-
-    def address(self, node):
-        return f"{BRIDGE_NETWORK}.{node}"
-
-    def add_space(self, name):
-        command("ip", "netns", "add", name)
-        self.made.append(name)
-        command("ip", "-n", name, "link", "set", "lo", "up")
-
-    def build(self):
-        self.add_space(self.hub)
-        command("ip", "-n", self.hub, "link", "add", "hub", "type", "bridge")
-        command("ip", "-n", self.hub, "link", "set", "hub", "up")
-        for node in self.ids:
-            space = self.space(node)
-            self.add_space(space)
-            command("ip", "-n", self.hub, "link", "add", f"to{node}", "type", "veth",
-                    "peer", "name", "mesh", "netns", space)
-            command("ip", "-n", self.hub, "link", "set", f"to{node}", "master", "hub", "up")
-            command("ip", "-n", space, "address", "add", f"{self.address(node)}/24", "dev", "mesh")
-            command("ip", "-n", space, "link", "set", "mesh", "up")
-            self.nft(space, "add table inet cut")
-            # Input at the receiver: a packet dropped there was lost on its way, and the sender gets no error.
-            self.nft(space, "add chain inet cut in { type filter hook input priority -10; policy accept; }")
-
-    def nft(self, space, rule):
-        command("ip", "netns", "exec", space, "nft", rule)
-
-    def cut(self, sender, receiver):
-        """From now on nothing that `sender` sends reaches `receiver`; the other direction stays open."""
-        self.nft(self.space(receiver), f"add rule inet cut in ip saddr {self.address(sender)} drop")
-        self.cuts.append((sender, receiver))
-
-    def heal(self):
-        """Undoes every cut."""
-        for receiver in sorted({receiver for _, receiver in self.cuts}):
-            self.nft(self.space(receiver), "flush chain inet cut in")
-        self.cuts.clear()
-
-    def close(self):
-        for name in reversed(self.made):
-            command("ip", "netns", "delete", name, check=False)
-        self.made.clear()
+MESH_PORT, NBD_PORT = 7101, 10809
+# More than any run writes: beyond it the power cut would prove nothing, so a run that reaches it fails.
+POWERCUT_BYTES_MAX = 8 << 30
 
 
 class Node:
-    def __init__(self, cluster, node, region, role, host, port):
+    def __init__(self, cluster, node, region, role, host, port, nbd_port):
         self.cluster, self.id, self.region, self.role = cluster, node, region, role
-        self.host, self.port = host, port
+        self.host, self.port, self.nbd_port = host, port, nbd_port
         self.home = os.path.join(cluster.home, f"node-{node}")
         # Not below the home: the path of a Unix socket has at most 107 bytes.
         self.run = os.path.join(cluster.home, f"r{node}")
+        self.data = os.path.join(self.home, "data")
         self.log = os.path.join(self.home, "log")
         self.process = None
 
@@ -144,27 +49,40 @@ class Node:
     def is_running(self):
         return self.process is not None and self.process.poll() is None
 
+    def socket(self, volume):
+        return f"{self.run}/volumes/{volume}.sock"
+
     def uri(self, volume):
         """What flushcheck is given; whether the export exists is the agent's affair."""
-        return f"nbd+unix:///{volume}?socket={self.run}/volumes/{volume}.sock"
+        return f"nbd+unix:///{volume}?socket={self.socket(volume)}"
+
+    def tls_uri(self, volume):
+        return f"nbds://{self.host}:{self.nbd_port}/{volume}"
+
+    def words(self, environment):
+        """The environment is set last and by `env`: the tools before the agent aren't to be preloaded."""
+        name = "holdfast-witness" if self.role == "witness" else "holdfast-agent"
+        words = [self.cluster.program(name), "--config", os.path.join(self.home, "node.yaml")]
+        if environment:
+            words = ["env"] + [f"{key}={value}" for key, value in environment.items()] + words
+        if self.cluster.network:
+            words = ["ip", "netns", "exec", self.cluster.network.space(self.id)] + words
+        # Each of these replaces itself, so the id is the agent's; and no agent outlives a driver that gets killed.
+        return ["setpriv", "--pdeathsig", "KILL"] + words
 
     def start(self, environment=None):
         if self.is_running:
             raise RuntimeError(f"node {self.id} runs already")
-        name = "holdfast-witness" if self.role == "witness" else "holdfast-agent"
-        words = [self.cluster.program(name), "--config", os.path.join(self.home, "node.yaml")]
-        if self.cluster.network:
-            words = ["ip", "netns", "exec", self.cluster.network.space(self.id)] + words
+        environment = self.cluster.powercut(self) | (environment or {})
         with open(self.log, "ab") as log:
             # Its own process group: neither an interrupt typed at us nor a helper of its own gets lost.
-            # `ip netns exec` replaces itself, so the id is the agent's in either case.
-            self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            start_new_session=True, env=os.environ | (environment or {}))
+            self.process = subprocess.Popen(self.words(environment), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            start_new_session=True)
 
     def send(self, number):
         if not self.is_running:
             raise RuntimeError(f"node {self.id} doesn't run")
-        at = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        at = now_ns()
         os.kill(self.process.pid, number)
         return at
 
@@ -180,12 +98,16 @@ class Node:
     def resume(self):
         return self.send(signal.SIGCONT)
 
+    def ask_to_stop(self):
+        if self.is_running:
+            os.kill(self.process.pid, signal.SIGCONT)
+            self.process.terminate()
+
     def stop(self):
         """Asks first; insists after STOP_SECONDS_MAX and then says so by returning False."""
         if not self.is_running:
             return True
-        os.kill(self.process.pid, signal.SIGCONT)
-        self.process.terminate()
+        self.ask_to_stop()
         try:
             self.process.wait(STOP_SECONDS_MAX)
             return True
@@ -209,13 +131,17 @@ class Node:
 
 
 class Cluster:
-    """`roles` has one entry per node; the ids are 1… and the regions REGIONS in order."""
+    """`roles` has one entry per node; the ids are 1… and the regions REGIONS in order.
 
-    def __init__(self, binaries, roles=("data", "data", "data"), namespaces=False, lease=None, keep=False):
+    `shim` is powercut.so: while it is set, agents are started under it, and killing one is a power cut.
+    """
+
+    def __init__(self, binaries, roles=("data", "data", "data"), namespaces=False, lease=None, keep=False, nbd=False,
+                 shim=None):
         if not 1 <= len(roles) <= min(NODES_MAX, len(REGIONS)):
             raise ValueError(f"1…{len(REGIONS)} nodes")
         self.binaries, self.lease, self.keep = os.path.abspath(binaries), lease, keep
-        self.roles, self.namespaces = roles, namespaces
+        self.roles, self.namespaces, self.nbd, self.shim = roles, namespaces, nbd, shim
         self.home, self.network, self.nodes = None, None, {}
 
     def __enter__(self):
@@ -235,16 +161,32 @@ class Cluster:
     def program(self, name):
         return os.path.join(self.binaries, name)
 
+    def powercut(self, node):
+        if not self.shim:
+            return {}
+        return {"LD_PRELOAD": os.path.abspath(self.shim), "HOLDFAST_POWERCUT_DIR": node.data,
+                "HOLDFAST_POWERCUT_BYTES_MAX": POWERCUT_BYTES_MAX}
+
+    def powercut_escapes(self):
+        """What the shim had to let through: a run with any proves nothing about syncs."""
+        told = []
+        for node in self.nodes.values():
+            with open(node.log, errors="replace") as log:
+                told += [f"node {node.id}: {line.strip()}" for line in log if line.startswith("powercut:")]
+        return told
+
     def lay_out(self):
-        ports = [7101] * len(self.roles) if self.network else free_ports(len(self.roles))
+        count = len(self.roles)
+        ports = [MESH_PORT] * count + [NBD_PORT] * count if self.network else free_ports(2 * count)
         for index, role in enumerate(self.roles):
             host = self.network.address(index + 1) if self.network else "127.0.0.1"
-            self.nodes[index + 1] = Node(self, index + 1, REGIONS[index], role, host, ports[index])
+            self.nodes[index + 1] = Node(self, index + 1, REGIONS[index], role, host, ports[index],
+                                         ports[count + index])
         identity = secrets.token_hex(16)
         self.write("cluster.yaml", self.cluster_yaml(identity))
         command(self.program("holdfast"), "cert", "init", "--dir", self.home, "--cluster", identity)
         for node in self.nodes.values():
-            os.makedirs(os.path.join(node.home, "data"), 0o700)
+            os.makedirs(node.data, 0o700)
             os.makedirs(node.run, 0o700)
             command(self.program("holdfast"), "cert", "issue", "--dir", self.home, "--node", node.id,
                     "--region", node.region, "--address", node.host)
@@ -267,10 +209,27 @@ class Cluster:
 
     def node_yaml(self, node):
         pem = os.path.join(self.home, f"node-{node.id}")
-        return "\n".join([
-            f"node: {node.id}", "cluster: ../cluster.yaml", f"data: {node.home}/data", f"run: {node.run}",
+        lines = [
+            f"node: {node.id}", "cluster: ../cluster.yaml", f"data: {node.data}", f"run: {node.run}",
             f"tls: {{ca: {self.home}/ca.pem, certificate: {pem}.pem, key: {pem}.key}}",
-            "log: {level: info, format: text}", ""])
+            "log: {level: info, format: text}"]
+        if self.nbd and node.role == "data":
+            lines.append(f"nbd: {{listen: \"{node.host}:{node.nbd_port}\"}}")
+        return "\n".join(lines) + "\n"
+
+    def client_certificates(self):
+        """A directory such as libnbd wants one, with a certificate of the mesh's own authority."""
+        place = os.path.join(self.home, "client")
+        if not os.path.exists(place):
+            os.mkdir(place, 0o700)
+            for name, source in (("ca-cert.pem", "ca.pem"), ("client-cert.pem", "node-1.pem"),
+                                 ("client-key.pem", "node-1.key")):
+                os.symlink(os.path.join(self.home, source), os.path.join(place, name))
+        return place
+
+    @property
+    def data_nodes(self):
+        return [node for node in self.nodes.values() if node.role == "data"]
 
     def start(self, *ids):
         for node in ids or sorted(self.nodes):
@@ -299,6 +258,25 @@ class Cluster:
 
         return wait_until("the mesh is ready", seconds, agreed)
 
+    def is_caught_up(self):
+        """Whether every data node is linked to the primary and holds all of its log."""
+        primary = self.primary()
+        members = {each.get("node"): each for each in ((primary and primary.status()) or {}).get("members", [])}
+        others = [members.get(node.id, {}) for node in self.data_nodes if node is not primary]
+        return bool(primary) and all(each.get("liveness") == "alive" and each.get("lagEntries") == 0
+                                     for each in others)
+
+    def create_volume(self, name, size, mode="sync"):
+        """Returns once the acting primary serves it."""
+        primary = self.primary()
+        primary.holdfast("volume", "create", name, "--size", size, "--mode", mode)
+        wait_until(f"volume {name} is served", EXPORT_SECONDS_MAX, lambda: os.path.exists(primary.socket(name)))
+
+    def isolate(self, node):
+        if not self.network:
+            raise RuntimeError("cuts need namespaces")
+        return self.network.isolate(node)
+
     def cut(self, a, b):
         if not self.network:
             raise RuntimeError("cuts need namespaces")
@@ -308,15 +286,24 @@ class Cluster:
         if self.network:
             self.network.heal()
 
-    def close(self):
-        # All are asked before any is waited for, so that a slow one doesn't hold up the others.
+    def stop(self):
+        """All are asked before any is waited for, so that a slow one doesn't hold up the others."""
         for node in self.nodes.values():
-            if node.is_running:
-                os.kill(node.process.pid, signal.SIGCONT)
-                node.process.terminate()
+            node.ask_to_stop()
         forced = [node.id for node in self.nodes.values() if not node.stop()]
         if forced:
             print(f"cluster: these nodes had to be killed: {forced}", file=sys.stderr)
+
+    def cut_power(self):
+        """SIGKILL for every agent that runs; under the shim that is the loss of power in all regions at once."""
+        running = [node for node in self.nodes.values() if node.is_running]
+        for node in running:
+            node.send(signal.SIGKILL)
+        for node in running:
+            node.process.wait(STOP_SECONDS_MAX)
+
+    def close(self):
+        self.stop()
         if self.network:
             self.network.close()
         if self.home and not self.keep:

@@ -13,7 +13,7 @@ enum {
     PAGE_BYTES = 4096,
     BUCKETS = 4096,
     DESCRIPTORS_MAX = 65536,
-    // Unsynced bytes held in memory; beyond it everything is written through, counted, and told at exit.
+    // Unsynced bytes held in memory; beyond it everything is written through, counted, and told at once and at exit.
     HELD_BYTES_MAX_DEFAULT = 256 << 20,
 };
 

@@ -79,7 +79,9 @@ ssize_t cut_read(struct file *file, void *into, size_t count, uint64_t at) {
 
 static int relieve(struct file *file) {
     if (cut_held_bytes() <= cut_held_bytes_max) return 0;
-    atomic_fetch_add(&cut_written_through, file->page_count * PAGE_BYTES);
+    // Told at once, because a killed process has no exit to tell it at.
+    if (atomic_fetch_add(&cut_written_through, file->page_count * PAGE_BYTES) == 0)
+        dprintf(2, "powercut: writing through: over HOLDFAST_POWERCUT_BYTES_MAX\n");
     return cut_settle(file);
 }
 

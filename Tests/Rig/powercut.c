@@ -531,12 +531,14 @@ EXPORT int statx(int at, const char *path, int flags, unsigned mask, struct stat
     return result;
 }
 
-// A mapping sees the disk, not what is held: what is held is written out first, and the escape is told at exit.
+// A mapping sees the disk, not what is held: what is held is written out first. The first escape is told at once,
+// because a killed process has no exit to tell it at.
 EXPORT void *mmap(void *where, size_t count, int protection, int flags, int descriptor, off_t at) {
     struct file *file = (flags & MAP_ANONYMOUS) ? NULL : take(descriptor);
     if (file) {
         cut_settle(file);
-        if ((flags & MAP_SHARED) && (protection & PROT_WRITE)) mapped_count++;
+        if ((flags & MAP_SHARED) && (protection & PROT_WRITE) && mapped_count++ == 0)
+            dprintf(2, "powercut: a shared mapping escapes\n");
         give(file);
     }
     return (void *)syscall(SYS_mmap, where, count, protection, flags, descriptor, at);

@@ -9,6 +9,8 @@ import tempfile
 import time
 
 import cluster
+import network as networks
+import tools
 
 STAND_IN_AGENT = """#!/usr/bin/env python3
 import json, os, signal, sys
@@ -71,9 +73,9 @@ def a_mesh_starts_takes_faults_and_leaves_nothing():
             assert "{id: 3, region: eu-west-1, role: witness, " in text and "secondaryRegions: [us-west-2]" in text
             second = mesh.nodes[2]
             second.pause()
-            cluster.wait_until("paused", 2, lambda: state_of(second.process.pid) == "T")
+            tools.wait_until("paused", 2, lambda: state_of(second.process.pid) == "T")
             second.resume()
-            cluster.wait_until("resumed", 2, lambda: state_of(second.process.pid) == "S")
+            tools.wait_until("resumed", 2, lambda: state_of(second.process.pid) == "S")
             before = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
             at = second.kill()
             assert before <= at <= time.clock_gettime_ns(time.CLOCK_MONOTONIC)
@@ -93,7 +95,7 @@ def a_mesh_that_never_agrees_is_late_and_is_still_stopped():
                 pid = mesh.nodes[2].process.pid
                 mesh.ready(ids=[2, 3], seconds=0.5)
             raise AssertionError("a mesh without an acting primary was called ready")
-        except cluster.Late:
+        except tools.Late:
             assert state_of(pid) is None
 
 
@@ -143,12 +145,12 @@ def hears(network, sender, receiver):
     listener = subprocess.Popen(inside + [network.space(receiver), sys.executable, "-c", listen],
                                 stdout=subprocess.PIPE, text=True)
     listener.stdout.readline()
-    cluster.command(*inside, network.space(sender), sys.executable, "-c", send)
+    tools.command(*inside, network.space(sender), sys.executable, "-c", send)
     return listener.communicate(timeout=5)[0].strip() == "heard"
 
 
 def a_cut_is_one_way_and_heals():
-    network = cluster.Network([1, 2, 3])
+    network = networks.Network([1, 2, 3])
     try:
         assert hears(network, 1, 2) and hears(network, 2, 1)
         network.cut(1, 2)
@@ -156,10 +158,15 @@ def a_cut_is_one_way_and_heals():
         assert hears(network, 2, 1) and hears(network, 1, 3) and hears(network, 3, 2)
         network.heal()
         assert hears(network, 1, 2)
+        network.isolate(1)
+        assert not hears(network, 1, 2) and not hears(network, 2, 1) and not hears(network, 1, 3)
+        assert hears(network, 3, 2)
+        network.heal()
+        assert hears(network, 1, 2) and hears(network, 2, 1)
         made = list(network.made)
     finally:
         network.close()
-    left = cluster.command("ip", "netns", "list").stdout
+    left = tools.command("ip", "netns", "list").stdout
     assert len(made) == 4 and not any(name in left for name in made), left
 
 

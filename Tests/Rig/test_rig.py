@@ -12,6 +12,7 @@ import time
 import traceback
 
 import test_cluster
+import test_measures
 
 OUT = os.path.abspath(sys.argv[1])
 FLUSHCHECK = os.path.join(OUT, "flushcheck")
@@ -353,7 +354,7 @@ TESTS = [
     a_late_answer_of_a_paused_primary_is_lawful,
     unsynced_bytes_die_with_the_process, without_the_shim_the_kernel_keeps_them, the_shim_agrees_with_a_model,
     over_its_limit_the_shim_writes_through_and_says_so, a_shim_with_nothing_to_watch_refuses,
-    sqlite_keeps_what_it_committed, *test_cluster.TESTS,
+    sqlite_keeps_what_it_committed, *test_cluster.TESTS, *test_measures.TESTS,
 ]
 
 

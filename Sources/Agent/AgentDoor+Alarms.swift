@@ -1,0 +1,87 @@
+import Admin
+import Gossip
+import Mesh
+import Node
+import Raft
+import Settings
+import Transport
+
+/// What a person has to know now, worst first.
+extension AgentDoor {
+    /// A member further behind than this is not one that a region's loss can be survived with.
+    private static var lagEntriesMax: UInt64 { 10_000 }
+
+    func alarms(_ view: NodeView) -> [Alarm] {
+        var alarms: [Alarm] = []
+        let voters = view.membership.voters
+        let reachable = view.reachable(from: settings.member.id)
+        if reachable < voters.quorum {
+            alarms.append(
+                Alarm(
+                    code: "no-quorum", severity: .critical,
+                    text: "\(reachable) of \(voters.count) voters are reachable, "
+                        + "\(voters.quorum) are needed: nothing can be written",
+                    remedy: "bring another member up, or its link; see the members below"))
+        }
+        if !view.hasRoom {
+            alarms.append(
+                Alarm(
+                    code: "disk-full", severity: .critical,
+                    text: "the file system of \(settings.node.data) is nearly full: "
+                        + "writes are stalled, nothing that was answered is lost",
+                    remedy: "free space there; writing goes on by itself"))
+        }
+        for peer in view.peers where peer.node != settings.member.id {
+            guard let member = settings.cluster.members.first(where: { $0.id == peer.node })
+            else { continue }
+            alarms += alarm(of: peer, member, view)
+        }
+        for refusal in parts.transport.refusals.lastByPeer.values.sorted(by: {
+            ($0.peer ?? NodeID(0)) < ($1.peer ?? NodeID(0))
+        }) where !isUp(refusal.peer) {
+            alarms.append(
+                Alarm(
+                    code: "peer-refused", severity: .warning,
+                    text: "node \(refusal.peer.map { "\($0)" } ?? "?") was refused: "
+                        + "\(refusal.reason)",
+                    remedy: "see that its certificate and its cluster file are this mesh's"))
+        }
+        return alarms
+    }
+
+    private func isUp(_ node: NodeID?) -> Bool {
+        parts.transport.links.contains {
+            $0.node == node && $0.lane == .consensus && $0.isUp
+        }
+    }
+
+    private func alarm(of peer: NodeView.Peer, _ member: Member, _ view: NodeView) -> [Alarm] {
+        let name = "node \(peer.node) in \(member.region)"
+        switch peer.liveness {
+        case .dead, nil:
+            return [
+                Alarm(
+                    code: "member-dead", severity: .warning, text: "\(name) is not heard",
+                    remedy: "see whether its process runs and its address \(member.address) "
+                        + "can be reached")
+            ]
+        case .alive, .suspect, .left: break
+        }
+        if peer.report?.hasRoom == false {
+            return [
+                Alarm(
+                    code: "disk-full", severity: .warning, text: "\(name) has a full disk",
+                    remedy: "free space on it: it can't follow much longer")
+            ]
+        }
+        guard member.role == .data, let last = peer.progress?.match ?? peer.report?.last,
+            view.raft.last.index.distance(above: last) > Self.lagEntriesMax
+        else { return [] }
+        return [
+            Alarm(
+                code: "member-lags", severity: .warning,
+                text: "\(name) is \(view.raft.last.index.distance(above: last)) entries behind",
+                remedy: "it catches up by itself; should it not, see its disk and its link")
+        ]
+    }
+}

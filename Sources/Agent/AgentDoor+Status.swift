@@ -1,0 +1,170 @@
+import Admin
+import Control
+import Decisions
+import Driver
+import Glibc
+import Gossip
+import Journal
+import Launch
+import Mesh
+import Node
+import Raft
+import Settings
+import Transport
+import VolumeCore
+import Volumes
+
+extension AgentDoor {
+    func status() async throws(AdminRefused) -> StatusReport {
+        let view = view
+        let links = parts.transport.links
+        return StatusReport(
+            node: settings.member.id.rawValue, region: settings.member.region.text, role: .data,
+            cluster: settings.cluster.cluster.description, version: Invocation.release,
+            pid: getpid(), startedAt: startedAt, leader: view.raft.leader?.rawValue,
+            raft: standing(view), primary: primary(view), quorum: quorum(view),
+            preferredRegion: (view.preferred ?? settings.cluster.primaryRegion).text,
+            members: settings.cluster.members.map { member($0, view, links) },
+            volumes: view.volumes.sorted { $0.name < $1.name }.map(report),
+            alarms: alarms(view), takeovers: view.takeovers.map(report),
+            counters: counters(links))
+    }
+
+    func raft() async throws(AdminRefused) -> RaftReport {
+        let view = view
+        return RaftReport(
+            node: settings.member.id.rawValue, leader: view.raft.leader?.rawValue,
+            standing: standing(view), voters: view.membership.voters.all.map(\.rawValue),
+            learners: view.membership.learners.map(\.rawValue),
+            followers: view.peers.compactMap { peer in
+                peer.progress.map { follower($0, view) }
+            })
+    }
+
+    private func standing(_ view: NodeView) -> RaftStanding {
+        let role: Admin.RaftRole =
+            switch view.raft.role {
+            case .follower: .follower
+            case .preCandidate: .precandidate
+            case .candidate: .candidate
+            case .leader: .leader
+            }
+        return RaftStanding(
+            role: role, term: view.raft.term.rawValue, commit: view.raft.commit.rawValue,
+            applied: view.raft.applied.rawValue, last: PositionReport(view.raft.last),
+            durable: view.raft.durable.rawValue, base: PositionReport(view.raft.base),
+            logBytes: parts.keeper.held?.byteCount ?? 0,
+            preferred: view.membership.preferred.map(\.rawValue))
+    }
+
+    private func follower(_ progress: Progress, _ view: NodeView) -> FollowerReport {
+        let feeding: FollowerReport.Feeding =
+            switch progress.state {
+            case .probe: .probe
+            case .replicate: .replicate
+            case .snapshot: .snapshot
+            }
+        return FollowerReport(
+            node: progress.node.rawValue, feeding: feeding, matchIndex: progress.match.rawValue,
+            nextIndex: progress.next.rawValue, inFlightBytes: UInt64(progress.inFlightBytes),
+            lagEntries: view.raft.last.index.distance(above: progress.match),
+            heardMilliseconds: view.now.since(progress.heardAt).nanoseconds / 1_000_000)
+    }
+
+    private func primary(_ view: NodeView) -> PrimaryReport? {
+        guard case .held(let primary, _) = view.tenure else { return nil }
+        let isOwn = primary.node == settings.member.id && view.isActing
+        return PrimaryReport(
+            node: primary.node.rawValue, region: primary.region.text,
+            epoch: primary.epoch.rawValue, acting: isOwn,
+            leaseLeftMilliseconds: view.actsUntil.map {
+                $0.since(view.now).nanoseconds / 1_000_000
+            })
+    }
+
+    private func quorum(_ view: NodeView) -> QuorumReport {
+        let voters = view.membership.voters
+        let reachable = view.reachable(from: settings.member.id)
+        return QuorumReport(
+            voters: voters.count, needed: voters.quorum, reachable: reachable,
+            ok: reachable >= voters.quorum && view.raft.leader != nil)
+    }
+
+    private func member(_ member: Settings.Member, _ view: NodeView, _ links: [LinkStatus])
+        -> MemberReport
+    {
+        let isSelf = member.id == settings.member.id
+        let peer = view.peers.first { $0.node == member.id }
+        let own = links.filter { $0.node == member.id }
+        let consensus = own.first { $0.lane == .consensus }
+        let match =
+            isSelf ? view.raft.durable : peer?.progress?.match ?? peer?.report?.last
+        let newest = max(view.raft.last.index, view.raft.commit)
+        let refusal = parts.transport.refusals.lastByPeer[member.id]
+        let isUp = isSelf || consensus?.isUp == true
+        return MemberReport(
+            node: member.id.rawValue, region: member.region.text,
+            role: member.role == .witness ? .witness : .data,
+            address: member.address.description, isSelf: isSelf,
+            liveness: isSelf ? .`self` : MemberReport.Liveness(peer?.liveness),
+            matchIndex: member.role == .witness ? nil : match?.rawValue,
+            lagEntries: member.role == .witness ? nil : match.map { newest.distance(above: $0) },
+            roundTripMicroseconds: consensus?.roundTrip.map { $0.nanoseconds / 1_000 },
+            linkUp: isUp, lastRefusal: isUp ? nil : refusal?.reason)
+    }
+
+    func report(_ volume: Volume) -> Admin.VolumeReport {
+        let open = exports.export(volume.id)
+        return Admin.VolumeReport(
+            id: volume.id.rawValue, name: volume.name, byteCount: volume.byteCount,
+            mode: volume.durability == .sync ? .sync : .async, isOpen: open != nil,
+            generation: open?.generation.rawValue, clients: open?.clients ?? 0,
+            socket: open?.socket, pendingBytes: UInt64(open?.pendingBytes ?? 0))
+    }
+
+    private func report(_ takeover: Takeover) -> TakeoverReport {
+        func region(_ node: NodeID) -> String {
+            settings.cluster.members.first { $0.id == node }?.region.text ?? "\(node)"
+        }
+        let reason: TakeoverReport.Reason =
+            switch takeover.reason {
+            case .start: .start
+            case .takeover: .takeover
+            case .handOver: .switchover
+            }
+        return TakeoverReport(
+            epoch: takeover.epoch.rawValue, from: takeover.from.map(region),
+            to: region(takeover.to), reason: reason, at: takeover.at.rawValue / 1_000_000,
+            phases: takeover.phases.map {
+                TakeoverReport.Phase(name: $0.name, milliseconds: $0.took.seconds * 1_000)
+            })
+    }
+
+    private func counters(_ links: [LinkStatus]) -> [String: UInt64] {
+        var all = board.counters.all
+        all["events_dropped"] = parts.driver.dropped
+        all["peers_refused"] = parts.transport.refusals.total
+        all["bytes_sent"] = links.reduce(0) { $0 + $1.bytesOut }
+        all["bytes_received"] = links.reduce(0) { $0 + $1.bytesIn }
+        all["frames_dropped"] = links.reduce(0) { $0 + $1.dropped }
+        return all
+    }
+}
+
+extension PositionReport {
+    init(_ position: Position) {
+        self.init(index: position.index.rawValue, term: position.term.rawValue)
+    }
+}
+
+extension MemberReport.Liveness {
+    /// A member that was never heard of is not said to live.
+    init(_ liveness: Gossip.Liveness?) {
+        switch liveness {
+        case .alive: self = .alive
+        case .suspect: self = .suspect
+        case .left: self = .left
+        case .dead, nil: self = .dead
+        }
+    }
+}

@@ -1,0 +1,173 @@
+import Admin
+import Control
+import Decisions
+import Driver
+import Journal
+import Launch
+import Mesh
+import Node
+import Raft
+import Record
+import Settings
+import VolumeCore
+import Volumes
+import Wire
+
+/// What an operator can ask of this node.
+struct AgentDoor: AdminDoor {
+    let settings: AgentSettings
+    let board: Switchboard
+    let parts: Switchboard.Parts
+    let exports: NBDServer
+    let startedAt: UInt64
+
+    var view: NodeView {
+        let now = BootClock.now
+        return parts.driver.inspect { NodeView($0, now: now) }
+    }
+
+    func createVolume(_ request: Admin.VolumeRequest) async throws(AdminRefused)
+        -> Admin.VolumeReport
+    {
+        let answer = await ask(
+            .command(
+                .createVolume(
+                    name: request.name, byteCount: request.byteCount,
+                    durability: request.mode == .sync ? .sync : .async)))
+        guard case .created(let volume) = try outcome(answer, doing: "create \(request.name)")
+        else { throw .node(.mishap(why: "an answer to another question")) }
+        return report(volume)
+    }
+
+    func deleteVolume(named name: String) async throws(AdminRefused) {
+        guard let volume = view.volumes.first(where: { $0.name == name }) else {
+            throw .volume(.unknown(name: name))
+        }
+        let answer = await ask(.command(.deleteVolume(volume.id)))
+        _ = try outcome(answer, doing: "delete \(name)")
+    }
+
+    func switchover(to region: String) async throws(AdminRefused) -> SwitchoverReport {
+        let known = settings.cluster.dataMembers.map(\.region.text)
+        guard let name = RegionName(region), known.contains(region) else {
+            throw .region(.unknown(name: region, known: known))
+        }
+        let began = BootClock.now
+        let answer = await ask(.switchOver(name))
+        switch answer {
+        case .primary(let primary):
+            let took = BootClock.now.since(began)
+            return SwitchoverReport(
+                epoch: primary.epoch.rawValue, region: primary.region.text,
+                milliseconds: took.nanoseconds / 1_000_000)
+        case .declined(let why): throw .region(.notReady(name: region, why: why))
+        case .done, .unknown, .busy:
+            _ = try outcome(answer, doing: "switch over to \(region)")
+            throw .node(.mishap(why: "an answer to another question"))
+        }
+    }
+
+    private func ask(_ operation: Node.Operation) async -> Node.Answer {
+        await board.answers.wait { parts.driver.post(.operate($0, operation)) }
+    }
+
+    private func outcome(_ answer: Node.Answer, doing: String) throws(AdminRefused) -> Outcome {
+        switch answer {
+        case .done(.refused(let refusal)): throw AdminRefused(refusal)
+        case .done(let outcome): return outcome
+        case .primary, .declined: throw .node(.mishap(why: "an answer to another question"))
+        case .busy(let limit): throw .node(.busy(doing: "answering \(limit) requests already"))
+        case .unknown:
+            let view = view
+            let reachable = view.reachable(from: settings.member.id)
+            guard reachable >= view.membership.voters.quorum else {
+                throw .mesh(
+                    .noQuorum(reachable: reachable, needed: view.membership.voters.quorum))
+            }
+            throw .mesh(.timedOut(doing: doing, seconds: 10))
+        }
+    }
+
+    func log(_ query: LogQuery) async throws(AdminRefused) -> LogReport {
+        guard let held = parts.keeper.held else { throw .node(.stopping) }
+        let first = held.base.index.next
+        let base = PositionReport(
+            index: held.base.index.rawValue, term: held.base.term.rawValue)
+        guard
+            let range = query.indexes(
+                first: first.rawValue, last: held.last.index.rawValue)
+        else {
+            return LogReport(
+                base: base, first: first.rawValue, last: held.last.index.rawValue, entries: [])
+        }
+        let keeper = parts.keeper
+        let result = await withCheckedContinuation { continuation in
+            keeper.read(
+                from: LogIndex(range.lowerBound), through: LogIndex(range.upperBound),
+                bytesMax: Self.logBytesMax
+            ) { continuation.resume(returning: $0) }
+        }
+        switch result {
+        case .success(let entries):
+            return LogReport(
+                base: base, first: first.rawValue, last: held.last.index.rawValue,
+                entries: entries.map(EntryReport.init))
+        case .failure(let error): throw .node(.mishap(why: "\(error)"))
+        }
+    }
+
+    /// What one answer may read of the log.
+    private static var logBytesMax: Int { 32 << 20 }
+}
+
+extension AdminRefused {
+    init(_ refusal: Refusal) {
+        switch refusal {
+        case .volumeExists(let name): self = .volume(.exists(name: name))
+        case .volumeUnknown(let id): self = .volume(.unknown(name: "\(id)"))
+        case .volumeName(let name):
+            self = .volume(
+                .nameUnlawful(
+                    name: name,
+                    expected: "1 to \(Decisions.volumeNameBytesMax) of a-z 0-9 . _ -, beginning "
+                        + "with a letter or digit"))
+        case .volumeByteCount(let count):
+            self = .volume(
+                .sizeUnlawful(
+                    byteCount: count,
+                    expected: "a multiple of \(Decisions.volumeGrain) up to "
+                        + "\(Decisions.volumeByteCountMax)"))
+        case .tooManyVolumes(let limit): self = .volume(.tooMany(limit: limit))
+        case .unknownRegion(let region): self = .region(.unknown(name: region.text, known: []))
+        case .staleEpoch, .leaseRenewedSince, .noSuchWarrant, .unknownNode, .tooManySessions,
+            .duplicate, .gap:
+            self = .mesh(.overtaken(why: refusal.description))
+        }
+    }
+}
+
+extension EntryReport {
+    init(_ entry: Entry) {
+        let kind: Kind
+        var summary = ""
+        switch entry.kind {
+        case .blank: (kind, summary) = (.blank, entry.epoch == .zero ? "term" : "renewal")
+        case .membership: kind = .membership
+        case .command:
+            kind = .command
+            summary = (try? Command(parsing: entry.payload)).map { "\($0)" } ?? "unknown"
+        case .write:
+            kind = .write
+            if let write = try? VolumeWrite(parsing: entry) {
+                summary = "volume \(write.volume) \(write.operation) at \(write.offset), "
+                summary += "\(write.byteCount) bytes"
+            }
+        case .stream: kind = .stream
+        }
+        self.init(
+            index: entry.index.rawValue, term: entry.term.rawValue, kind: kind,
+            epoch: entry.epoch.rawValue, time: entry.time.rawValue,
+            byteCount: UInt64(entry.bytes.count), session: entry.session.rawValue,
+            sequence: entry.sequence, summary: summary)
+    }
+}

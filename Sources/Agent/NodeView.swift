@@ -1,0 +1,66 @@
+import Decisions
+import Gossip
+import Mesh
+import Node
+import Raft
+import Voting
+
+/// What the core holds at one moment, as far as an operator cares.
+struct NodeView: Sendable {
+    struct Peer: Sendable {
+        let node: NodeID
+        let liveness: Gossip.Liveness?
+        let report: Publication.Report?
+        let progress: Progress?
+    }
+
+    let now: Instant
+    let raft: Raft.Standing
+    let membership: Membership
+    let peers: [Peer]
+    let tenure: Tenure
+    let preferred: RegionName?
+    let volumes: [Volume]
+    /// Until when this node acts as primary; nil when it does not.
+    let actsUntil: Instant?
+    let isHandingOver: Bool
+    let takeovers: [Takeover]
+    let hasRoom: Bool
+
+    init(_ node: borrowing Node, now: Instant) {
+        let raft = node.voter.raft
+        let gossip = node.voter.gossip
+        self.now = now
+        self.raft = raft.standing
+        membership = raft.membership
+        peers = node.settings.members.map { member in
+            Peer(
+                node: member.node, liveness: gossip.liveness(of: member.node),
+                report: gossip.healthMap[member.node].flatMap {
+                    Publication.Report(parsing: $0.bytes)
+                },
+                progress: raft.progress.first { $0.node == member.node })
+        }
+        tenure = node.decisions.tenure
+        preferred = node.decisions.preferred
+        volumes = node.decisions.volumes
+        takeovers = node.takeovers
+        hasRoom = node.hasRoom
+        switch node.office {
+        case .acting(let acting):
+            actsUntil = acting.isOpen ? acting.lease.until : nil
+            isHandingOver = acting.handOver != nil
+        case .yielding: (actsUntil, isHandingOver) = (nil, true)
+        case .idle, .clearing, .claiming: (actsUntil, isHandingOver) = (nil, false)
+        }
+    }
+
+    var isActing: Bool { actsUntil.map { now < $0 } ?? false }
+
+    /// Voters that this node hears from, itself included.
+    func reachable(from seat: NodeID) -> Int {
+        membership.voters.all.count { voter in
+            voter == seat || peers.contains { $0.node == voter && $0.liveness == .alive }
+        }
+    }
+}

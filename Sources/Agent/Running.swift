@@ -1,0 +1,181 @@
+import Admin
+import Control
+import Decisions
+import Driver
+import Gossip
+import Glibc
+import Journal
+import JournalCore
+import Launch
+import Logging
+import Mesh
+import Node
+import Raft
+import Record
+import Settings
+import Transport
+import VolumeCore
+import Volumes
+import Voting
+import Wire
+
+/// The agent's parts from their making to their end.
+final class Running: Sendable {
+    /// One Raft group today; every message and record names it all the same.
+    static let group = GroupID(1)
+    /// How long a stopping agent waits until another region is primary.
+    static let handOverMax = Interval.seconds(8)
+
+    private let settings: AgentSettings
+    private let board: Switchboard
+    private let parts: Switchboard.Parts
+    private let exports: NBDServer
+    private let door: AgentDoor
+    private let admin: AdminServer
+    private let room: RoomWatch
+    private let logger: Logger
+    private let manager = ServiceManager()
+
+    /// Everything is read and recovered here; nothing is started yet.
+    init(_ settings: AgentSettings, _ board: Switchboard, _ logger: Logger) throws {
+        self.settings = settings
+        self.board = board
+        self.logger = logger
+        try StateDirectory.prepare(settings, ["journal", "volumes"])
+        var system = SystemRandomNumberGenerator()
+        var random = SeededRandom(seed: system.next())
+        var disk = try FileDisk(settings.node.data + "/journal")
+        var (journal, recovered) = try JournalCore.open(
+            &disk, settings: .init(cluster: settings.cluster.cluster, group: Self.group),
+            random: random.fork())
+        if let torn = recovered.tornTail {
+            logger.notice(
+                "the log's end was torn by a crash, nothing of it was ever acknowledged",
+                metadata: ["file": "\(torn.file)", "bytes": "\(torn.byteCount)"])
+        }
+        let initial = Decisions(
+            seats: settings.cluster.dataMembers.map {
+                Decisions.Seat(node: $0.id, region: $0.region)
+            })
+        let now = BootClock.now
+        var raft = RaftSettings()
+        raft.followsPreference = false
+        let voter = try Voter.restarting(
+            settings, raft: raft, group: Self.group, journal: &journal, recovered: recovered,
+            initial: initial.encoded,
+            incarnation: try IncarnationFile(in: settings.node.data).next(), random: &random,
+            at: now)
+        let decisions =
+            recovered.base.position == .zero
+            ? initial : try Decisions(parsing: try recovered.base.parsed().state.contents)
+        let node = Node(settings: Node.Settings(settings), voter: voter, decisions: decisions, at: now)
+        let volumeCore = try VolumeCore(disk: try FileDisk(settings.node.data + "/volumes"))
+        guard volumeCore.applied >= recovered.base.position.index else {
+            throw Incomplete(base: recovered.base.position.index, volumes: volumeCore.applied)
+        }
+
+        let driver = Driver(node) { board.carryOut($0) }
+        let keeper = LogKeeper(journal, send: { board.send($0) }, tell: { board.heard($0) })
+        let transport = try Transport(
+            identity: settings.identity, roster: settings.cluster.roster,
+            credentials: settings.credentials, logger: logger,
+            receive: { board.receive($2, from: $0, on: $1) })
+        let volumes = VolumeThread(
+            Exports(volumeCore), clock: { BootClock.now }, tell: { board.heard($0) })
+        exports = NBDServer(
+            volumes, directory: settings.node.run + "/volumes",
+            listener: settings.node.nbd.map {
+                NBDListener(host: $0.host, port: Int($0.port), credentials: settings.node.tls)
+            }, logger: logger)
+        parts = Switchboard.Parts(
+            driver: driver, keeper: keeper, transport: transport, volumes: volumes)
+        door = AgentDoor(
+            settings: settings, board: board, parts: parts, exports: exports,
+            startedAt: BootClock.wall.rawValue / 1_000_000_000)
+        admin = AdminServer(path: settings.node.run + "/admin.sock", door: door, logger: logger)
+        room = RoomWatch(path: settings.node.data)
+    }
+
+    func start() async throws {
+        board.connect(parts)
+        let driver = parts.driver
+        driver.post(.wallClock(BootClock.wall))
+        room.start(
+            tell: { driver.post(.disk(hasRoom: $0)) },
+            tick: { driver.post(.wallClock(BootClock.wall)) })
+        try await exports.start()
+        try await admin.start()
+        driver.start()
+        try await parts.transport.start()
+        logger.notice(
+            "started",
+            metadata: [
+                "node": "\(settings.member.id)", "region": "\(settings.member.region)",
+                "release": "\(Invocation.release)",
+            ])
+        manager.ready("node \(settings.member.id) in \(settings.member.region)")
+    }
+
+    func reloadCredentials() {
+        do {
+            try parts.transport.reloadCredentials()
+            logger.notice("certificates were read again")
+        } catch {
+            logger.error(
+                "certificates were refused, the old ones stay", metadata: ["why": "\(error)"])
+        }
+    }
+
+    /// Hands over what this node holds, says farewell, and lets go of everything.
+    func stop() async {
+        manager.stopping()
+        logger.notice("stopping")
+        await handOver()
+        parts.driver.post(.leave)
+        await exports.shutdown()
+        await admin.shutdown()
+        parts.driver.stop()
+        await parts.transport.shutdown()
+        logger.notice("stopped")
+    }
+
+    private func handOver() async {
+        let view = door.view
+        guard view.isActing else { return }
+        let heirs = settings.cluster.order.filter { node in
+            node != settings.member.id
+                && view.peers.contains { $0.node == node && $0.liveness == .alive }
+        }
+        for heir in heirs {
+            guard let region = settings.cluster.members.first(where: { $0.id == heir })?.region
+            else { continue }
+            do {
+                let report = try await door.switchover(to: region.text)
+                return logger.notice("handed over", metadata: ["to": "\(report.region)"])
+            } catch {
+                logger.warning(
+                    "could not hand over", metadata: ["to": "\(region)", "why": "\(error)"])
+            }
+        }
+    }
+}
+
+/// The volumes on this disk lack what the log no longer holds.
+struct Incomplete: Error, CustomStringConvertible {
+    let base: LogIndex
+    let volumes: LogIndex
+    var description: String {
+        "the volumes hold everything up to entry \(volumes), the log begins behind entry \(base): "
+            + "what lies between is missing here, so this replica has to be made anew from a peer"
+    }
+}
+
+extension Node.Settings {
+    init(_ settings: AgentSettings) {
+        self.init(
+            seat: settings.member.id,
+            members: settings.cluster.members.map {
+                Node.Member(node: $0.id, region: $0.region, isWitness: $0.role == .witness)
+            }, order: settings.cluster.order, lease: settings.cluster.lease)
+    }
+}

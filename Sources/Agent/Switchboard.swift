@@ -1,0 +1,192 @@
+import Dispatch
+import Driver
+import Gossip
+import Journal
+import JournalCore
+import Launch
+import Logging
+import Mesh
+import Node
+import Raft
+import Record
+import Synchronization
+import Transport
+import VolumeCore
+import Volumes
+
+/// Where the parts meet: what the core wants goes to the shell that does it, and what came of it
+/// goes back. The only place that knows them all.
+final class Switchboard: Sendable {
+    struct Parts: Sendable {
+        let driver: Driver<Node>
+        let keeper: LogKeeper
+        let transport: Transport
+        let volumes: VolumeThread<FileDisk>
+    }
+
+    let logger: Logger
+    let answers = Answers()
+    let counters = Counters()
+    private let incarnations: IncarnationFile
+    private let connected = Mutex<Parts?>(nil)
+    private let files = DispatchQueue(label: "holdfast.files")
+
+    init(incarnations: IncarnationFile, logger: Logger) {
+        self.incarnations = incarnations
+        self.logger = logger
+    }
+
+    /// Before this nothing is carried out, so nothing may have been started.
+    func connect(_ parts: Parts) { connected.withLock { $0 = parts } }
+
+    var parts: Parts? { connected.withLock { $0 } }
+
+    // From the core.
+
+    func carryOut(_ effects: [Node.Effect]) {
+        guard let parts else { return }
+        for effect in effects { carryOut(effect, parts) }
+    }
+
+    private func carryOut(_ effect: Node.Effect, _ parts: Parts) {
+        switch effect {
+        case .save(let write):
+            if !parts.keeper.save(write) {
+                stop(ExitCode.disk, "the log's disk has stalled: its queue is full")
+            }
+        case .send(let letter): send(letter)
+        case .fetch(let fetch):
+            parts.keeper.fetch(fetch) { fetch, entries in
+                parts.driver.post(.fetched(fetch, entries))
+            }
+        case .gossip(let message, let to):
+            let bytes = GossipCodec.encode(message)
+            _ = parts.transport.send(bytes, to: to, lane: .gossip)
+        case .persist(let persist): self.persist(persist, parts)
+        case .note(let note, let to):
+            _ = parts.transport.send(note.encoded, to: to, lane: .bulk)
+        case .apply(let ruled): parts.volumes.post(.apply(ruled))
+        case .checkpoint: parts.volumes.post(.checkpoint)
+        case .placed(let first, let count, let round):
+            parts.volumes.post(.proposed(first: first, count: count, round: round))
+        case .durable(let index): parts.volumes.post(.durable(through: index))
+        case .open(let epoch, let until): parts.volumes.post(.opened(epoch, until: until))
+        case .lease(let until): parts.volumes.post(.leased(until: until))
+        case .drain: parts.volumes.post(.drain)
+        case .close: parts.volumes.post(.closed)
+        case .answer(let id, let answer): answers.give(answer, to: id)
+        case .halt(let halt): stop(ExitCode.fault, halt.explanation)
+        case .happened(let happening): note(happening)
+        }
+    }
+
+    func send(_ letter: Letter) {
+        _ = parts?.transport.send(letter.pieces, to: letter.to, lane: .consensus)
+    }
+
+    private func persist(_ persist: Gossip.Persist, _ parts: Parts) {
+        let incarnations = incarnations
+        files.async {
+            do { try incarnations.persist(persist.incarnation) } catch {
+                stop(ExitCode.disk, "\(error)")
+            }
+            for letter in persist.releases {
+                let bytes = GossipCodec.encode(letter.message)
+                _ = parts.transport.send(bytes, to: letter.to, lane: .gossip)
+            }
+            parts.driver.post(.incarnationPersisted(persist.incarnation))
+        }
+    }
+
+    // From the disks.
+
+    func heard(_ event: LogKeeper.Event) {
+        switch event {
+        case .saved(let number): parts?.driver.post(.saved(through: number))
+        case .failed(let error): stop(ExitCode.disk, "the log has stopped: \(error)")
+        }
+    }
+
+    func heard(_ event: VolumeEvent) {
+        guard let driver = parts?.driver else { return }
+        switch event {
+        case .propose(let drafts, let round): driver.post(.write(drafts, round))
+        case .applied(let index): driver.post(.applied(through: index))
+        case .checkpointed(let index): driver.post(.checkpointed(index))
+        case .drained: driver.post(.drained)
+        case .refused(let index, let reason):
+            counters.add("records_refused")
+            logger.notice("record refused", metadata: ["index": "\(index)", "why": "\(reason)"])
+        case .failed(let error): stop(ExitCode.disk, "the volumes have stopped: \(error)")
+        }
+    }
+
+    // From the peers.
+
+    func receive(_ bytes: [UInt8], from node: NodeID, on lane: Lane) {
+        guard let driver = parts?.driver else { return }
+        switch lane {
+        case .consensus:
+            guard let letter = try? Letter(parsing: bytes), letter.from == node else {
+                return counters.add("letters_refused")
+            }
+            driver.offer(.letter(letter))
+        case .gossip:
+            guard let message = try? GossipCodec.decode(bytes) else {
+                return counters.add("gossip_refused")
+            }
+            driver.offer(.gossip(message, from: node))
+        case .bulk:
+            guard let note = try? Note(parsing: bytes) else {
+                return counters.add("notes_refused")
+            }
+            driver.offer(.note(note, from: node))
+        }
+    }
+
+    private func note(_ happening: Node.Happening) {
+        switch happening {
+        case .raft(let role, let term, let leader):
+            logger.info(
+                "raft",
+                metadata: [
+                    "role": "\(role)", "term": "\(term)",
+                    "leader": "\(leader.map { "\($0)" } ?? "none")",
+                ])
+            if role == .preCandidate { counters.add("elections_stood") }
+        case .liveness(let node, let liveness):
+            logger.notice("member", metadata: ["node": "\(node)", "is": "\(liveness)"])
+        case .restarted(let node): logger.notice("member restarted", metadata: ["node": "\(node)"])
+        case .conflict(let node):
+            logger.error(
+                "two processes live under one name: a cloned data directory?",
+                metadata: ["node": "\(node)"])
+        case .takeover(let takeover):
+            let phases = takeover.phases.map { "\($0.name) \($0.took)" }.joined(separator: ", ")
+            logger.notice(
+                "primary",
+                metadata: [
+                    "node": "\(takeover.to)", "epoch": "\(takeover.epoch)",
+                    "reason": "\(takeover.reason)", "phases": "\(phases)",
+                ])
+        case .refused(let index, let refusal):
+            logger.notice("refused", metadata: ["index": "\(index)", "why": "\(refusal)"])
+        case .handBack(let to): logger.info("leadership offered", metadata: ["to": "\(to)"])
+        case .handOver(let to): logger.notice("hand-over begins", metadata: ["to": "\(to)"])
+        case .resigned(let epoch):
+            logger.warning("acts no more as primary", metadata: ["epoch": "\(epoch)"])
+        }
+    }
+}
+
+extension Node.Halt {
+    var explanation: String {
+        switch self {
+        case .volumesBehind(let index):
+            "the mesh's log begins behind entry \(index), and the volumes here lack what came before: "
+                + "this replica has to be made anew"
+        case .unknownCommand(let index):
+            "entry \(index) holds a command that this release does not know: upgrade this node"
+        }
+    }
+}

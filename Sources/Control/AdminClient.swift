@@ -1,0 +1,141 @@
+package import Admin
+internal import Glibc
+internal import NIOCore
+internal import NIOHTTP1
+internal import NIOPosix
+
+/// Why a question got no answer.
+package enum AskFailed: Error, Hashable, Sendable {
+    /// Nobody answers there.
+    case unreachable(path: String, why: String)
+    /// The node answered, and said no.
+    case refused(Problem)
+    /// Somebody took the question and did not answer in time.
+    case late(path: String, seconds: Int64)
+    case garbled(path: String, why: String)
+}
+
+/// Asks a node through its admin socket: one connection for each question.
+package struct AdminClient: Sendable {
+    package let path: String
+    private let limits: ControlLimits
+
+    package init(path: String, limits: ControlLimits = ControlLimits()) {
+        self.path = path
+        self.limits = limits
+    }
+
+    package func ask<Value: Decodable & Sendable>(
+        _ route: Route, for type: Value.Type
+    ) async throws(AskFailed) -> Value {
+        let bytes = try await ask(route)
+        do { return try JSON.decoded(type, from: bytes) } catch {
+            throw .garbled(path: path, why: error.why)
+        }
+    }
+
+    /// The answer's JSON as it came; empty where there is nothing to say.
+    package func ask(_ route: Route) async throws(AskFailed) -> [UInt8] {
+        let reply = try await reply(to: route.request)
+        guard (200...299).contains(reply.status) else {
+            let problem = try? JSON.decoded(Problem.self, from: reply.body)
+            throw problem.map(AskFailed.refused)
+                ?? .garbled(path: path, why: "status \(reply.status) without a reason")
+        }
+        return reply.body
+    }
+
+    private struct Reply: Sendable {
+        var status = 0
+        var body: [UInt8] = []
+    }
+
+    private typealias Wire = NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>
+
+    private func reply(to request: AdminRequest) async throws(AskFailed) -> Reply {
+        do {
+            let limit = limits.clientDeadline
+            return try await withThrowingTaskGroup(of: Reply?.self) { tasks in
+                tasks.addTask { try await exchange(request) }
+                tasks.addTask {
+                    try await Task.sleep(for: limit)
+                    return nil
+                }
+                defer { tasks.cancelAll() }
+                guard let reply = try await tasks.next() ?? nil else {
+                    throw AskFailed.late(path: path, seconds: limit.components.seconds)
+                }
+                return reply
+            }
+        } catch let error as AskFailed {
+            throw error
+        } catch {
+            throw .garbled(path: path, why: "\(error)")
+        }
+    }
+
+    private func exchange(_ request: AdminRequest) async throws -> Reply {
+        try await connect().executeThenClose { inbound, outbound in
+            do {
+                try await send(request, outbound)
+            } catch is ChannelError {
+                // Turned away before it had asked: the reason can be read all the same.
+            }
+            var reply = Reply()
+            for try await part in inbound {
+                switch part {
+                case .head(let head): reply.status = Int(head.status.code)
+                case .body(let buffer):
+                    reply.body += buffer.readableBytesView
+                    guard reply.body.count <= ControlLimits.answerBytesMax else {
+                        throw AskFailed.garbled(path: path, why: "its answer is endless")
+                    }
+                case .end: return reply
+                }
+            }
+            throw AskFailed.garbled(path: path, why: "it hung up in mid-answer")
+        }
+    }
+
+    private func send(
+        _ request: AdminRequest, _ outbound: NIOAsyncChannelOutboundWriter<HTTPClientRequestPart>
+    ) async throws {
+        var head = HTTPRequestHead(
+            version: .http1_1, method: HTTPMethod(rawValue: request.method), uri: request.target)
+        head.headers.add(name: "host", value: "localhost")
+        head.headers.add(name: "content-length", value: "\(request.body.count)")
+        if !request.body.isEmpty {
+            head.headers.add(name: "content-type", value: "application/json")
+        }
+        try await outbound.write(.head(head))
+        try await outbound.write(.body(.byteBuffer(ByteBuffer(bytes: request.body))))
+        try await outbound.write(.end(nil))
+    }
+
+    private func connect() async throws -> Wire {
+        do {
+            return try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .connectTimeout(TimeAmount(limits.clientDeadline))
+                .connect(unixDomainSocketPath: path) { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        try channel.pipeline.syncOperations.addHTTPClientHandlers(
+                            leftOverBytesStrategy: .dropBytes, enableOutboundHeaderValidation: true)
+                        return try Wire(wrappingChannelSynchronously: channel)
+                    }
+                }
+        } catch let error as IOError {
+            throw AskFailed.unreachable(path: path, why: Self.words(of: error.errnoCode))
+        } catch {
+            throw AskFailed.unreachable(path: path, why: "\(error)")
+        }
+    }
+
+    private static func words(of code: CInt) -> String {
+        switch code {
+        case ENOENT: "there is no such socket"
+        case ECONNREFUSED: "nobody listens there: the agent has died or is stopped"
+        case EACCES, EPERM: "only root and the node's own user may use it"
+        default: unsafe String(cString: strerror(code))
+        }
+    }
+}

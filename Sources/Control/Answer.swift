@@ -1,0 +1,63 @@
+internal import Admin
+
+/// What goes back over the socket.
+struct Answer: Hashable, Sendable {
+    let status: Int
+    let mediaType: String
+    /// For the `Allow` field that a 405 must have (RFC 9110 §15.5.6).
+    let allowed: [String]
+    let body: [UInt8]
+
+    init(_ status: Int, _ value: some Encodable) {
+        self.status = status
+        mediaType = "application/json"
+        allowed = []
+        body = JSON.encoded(value)
+    }
+
+    init(_ status: Int) {
+        self.status = status
+        mediaType = ""
+        allowed = []
+        body = []
+    }
+
+    init(_ problem: Problem, allowed: [String] = []) {
+        status = problem.status
+        mediaType = Problem.mediaType
+        self.allowed = allowed
+        body = JSON.encoded(problem)
+    }
+
+    init(_ refused: HTTPRefused) {
+        var methods: [String] = []
+        if case .methodUnlawful(_, let allowed) = refused { methods = allowed }
+        self.init(Problem(refused), allowed: methods)
+    }
+}
+
+extension Answer {
+    /// Takes the question to the door.
+    init(to route: Route, from door: any AdminDoor) async {
+        do throws(AdminRefused) {
+            switch route {
+            case .status: self.init(200, try await door.status())
+            case .members:
+                self.init(200, MembersReport(members: try await door.status().members))
+            case .raft: self.init(200, try await door.raft())
+            case .volumes:
+                self.init(200, VolumesReport(volumes: try await door.status().volumes))
+            case .createVolume(let request):
+                self.init(201, try await door.createVolume(request))
+            case .deleteVolume(let name):
+                try await door.deleteVolume(named: name)
+                self.init(204)
+            case .switchover(let request):
+                self.init(200, try await door.switchover(to: request.region))
+            case .log(let query): self.init(200, try await door.log(query))
+            }
+        } catch {
+            self.init(Problem(error))
+        }
+    }
+}

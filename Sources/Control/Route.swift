@@ -1,0 +1,52 @@
+package import Admin
+
+/// All that can be asked over the admin socket.
+package enum Route: Hashable, Sendable {
+    case status
+    case members
+    case raft
+    case volumes
+    case createVolume(VolumeRequest)
+    case deleteVolume(named: String)
+    case switchover(SwitchoverRequest)
+    case log(LogQuery)
+}
+
+/// An HTTP request, whole and within the limits.
+package struct AdminRequest: Hashable, Sendable {
+    package var method: String
+    /// Path and query, percent-encoded.
+    package var target: String
+    package var body: [UInt8]
+
+    package init(_ method: String, _ target: String, body: [UInt8] = []) {
+        self.method = method
+        self.target = target
+        self.body = body
+    }
+}
+
+extension Route {
+    /// The request that means this route: what `Router` reads back.
+    package var request: AdminRequest {
+        switch self {
+        case .status: AdminRequest("GET", "/v1/status")
+        case .members: AdminRequest("GET", "/v1/members")
+        case .raft: AdminRequest("GET", "/v1/raft")
+        case .volumes: AdminRequest("GET", "/v1/volumes")
+        case .createVolume(let request):
+            AdminRequest("POST", "/v1/volumes", body: JSON.encoded(request))
+        case .deleteVolume(let name):
+            AdminRequest("DELETE", "/v1/volumes/" + PercentText.encoded(name))
+        case .switchover(let request):
+            AdminRequest("POST", "/v1/switchover", body: JSON.encoded(request))
+        case .log(let query): AdminRequest("GET", "/v1/log?" + Self.text(of: query))
+        }
+    }
+
+    private static func text(of query: LogQuery) -> String {
+        let from = query.from.map { "from=\($0)" }
+        let to = query.to.map { "to=\($0)" }
+        return [from, to, "max=\(query.max)"].compactMap(\.self).joined(separator: "&")
+    }
+}

@@ -1,0 +1,99 @@
+internal import Admin
+internal import ArgumentParser
+internal import Control
+
+struct VolumeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "volume", abstract: "Makes, deletes and lists protected disks.",
+        subcommands: [Create.self, List.self, Delete.self])
+
+    struct Create: AskingCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Makes a volume; ask a node of the primary region.")
+
+        @ParentCommand var root: Holdfast
+        @OptionGroup var options: OutputOptions
+        @Argument(help: "Its name: a-z 0-9 . _ -, beginning with a letter or digit.")
+        var name: String
+        @Option(
+            help: "Its size: 512M, 10G, 1T (powers of 1024).", transform: ByteSize.init(argument:))
+        var size: ByteSize
+        @Option(help: "sync: a flush is on a quorum; async: it is on the primary's own disk.")
+        var mode = VolumeMode.sync
+
+        func run() async throws {
+            let request = VolumeRequest(name: name, byteCount: size.byteCount, mode: mode)
+            try await ask(.createVolume(request)) { (volume: VolumeReport) in
+                let size = Words.bytes(volume.byteCount)
+                let place = volume.socket.map { "; NBD clients connect to \($0)" } ?? ""
+                return [
+                    Line("made volume \(volume.name), \(size), \(volume.mode.rawValue)\(place)")
+                ]
+            }
+        }
+    }
+
+    struct List: AskingCommand {
+        static let configuration = CommandConfiguration(abstract: "Lists the volumes.")
+
+        @ParentCommand var root: Holdfast
+        @OptionGroup var options: OutputOptions
+
+        func run() async throws {
+            try await ask(.volumes) { (report: VolumesReport) in
+                report.volumes.isEmpty
+                    ? [Line("there are no volumes")]
+                    : StatusScreen.table(of: report.volumes, withSockets: true).lines()
+            }
+        }
+    }
+
+    struct Delete: AskingCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Deletes a volume and all that is on it, in every region.")
+
+        @ParentCommand var root: Holdfast
+        @OptionGroup var options: OutputOptions
+        @OptionGroup var confirmation: ConfirmationOptions
+        @Argument var name: String
+        @Flag(help: "Only say what would be deleted.")
+        var dryRun = false
+
+        func run() async throws {
+            if dryRun { return try await showVictim() }
+            try confirmation.demand(name, "delete volume \(name) and all that is on it")
+            _ = try await ask(.deleteVolume(named: name))
+            if options.output == .table { Terminal.show([Line("deleted volume \(name)")]) }
+        }
+
+        private func showVictim() async throws {
+            let name = name
+            let report: VolumesReport
+            do { report = try await root.client.ask(.volumes, for: VolumesReport.self) } catch {
+                throw Failure(error).for(options.output)
+            }
+            guard let volume = report.volumes.first(where: { $0.name == name }) else {
+                throw Failure(Problem(.volume(.unknown(name: name)))).for(options.output)
+            }
+            guard options.output == .table else {
+                return Terminal.write(try options.output.text(of: Format.json(volume)))
+            }
+            let clients = Words.count(volume.clients, "client")
+            Terminal.show([
+                Line(
+                    "would delete volume \(name): \(Words.bytes(volume.byteCount)), "
+                        + "\(volume.mode.rawValue), \(clients) connected; nothing was done")
+            ])
+        }
+    }
+}
+
+extension VolumeMode: ExpressibleByArgument {}
+
+extension ByteSize {
+    init(argument text: String) throws {
+        do { self = try ByteSize(parsing: text) } catch {
+            throw ValidationError(error.description)
+        }
+    }
+}

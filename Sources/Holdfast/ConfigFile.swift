@@ -1,0 +1,94 @@
+internal import Decisions
+internal import FoundationEssentials
+internal import Mesh
+internal import Settings
+
+/// Configuration files, read and shown.
+enum ConfigFile {
+    static func text(_ file: String) throws(Failure) -> String {
+        guard let text = read(file) else {
+            throw Failure(.refused, "\(file) cannot be read; check that it exists and is UTF-8")
+        }
+        return text
+    }
+
+    static func agent(_ file: String) throws(Failure) -> AgentSettings {
+        try checked { () throws(Faults) in try AgentSettings(file: file, read: read) }
+    }
+
+    static func checked<Value>(_ body: () throws(Faults) -> Value) throws(Failure) -> Value {
+        do { return try body() } catch {
+            throw Failure(
+                .refused, "\(Words.count(error.all.count, "fault"))\n" + error.description)
+        }
+    }
+
+    /// The cluster's file is told from a node's by a key that only it has.
+    static func isCluster(_ text: String) -> Bool {
+        text.split(whereSeparator: \.isNewline).contains { $0.hasPrefix("members:") }
+    }
+
+    private static func read(_ file: String) -> String? {
+        guard let data = FileManager.default.contents(atPath: file) else { return nil }
+        return String(validating: data, as: UTF8.self)
+    }
+
+    /// What the reader itself fills in where a file says nothing, so that this can't fall behind it.
+    static func defaults() throws(Faults) -> String {
+        let node = try NodeSettings(
+            parsing: "node: 1\ncluster: c\ntls: {ca: a, certificate: b, key: c}", file: "")
+        let cluster = try ClusterSettings(
+            parsing: """
+                cluster: 00000000000000000000000000000001
+                members: [{id: 1, region: a, role: data, address: "a:1"}]
+                primaryRegion: a
+                """, file: "")
+        return """
+            # A node's file; node, cluster and tls {ca, certificate, key} have no default.
+            data: \(node.data)
+            run: \(node.run)
+            \(nbdText(node))
+            log: {level: \(node.logLevel.rawValue), format: \(node.logFormat.rawValue)}
+            # The cluster's file; cluster, members and primaryRegion have no default.
+            secondaryRegions: []
+            lease: \(cluster.lease.length)
+
+            """
+    }
+
+    private static func nbdText(_ node: NodeSettings) -> String {
+        node.nbd.map { "nbd: {listen: \"\($0)\"}" }
+            ?? "# nbd: {listen: host:port}  (none: unix sockets only)"
+    }
+
+    static func nodeText(_ node: NodeSettings) -> String {
+        """
+        # The node's file.
+        node: \(node.node)
+        cluster: \(node.cluster)
+        data: \(node.data)
+        run: \(node.run)
+        tls: {ca: \(node.tls.ca), certificate: \(node.tls.certificate), key: \(node.tls.key)}
+        \(nbdText(node))
+        log: {level: \(node.logLevel.rawValue), format: \(node.logFormat.rawValue)}
+
+        """
+    }
+
+    static func clusterText(_ cluster: ClusterSettings) -> String {
+        let members = cluster.members.map { member in
+            "  - {id: \(member.id), region: \(member.region), role: \(member.role.rawValue), "
+                + "address: \"\(member.address)\"}\n"
+        }
+        let secondaries = cluster.secondaryRegions.map(\.text).joined(separator: ", ")
+        return """
+            # The cluster's file.
+            cluster: \(cluster.cluster)
+            members:
+            \(members.joined())primaryRegion: \(cluster.primaryRegion)
+            secondaryRegions: [\(secondaries)]
+            lease: \(cluster.lease.length)
+
+            """
+    }
+}

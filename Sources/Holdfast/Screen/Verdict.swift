@@ -1,0 +1,94 @@
+internal import Admin
+
+/// The mesh's state in one sentence: what somebody woken at three in the morning reads first.
+struct Verdict: Hashable, Sendable {
+    enum State: String, Hashable, Sendable {
+        case ok = "OK"
+        case degraded = "DEGRADED"
+        case takingOver = "TAKING OVER"
+        case noQuorum = "NO QUORUM"
+    }
+
+    /// Entries under way are no lag: a follower may be this far behind while a client writes.
+    static let lagEntriesTolerated: UInt64 = 1_000
+
+    let state: State
+    let sentence: String
+
+    var text: String { "\(state.rawValue): \(sentence)" }
+    var tone: Line.Tone {
+        switch state {
+        case .ok: .good
+        case .degraded, .takingOver: .warning
+        case .noQuorum: .bad
+        }
+    }
+
+    init(of report: StatusReport) {
+        let quorum = report.quorum
+        guard quorum.ok else {
+            let absent = Self.absences(report)
+            let who = absent.isEmpty ? "" : "; \(Words.list(absent))"
+            state = .noQuorum
+            sentence =
+                "node \(report.node) reaches \(quorum.reachable) of \(quorum.voters) voters and "
+                + "\(quorum.needed) are needed: nothing can be written\(who)"
+            return
+        }
+        if let why = Self.vacancy(report) {
+            (state, sentence) = (.takingOver, why)
+            return
+        }
+        let troubles = Self.absences(report) + Self.troubles(report)
+        let up = report.members.filter(\.isUp).count
+        let place = report.primary.map { "\($0.region) is primary (epoch \($0.epoch))" } ?? ""
+        let base = "\(place), \(up) of \(report.members.count) nodes, quorum \(quorum.needed)"
+        state = troubles.isEmpty ? .ok : .degraded
+        sentence = base + (troubles.isEmpty ? Self.lagWords(report) : "; " + Words.list(troubles))
+    }
+
+    /// Why nobody serves at this moment; nil when the primary does.
+    private static func vacancy(_ report: StatusReport) -> String? {
+        guard let primary = report.primary else {
+            return "no region is primary yet; the first one is being chosen"
+        }
+        let name = "\(primary.region) (epoch \(primary.epoch))"
+        let member = report.members.first { $0.node == primary.node }
+        if let member, !member.isUp, member.liveness != .suspect {
+            return "\(name) is \(member.liveness.rawValue); another region is becoming primary"
+        }
+        if report.leader == nil { return "no leader is elected; \(name) was primary" }
+        if primary.node == report.node, !primary.acting {
+            return "\(name) does not hold its lease and serves nothing until it does"
+        }
+        return nil
+    }
+
+    private static func absences(_ report: StatusReport) -> [String] {
+        report.members.filter { !$0.isUp }.map { member in
+            "\(member.region) (node \(member.node)) is \(member.liveness.rawValue)"
+        }
+    }
+
+    private static func troubles(_ report: StatusReport) -> [String] {
+        let unlinked = report.members.filter { $0.isUp && !$0.isSelf && !$0.linkUp }
+        let late = report.members.filter { $0.isUp && $0.lagEntries ?? 0 > lagEntriesTolerated }
+        let serves = report.primary?.acting == true
+        let closed = report.volumes.filter { serves && !$0.isOpen }
+        let alarms = report.alarms.filter { $0.severity != .info }
+        return unlinked.map { "no link to \($0.region)" }
+            + late.map { "\($0.region) lags \($0.lagEntries ?? 0) entries behind" }
+            + closed.map { "volume \($0.name) is closed" }
+            + (alarms.isEmpty ? [] : [Words.count(alarms.count, "alarm")])
+    }
+
+    /// Only the leader knows how far the others are.
+    private static func lagWords(_ report: StatusReport) -> String {
+        if report.leader == report.node { return ", nothing lagging" }
+        return report.leader.map { ", lag known to node \($0)" } ?? ""
+    }
+}
+
+extension MemberReport {
+    var isUp: Bool { liveness == .alive || liveness == .self }
+}

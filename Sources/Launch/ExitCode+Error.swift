@@ -1,0 +1,33 @@
+internal import Disk
+internal import Glibc
+internal import JournalCore
+package import Logging
+package import Settings
+internal import Transport
+
+extension ExitCode {
+    /// What a fault at start is for the service manager.
+    package static func code(of error: any Error) -> Int32 {
+        switch error {
+        case let error as DiskError where error.cause == .system(EWOULDBLOCK): busy
+        case is DiskError, is JournalError, is StateFile.Failed: disk
+        case is CredentialsRefused: config
+        default: fault
+        }
+    }
+
+    package static func explain(_ error: any Error) -> String {
+        if let error = error as? DiskError, error.cause == .system(EWOULDBLOCK) {
+            return "another process runs on \(error.file): only one may"
+        }
+        return "\(error)"
+    }
+}
+
+extension Logger {
+    package init(_ settings: AgentSettings) {
+        let level = Logger.Level(rawValue: settings.node.logLevel.rawValue) ?? .info
+        let format: LineLog.Format = settings.node.logFormat == .json ? .json : .text
+        self.init(label: "holdfast") { _ in LineLog(level: level, format: format) }
+    }
+}

@@ -1,0 +1,150 @@
+internal import Mesh
+internal import Record
+
+/// How a leader treats a witness (ADR 2). While enough data voters keep up the witness gets only
+/// base moves, and so acknowledges nothing that is not committed; else it gets entries and counts
+/// as any voter does.
+extension Raft {
+    /// With each heartbeat: entries no longer, if they are not needed, and at most one base move.
+    mutating func tendWitnesses() {
+        for at in progress.indices {
+            guard let witness = progress[at].witness else { continue }
+            if witness.streams, !needsEntries(at) {
+                progress[at].witness?.streams = false
+                progress[at].probe(from: progress[at].match.next)
+            }
+            moveBase(at)
+        }
+    }
+
+    /// At once, not with the next heartbeat: commits wait for it.
+    mutating func beginStreams() {
+        guard commitIndex < log.lastIndex else { return }
+        for at in progress.indices {
+            guard let witness = progress[at].witness, !witness.streams, witness.base != nil,
+                needsEntries(at)
+            else { continue }
+            // Moved first, the base saves sending what is safe without the witness.
+            let base = moveBase(at) ?? .zero
+            progress[at].witness?.streams = true
+            progress[at].probe(from: base.next)
+        }
+    }
+
+    /// The index that the base was told to move to in this round, if any.
+    @discardableResult
+    private mutating func moveBase(_ at: Int) -> LogIndex? {
+        if let move = progress[at].witness?.move, move.round == round { return move.target }
+        let target = forgettable(by: at)
+        guard let told = progress[at].witness?.base, target > told,
+            let position = log.position(at: target)
+        else { return nil }
+        let base = Base(position: position, membership: log.membership(at: target), state: [])
+        let whole = SealedBase(base).chunk(from: 0, bytesMax: base.contents.count)
+        progress[at].witness?.move = WitnessFeed.Move(round: round, target: target)
+        send(.snapshot(whole), to: progress[at].node)
+        return target
+    }
+
+    /// Rules 1 and 2: every majority with the witness has a data voter that holds all up to here.
+    private func forgettable(by at: Int) -> LogIndex {
+        let floors = membership.halves(witnessedBy: progress[at].node).map { half in
+            half.dataFloor(half.copiesToForget - settings.witnessCopiesMissing) {
+                acknowledgedIndex($0)
+            }
+        }
+        let copied = LogIndex(floors.min() ?? 0)
+        return min(max(copied, progress[at].witness?.absent ?? .zero), settledIndex)
+    }
+
+    /// What is committed; but until a change of the members is committed, no base passes its first
+    /// entry: the old halves' copies say nothing of the new ones'.
+    private var settledIndex: LogIndex {
+        let known = log.memberships
+        let settled = known.lastIndex {
+            $0.index <= commitIndex && $0.membership.outgoing == nil
+        }
+        guard let settled else { return .zero }
+        guard settled + 1 < known.count else { return commitIndex }
+        return min(commitIndex, known[settled + 1].index.previous)
+    }
+
+    /// Whether nothing more can be committed without this witness.
+    private func needsEntries(_ at: Int) -> Bool {
+        membership.halves(witnessedBy: progress[at].node).contains { half in
+            half.data.count { keepsUp($0) } < half.quorum
+        }
+    }
+
+    /// A data voter keeps up while it is heard, lacks nothing that was committed its usual answer
+    /// time ago, and owes no acknowledgement for longer than that. Progress excuses: a slow link
+    /// that is full delays all and stops none.
+    private func keepsUp(_ node: NodeID) -> Bool {
+        if node == seat { return true }
+        guard let follower = progress.first(where: { $0.node == node }),
+            now < follower.heardAt + electionTimeout
+        else { return false }
+        let dueAt = answerDueAt(follower)
+        let isPrompt = follower.match >= log.lastIndex || now < dueAt
+        // Its log is not known before its first answer.
+        if follower.round == 0 { return now < dueAt }
+        return isPrompt && follower.match >= commit(before: patience(with: follower))
+    }
+
+    private func commit(before patience: Interval) -> LogIndex {
+        (rounds.last { $0.at + patience <= now } ?? rounds.first)?.commit ?? .zero
+    }
+
+    private func patience(with follower: Progress) -> Interval {
+        settings.heartbeat * settings.witnessPatience + max(follower.answerTime, measured)
+    }
+
+    private func answerDueAt(_ follower: Progress) -> Instant {
+        follower.movedAt + patience(with: follower)
+    }
+
+    /// When a data voter next stops keeping up, so that commits wait no longer than they must.
+    var witnessDueAt: Instant {
+        guard commitIndex < log.lastIndex,
+            progress.contains(where: { $0.witness?.streams == false })
+        else { return .distantFuture }
+        var earliest = Instant.distantFuture
+        for follower in progress
+        where follower.witness == nil && follower.match < log.lastIndex {
+            let dueAt = answerDueAt(follower)
+            // What is past has been judged, and asks for no second look.
+            if dueAt > now { earliest = min(earliest, dueAt) }
+        }
+        return earliest
+    }
+
+    /// What a heartbeat asks about: the entry before the follower's next, or of a witness that gets
+    /// none, the newest that is known to be committed.
+    mutating func askedPosition(_ at: Int) -> Position {
+        let next = progress[at].next
+        if progress[at].takesEntries, progress[at].witness == nil || next > log.base.index {
+            return log.position(at: next.previous) ?? .zero
+        }
+        progress[at].witness?.asked(commitIndex, in: round)
+        return log.position(at: commitIndex) ?? log.base
+    }
+
+    /// Whether the answer is about the entry before the follower's next.
+    mutating func witnessHeard(_ round: UInt64, holds: Bool, base: LogIndex, _ at: Int) -> Bool {
+        guard progress[at].witness != nil else { return true }
+        // A late answer tells of a base that has moved since.
+        if round > progress[at].round { progress[at].witness?.base = base }
+        return progress[at].witness?.answered(round, holds: holds) != true
+    }
+
+    /// While commits need the witness all of them must fit there, with what they bring about.
+    func witnessHasRoom(for byteCount: Int) -> Bool {
+        progress.allSatisfy { follower in
+            guard let witness = follower.witness, witness.streams, let base = witness.base else {
+                return true
+            }
+            return log.byteCount(above: base) + byteCount + settings.witnessReserveBytes
+                <= settings.witnessBytesMax
+        }
+    }
+}

@@ -1,0 +1,41 @@
+package import Mesh
+
+/// What a leader knows of a witness besides its progress (ADR 2).
+package struct WitnessFeed: Hashable, Sendable {
+    /// Whether entries go there, because too few data voters keep up without it.
+    package var streams = false
+    /// Where its log begins, as it last told; nil until it has spoken in this term.
+    package var base: LogIndex?
+    /// The highest index that was committed when the witness was asked for it, and that it did not
+    /// hold (rule 2).
+    private(set) var absent: LogIndex = .zero
+    /// The newest base move, and the round that it went with: there is at most one a round.
+    var move: Move?
+    /// The heartbeats that asked so, oldest first.
+    private var questions: [Question] = []
+
+    struct Move: Hashable, Sendable {
+        let round: UInt64
+        let target: LogIndex
+    }
+
+    private struct Question: Hashable, Sendable {
+        let round: UInt64
+        let index: LogIndex
+    }
+
+    private static var questionsMax: Int { 64 }
+
+    mutating func asked(_ index: LogIndex, in round: UInt64) {
+        if questions.count == Self.questionsMax { questions.removeFirst() }
+        questions.append(Question(round: round, index: index))
+    }
+
+    /// Whether that round was such a question.
+    mutating func answered(_ round: UInt64, holds: Bool) -> Bool {
+        guard let at = questions.firstIndex(where: { $0.round == round }) else { return false }
+        if !holds { absent = max(absent, questions[at].index) }
+        questions.remove(at: at)
+        return true
+    }
+}

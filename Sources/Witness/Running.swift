@@ -1,0 +1,96 @@
+import Control
+import Driver
+import Gossip
+import Journal
+import JournalCore
+import Launch
+import Logging
+import Mesh
+import Raft
+import Settings
+import Transport
+import Voting
+
+/// The witness's parts from their making to their end.
+final class Running: Sendable {
+    static let group = GroupID(1)
+    /// Small, for a segment is preallocated and the log is nearly always empty.
+    static let segmentByteCount = 4 << 20
+    static let windowBytesMax = 1 << 20
+
+    private let settings: AgentSettings
+    private let board: Switchboard
+    private let parts: Switchboard.Parts
+    private let admin: AdminServer
+    private let logger: Logger
+    private let manager = ServiceManager()
+
+    init(_ settings: AgentSettings, _ logger: Logger) throws {
+        self.settings = settings
+        self.logger = logger
+        try StateDirectory.prepare(settings, ["journal"])
+        let incarnations = IncarnationFile(in: settings.node.data)
+        let board = Switchboard(incarnations: incarnations, logger: logger)
+        self.board = board
+        var system = SystemRandomNumberGenerator()
+        var random = SeededRandom(seed: system.next())
+        var disk = try FileDisk(settings.node.data + "/journal")
+        var (journal, recovered) = try JournalCore.open(
+            &disk,
+            settings: .init(
+                cluster: settings.cluster.cluster, group: Self.group,
+                segmentByteCount: Self.segmentByteCount), random: random.fork())
+        var raft = RaftSettings()
+        raft.followsPreference = false
+        raft.windowBytesMax = Self.windowBytesMax
+        let voter = try Voter.restarting(
+            settings, raft: raft, group: Self.group, journal: &journal, recovered: recovered,
+            initial: [], incarnation: try incarnations.next(), random: &random,
+            at: BootClock.now)
+        let driver = Driver(voter) { board.carryOut($0) }
+        let keeper = LogKeeper(journal, send: { board.send($0) }, tell: { board.heard($0) })
+        let transport = try Transport(
+            identity: settings.identity, roster: settings.cluster.roster,
+            credentials: settings.credentials, logger: logger,
+            receive: { board.receive($2, from: $0, on: $1) })
+        parts = Switchboard.Parts(driver: driver, keeper: keeper, transport: transport)
+        let door = WitnessDoor(
+            settings: settings, parts: parts,
+            startedAt: BootClock.wall.rawValue / 1_000_000_000)
+        admin = AdminServer(path: settings.node.run + "/admin.sock", door: door, logger: logger)
+    }
+
+    func start() async throws {
+        board.connect(parts)
+        try await admin.start()
+        parts.driver.start()
+        try await parts.transport.start()
+        logger.notice(
+            "started",
+            metadata: [
+                "node": "\(settings.member.id)", "region": "\(settings.member.region)",
+                "release": "\(Invocation.release)",
+            ])
+        manager.ready("witness \(settings.member.id) in \(settings.member.region)")
+    }
+
+    func reloadCredentials() {
+        do {
+            try parts.transport.reloadCredentials()
+            logger.notice("certificates were read again")
+        } catch {
+            logger.error(
+                "certificates were refused, the old ones stay", metadata: ["why": "\(error)"])
+        }
+    }
+
+    func stop() async {
+        manager.stopping()
+        logger.notice("stopping")
+        parts.driver.post(.gossip(.leave))
+        await admin.shutdown()
+        parts.driver.stop()
+        await parts.transport.shutdown()
+        logger.notice("stopped")
+    }
+}

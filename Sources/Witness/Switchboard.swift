@@ -1,0 +1,121 @@
+import Dispatch
+import Driver
+import Gossip
+import Journal
+import Launch
+import Logging
+import Mesh
+import Raft
+import Record
+import Synchronization
+import Transport
+import Voting
+
+/// Where the witness's parts meet.
+final class Switchboard: Sendable {
+    struct Parts: Sendable {
+        let driver: Driver<Voter>
+        let keeper: LogKeeper
+        let transport: Transport
+    }
+
+    let logger: Logger
+    private let incarnations: IncarnationFile
+    private let connected = Mutex<Parts?>(nil)
+    private let files = DispatchQueue(label: "holdfast.files")
+
+    init(incarnations: IncarnationFile, logger: Logger) {
+        self.incarnations = incarnations
+        self.logger = logger
+    }
+
+    func connect(_ parts: Parts) { connected.withLock { $0 = parts } }
+
+    private var parts: Parts? { connected.withLock { $0 } }
+
+    func carryOut(_ effects: [Voter.Effect]) {
+        guard let parts else { return }
+        for effect in effects {
+            switch effect {
+            case .raft(let effect): carryOut(effect, parts)
+            case .gossip(let effect): carryOut(effect, parts)
+            }
+        }
+    }
+
+    private func carryOut(_ effect: RaftEffect, _ parts: Parts) {
+        switch effect {
+        case .save(let write):
+            if !parts.keeper.save(write) {
+                stop(ExitCode.disk, "the log's disk has stalled: its queue is full")
+            }
+        case .send(let letter): send(letter)
+        case .fetch(let fetch):
+            parts.keeper.fetch(fetch) { fetch, entries in
+                parts.driver.post(.raft(.fetched(fetch, entries)))
+            }
+        case .became(let role, let term, let leader):
+            logger.info(
+                "raft",
+                metadata: [
+                    "role": "\(role)", "term": "\(term)",
+                    "leader": "\(leader.map { "\($0)" } ?? "none")",
+                ])
+        case .apply, .restore, .readReady, .readRefused, .accepted, .proposalsRefused:
+            // A witness holds no state, and proposes and reads nothing.
+            break
+        }
+    }
+
+    private func carryOut(_ effect: Gossip.Effect, _ parts: Parts) {
+        switch effect {
+        case .send(let message, let to): send(message, to, parts)
+        case .persist(let persist):
+            let incarnations = incarnations
+            files.async {
+                do { try incarnations.persist(persist.incarnation) } catch {
+                    stop(ExitCode.disk, "\(error)")
+                }
+                for letter in persist.releases { self.send(letter.message, letter.to, parts) }
+                parts.driver.post(.gossip(.persisted(persist.incarnation)))
+            }
+        case .became(let node, let liveness):
+            logger.notice("member", metadata: ["node": "\(node)", "is": "\(liveness)"])
+        case .restarted(let node, _):
+            logger.notice("member restarted", metadata: ["node": "\(node)"])
+        case .conflict(let node, _):
+            logger.error(
+                "two processes live under one name: a cloned data directory?",
+                metadata: ["node": "\(node)"])
+        case .registersChanged: break
+        }
+    }
+
+    private func send(_ message: Gossip.Message, _ to: NodeID, _ parts: Parts) {
+        _ = parts.transport.send(GossipCodec.encode(message), to: to, lane: .gossip)
+    }
+
+    func send(_ letter: Letter) {
+        _ = parts?.transport.send(letter.pieces, to: letter.to, lane: .consensus)
+    }
+
+    func heard(_ event: LogKeeper.Event) {
+        switch event {
+        case .saved(let number): parts?.driver.post(.raft(.saved(through: number)))
+        case .failed(let error): stop(ExitCode.disk, "the log has stopped: \(error)")
+        }
+    }
+
+    func receive(_ bytes: [UInt8], from node: NodeID, on lane: Lane) {
+        guard let driver = parts?.driver else { return }
+        switch lane {
+        case .consensus:
+            guard let letter = try? Letter(parsing: bytes), letter.from == node else { return }
+            driver.offer(.raft(.received(letter)))
+        case .gossip:
+            guard let message = try? GossipCodec.decode(bytes) else { return }
+            driver.offer(.gossip(.received(message, from: node)))
+        case .bulk: break
+        }
+    }
+}

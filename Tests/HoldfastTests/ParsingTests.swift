@@ -1,0 +1,73 @@
+import Admin
+import ArgumentParser
+import Control
+import Testing
+
+@testable import Holdfast
+
+@Suite("Arguments")
+struct ParsingTests {
+    @Test(arguments: [
+        ["--socket", "/s", "status", "-o", "json"], ["status", "--socket", "/s", "-o", "json"],
+        ["status", "-o", "json", "--socket=/s"],
+    ])
+    func `the socket may stand before or behind the command`(arguments: [String]) throws {
+        let command = try Holdfast.parseAsRoot(arguments) as? StatusCommand
+        #expect(command?.root.client.path == "/s")
+        #expect(command?.options.output == .json)
+    }
+
+    @Test func `the socket reaches a command of a command`() throws {
+        let command = try Holdfast.parseAsRoot(["--socket", "/s", "volume", "list"])
+        #expect((command as? VolumeCommand.List)?.root.client.path == "/s")
+    }
+
+    @Test func `a volume is sync unless said otherwise`() throws {
+        let words = ["volume", "create", "db", "--size", "1G"]
+        let plain = try Holdfast.parseAsRoot(words) as? VolumeCommand.Create
+        #expect(plain?.mode == .sync && plain?.size.byteCount == 1 << 30)
+        let other = try Holdfast.parseAsRoot(words + ["--mode", "async"]) as? VolumeCommand.Create
+        #expect(other?.mode == .async)
+    }
+
+    @Test func `a node may have several addresses`() throws {
+        let command = try Holdfast.parseAsRoot([
+            "cert", "issue", "--dir", "d", "--node", "1", "--region", "a", "--address", "10.0.0.1",
+            "--address", "a.example",
+        ])
+        #expect((command as? CertCommand.Issue)?.address == ["10.0.0.1", "a.example"])
+    }
+
+    @Test(arguments: [
+        ["status", "--watch", "--check"], ["status", "--watch", "-o", "json"],
+        ["volume", "create", "db"], ["volume", "create", "db", "--size", "1"],
+        ["volume", "create", "--size", "1G"], ["switchover"], ["log", "dump", "--max", "0"],
+        ["log", "dump", "--from", "9", "--to", "8"], ["log", "check"], ["config", "show"],
+        ["config", "show", "a", "--defaults"],
+        ["cert", "issue", "--dir", "d", "--node", "0", "--region", "a"],
+        ["cert", "init", "--dir", "d", "--cluster", "xyz"], ["frobnicate"],
+    ])
+    func `misuse is told before anything is done`(arguments: [String]) {
+        #expect(throws: (any Error).self) { try Holdfast.parseAsRoot(arguments) }
+    }
+}
+
+@Suite("Answers for programs")
+struct FormatTests {
+    private let json = Array(
+        #"{"b":18446744073709551615,"a":[true,null,-1,0.5,"x/y"],"new":{}}"#.utf8)
+
+    @Test func `json is sorted and indented, and keeps numbers and unknown fields`() throws {
+        let text = try Format.json.text(of: json)
+        #expect(
+            text.hasPrefix("{\n  \"a\" : [\n    true,\n    null,\n    -1,\n    0.5,\n    \"x/y\""))
+        #expect(text.contains("\"b\" : 18446744073709551615,\n  \"new\" : {"))
+        #expect(text.hasSuffix("}\n"))
+    }
+
+    @Test func `yaml says the same`() throws {
+        let text = try Format.yaml.text(of: json)
+        #expect(
+            text == "a:\n- true\n- null\n- -1\n- 5e-1\n- x/y\nb: 18446744073709551615\nnew: {}\n")
+    }
+}

@@ -1,0 +1,159 @@
+import Admin
+import Foundation
+import Testing
+
+@testable import Holdfast
+
+@Suite("The command line, run for real", .timeLimit(.minutes(2)))
+struct ProgramTests {
+    @Test func `a status for a program is the node's own answer`() async throws {
+        let said = try await Program.ask(["status", "-o", "json"])
+        let report = try JSONDecoder().decode(StatusReport.self, from: Data(said.output.utf8))
+        #expect(said.code == 0 && report == Samples.healthy)
+    }
+
+    @Test func `a status for a person is the screen, without colour in a pipe`() async throws {
+        let said = try await Program.ask(["status"])
+        let lines = said.output.split(separator: "\n", omittingEmptySubsequences: false)
+        #expect(said.code == 0)
+        #expect(
+            lines.first
+                == "OK: us-east-1 is primary (epoch 3), 3 of 3 nodes, quorum 2, nothing lagging")
+        #expect(!said.output.contains("\u{1b}"))
+    }
+
+    @Test func `a watch in a pipe says each state once`() async throws {
+        let said = try await Program.ask(["status", "--watch"], for: 2_500)
+        let lines = said.output.split(separator: "\n")
+        #expect(lines.count == 1)
+        #expect(lines.first?.contains(" UTC OK: us-east-1 is primary") == true)
+    }
+
+    @Test(
+        arguments: [
+            (Samples.healthy, 0), (Samples.oneDead, 1), (Samples.diskFull, 1),
+            (Samples.takingOver, 4),
+            (Samples.noQuorum, 4),
+        ] as [(StatusReport, Int32)])
+    func `a check says all in its exit code`(report: StatusReport, code: Int32) async throws {
+        let said = try await Program.ask(["status", "--check"], report)
+        #expect(said.code == code && said.output == "" && said.errors == "")
+    }
+
+    @Test(arguments: [
+        ["members"], ["raft"], ["volume", "list"], ["log", "dump"], ["status", "-o", "yaml"],
+        ["members", "-o", "yaml"], ["raft", "-o", "json"],
+        ["volume", "create", "new", "--size", "1G"], ["volume", "delete", "db", "--yes"],
+        ["volume", "delete", "db", "--dry-run"], ["switchover", "us-west-2", "--yes"],
+    ])
+    func `each command of a healthy mesh succeeds and says something`(
+        arguments: [String]
+    ) async throws {
+        let said = try await Program.ask(arguments)
+        #expect(said.code == 0 && !said.output.isEmpty && said.errors == "")
+    }
+
+    @Test func `a refusal is 1, and says what to do`() async throws {
+        let said = try await Program.ask(["volume", "create", "db", "--size", "1G"])
+        #expect(said.code == 1 && said.output == "")
+        #expect(
+            said.errors == """
+                holdfast: The volume exists. A volume named db exists.
+                  Choose another name; `holdfast volume list` shows those taken.
+
+                """)
+        let gone = try await Program.ask(["volume", "delete", "none", "--dry-run"])
+        #expect(gone.code == 1)
+    }
+
+    @Test func `a refusal for a program is the problem document`() async throws {
+        let said = try await Program.ask(["volume", "create", "db", "--size", "1G", "-o", "json"])
+        let problem = try JSONDecoder().decode(Problem.self, from: Data(said.errors.utf8))
+        #expect(said.code == 1 && problem == Problem(.volume(.exists(name: "db"))))
+    }
+
+    @Test(arguments: [
+        ["volume", "delete", "db"], ["switchover", "us-west-2"], ["volume", "create", "x"],
+        ["cert", "init", "--dir", "/tmp/none", "--replace"], ["nonsense"],
+    ])
+    func `misuse is 2, as is a deed that nobody could confirm`(arguments: [String]) async throws {
+        let said = try await Program.ask(arguments)
+        #expect(said.code == 2 && said.output == "" && !said.errors.isEmpty)
+    }
+
+    @Test func `no agent is 3`() async throws {
+        let said = try await Program.run(["--socket", "/tmp/none/admin.sock", "status"])
+        #expect(said.code == 3)
+        #expect(said.errors.contains("no agent answers on /tmp/none/admin.sock"))
+    }
+
+    @Test func `no quorum is 4`() async throws {
+        let said = try await Program.ask(
+            ["volume", "create", "new", "--size", "1G"], Samples.noQuorum)
+        #expect(said.code == 4)
+        #expect(said.errors.contains("1 voters are reachable, 2 are needed"))
+    }
+
+    @Test func `help and version are no errors`() async throws {
+        #expect(try await Program.run(["--version"]).output == "0.1.0\n")
+        let help = try await Program.run(["help", "volume", "create"])
+        #expect(help.code == 0 && help.output.contains("--size <size>"))
+        let completion = try await Program.run(["--generate-completion-script", "bash"])
+        #expect(completion.code == 0 && completion.output.contains("switchover"))
+    }
+}
+
+@Suite("Certificates and configuration from the command line")
+struct FilesTests {
+    @Test func `an authority, a node's certificate and its renewal`() async throws {
+        let directory = try Program.freshDirectory()
+        let id = "5f0c3a7e9b2d48c1a6e4f7d08b15c392"
+        let made = try await Program.run(["cert", "init", "--dir", directory, "--cluster", id])
+        #expect(made.code == 0 && made.output.contains("for cluster \(id)"))
+        let node = ["--dir", directory, "--node", "2"]
+        let issued = try await Program.run(
+            ["cert", "issue", "--region", "us-west-2", "--address", "127.0.0.1"] + node)
+        #expect(issued.code == 0)
+        for name in ["ca.pem", "ca.key", "node-2.pem", "node-2.key"] {
+            #expect(FileManager.default.fileExists(atPath: "\(directory)/\(name)"), "\(name)")
+        }
+        let key = try String(contentsOfFile: directory + "/node-2.key", encoding: .utf8)
+        let again = try await Program.run(["cert", "issue", "--region", "us-west-2"] + node)
+        #expect(again.code == 1 && again.errors.contains("Give --replace"))
+        #expect(try String(contentsOfFile: directory + "/node-2.key", encoding: .utf8) == key)
+        #expect(try await Program.run(["cert", "renew"] + node).code == 0)
+        #expect(try String(contentsOfFile: directory + "/node-2.key", encoding: .utf8) != key)
+        try FileManager.default.removeItem(atPath: directory)
+    }
+
+    @Test func `a faulty configuration is told with file, line and key`() async throws {
+        let directory = try Program.freshDirectory()
+        let file = directory + "/node.yaml"
+        try "node: 1\nclutser: c.yaml\ntls: {ca: a, certificate: b, key: c}\n"
+            .write(toFile: file, atomically: false, encoding: .utf8)
+        let said = try await Program.run(["config", "check", file])
+        #expect(said.code == 1 && said.errors.contains("\(file):2: clutser: is not a known key"))
+        #expect(said.errors.contains("did you mean cluster?"))
+        try FileManager.default.removeItem(atPath: directory)
+    }
+
+    @Test func `what is shown of a configuration is itself one`() async throws {
+        let defaults = try await Program.run(["config", "show", "--defaults"])
+        #expect(
+            defaults.output.contains("lease: 400ms") && defaults.output.contains("/run/holdfast"))
+        let root = URL(filePath: #filePath).deletingLastPathComponent()
+            .deletingLastPathComponent().deletingLastPathComponent()
+        let example = root.appending(path: "cluster-configs/three-regions/node-1.yaml").path()
+        #expect(try await Program.run(["config", "check", example]).code == 0)
+        let shown = try await Program.run(["config", "show", example]).output
+        let parts = shown.components(separatedBy: "# The cluster's file.")
+        let directory = try Program.freshDirectory()
+        let file = directory + "/node.yaml"
+        try (parts.first ?? "").replacing(/cluster: .*/, with: "cluster: cluster.yaml")
+            .write(toFile: file, atomically: false, encoding: .utf8)
+        try (parts.last ?? "").write(
+            toFile: directory + "/cluster.yaml", atomically: false, encoding: .utf8)
+        #expect(try await Program.run(["config", "check", file]).code == 0)
+        try FileManager.default.removeItem(atPath: directory)
+    }
+}

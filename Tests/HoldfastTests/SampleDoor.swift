@@ -1,0 +1,125 @@
+import Admin
+import Control
+import Foundation
+import Logging
+
+/// A node that always says the same.
+struct SampleDoor: AdminDoor {
+    var report = Samples.healthy
+
+    func status() async throws(AdminRefused) -> StatusReport { report }
+
+    func raft() async throws(AdminRefused) -> RaftReport {
+        RaftReport(
+            node: 1, leader: 1, standing: Samples.standing(.leader), voters: [1, 2, 3],
+            followers: [
+                FollowerReport(
+                    node: 2, feeding: .replicate, matchIndex: 48_213, nextIndex: 48_214,
+                    inFlightBytes: 0, lagEntries: 0, heardMilliseconds: 12)
+            ])
+    }
+
+    func createVolume(_ request: VolumeRequest) async throws(AdminRefused) -> VolumeReport {
+        guard report.quorum.ok else { throw .mesh(.noQuorum(reachable: 1, needed: 2)) }
+        guard !report.volumes.contains(where: { $0.name == request.name }) else {
+            throw .volume(.exists(name: request.name))
+        }
+        return VolumeReport(
+            id: 9, name: request.name, byteCount: request.byteCount, mode: request.mode,
+            isOpen: true, socket: "/run/holdfast/volumes/\(request.name).sock")
+    }
+
+    func deleteVolume(named name: String) async throws(AdminRefused) {
+        guard report.volumes.contains(where: { $0.name == name }) else {
+            throw .volume(.unknown(name: name))
+        }
+    }
+
+    func switchover(to region: String) async throws(AdminRefused) -> SwitchoverReport {
+        SwitchoverReport(epoch: 4, region: region, milliseconds: 87)
+    }
+
+    func log(_ query: LogQuery) async throws(AdminRefused) -> LogReport {
+        LogReport(
+            base: PositionReport(index: 40, term: 2), first: 41, last: 42,
+            entries: [
+                EntryReport(
+                    index: 41, term: 2, kind: .command, epoch: 3, time: 1_795_500_000_000_000_000,
+                    byteCount: 96, session: 7, sequence: 1, summary: "promote node 1, epoch 3"),
+                EntryReport(
+                    index: 42, term: 2, kind: .write, epoch: 3, time: 1_795_500_001_000_000_000,
+                    byteCount: 4_160, session: 0, sequence: 0, summary: "db: 4 KiB at 0"),
+            ])
+    }
+}
+
+/// The built command line, run as an operator runs it.
+enum Program {
+    struct Said: Sendable {
+        let code: Int32
+        let output: String
+        let errors: String
+    }
+
+    /// Beside the running tests.
+    static var path: String {
+        get throws {
+            let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+            return URL(filePath: own).deletingLastPathComponent().appending(path: "holdfast").path()
+        }
+    }
+
+    static func freshDirectory() throws -> String {
+        let path = "/tmp/hfp-\(UUID().uuidString.prefix(8))"
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        return path
+    }
+
+    static func run(
+        _ arguments: [String], environment: [String: String] = [:], for milliseconds: Int? = nil
+    ) async throws -> Said {
+        let directory = try freshDirectory()
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        let process = Process()
+        process.executableURL = URL(filePath: try path)
+        process.arguments = arguments
+        process.environment = environment
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = try file(directory + "/out")
+        process.standardError = try file(directory + "/err")
+        let code = try await withCheckedThrowingContinuation { waiting in
+            process.terminationHandler = { waiting.resume(returning: $0.terminationStatus) }
+            do { try process.run() } catch { waiting.resume(throwing: error) }
+            if let milliseconds {
+                DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(milliseconds)) {
+                    process.interrupt()
+                }
+            }
+        }
+        return Said(
+            code: code, output: try String(contentsOfFile: directory + "/out", encoding: .utf8),
+            errors: try String(contentsOfFile: directory + "/err", encoding: .utf8))
+    }
+
+    private static func file(_ path: String) throws -> FileHandle {
+        _ = FileManager.default.createFile(atPath: path, contents: nil)
+        return try FileHandle(forWritingTo: URL(filePath: path))
+    }
+
+    /// Runs the command against a node that reports `report`.
+    static func ask(
+        _ arguments: [String], _ report: StatusReport = Samples.healthy,
+        for milliseconds: Int? = nil
+    ) async throws -> Said {
+        let directory = try freshDirectory()
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        let socket = directory + "/admin.sock"
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let server = AdminServer(path: socket, door: SampleDoor(report: report), logger: logger)
+        try await server.start()
+        let said = try await run(
+            arguments, environment: ["HOLDFAST_SOCKET": socket], for: milliseconds)
+        await server.shutdown()
+        return said
+    }
+}

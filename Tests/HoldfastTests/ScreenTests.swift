@@ -1,0 +1,179 @@
+import Admin
+import Testing
+
+@testable import Holdfast
+
+@Suite("The status screen")
+struct ScreenTests {
+    private func lines(_ report: StatusReport, width: Int = 80, height: Int? = 24) -> [Line] {
+        StatusScreen(report, now: Samples.now, width: width, height: height).lines
+    }
+
+    private func text(_ report: StatusReport) -> String {
+        lines(report).map(\.text).joined(separator: "\n")
+    }
+
+    @Test func `a healthy mesh`() {
+        #expect(
+            text(Samples.healthy) == """
+                OK: us-east-1 is primary (epoch 3), 3 of 3 nodes, quorum 2, nothing lagging
+                node 1, us-east-1 (data)   cluster 5f0c3a7e   holdfast 0.1.0   up 3h 12m
+
+                REGION     NODE  ROLE     STATE  LINK  ROUND TRIP  BEHIND
+                us-east-1     1  primary  self   -              -  nothing
+                us-west-2     2  data     alive  up         61 ms  nothing
+                eu-west-1     3  data     alive  up        8.3 ms  4 entries, 16.2 KiB
+
+                VOLUME      SIZE  MODE   STATE  CLIENTS  UNCOMMITTED
+                db        10 GiB  sync   open         1      1.5 MiB
+                scratch  512 MiB  async  open         0          0 B
+
+                ALARMS none
+                LAST TAKEOVER switchover, epoch 3: us-west-2 -> us-east-1, 3h 10m ago
+                  2026-11-24 06:02:00 UTC, 67 ms in all: drain 12 ms, open 55 ms
+                """)
+    }
+
+    @Test func `a former primary that is dead`() {
+        #expect(
+            text(Samples.oneDead) == """
+                DEGRADED: us-west-2 is primary (epoch 4), 2 of 3 nodes, quorum 2; us-east-1
+                  (node 1) is dead
+                node 2, us-west-2 (data)   cluster 5f0c3a7e   holdfast 0.1.0   up 3h 12m
+
+                REGION     NODE  ROLE     STATE  LINK  ROUND TRIP  BEHIND
+                us-east-1     1  data     dead   down           -  13402 entries, 52 MiB
+                us-west-2     2  primary  self   -              -  nothing
+                eu-west-1     3  data     alive  up        8.3 ms  4 entries, 16.2 KiB
+
+                VOLUME      SIZE  MODE   STATE  CLIENTS  UNCOMMITTED
+                db        10 GiB  sync   open         1      1.5 MiB
+                scratch  512 MiB  async  open         0          0 B
+
+                ALARMS none
+                LAST TAKEOVER takeover, epoch 4: us-east-1 -> us-west-2, 2m 14s ago
+                  2026-11-24 09:09:46 UTC, 432 ms in all: detect 214 ms, elect 38 ms,
+                  lease 151 ms, promote 21 ms, open 7.5 ms
+                """)
+    }
+
+    @Test func `no quorum`() {
+        #expect(
+            text(Samples.noQuorum) == """
+                NO QUORUM: node 2 reaches 1 of 3 voters and 2 are needed: nothing can be
+                  written; us-east-1 (node 1) is dead and eu-west-1 (node 3) is suspect
+                node 2, us-west-2 (data)   cluster 5f0c3a7e   holdfast 0.1.0   up 3h 12m
+
+                REGION     NODE  ROLE     STATE    LINK  ROUND TRIP  BEHIND
+                us-east-1     1  data     dead     down           -  -
+                us-west-2     2  primary  self     -              -  nothing
+                eu-west-1     3  data     suspect  down      8.3 ms  -
+
+                VOLUME      SIZE  MODE   STATE   CLIENTS  UNCOMMITTED
+                db        10 GiB  sync   closed        0      1.5 MiB
+                scratch  512 MiB  async  closed        0          0 B
+
+                ALARMS none
+                LAST TAKEOVER takeover, epoch 4: us-east-1 -> us-west-2, 2m 14s ago
+                  2026-11-24 09:09:46 UTC, 432 ms in all: detect 214 ms, elect 38 ms,
+                  lease 151 ms, promote 21 ms, open 7.5 ms
+                """)
+    }
+
+    @Test func `a witness's own screen`() {
+        #expect(
+            text(Samples.witness) == """
+                OK: us-east-1 is primary (epoch 3), 3 of 3 nodes, quorum 2, lag known to node 1
+                node 3, eu-west-1 (witness)   cluster 5f0c3a7e   holdfast 0.1.0   up 3h 12m
+
+                REGION     NODE  ROLE     STATE  LINK  ROUND TRIP  BEHIND
+                us-east-1     1  primary  alive  up        412 us  -
+                us-west-2     2  data     alive  up         61 ms  -
+                eu-west-1     3  witness  self   -              -  -
+
+                VOLUMES none: a witness keeps none
+
+                ALARMS none
+                LAST TAKEOVER switchover, epoch 3: us-west-2 -> us-east-1, 3h 10m ago
+                  2026-11-24 06:02:00 UTC, 67 ms in all: drain 12 ms, open 55 ms
+                """)
+    }
+
+    @Test func `a takeover under way`() {
+        #expect(
+            text(Samples.takingOver) == """
+                TAKING OVER: us-east-1 (epoch 3) is dead; another region is becoming primary
+                node 2, us-west-2 (data)   cluster 5f0c3a7e   holdfast 0.1.0   up 3h 12m
+
+                REGION     NODE  ROLE         STATE  LINK  ROUND TRIP  BEHIND
+                us-east-1     1  primary      dead   down           -  13402 entries, 52 MiB
+                us-west-2     2  data, leads  self   -              -  nothing
+                eu-west-1     3  data         alive  up        8.3 ms  4 entries, 16.2 KiB
+
+                VOLUME      SIZE  MODE   STATE   CLIENTS  UNCOMMITTED
+                db        10 GiB  sync   closed        0      1.5 MiB
+                scratch  512 MiB  async  closed        0          0 B
+
+                ALARMS none
+                LAST TAKEOVER none
+                """)
+    }
+
+    @Test func `alarms with what to do`() {
+        #expect(
+            text(Samples.diskFull) == """
+                DEGRADED: us-east-1 is primary (epoch 3), 3 of 3 nodes, quorum 2; 2 alarms
+                node 1, us-east-1 (data)   cluster 5f0c3a7e   holdfast 0.1.0   up 3h 12m
+
+                REGION     NODE  ROLE     STATE  LINK  ROUND TRIP  BEHIND
+                us-east-1     1  primary  self   -              -  nothing
+                us-west-2     2  data     alive  up         61 ms  nothing
+                eu-west-1     3  data     alive  up        8.3 ms  4 entries, 16.2 KiB
+
+                VOLUME      SIZE  MODE   STATE  CLIENTS  UNCOMMITTED
+                db        10 GiB  sync   open         1      1.5 MiB
+                scratch  512 MiB  async  open         0          0 B
+
+                CRITICAL disk-full: writes wait: /var/lib/holdfast has no space left for
+                  segment-42
+                  do: free space on that file system; the writes go on by themselves
+                WARNING certificate-expires: this node's certificate ends in 6 days
+                  do: run `holdfast cert renew` and copy the files here
+                LAST TAKEOVER switchover, epoch 3: us-west-2 -> us-east-1, 3h 10m ago
+                  2026-11-24 06:02:00 UTC, 67 ms in all: drain 12 ms, open 55 ms
+                """)
+    }
+
+    @Test(arguments: [
+        Samples.healthy, Samples.oneDead, Samples.noQuorum, Samples.witness, Samples.takingOver,
+        Samples.diskFull, Samples.crowded,
+    ])
+    func `every situation fits on 80 columns and 24 lines`(report: StatusReport) {
+        #expect(lines(report).count <= 24)
+        #expect(lines(report).allSatisfy { $0.text.count <= 80 })
+    }
+
+    @Test(arguments: [40, 60, 80, 200], [10, 24, 60])
+    func `no window makes a line too long or one too many`(width: Int, height: Int) {
+        let lines = lines(Samples.crowded, width: width, height: height)
+        #expect(lines.count <= height && lines.allSatisfy { $0.text.count <= width })
+    }
+
+    @Test func `what does not fit is counted, and without a height all is shown`() {
+        let shown = text(Samples.crowded)
+        #expect(shown.contains("more: holdfast volume list"))
+        #expect(shown.contains("+ 2 more: holdfast status -o json"))
+        let all = lines(Samples.crowded, height: nil).map(\.text)
+        #expect(
+            Samples.crowded.volumes.allSatisfy { volume in
+                all.contains { $0.hasPrefix(volume.name + " ") }
+            })
+        #expect(all.count { $0.hasPrefix("WARNING ") } == 5)
+    }
+
+    @Test func `the first line's colour says the state as well`() {
+        #expect(lines(Samples.healthy).first?.tone == .good)
+        #expect(lines(Samples.oneDead).first?.tone == .warning)
+        #expect(lines(Samples.noQuorum).first?.tone == .bad)
+    }
+}
