@@ -78,9 +78,16 @@ let package = Package(
         pure("Raft", ["Mesh", "Record"]),
         pure("Record", ["CChecksum", "Mesh"]),
         pure("SimulatedDisk", ["Disk", "Mesh"]),
+        pure(
+            "Simulator",
+            [
+                "Decisions", "Disk", "Gossip", "JournalCore", "Mesh", "Node", "Raft", "Record",
+                "SimulatedDisk", "VolumeCore", "Voting", "Wire",
+            ]),
         pure("VolumeCore", ["Disk", "Mesh", "Record"]),
         pure("Voting", ["Gossip", "Mesh", "Raft"]),
         pure("Wire", ["Decisions", "Mesh", protobuf]),
+        executable("simulate", ["Mesh", "Simulator"], path: "Sources/Simulate"),
         shell("Driver", ["Mesh"]),
         shell("Certificates", ["Mesh", asn1, crypto, x509]),
         shell(

@@ -22,7 +22,7 @@ package struct SimulatedDisk: Disk {
     private struct File: Sendable {
         var durable: [UInt8] = []
         var current: [UInt8] = []
-        var dirty: Set<Int> = []
+        var dirty = SectorSet()
         var resized = false
     }
 
@@ -40,6 +40,8 @@ package struct SimulatedDisk: Disk {
     package var failingSync: Int?
     /// The file write, counted from 1, that fails after half its bytes.
     package var failingWrite: Int?
+    /// Claims every sync and makes nothing safe: a disk that lies, or a program that never asks.
+    package var losesSyncs = false
     /// Bytes that fit on the disk in all files together.
     package var byteCountMax = Int.max
 
@@ -111,7 +113,7 @@ package struct SimulatedDisk: Disk {
             if want < have { file.durable.removeLast(have - want) }
             file.durable.append(contentsOf: repeatElement(0, count: max(0, want - have)))
         }
-        for sector in file.dirty.sorted() where random.chance(1, in: 2) {
+        for sector in file.dirty.sectors where random.chance(1, in: 2) {
             let start = sector * sectorByteCount
             let end = min(start + sectorByteCount, file.durable.count, file.current.count)
             if start < end { file.durable[start..<end] = file.current[start..<end] }
@@ -170,12 +172,17 @@ extension SimulatedDisk {
     {
         counts.writes += 1
         let (number, name) = try place(file, .write)
-        var bytes = Array(pieces.joined())
+        var bytes = Self.joined(pieces)
         var cause: DiskError.Cause?
-        let growth = max(0, Int(offset) + bytes.count - (files[number]?.current.count ?? 0))
-        if byteCount + growth > byteCountMax { cause = .full }
+        if byteCountMax != .max {
+            let growth = max(0, Int(offset) + bytes.count - (files[number]?.current.count ?? 0))
+            let excess = byteCount + growth - byteCountMax
+            if excess > 0 {
+                cause = .full
+                bytes.removeLast(min(bytes.count, excess))
+            }
+        }
         if counts.writes == failingWrite { cause = .system(5) }
-        if cause == .full { bytes.removeLast(min(bytes.count, byteCount + growth - byteCountMax)) }
         if case .system = cause { bytes.removeLast(bytes.count / 2) }
         put(bytes, at: Int(offset), in: number)
         try step(.write, name)
@@ -185,7 +192,7 @@ extension SimulatedDisk {
     package mutating func resize(_ file: FileHandle, to byteCount: UInt64) throws(DiskError) {
         let (number, name) = try place(file, .resize)
         let (have, want) = (files[number]?.current.count ?? 0, Int(byteCount))
-        if self.byteCount + want - have > byteCountMax { throw DiskError(.resize, name, .full) }
+        if byteCountMax != .max, self.byteCount + want - have > byteCountMax { throw DiskError(.resize, name, .full) }
         if want > have {
             put([UInt8](repeating: 0, count: want - have), at: have, in: number)
         } else if want < have {
@@ -209,10 +216,11 @@ extension SimulatedDisk {
         counts.syncs += 1
         let (number, name) = try place(file, .sync)
         try step(.sync, name)
+        if losesSyncs { return }
         guard var synced = files[number] else { return }
         defer { files[number] = synced }
         let dirty = synced.dirty
-        synced.dirty = []
+        synced.dirty = SectorSet()
         if counts.syncs == failingSync { throw DiskError(.sync, name, .system(5)) }
         if synced.resized {
             let (have, want) = (synced.durable.count, synced.current.count)
@@ -220,10 +228,12 @@ extension SimulatedDisk {
             synced.durable.append(contentsOf: repeatElement(0, count: max(0, want - have)))
             synced.resized = false
         }
-        for sector in dirty {
-            let start = sector * Self.sectorByteCount
-            let end = min(start + Self.sectorByteCount, synced.current.count)
-            if start < end { synced.durable[start..<end] = synced.current[start..<end] }
+        for run in dirty.runs {
+            let start = run.lowerBound * Self.sectorByteCount
+            let end = min(run.upperBound * Self.sectorByteCount, synced.current.count)
+            if start < end {
+                synced.durable.replaceSubrange(start..<end, with: synced.current[start..<end])
+            }
         }
     }
 
@@ -250,6 +260,14 @@ extension SimulatedDisk {
         try step(.syncDirectory, ".")
         durableNames = names
         nameChanges = []
+    }
+
+    private static func joined(_ pieces: [[UInt8]]) -> [UInt8] {
+        guard pieces.count != 1 else { return pieces[0] }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(pieces.reduce(0) { $0 + $1.count })
+        for piece in pieces { bytes += piece }
+        return bytes
     }
 
     private func place(_ file: FileHandle, _ deed: DiskError.Deed)
@@ -279,7 +297,7 @@ extension SimulatedDisk {
         }
         file.current.replaceSubrange(offset..<end, with: bytes)
         let first = min(offset, have) / Self.sectorByteCount
-        file.dirty.formUnion(first...(end - 1) / Self.sectorByteCount)
+        file.dirty.insert(first..<(end - 1) / Self.sectorByteCount + 1)
         files[number] = file
     }
 }

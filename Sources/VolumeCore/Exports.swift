@@ -48,6 +48,9 @@ package struct Exports<D: Disk>: Sendable {
 
     package init(_ core: VolumeCore<D>) { self.core = core }
 
+    /// Lets a simulation hurt the disk under open exports.
+    package mutating func alterDisk(_ alter: (inout D) -> Void) { alter(&core.disk) }
+
     /// When the lease ends under which requests are served; nil while this node does not act.
     package var leaseEnds: Instant? {
         switch tenure {

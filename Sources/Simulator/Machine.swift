@@ -1,0 +1,142 @@
+internal import Decisions
+internal import JournalCore
+internal import Mesh
+internal import Node
+internal import Raft
+internal import Record
+internal import SimulatedDisk
+internal import VolumeCore
+internal import Voting
+
+/// A data member's process, as the agent runs it, without threads. A class, because a run turns it
+/// millions of times in place.
+final class Agent {
+    var node: Node
+    var exports: Exports<SimulatedDisk>
+    var volumes = VolumesDesk()
+    /// The exports that clients can connect to.
+    var open: [OpenExport] = []
+
+    init(node: Node, exports: Exports<SimulatedDisk>) {
+        (self.node, self.exports) = (node, exports)
+    }
+}
+
+struct OpenExport {
+    let volume: VolumeID
+    let name: String
+    let generation: ExportGeneration
+    let byteCount: UInt64
+}
+
+/// What waits for the volumes' thread.
+struct VolumesDesk {
+    var events: [ExportEvent] = []
+    var isScheduled = false
+    var turns: UInt64 = 0
+}
+
+/// What waits for the log's thread: changes gather while it is busy (group commit).
+struct LogDesk {
+    /// A write as the thread has it.
+    struct Save {
+        let number: UInt64
+        var change: LogChange
+        var releases: [Letter]
+
+        init(_ write: Write) {
+            (number, change, releases) = (write.number, write.change, write.releases)
+        }
+    }
+    enum Job {
+        case save([Save])
+        case fetch(Fetch)
+    }
+    private enum Ticket {
+        case save
+        case fetch(Fetch)
+    }
+    private var tickets: [Ticket] = []
+    private var waiting: [Save] = []
+    private(set) var present: Job?
+
+    mutating func submit(_ write: Save) {
+        if waiting.isEmpty { tickets.append(.save) }
+        waiting.append(write)
+    }
+
+    mutating func submit(_ fetch: Fetch) { tickets.append(.fetch(fetch)) }
+
+    /// Takes the next job; nil while one is under way, or there is none.
+    mutating func begin() -> Job? {
+        guard present == nil, !tickets.isEmpty else { return nil }
+        switch tickets.removeFirst() {
+        case .fetch(let fetch): present = .fetch(fetch)
+        case .save:
+            present = .save(waiting)
+            waiting = []
+        }
+        return present
+    }
+
+    mutating func finish() -> Job? { present.take() }
+}
+
+/// How fast a machine's parts are.
+struct Pace {
+    var save: ClosedRange<Interval>
+    var apply: ClosedRange<Interval>
+    var checkpoint: ClosedRange<Interval>
+}
+
+/// One member: what a process of it is made of while one runs, and what stays when it dies.
+final class Machine {
+    enum Power: Equatable {
+        case up
+        case paused(until: Moment, by: Int)
+        case down
+    }
+
+    let id: NodeID
+    let isWitness: Bool
+    let pace: Pace
+    var clock: VirtualClock
+    var power = Power.down
+    /// Counts the processes: what was under way for an earlier one is void.
+    var life: UInt64 = 0
+    var agent: Agent?
+    var voter: Voter?
+    var journal: JournalCore<SimulatedDisk>?
+    var log = LogDesk()
+    /// What the disks hold while no process has them open.
+    var logDisk = SimulatedDisk()
+    var volumesDisk = SimulatedDisk()
+    var incarnation = Incarnation.zero
+    /// What an earlier process had applied: until this one has too, its images are ahead of it.
+    var appliedBefore = LogIndex.zero
+    /// What reached a paused process.
+    var inbox: [Occurrence] = []
+    /// The earliest wake that is on the agenda.
+    var wakeAt = Moment.never
+    var stalledUntil = Moment.zero
+    /// Until when its exports may answer, in true time.
+    var servesUntil = Moment.zero
+    /// The highest index that it was seen to take for committed.
+    var commitSeen = LogIndex.zero
+
+    init(id: NodeID, isWitness: Bool, pace: Pace, clock: VirtualClock) {
+        (self.id, self.isWitness, self.pace, self.clock) = (id, isWitness, pace, clock)
+    }
+
+    var isUp: Bool { power != .down }
+    var isPaused: Bool {
+        if case .paused = power { return true }
+        return false
+    }
+
+    /// Reads the consensus core, whichever process holds it.
+    func raft<T>(_ body: (Raft) -> T) -> T? {
+        if let agent { return body(agent.node.voter.raft) }
+        return voter.map { body($0.raft) }
+    }
+}

@@ -1,0 +1,93 @@
+package import Mesh
+
+/// Which members a run has.
+package enum Shape: String, CaseIterable, Sendable {
+    case three
+    case twoAndWitness = "two+witness"
+    case five
+
+    package var dataMembers: Int {
+        switch self {
+        case .three: 3
+        case .twoAndWitness: 2
+        case .five: 5
+        }
+    }
+    package var hasWitness: Bool { self == .twoAndWitness }
+}
+
+/// What can go wrong, each kind drawn into a run's weather or left out of it.
+package enum Fault: String, CaseIterable, Sendable {
+    /// A machine loses power: unsynced sectors keep any subset of their bytes.
+    case powerCut = "power_cut"
+    /// A process dies; the page cache lives.
+    case kill
+    /// A process stands still, then handles all at once.
+    case pause
+    /// Letters of some directed links vanish: one-way, partial, or a whole machine.
+    case cut
+    case loss
+    case duplication
+    case reordering
+    case slowLink = "slow_link"
+    /// What is in flight between two members is lost.
+    case reset
+    case diskStall = "disk_stall"
+    /// One sync fails; the process stops, and starts again from what the disk holds.
+    case syncFailure = "sync_failure"
+    /// The disk has no room left beyond its reserve.
+    case diskFull = "disk_full"
+    /// A client loses its connection.
+    case clientReset = "client_reset"
+    /// A clock runs on at another pace, within the drift bound.
+    case clockDrift = "clock_drift"
+}
+
+/// All that a run is drawn from: equal plans give equal runs.
+package struct Plan: Sendable {
+    package let seed: UInt64
+    package let shape: Shape
+    /// For so long things go wrong; then they heal.
+    package var stormy = Interval.seconds(66)
+    /// After the storm a primary has to act and a flush to be answered within this.
+    package var recovery = Interval.seconds(8)
+    package var mutant: Mutant?
+    /// Faults that the weather is drawn from.
+    package var faults = Set(Fault.allCases)
+    /// Writes the story of every letter and request too.
+    package var isDetailed = false
+
+    package init(seed: UInt64, shape: Shape) {
+        (self.seed, self.shape) = (seed, shape)
+    }
+}
+
+/// A bug planted into how a machine carries out what its cores want.
+package enum Mutant: String, CaseIterable, Sendable {
+    /// The log says "saved" before its sync.
+    case acknowledgesBeforeSync = "acknowledges-before-sync"
+    /// Letters that promise what is on disk leave before it is there.
+    case lettersOvertakeSync = "letters-overtake-sync"
+    /// The log's disk claims every sync and makes nothing safe.
+    case skipsLogSync = "skips-log-sync"
+    /// The volumes' disk does.
+    case skipsImageSync = "skips-image-sync"
+    /// A refused vote is granted all the same.
+    case votesTwice = "votes-twice"
+    /// The vote is not among what the log keeps.
+    case forgetsVote = "forgets-vote"
+    /// Heartbeats announce as committed what is only sent.
+    case announcesTooMuch = "announces-too-much"
+    /// The exports take the lease for longer than it is.
+    case servesPastLease = "serves-past-lease"
+    /// One clock runs a third too fast: far outside the drift bound.
+    case driftsBeyondBound = "drifts-beyond-bound"
+    /// A flush is answered when it is asked.
+    case flushesWithoutCommit = "flushes-without-commit"
+    /// A replica passes over a write now and then.
+    case losesReplicaWrite = "loses-replica-write"
+    /// An operation that is asked again gets a new number.
+    case repeatsOperations = "repeats-operations"
+    /// The log forgets before the volumes' checkpoint is made.
+    case compactsEarly = "compacts-early"
+}

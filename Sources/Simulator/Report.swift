@@ -1,0 +1,41 @@
+package import Mesh
+
+/// Why a run failed.
+package struct Violation: Hashable, Sendable {
+    package let at: Moment
+    package let what: String
+}
+
+/// What a run came to.
+package struct Report: Sendable {
+    package static let simulatedMin = Interval.seconds(60)
+    package static let operationsMin = 1_000
+    package static let faultsMin = 10
+
+    package let plan: Plan
+    package internal(set) var violation: Violation?
+    package internal(set) var simulated = Interval.zero
+    /// Occurrences handled.
+    package internal(set) var events: UInt64 = 0
+    /// Committed writes and commands.
+    package internal(set) var operations = 0
+    package internal(set) var flushes = 0
+    package internal(set) var reads = 0
+    package internal(set) var takeovers = 0
+    /// Spells that changed a delivered letter or a stored byte, or really stopped somebody.
+    package internal(set) var faults: [Fault: Int] = [:]
+    /// Over all that happened, in order: equal runs have equal ones.
+    package internal(set) var digest: UInt64 = 0
+    package internal(set) var story: [StoryLine] = []
+
+    package var faultCount: Int { faults.values.reduce(0, +) }
+
+    /// What the run lacks to count as evidence: a simulation that did nothing finds nothing.
+    package var shortfall: String? {
+        guard violation == nil else { return nil }
+        if simulated < Self.simulatedMin { return "only \(simulated) simulated" }
+        if operations < Self.operationsMin { return "only \(operations) operations committed" }
+        if faultCount < Self.faultsMin { return "only \(faultCount) effective faults" }
+        return nil
+    }
+}

@@ -1,0 +1,169 @@
+internal import Decisions
+internal import Mesh
+internal import Node
+internal import Raft
+internal import SimulatedDisk
+internal import VolumeCore
+internal import Voting
+
+/// What is looked at after a step, now and then, and at the end.
+extension Simulation {
+    /// After each turn of a core: what it newly takes for committed.
+    mutating func observe(_ at: Int) {
+        let index =
+            machines[at].agent?.node.voter.raft.commitIndex ?? machines[at].voter?.raft.commitIndex
+        guard let index, index > machines[at].commitSeen else { return }
+        machines[at].commitSeen = index
+        // A witness's commit index is a hint.
+        guard !machines[at].isWitness else { return }
+        let term = machines[at].agent?.node.voter.raft.term(at: index)
+        check(watch.commits(machines[at].id, index, term))
+    }
+
+    /// At most one acting primary per instant of true time, over all clocks: whoever may serve now
+    /// or later is told apart by when its lease ends.
+    mutating func noteLease(_ at: Int) {
+        guard let end = machines[at].agent?.exports.leaseEnds else {
+            machines[at].servesUntil = .zero
+            return
+        }
+        let until = machines[at].clock.moment(of: end)
+        guard until != machines[at].servesUntil else { return }
+        machines[at].servesUntil = until
+        guard until > time else { return }
+        for other in machines.indices where other != at && machines[other].servesUntil > time {
+            check(
+                "one acting primary: node \(machines[at].id) serves until \(until), while node "
+                    + "\(machines[other].id) serves until \(machines[other].servesUntil)")
+        }
+    }
+
+    /// A promotion only after the lease's end: nobody else holds the seat in true time.
+    mutating func promoted(_ takeover: Takeover, _ at: Int) {
+        if plan.isDetailed { tell(at, "learns that node \(takeover.to) is primary of epoch \(takeover.epoch)") }
+        for other in machines.indices where machines[other].id != takeover.to {
+            guard case .acting(let acting) = machines[other].agent?.node.office,
+                acting.epoch < takeover.epoch, acting.handOver == nil, let end = acting.lease.until
+            else { continue }
+            let until = machines[other].clock.moment(of: end)
+            guard until > time else { continue }
+            check(
+                "a promotion only after the lease's end: node \(takeover.to) is promoted to epoch "
+                    + "\(takeover.epoch), while node \(machines[other].id) holds its lease until "
+                    + "\(until)")
+        }
+    }
+
+    /// Every acknowledged flush is on every later primary: reads all blocks through the new export.
+    mutating func audit(
+        _ at: Int, _ volume: VolumeID, _ name: String, _ generation: ExportGeneration
+    ) {
+        guard let disk = clients.first(where: { $0.name == name })?.disk else { return }
+        let byteCount = Int(ledgers[disk].byteCount)
+        var effects: [ExportEffect] = []
+        let now = machines[at].clock.local(time)
+        let asked = ExportEvent.request(
+            RequestID(ConnectionID(.max), 0), volume, generation,
+            .read(offset: 0, byteCount: byteCount))
+        do {
+            try machines[at].agent?.exports.handle(asked, at: now, &effects)
+        } catch { return failed("its volumes: \(error)", at) }
+        // Nothing is answered where the lease has ended by now.
+        guard case .reply(_, .data(let bytes)) = effects.first else {
+            _ = try? machines[at].agent?.exports.handle(
+                .cancelled(ConnectionID(.max)), at: now, &effects)
+            return
+        }
+        judge(bytes, of: disk, from: 0, generation) { ledger, block in
+            ledger.least(block, in: generation)
+        }
+    }
+
+    mutating func judge(
+        _ bytes: [UInt8], of disk: Int, from first: Int, _ generation: ExportGeneration,
+        _ least: (Ledger, Int) -> UInt64
+    ) {
+        let count = Ledger.blockByteCount
+        for offset in 0..<bytes.count / count {
+            let block = first + offset
+            let part = bytes[offset * count..<(offset + 1) * count]
+            check(
+                ledgers[disk].judge(
+                    block, part, least: least(ledgers[disk], block), in: generation))
+        }
+    }
+
+    /// Now and then: do logs and images agree?
+    mutating func look() {
+        agenda.push(time + .seconds(1), .watch)
+        let up = machines.indices.filter { machines[$0].isUp }
+        for (place, a) in up.enumerated() {
+            for b in up[(place + 1)...] {
+                let broken = machines[a].raft { a in
+                    machines[b].raft { b in watch.matches(a, b) } ?? nil
+                }
+                check(broken ?? nil)
+            }
+        }
+        compareImages()
+    }
+
+    /// The volumes of all replicas that have applied equally much are equal.
+    private mutating func compareImages() {
+        let agents = machines.indices.filter { machines[$0].agent != nil }
+        for (place, a) in agents.enumerated() {
+            for b in agents[(place + 1)...] { compareImages(a, b) }
+        }
+    }
+
+    private mutating func compareImages(_ a: Int, _ b: Int) {
+        guard var one = machines[a].agent?.exports.core, var other = machines[b].agent?.exports.core,
+            one.applied == other.applied,
+            one.applied >= max(machines[a].appliedBefore, machines[b].appliedBefore)
+        else { return }
+        let names = one.list.map(\.name)
+        guard names == other.list.map(\.name) else {
+            return check("nodes \(a + 1) and \(b + 1) have other volumes at \(one.applied)")
+        }
+        for volume in one.list {
+            let count = Int(volume.byteCount)
+            guard let left = try? one.readCommitted(volume.id, at: 0, count: count).get(),
+                let right = try? other.readCommitted(volume.id, at: 0, count: count).get()
+            else { continue }
+            guard left != right else { continue }
+            let offset = left.indices.first { left[$0] != right[$0] } ?? 0
+            check(
+                "replicas are equal: \(volume.name) differs at \(offset) between nodes \(a + 1) "
+                    + "and \(b + 1), which both have applied \(one.applied)")
+        }
+    }
+
+    /// The storm is over: everything is whole again from here on.
+    mutating func clearSky() {
+        isStormy = false
+        tell(nil, "the storm is over")
+        for spell in spells.indices { calm(spell) }
+        for at in machines.indices where machines[at].power == .down { boot(at) }
+    }
+
+    /// At the end: the mesh works, and all replicas are equal.
+    mutating func judge() {
+        guard hasRecovered else {
+            return check(
+                "liveness: no flush was answered within \(plan.recovery) after the storm")
+        }
+        compareImages()
+        let lengths = machines.compactMap { $0.agent?.node.decisions.appliedIndex.rawValue }
+        if let least = lengths.min(), UInt64(watch.appliedCount) > least + 2_000 {
+            check("liveness: a node has applied \(least) of \(watch.appliedCount) entries")
+        }
+        for at in machines.indices {
+            guard let exports = machines[at].agent?.exports, let end = exports.leaseEnds,
+                machines[at].clock.local(time) < end
+            else { continue }
+            for open in machines[at].agent?.open ?? [] {
+                audit(at, open.volume, open.name, open.generation)
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+internal import Gossip
+internal import JournalCore
+internal import Mesh
+internal import Node
+internal import Raft
+internal import Record
+internal import SimulatedDisk
+internal import VolumeCore
+internal import Voting
+
+/// The threads of the log and of the volumes, in virtual time.
+extension Simulation {
+    mutating func save(_ write: Write, _ at: Int) {
+        var save = LogDesk.Save(write)
+        if plan.mutant != nil { hurry(&save, at) }
+        machines[at].log.submit(save)
+        beginLogJob(at)
+        if plan.mutant == .acknowledgesBeforeSync {
+            let number = write.number
+            turnRaft(at, .saved(through: number), .raft(.saved(through: number)))
+        }
+    }
+
+    /// What the mutants do to a write before the log's thread has it.
+    private mutating func hurry(_ save: inout LogDesk.Save, _ at: Int) {
+        if plan.mutant == .forgetsVote { save.change.hardState?.vote = nil }
+        guard plan.mutant == .acknowledgesBeforeSync || plan.mutant == .lettersOvertakeSync
+        else { return }
+        for letter in save.releases { send(letter, at) }
+        save.releases = []
+    }
+
+    mutating func beginLogJob(_ at: Int) {
+        guard let job = machines[at].log.begin() else { return }
+        let took: Interval
+        switch job {
+        case .save: took = random.interval(in: machines[at].pace.save)
+        case .fetch: took = random.interval(in: .microseconds(50)...(.microseconds(400)))
+        }
+        agenda.push(
+            max(time, machines[at].stalledUntil) + took, .logDone(at, life: machines[at].life))
+    }
+
+    mutating func logDone(_ at: Int) {
+        if time < machines[at].stalledUntil {
+            // The stall began while the job was under way.
+            agenda.push(machines[at].stalledUntil, .logDone(at, life: machines[at].life))
+            return
+        }
+        guard let job = machines[at].log.finish() else { return }
+        switch job {
+        case .save(let writes): saved(writes, at)
+        case .fetch(let fetch): fetched(fetch, at)
+        }
+        if machines[at].isUp { beginLogJob(at) }
+    }
+
+    private mutating func saved(_ writes: [LogDesk.Save], _ at: Int) {
+        do throws(JournalError) {
+            try machines[at].journal?.append(writes.map(\.change))
+        } catch { return failed("its log: \(error)", at) }
+        for write in writes { for letter in write.releases { send(letter, at) } }
+        guard let number = writes.last?.number, plan.mutant != .acknowledgesBeforeSync
+        else { return }
+        if plan.isDetailed { tell(at, "write \(number) is saved") }
+        turnRaft(at, .saved(through: number), .raft(.saved(through: number)))
+    }
+
+    private mutating func fetched(_ fetch: Fetch, _ at: Int) {
+        guard let journal = machines[at].journal else { return }
+        var entries: [Entry] = []
+        let end = min(fetch.last, journal.last.index)
+        if journal.firstIndex <= fetch.first, fetch.first <= end {
+            do throws(JournalError) {
+                entries =
+                    try machines[at].journal?.entries(
+                        from: fetch.first, through: end, bytesMax: fetch.bytesMax) ?? []
+            } catch { return failed("its log: \(error)", at) }
+        }
+        turnRaft(at, .fetched(fetch, entries), .raft(.fetched(fetch, entries)))
+    }
+
+    mutating func persist(_ persist: Gossip.Persist, _ at: Int) {
+        let took = random.interval(in: machines[at].pace.save)
+        agenda.push(time + took, .persisted(at, life: machines[at].life, persist))
+    }
+
+    mutating func persisted(_ at: Int, _ persist: Gossip.Persist) {
+        machines[at].incarnation = max(machines[at].incarnation, persist.incarnation)
+        for letter in persist.releases {
+            post(at, letter.to, .gossip, GossipCodec.encode(letter.message))
+        }
+        turnRaft(
+            at, .incarnationPersisted(persist.incarnation),
+            .gossip(.persisted(persist.incarnation)))
+    }
+
+    mutating func post(_ event: ExportEvent, toVolumesOf at: Int) {
+        machines[at].agent?.volumes.events.append(event)
+        guard machines[at].agent?.volumes.isScheduled == false else { return }
+        machines[at].agent?.volumes.isScheduled = true
+        var took = random.interval(in: machines[at].pace.apply)
+        if case .checkpoint = event {
+            took = took + random.interval(in: machines[at].pace.checkpoint)
+        }
+        agenda.push(
+            max(time, machines[at].stalledUntil) + took,
+            .volumesTurn(at, life: machines[at].life))
+    }
+
+    mutating func turnVolumes(_ at: Int) {
+        let life = machines[at].life
+        if time < machines[at].stalledUntil {
+            agenda.push(machines[at].stalledUntil, .volumesTurn(at, life: life))
+            return
+        }
+        guard var events = machines[at].agent?.volumes.events else { return }
+        machines[at].agent?.volumes.events = []
+        machines[at].agent?.volumes.isScheduled = false
+        machines[at].agent?.volumes.turns += 1
+        if let turns = machines[at].agent?.volumes.turns, turns % 64 == 0 { events.append(.fold) }
+        for event in events {
+            if plan.mutant == .flushesWithoutCommit,
+                case .request(let id, _, _, .flush) = event
+            {
+                reply(id, .done, at)
+                continue
+            }
+            handle(event, at)
+            guard machines[at].life == life, machines[at].isUp else { return }
+        }
+    }
+
+    private mutating func handle(_ event: ExportEvent, _ at: Int) {
+        let now = machines[at].clock.local(time)
+        var effects: [ExportEffect] = []
+        swap(&effects, &exportEffects)
+        do {
+            try machines[at].agent?.exports.handle(event, at: now, &effects)
+        } catch { return failed("its volumes: \(error)", at) }
+        noteLease(at)
+        let life = machines[at].life
+        for effect in effects where machines[at].life == life && machines[at].isUp {
+            carryOut(effect, at)
+        }
+        effects.removeAll(keepingCapacity: true)
+        exportEffects = effects
+    }
+
+    private mutating func carryOut(_ effect: ExportEffect, _ at: Int) {
+        switch effect {
+        case .propose(let drafts, let round): turn(at, .write(drafts, round))
+        case .reply(let id, let answer): reply(id, answer, at)
+        case .applied(let index): turn(at, .applied(through: index))
+        case .checkpointed(let index): turn(at, .checkpointed(index))
+        case .opened(let volume, let name, let generation, let byteCount):
+            tell(at, "opens \(name), generation \(generation.epoch).\(generation.opening)")
+            machines[at].agent?.open.append(
+                OpenExport(
+                    volume: volume, name: name, generation: generation, byteCount: byteCount))
+            audit(at, volume, name, generation)
+        case .ended(let volume, _):
+            tell(at, "ends the export of volume \(volume)")
+            machines[at].agent?.open.removeAll { $0.volume == volume }
+            drop(volume, at)
+        case .drained: turn(at, .drained)
+        case .refused(let index, let reason):
+            if plan.isDetailed { tell(at, "entry \(index) changes nothing: \(reason)") }
+        }
+    }
+}

@@ -1,0 +1,278 @@
+internal import Disk
+internal import JournalCore
+internal import Mesh
+internal import Node
+internal import Raft
+internal import SimulatedDisk
+internal import VolumeCore
+internal import Voting
+
+/// The weather: what strikes whom, for how long.
+extension Simulation {
+    mutating func bite(_ spell: Int) {
+        guard !spells[spell].hasBitten else { return }
+        spells[spell].hasBitten = true
+        report.faults[spells[spell].fault, default: 0] += 1
+    }
+
+    mutating func blow() {
+        guard isStormy, !weather.faults.isEmpty else { return }
+        agenda.push(time + random.interval(in: weather.pause), .weather)
+        let fault = weather.faults[Int(random.next() % UInt64(weather.faults.count))]
+        spells.append(Spell(fault: fault))
+        let spell = spells.count - 1
+        let lasts = strike(fault, spell)
+        agenda.push(time + lasts, .calm(spell))
+    }
+
+    private mutating func pick(_ count: Int) -> Int { Int(random.next() % UInt64(count)) }
+
+    /// Another machine may fall only while a majority stands, or nothing would ever be committed.
+    private var maySpareOne: Bool {
+        let standing = machines.count { $0.power == .up }
+        return standing - 1 > machines.count / 2
+    }
+
+    /// Begins a spell, and tells how long it lasts.
+    private mutating func strike(_ fault: Fault, _ spell: Int) -> Interval {
+        let at = pick(machines.count)
+        switch fault {
+        case .powerCut:
+            if random.chance(1, in: 10) { return blackout(spell) }
+            guard maySpareOne, machines[at].isUp else { return .zero }
+            bite(spell)
+            cutPower(at)
+            return start(at, spell)
+        case .kill:
+            guard maySpareOne, machines[at].isUp else { return .zero }
+            bite(spell)
+            tell(at, "is killed")
+            stop(at)
+            return start(at, spell)
+        case .pause:
+            guard maySpareOne, machines[at].power == .up else { return .zero }
+            let lasts = random.interval(in: .milliseconds(100)...(.seconds(3)))
+            tell(at, "stands still for \(lasts)")
+            machines[at].power = .paused(until: time + lasts, by: spell)
+            spells[spell].machine = at
+            agenda.push(time + lasts, .resume(at))
+            return lasts
+        case .cut: return cut(spell)
+        case .loss, .duplication, .reordering, .slowLink: return trouble(fault, spell)
+        case .reset:
+            let other = (at + 1 + pick(machines.count - 1)) % machines.count
+            tell(nil, "the connections between nodes \(at + 1) and \(other + 1) break")
+            for (from, to) in [(at, other), (other, at)] {
+                links[from, to].connection += 1
+                links[from, to].resetBy = spell
+            }
+            return .zero
+        case .diskStall:
+            guard machines[at].isUp else { return .zero }
+            let lasts = random.interval(in: .milliseconds(50)...(.seconds(3)))
+            tell(at, "has disks that stall for \(lasts)")
+            machines[at].stalledUntil = time + lasts
+            bite(spell)
+            return lasts
+        case .syncFailure: return failSync(at, spell)
+        case .diskFull: return fill(at, spell)
+        case .clientReset:
+            let client = pick(clients.count)
+            guard clients[client].session != nil else { return .zero }
+            bite(spell)
+            hangUp(client)
+            return .zero
+        case .clockDrift:
+            machines[at].clock.run(at: 997_700 + random.next() % 4_600, from: time)
+            machines[at].wakeAt = .never
+            bite(spell)
+            if let due = machines[at].agent?.node.deadline ?? machines[at].voter?.deadline {
+                agenda.push(
+                    max(time, machines[at].clock.moment(of: due)),
+                    .wake(at, life: machines[at].life))
+            }
+            return .zero
+        }
+    }
+
+    private mutating func blackout(_ spell: Int) -> Interval {
+        tell(nil, "power fails everywhere")
+        bite(spell)
+        for at in machines.indices where machines[at].isUp {
+            cutPower(at)
+            agenda.push(time + random.interval(in: .milliseconds(50)...(.seconds(2))), .boot(at))
+        }
+        return .zero
+    }
+
+    /// After a fall the machine comes back by itself.
+    private mutating func start(_ at: Int, _ spell: Int) -> Interval {
+        let lasts = random.interval(in: .milliseconds(50)...(.seconds(4)))
+        agenda.push(time + lasts, .boot(at))
+        return lasts
+    }
+
+    private mutating func cut(_ spell: Int) -> Interval {
+        let lasts = random.interval(in: .milliseconds(200)...(.seconds(5)))
+        let alone = pick(machines.count)
+        let other = (alone + 1 + pick(machines.count - 1)) % machines.count
+        let kind = pick(5)
+        let sides = machines.indices.map { _ in random.chance(1, in: 2) }
+        let names = ["alone", "deaf", "mute", "cut from node \(other + 1)", "in one of two halves"]
+        tell(alone, "is \(names[kind]) for \(lasts)")
+        for from in machines.indices {
+            for to in machines.indices where to != from {
+                let isCut =
+                    switch kind {
+                    case 0: from == alone || to == alone
+                    case 1: to == alone
+                    case 2: from == alone
+                    case 3: from == alone && to == other || from == other && to == alone
+                    default: sides[from] != sides[to]
+                    }
+                if isCut { links[from, to].cut = spell }
+            }
+        }
+        return lasts
+    }
+
+    private mutating func trouble(_ fault: Fault, _ spell: Int) -> Interval {
+        let lasts = random.interval(in: .milliseconds(300)...(.seconds(6)))
+        let percent = 2 + random.next() % 40
+        let isEverywhere = random.chance(1, in: 3)
+        let (a, b) = (pick(machines.count), pick(machines.count))
+        tell(nil, "\(fault.rawValue) \(isEverywhere ? "everywhere" : "at node \(a + 1)")")
+        for from in machines.indices {
+            for to in machines.indices where isEverywhere || from == a || to == a && from == b {
+                switch fault {
+                case .loss: links[from, to].loss = (spell, percent)
+                case .duplication: links[from, to].duplication = (spell, percent)
+                case .reordering: links[from, to].reordering = (spell, .milliseconds(percent))
+                default: links[from, to].slow = (spell, .milliseconds(percent * 3))
+                }
+            }
+        }
+        return lasts
+    }
+
+    private mutating func failSync(_ at: Int, _ spell: Int) -> Interval {
+        guard maySpareOne, machines[at].power == .up else { return .zero }
+        spells[spell].machine = at
+        if random.chance(1, in: 2) || machines[at].agent == nil {
+            machines[at].journal?.alterDisk { $0.failingSync = $0.counts.syncs + 1 }
+        } else {
+            machines[at].agent?.exports.alterDisk { $0.failingSync = $0.counts.syncs + 1 }
+        }
+        return .seconds(5)
+    }
+
+    private mutating func fill(_ at: Int, _ spell: Int) -> Interval {
+        guard maySpareOne, machines[at].power == .up, machines[at].agent != nil else { return .zero }
+        spells[spell].machine = at
+        let lasts = random.interval(in: .milliseconds(300)...(.seconds(3)))
+        if random.chance(1, in: 2) {
+            tell(at, "has a disk that is full down to its reserve for \(lasts)")
+            bite(spell)
+            turn(at, .disk(hasRoom: false))
+        } else {
+            tell(at, "has a disk without a byte of room for \(lasts)")
+            machines[at].journal?.alterDisk { $0.byteCountMax = $0.byteCount }
+        }
+        return lasts
+    }
+
+    mutating func calm(_ spell: Int) {
+        guard !spells[spell].isOver else { return }
+        spells[spell].isOver = true
+        links.calm(spell)
+        guard let at = spells[spell].machine else { return }
+        switch spells[spell].fault {
+        case .pause:
+            if !isStormy, machines[at].isPaused {
+                machines[at].power = .paused(until: time, by: spell)
+                resume(at)
+            }
+        case .syncFailure:
+            machines[at].journal?.alterDisk { $0.failingSync = nil }
+            machines[at].agent?.exports.alterDisk { $0.failingSync = nil }
+        case .diskFull:
+            machines[at].logDisk.byteCountMax = .max
+            machines[at].journal?.alterDisk { $0.byteCountMax = .max }
+            if machines[at].agent != nil, machines[at].power == .up {
+                turn(at, .disk(hasRoom: true))
+            }
+        default: break
+        }
+    }
+
+    /// A disk refused a deed, which is final: the process stops, and starts again from the disk.
+    mutating func failed(_ why: String, _ at: Int) {
+        tell(at, "stops over \(why)")
+        for spell in spells.indices
+        where spells[spell].machine == at && !spells[spell].isOver
+            && [.syncFailure, .diskFull].contains(spells[spell].fault)
+        {
+            bite(spell)
+        }
+        if random.chance(1, in: 2) { cutPower(at) } else { stop(at) }
+        agenda.push(time + random.interval(in: .milliseconds(50)...(.seconds(2))), .boot(at))
+    }
+
+    /// The process is gone; what the kernel has taken, it keeps.
+    mutating func stop(_ at: Int) {
+        // The sync that was under way may or may not have been taken by the kernel.
+        if random.chance(1, in: 2), case .save(let writes) = machines[at].log.finish() {
+            _ = try? machines[at].journal?.append(writes.map(\.change))
+        }
+        fall(at, isQuiet: false)
+    }
+
+    /// The machine is dark: any subset of what was not synced is gone.
+    mutating func cutPower(_ at: Int) {
+        tell(at, "loses power")
+        strikeUnderWay(at)
+        let isQuiet = random.chance(1, in: 2)
+        fall(at, isQuiet: isQuiet)
+        machines[at].logDisk.crash(using: &random)
+        machines[at].volumesDisk.crash(using: &random)
+    }
+
+    /// What the threads were doing is cut off at any of its steps.
+    private mutating func strikeUnderWay(_ at: Int) {
+        if case .save(let writes) = machines[at].log.finish() {
+            let steps = 1 + Int(random.next() % 12)
+            machines[at].journal?.alterDisk { $0.powerCutAtStep = $0.counts.steps + steps }
+            _ = try? machines[at].journal?.append(writes.map(\.change))
+        }
+        let events = machines[at].agent?.volumes.events ?? []
+        guard !events.isEmpty else { return }
+        let steps = 1 + Int(random.next() % 12)
+        machines[at].agent?.exports.alterDisk { $0.powerCutAtStep = $0.counts.steps + steps }
+        let now = machines[at].clock.local(time)
+        var effects: [ExportEffect] = []
+        for event in events {
+            guard
+                (try? machines[at].agent?.exports.handle(event, at: now, &effects)) != nil
+            else { break }
+        }
+    }
+
+    private mutating func fall(_ at: Int, isQuiet: Bool) {
+        if let journal = machines[at].journal { machines[at].logDisk = journal.disk }
+        if let exports = machines[at].agent?.exports {
+            machines[at].volumesDisk = exports.core.disk
+            machines[at].appliedBefore = max(machines[at].appliedBefore, exports.core.applied)
+        }
+        machines[at].journal = nil
+        machines[at].agent = nil
+        machines[at].voter = nil
+        machines[at].power = .down
+        machines[at].life += 1
+        machines[at].servesUntil = .zero
+        machines[at].inbox = []
+        for client in clients.indices where clients[client].session?.door.machine == at {
+            guard !isQuiet, let connection = clients[client].session?.connection else { continue }
+            agenda.push(time + .microseconds(200), .lost(connection))
+        }
+    }
+}

@@ -1,0 +1,189 @@
+internal import Decisions
+internal import Disk
+internal import Gossip
+internal import JournalCore
+internal import Mesh
+internal import Node
+internal import Raft
+internal import Record
+internal import SimulatedDisk
+internal import VolumeCore
+internal import Voting
+internal import Wire
+
+/// The beginning of a run, and of a process.
+extension Simulation {
+    static let regions = ["alpha", "beta", "gamma", "delta", "epsilon"].compactMap(RegionName.init)
+
+    mutating func makeMachines(_ count: Int, _ chance: inout SeededRandom) {
+        for at in 0..<count {
+            let isSlow = chance.chance(1, in: 4)
+            let pace = Pace(
+                save: isSlow
+                    ? .milliseconds(2)...(.milliseconds(20))
+                    : .microseconds(100)...(.microseconds(800)),
+                apply: .microseconds(20)...(.microseconds(150)),
+                checkpoint: .milliseconds(1)...(.milliseconds(isSlow ? 60 : 10)))
+            var rate = 997_700 + chance.next() % 4_600
+            if plan.mutant == .driftsBeyondBound, at == 1 { rate = 1_330_000 }
+            let start = Instant(nanoseconds: chance.next() % 1_000_000_000_000)
+            machines.append(
+                Machine(
+                    id: NodeID(UInt64(at) + 1), isWitness: at == plan.shape.dataMembers,
+                    pace: pace, clock: VirtualClock(startingAt: start, rate: rate)))
+            if plan.mutant == .skipsLogSync { machines[at].logDisk.losesSyncs = true }
+            if plan.mutant == .skipsImageSync { machines[at].volumesDisk.losesSyncs = true }
+        }
+    }
+
+    mutating func makeClients(_ chance: inout SeededRandom) {
+        let sizes = [64, 64]
+        for (disk, count) in sizes.enumerated() {
+            ledgers.append(Ledger(volume: disk, blockCount: count))
+        }
+        operators.missing = sizes.indices.map { "disk-\($0)" }
+        // Two clients share the first disk.
+        let shares: [(disk: Int, own: Range<Int>)] = [(0, 0..<32), (0, 32..<64), (1, 0..<64)]
+        for share in shares {
+            let pace = Interval.milliseconds(UInt64.random(in: 20...160, using: &chance))
+            clients.append(
+                Client(
+                    disk: share.disk, name: "disk-\(share.disk)", own: share.own,
+                    random: chance.fork(), thinks: pace...(pace * 4),
+                    burstMax: Int.random(in: 4...16, using: &chance)))
+        }
+    }
+
+    var members: [Node.Member] {
+        machines.enumerated().map { at, machine in
+            Node.Member(
+                node: machine.id, region: Self.regions[at],
+                isWitness: machine.isWitness)
+        }
+    }
+
+    private var dataMembers: [NodeID] { machines.filter { !$0.isWitness }.map(\.id) }
+
+    private var membership: Membership {
+        let witness = machines.first { $0.isWitness }?.id
+        return Membership(
+            voters: Electorate(data: dataMembers, witness: witness), preferred: dataMembers)
+    }
+
+    private var firstDecisions: Decisions {
+        Decisions(
+            seats: members.filter { !$0.isWitness }.map {
+                Decisions.Seat(node: $0.node, region: $0.region)
+            })
+    }
+
+    private var raftSettings: RaftSettings {
+        var settings = RaftSettings()
+        settings.followsPreference = false
+        settings.windowBytesMax = 32 << 10
+        return settings
+    }
+
+    private func nodeSettings(_ seat: NodeID) -> Node.Settings? {
+        guard let lease = LeaseTerms(length: .milliseconds(400)) else { return nil }
+        var settings = Node.Settings(
+            seat: seat, members: members, order: dataMembers, lease: lease)
+        settings.checkpointEntries = 300
+        settings.checkpointBytes = 256 << 10
+        return settings
+    }
+
+    /// Starts a process from what the disks hold, as the agent and the witness do.
+    mutating func boot(_ at: Int) {
+        guard machines[at].power == .down else { return }
+        do {
+            try restart(at)
+        } catch {
+            // What a disk refuses is no damage: the service manager tries again.
+            guard isRefusal(error) else {
+                return check("node \(machines[at].id) cannot recover: \(error)")
+            }
+            tell(at, "cannot start: \(error)")
+            return agenda.push(time + .milliseconds(500), .boot(at))
+        }
+        tell(at, "starts, log to \(machines[at].raft { "\($0.lastPosition)" } ?? "?")")
+        if machines[at].agent != nil {
+            turn(at, .wallClock(WallTime(1_700_000_000_000_000_000 + time.nanoseconds)))
+        } else {
+            turnVoter(at, .wake)
+        }
+    }
+
+    private func isRefusal(_ error: any Error) -> Bool {
+        let cause: DiskError.Cause
+        switch error {
+        case JournalError.disk(let error): cause = error.cause
+        case VolumeRecoveryRefused.state(let error): cause = error.cause
+        default: return false
+        }
+        return cause == .full || cause == .system(5)
+    }
+
+    private mutating func restart(_ at: Int) throws {
+        let now = machines[at].clock.local(time)
+        let settings = JournalCore<SimulatedDisk>.Settings(
+            cluster: Self.cluster, group: Self.group, segmentByteCount: 128 << 10)
+        var (journal, recovered) = try JournalCore.open(
+            &machines[at].logDisk, settings: settings, random: random.fork())
+        let voter = try restarting(at, &journal, recovered, now)
+        machines[at].journal = journal
+        machines[at].logDisk = SimulatedDisk()
+        machines[at].log = LogDesk()
+        machines[at].life += 1
+        machines[at].power = .up
+        machines[at].inbox = []
+        machines[at].wakeAt = .never
+        machines[at].commitSeen = .zero
+        guard !machines[at].isWitness else { return machines[at].voter = voter }
+        let state = try recovered.base.position == .zero
+            ? firstDecisions : Decisions(parsing: recovered.base.parsed().state.contents)
+        let core = try VolumeCore(
+            disk: machines[at].volumesDisk,
+            limits: VolumeLimits(pendingByteCountMax: 48 << 10, overlayByteCountMax: 32 << 10))
+        machines[at].volumesDisk = SimulatedDisk()
+        if core.checkpointed < recovered.base.position.index {
+            check(
+                "node \(machines[at].id) starts with volumes up to \(core.checkpointed), and its "
+                    + "log begins behind \(recovered.base.position)")
+        }
+        guard let settings = nodeSettings(machines[at].id) else { return }
+        let node = Node(settings: settings, voter: voter, decisions: state, at: now)
+        machines[at].agent = Agent(node: node, exports: Exports(core))
+    }
+
+    private mutating func restarting(
+        _ at: Int, _ journal: inout JournalCore<SimulatedDisk>, _ recovered: Recovered,
+        _ now: Instant
+    ) throws -> Voter {
+        let base =
+            recovered.base.position == .zero
+            ? Base(position: .zero, membership: membership, state: firstDecisions.encoded)
+            : recovered.base
+        var tail: [Entry] = []
+        if let last = recovered.positions.last, let first = recovered.positions.first {
+            let from = max(first.index, LogIndex(last.index.rawValue - min(16, last.index.rawValue)))
+            tail = try journal.entries(from: from, through: last.index, bytesMax: .max)
+        }
+        let restored = try Restored(
+            hardState: recovered.hardState, base: base, positions: recovered.positions,
+            time: tail.last?.time ?? .zero, tail: tail)
+        let raft = Raft(
+            seat: machines[at].id, group: Self.group, settings: raftSettings, restored: restored,
+            random: random.fork(), at: now)
+        machines[at].incarnation = machines[at].incarnation.next
+        let peers = members.map {
+            Gossip.Peer(
+                node: $0.node, region: $0.region, role: $0.isWitness ? .witness : .data)
+        }
+        let gossip = Gossip(
+            self: peers[at], roster: peers, settings: Gossip.Settings(),
+            boot: BootID(random.next()), incarnation: machines[at].incarnation,
+            random: random.fork(), at: now)
+        return Voter(raft: raft, gossip: gossip)
+    }
+}

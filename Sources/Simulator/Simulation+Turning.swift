@@ -1,0 +1,158 @@
+internal import Decisions
+internal import Gossip
+internal import Mesh
+internal import Node
+internal import Raft
+internal import Record
+internal import VolumeCore
+internal import Voting
+
+/// Turns the cores, and carries out what they want.
+extension Simulation {
+    mutating func turn(_ at: Int, _ event: Node.Event) {
+        let now = machines[at].clock.local(time)
+        var effects = effectsPool.popLast() ?? []
+        machines[at].agent?.node.handle(event, at: now, &effects)
+        if let deadline = machines[at].agent?.node.deadline, now >= deadline {
+            machines[at].agent?.node.handle(.wake, at: now, &effects)
+        }
+        let life = machines[at].life
+        for effect in effects where machines[at].life == life && machines[at].isUp {
+            carryOut(effect, at)
+        }
+        effects.removeAll(keepingCapacity: true)
+        effectsPool.append(effects)
+        guard machines[at].isUp else { return }
+        observe(at)
+        if let deadline = machines[at].agent?.node.deadline { arm(at, deadline) }
+    }
+
+    mutating func turnVoter(_ at: Int, _ event: Voter.Event) {
+        let now = machines[at].clock.local(time)
+        var effects: [Voter.Effect] = []
+        machines[at].voter?.handle(event, at: now, &effects)
+        if let deadline = machines[at].voter?.deadline, now >= deadline {
+            machines[at].voter?.handle(.wake, at: now, &effects)
+        }
+        for effect in effects where machines[at].isUp { carryOut(effect, at) }
+        guard machines[at].isUp else { return }
+        observe(at)
+        if let deadline = machines[at].voter?.deadline { arm(at, deadline) }
+    }
+
+    /// Either core takes what both know.
+    mutating func turnRaft(_ at: Int, _ event: Node.Event, _ voterEvent: Voter.Event) {
+        if machines[at].agent != nil { turn(at, event) } else { turnVoter(at, voterEvent) }
+    }
+
+    func hasProcess(_ at: Int) -> Bool { machines[at].agent != nil || machines[at].voter != nil }
+
+    /// Puts the next wake on the agenda unless an earlier one is there already.
+    private mutating func arm(_ at: Int, _ deadline: Instant) {
+        let moment = max(machines[at].clock.moment(of: deadline), time)
+        guard moment < machines[at].wakeAt else { return }
+        machines[at].wakeAt = moment
+        agenda.push(moment, .wake(at, life: machines[at].life))
+    }
+
+    mutating func woken(_ at: Int) {
+        // One that was superseded by an earlier one comes later, and finds nothing due.
+        if time >= machines[at].wakeAt { machines[at].wakeAt = .never }
+        let now = machines[at].clock.local(time)
+        let due = machines[at].agent?.node.deadline ?? machines[at].voter?.deadline
+        guard let due else { return }
+        if now >= due { turnRaft(at, .wake, .wake) } else { arm(at, due) }
+    }
+
+    private mutating func carryOut(_ effect: Node.Effect, _ at: Int) {
+        switch effect {
+        case .save(let write): save(write, at)
+        case .send(let letter): send(letter, at)
+        case .fetch(let fetch):
+            machines[at].log.submit(fetch)
+            beginLogJob(at)
+        case .gossip(let message, let to): post(at, to, .gossip, GossipCodec.encode(message))
+        case .persist(let persist): self.persist(persist, at)
+        case .note(let note, let to): send(note, at, to)
+        case .apply(let ruled): apply(ruled, at)
+        case .skip(let index):
+            check("node \(machines[at].id) was to skip to \(index): its volumes lack what is gone")
+        case .checkpoint:
+            post(.checkpoint, toVolumesOf: at)
+            if plan.mutant == .compactsEarly, let node = machines[at].agent?.node {
+                turn(at, .checkpointed(node.decisions.appliedIndex))
+            }
+        case .placed(let first, let count, let round):
+            post(.proposed(first: first, count: count, round: round), toVolumesOf: at)
+        case .durable(let index): post(.durable(through: index), toVolumesOf: at)
+        case .open(let epoch, let until):
+            tell(at, "acts as primary of epoch \(epoch)")
+            report.takeovers += 1
+            check(watch.opens(machines[at].id, epoch))
+            post(.opened(epoch, until: leaseEnd(until)), toVolumesOf: at)
+        case .lease(let until): post(.leased(until: leaseEnd(until)), toVolumesOf: at)
+        case .drain: post(.drain, toVolumesOf: at)
+        case .close: post(.closed, toVolumesOf: at)
+        case .answer(let id, let answer): operators.answered(id, answer, &watch)
+        case .halt(let halt): check("node \(machines[at].id) halts: \(halt)")
+        case .happened(let happening): happened(happening, at)
+        }
+    }
+
+    private func leaseEnd(_ until: Instant) -> Instant {
+        plan.mutant == .servesPastLease ? until + .milliseconds(800) : until
+    }
+
+    private mutating func apply(_ ruled: [Ruled], _ at: Int) {
+        check(watch.applies(machines[at].id, ruled))
+        var ruled = ruled
+        if plan.mutant == .losesReplicaWrite, at == 1 {
+            ruled = ruled.map { one in
+                one.ruling == .accepted && one.entry.index.rawValue % 37 == 0
+                    ? Ruled(one.entry, .nothing) : one
+            }
+        }
+        post(.apply(ruled), toVolumesOf: at)
+    }
+
+    private mutating func carryOut(_ effect: Voter.Effect, _ at: Int) {
+        switch effect {
+        case .raft(.save(let write)): save(write, at)
+        case .raft(.send(let letter)): send(letter, at)
+        case .raft(.fetch(let fetch)):
+            machines[at].log.submit(fetch)
+            beginLogJob(at)
+        // A witness has no state to apply entries to.
+        case .raft(.apply(let entries)):
+            if let last = entries.last { turnVoter(at, .raft(.applied(last.index))) }
+        case .raft(.became(let role, let term, let leader)): became(role, term, leader, at)
+        case .raft: break
+        case .gossip(.send(let message, let to)):
+            post(at, to, .gossip, GossipCodec.encode(message))
+        case .gossip(.persist(let persist)): self.persist(persist, at)
+        case .gossip: break
+        }
+    }
+
+    private mutating func happened(_ happening: Node.Happening, _ at: Int) {
+        switch happening {
+        case .raft(let role, let term, let leader): became(role, term, leader, at)
+        case .takeover(let takeover) where takeover.to == machines[at].id && !takeover.phases.isEmpty:
+            let phases = takeover.phases.map { "\($0.name) \($0.took)" }.joined(separator: ", ")
+            tell(at, "\(takeover.reason.rawValue): \(phases)")
+        case .takeover(let takeover): promoted(takeover, at)
+        case .liveness(let node, let liveness): tell(at, "holds node \(node) for \(liveness)")
+        case .refused(let index, let refusal): tell(at, "entry \(index) is refused: \(refusal)")
+        case .handBack(let node): tell(at, "hands the leadership to node \(node)")
+        case .handOver(let node): tell(at, "hands the seat over to node \(node)")
+        case .resigned(let epoch): tell(at, "resigns from epoch \(epoch)")
+        case .restarted, .conflict: break
+        }
+    }
+
+    private mutating func became(_ role: RaftRole, _ term: Term, _ leader: NodeID?, _ at: Int) {
+        tell(at, "is \(role) in term \(term)\(leader.map { ", led by \($0)" } ?? "")")
+        guard role == .leader else { return }
+        check(machines[at].raft { raft in watch.leads(raft.seat, raft) } ?? nil)
+    }
+}
