@@ -12,6 +12,7 @@ package import VolumeCore
 /// An open export as operators see it.
 package struct NBDExportStatus: Hashable, Sendable {
     package let name: String
+    package let generation: ExportGeneration
     package let connections: Int
     /// Why its socket is not there; the volume is then reachable over TCP only.
     package let socketFault: String?
@@ -117,7 +118,8 @@ package final class NBDServer: Sendable {
         state.withLock { state in
             state.exports.values.sorted { $0.name < $1.name }.map {
                 NBDExportStatus(
-                    name: $0.name, connections: $0.connections.count, socketFault: $0.fault)
+                    name: $0.name, generation: $0.generation,
+                    connections: $0.connections.count, socketFault: $0.fault)
             }
         }
     }
