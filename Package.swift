@@ -78,16 +78,9 @@ let package = Package(
         pure("Raft", ["Mesh", "Record"]),
         pure("Record", ["CChecksum", "Mesh"]),
         pure("SimulatedDisk", ["Disk", "Mesh"]),
-        pure(
-            "Simulator",
-            [
-                "Decisions", "Disk", "Gossip", "JournalCore", "Mesh", "Node", "Raft", "Record",
-                "SimulatedDisk", "VolumeCore", "Voting", "Wire",
-            ]),
         pure("VolumeCore", ["Disk", "Mesh", "Record"]),
         pure("Voting", ["Gossip", "Mesh", "Raft"]),
         pure("Wire", ["Decisions", "Mesh", protobuf]),
-        executable("simulate", ["Mesh", "Simulator"], path: "Sources/Simulate"),
         shell("Driver", ["Mesh"]),
         shell("Certificates", ["Mesh", asn1, crypto, x509]),
         shell(
@@ -119,12 +112,6 @@ let package = Package(
                 "Mesh", "Record", "Settings", argumentParser, yams,
             ], path: "Sources/Holdfast"),
         tests("AdminTests", ["Admin"]),
-        shell(
-            "Volumes",
-            [
-                "Disk", "Mesh", "NBDProtocol", "Record", "VolumeCore", logging, nio, nioPosix,
-                nioSSL,
-            ]),
         tests("CertificatesTests", ["Certificates", "Mesh", asn1, x509]),
         tests("ControlTests", ["Admin", "Control", logging]),
         tests("DecisionsTests", ["Decisions", "Mesh"]),
@@ -150,9 +137,6 @@ let package = Package(
             "TransportTests",
             ["Certificates", "Mesh", "Transport", logging, nio, nioPosix, nioSSL]),
         tests("VolumeCoreTests", ["Disk", "Mesh", "Record", "VolumeCore"]),
-        tests(
-            "VolumesTests",
-            ["Disk", "Journal", "Mesh", "Record", "VolumeCore", "Volumes", logging]),
         tests("WireTests", ["Decisions", "Mesh", "Wire"]),
         // Millions of moments: minutes without the optimiser, seconds with it.
         .testTarget(

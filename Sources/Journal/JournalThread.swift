@@ -110,7 +110,22 @@ package final class JournalThread<D: Disk>: Sendable {
                 return error
             }
         }
-        guard let failure else { return tell(.saved(through: batch.through)) }
+        guard failure == nil else { return fail(failure) }
+        tell(.saved(through: batch.through))
+        // Behind the acknowledgement: it delays nobody but a batch that comes right now.
+        fail(
+            core.withLock { core -> JournalError? in
+                do throws(JournalError) {
+                    try core.prepareNext()
+                    return nil
+                } catch {
+                    return error
+                }
+            })
+    }
+
+    private func fail(_ failure: JournalError?) {
+        guard let failure else { return }
         waiting.withLock { $0.hasFailed = true }
         tell(.failed(failure))
     }
