@@ -113,7 +113,7 @@ let package = Package(
             ], path: "Sources/Holdfast"),
         tests("AdminTests", ["Admin"]),
         tests("CertificatesTests", ["Certificates", "Mesh", asn1, x509]),
-        tests("ControlTests", ["Admin", "Control", logging]),
+        tests("ControlTests", ["Admin", "Control", logging, nio, nioPosix]),
         tests("DecisionsTests", ["Decisions", "Mesh"]),
         tests("DriverTests", ["Driver", "Mesh"]),
         tests("GossipTests", ["Gossip", "GossipSim", "Mesh"]),
