@@ -140,6 +140,35 @@ struct HostileTests {
         try await rig.close()
     }
 
+    @Test func `all connections together hold no more bytes than the bound, and all are served`()
+        async throws
+    {
+        var limits = NBDLimits()
+        limits.bytesInFlightTotalMax = 2 << 20
+        let rig = try await Rig.open(limits: limits)
+        let (marker, go) = (rig.path + "/ready", rig.path + "/go")
+        async let told = raw(
+            rig,
+            """
+            import os
+            clients = [connect() for _ in range(4)]
+            for s in clients:
+                export(s)
+                s.sendall(b"".join(request(0, cookie, 0, 512 << 10) for cookie in range(60)))
+            time.sleep(0.7)
+            open("\(marker)", "w").close()
+            while not os.path.exists("\(go)"): time.sleep(0.01)
+            for s in clients: print(all(take(s, 16 + (512 << 10)) for _ in range(60)))
+            """)
+        try await rig.wait("client") { FileManager.default.fileExists(atPath: marker) }
+        // Four times half a megabyte fill the bound; each of the others may have one.
+        let posted = rig.requestsPosted.load(ordering: .relaxed)
+        #expect((4...7).contains(posted), "\(posted)")
+        #expect(FileManager.default.createFile(atPath: go, contents: nil))
+        #expect(try await told == "True\nTrue\nTrue\nTrue\n")
+        try await rig.close()
+    }
+
     @Test func `an export takes no more connections than the bound`() async throws {
         var limits = NBDLimits()
         limits.connectionsPerExportMax = 3
