@@ -6,7 +6,7 @@ import VolumeCore
 import Volumes
 
 /// An authority, a server's and a client's certificate, and those of a stranger.
-private struct Papers {
+private final class Papers: Sendable {
     let path = "/tmp/hf-tls-\(UUID().uuidString.prefix(8))"
 
     init() async throws {
@@ -40,6 +40,8 @@ private struct Papers {
                 atPath: "\(path)/\(end).key", toPath: "\(to)/client-key.pem")
         }
     }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
 
     private func key(_ name: String) -> [String] {
         ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-keyout", "\(path)/\(name).key"]

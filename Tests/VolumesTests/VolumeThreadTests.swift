@@ -58,8 +58,10 @@ private final class Diary: Sendable {
 }
 
 @Suite("The volumes' queue")
-struct VolumeThreadTests {
+final class VolumeThreadTests {
     private let path = "/tmp/hf-thread-\(UUID().uuidString.prefix(8))"
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
 
     private func thread(
         _ diary: Diary, sync: @escaping @Sendable () throws(DiskError) -> Void = {}
