@@ -9,11 +9,13 @@ extension FileDisk {
     {
         var copies: [(descriptor: CInt, file: FileHandle)] = []
         for file in files {
-            let copy = fcntl(CInt(file.rawValue), F_DUPFD_CLOEXEC, 0)
+            // A number that was closed may be another file's by now.
+            let isOpen = self.files[file] != nil
+            let copy = isOpen ? fcntl(CInt(file.rawValue), F_DUPFD_CLOEXEC, 0) : -1
             guard copy >= 0 else {
-                let code = errno
+                let cause: DiskError.Cause = isOpen ? .system(errno) : .missing
                 for copy in copies { _ = Glibc.close(copy.descriptor) }
-                throw DiskError(.sync, name(file), .system(code))
+                throw DiskError(.sync, name(file), cause)
             }
             copies.append((copy, file))
         }

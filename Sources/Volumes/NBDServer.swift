@@ -72,6 +72,7 @@ package final class NBDServer: Sendable {
     let tls: NIOSSLContext?
     let group: MultiThreadedEventLoopGroup
     let state = Mutex(State())
+    let bytesInFlight = Atomic<Int>(0)
     /// Sockets open and close here, one after the other: a volume that ends and opens again would
     /// else take its new socket away.
     let sockets = DispatchQueue(label: "holdfast.volumes.sockets")
@@ -104,6 +105,8 @@ package final class NBDServer: Sendable {
             let channel = try await bootstrap(.all, .forcedTLS, tls)
                 .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
                 .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+                // A client whose host died would else hold its place among the connections.
+                .childChannelOption(.socketOption(.so_keepalive), value: 1)
                 .bind(host: listener.host, port: listener.port).get()
             state.withLock { $0.tcp = channel }
         } catch {
