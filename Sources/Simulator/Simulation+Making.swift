@@ -162,7 +162,7 @@ extension Simulation {
     ) throws -> Voter {
         let base =
             recovered.base.position == .zero
-            ? Base(position: .zero, membership: membership, state: firstDecisions.encoded)
+            ? Base(position: .zero, membership: membership, state: machines[at].isWitness ? [] : firstDecisions.encoded)
             : recovered.base
         var tail: [Entry] = []
         if let last = recovered.positions.last, let first = recovered.positions.first {
