@@ -119,6 +119,12 @@ let package = Package(
                 "Mesh", "Record", "Settings", argumentParser, yams,
             ], path: "Sources/Holdfast"),
         tests("AdminTests", ["Admin"]),
+        shell(
+            "Volumes",
+            [
+                "Disk", "Mesh", "NBDProtocol", "Record", "VolumeCore", logging, nio, nioPosix,
+                nioSSL,
+            ]),
         tests("CertificatesTests", ["Certificates", "Mesh", asn1, x509]),
         tests("ControlTests", ["Admin", "Control", logging]),
         tests("DecisionsTests", ["Decisions", "Mesh"]),
@@ -144,6 +150,9 @@ let package = Package(
             "TransportTests",
             ["Certificates", "Mesh", "Transport", logging, nio, nioPosix, nioSSL]),
         tests("VolumeCoreTests", ["Disk", "Mesh", "Record", "VolumeCore"]),
+        tests(
+            "VolumesTests",
+            ["Disk", "Journal", "Mesh", "Record", "VolumeCore", "Volumes", logging]),
         tests("WireTests", ["Decisions", "Mesh", "Wire"]),
         // Millions of moments: minutes without the optimiser, seconds with it.
         .testTarget(

@@ -117,7 +117,10 @@ def append_round(findings, mesh, primary, options):
 
 
 def base_of(node):
-    return ((node.status() or {}).get("raft") or {}).get("base") or 0
+    said = node.status()
+    if said is None:
+        raise measure.Unmeasured(f"{node.region} gives no status")
+    return said["raft"]["base"]["index"]
 
 
 def sequential_round(findings, mesh, primary, options):

@@ -36,7 +36,7 @@ package struct FileDisk: Disk {
         }
     }
 
-    private func name(_ file: FileHandle) -> String { files[file] ?? "handle \(file.rawValue)" }
+    func name(_ file: FileHandle) -> String { files[file] ?? "handle \(file.rawValue)" }
 
     private func check(_ result: CInt, _ deed: DiskError.Deed, _ file: String) throws(DiskError) {
         if result != 0 { throw Self.error(deed, file) }

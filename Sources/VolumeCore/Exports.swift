@@ -167,3 +167,13 @@ package struct Exports<D: Disk>: Sendable {
         effects.append(.ended(volume, export.generation))
     }
 }
+
+extension Exports {
+    /// Images that a checkpoint will have to sync: whoever syncs them before, elsewhere, makes it
+    /// short.
+    package var dirtyImages: [FileHandle] {
+        core.volumes.filter(\.isDirty).map(\.image)
+    }
+
+    package var overlayBytes: Int { core.overlayBytes }
+}

@@ -13,12 +13,13 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 
 from network import Network
-from tools import Late, command, free_ports, now_ns, wait_until
+from tools import command, free_ports, now_ns, wait_until
 
 READY_SECONDS_MAX = 30
 STOP_SECONDS_MAX = 5
@@ -55,6 +56,16 @@ class Node:
     def uri(self, volume):
         """What flushcheck is given; whether the export exists is the agent's affair."""
         return f"nbd+unix:///{volume}?socket={self.socket(volume)}"
+
+    def serves(self, volume):
+        """Whether somebody listens there; a socket that its process left behind refuses."""
+        with socket.socket(socket.AF_UNIX) as door:
+            try:
+                door.settimeout(1)
+                door.connect(self.socket(volume))
+                return True
+            except OSError:
+                return False
 
     def tls_uri(self, volume):
         return f"nbds://{self.host}:{self.nbd_port}/{volume}"
@@ -231,6 +242,10 @@ class Cluster:
     def data_nodes(self):
         return [node for node in self.nodes.values() if node.role == "data"]
 
+    @property
+    def running(self):
+        return [node.id for node in self.nodes.values() if node.is_running]
+
     def start(self, *ids):
         for node in ids or sorted(self.nodes):
             self.nodes[node].start()
@@ -270,7 +285,11 @@ class Cluster:
         """Returns once the acting primary serves it."""
         primary = self.primary()
         primary.holdfast("volume", "create", name, "--size", size, "--mode", mode)
-        wait_until(f"volume {name} is served", EXPORT_SECONDS_MAX, lambda: os.path.exists(primary.socket(name)))
+        self.await_served(primary, name)
+
+    def await_served(self, node, *volumes):
+        for name in volumes:
+            wait_until(f"volume {name} is served by node {node.id}", EXPORT_SECONDS_MAX, lambda: node.serves(name))
 
     def isolate(self, node):
         if not self.network:

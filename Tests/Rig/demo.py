@@ -123,7 +123,8 @@ def power_cut_everywhere(findings, mesh, judge):
     mesh.shim = None
     mesh.start()
     primary = mesh.ready()
-    lost, blocks = faults.judge_ledger(findings, judge, primary, "ledger", "after power was cut in all regions")
+    lost, blocks = faults.judge_ledger(findings, mesh, judge, primary, "ledger", "after power was cut in all regions")
+    mesh.await_served(primary, "disk")
     same = digest(primary.uri("disk")) == before
     findings.expect(same, "the disk is the same after power was cut in all regions")
     findings.say(f"power cut in all regions at once, unsynced bytes thrown away: {lost} of {blocks} flushed blocks lost, "
@@ -174,8 +175,9 @@ def part(findings, shape, disk, options, shim):
         for line in measure.phases(mesh)[1]:
             findings.say(line)
         findings.expect(seen.dual_accept == 0, f"never two exports accept at once: {seen.dual_accept} did")
-        lost, blocks = faults.judge_ledger(findings, judge, primary, "ledger", "on the new primary")
+        lost, blocks = faults.judge_ledger(findings, mesh, judge, primary, "ledger", "on the new primary")
         findings.say(f"flushcheck: {blocks} blocks were flushed before the fault, {lost} of them lost")
+        mesh.await_served(primary, "disk")
         differing = look_at_disk(findings, disk, primary, flushed_blocks)
         if shim:
             lost += power_cut_everywhere(findings, mesh, judge)

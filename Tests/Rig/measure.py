@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 
 import tools
 
@@ -24,6 +25,10 @@ LOG_LINES_SHOWN = 15
 
 class Unmeasured(Exception):
     """The rig could not find out; nothing is said about the mesh."""
+
+
+class Broken(Exception):
+    """A promise is broken so thoroughly that there is nothing left to look at."""
 
 
 class Stopped(Exception):
@@ -72,8 +77,14 @@ def run(seconds, measure):
     try:
         with bounded(seconds):
             measure(findings)
+    except Broken as error:
+        findings.broken.append(str(error))
     except (Unmeasured, Stopped, tools.Late, RuntimeError, OSError, subprocess.SubprocessError) as error:
         print(f"not measured: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        return NOT_MEASURED
+    except Exception:
+        # A fault of the rig, or an answer that isn't as agreed; Python's own exit code would say "a promise is broken".
+        traceback.print_exc()
         return NOT_MEASURED
     for promise in findings.broken:
         print(f"broken: {promise}", flush=True)

@@ -33,6 +33,7 @@ class Agent:
         os.makedirs(f"{self.run}/volumes", exist_ok=True)
         # `forgets`: whoever takes over serves what was there before any write. `clings`: nobody's exports get closed.
         # `restless`: a new epoch and term with every beat. `hoards`: the witness's disk fills. `lazy`: flushes do nothing.
+        # `stays`: nobody takes over.
         self.sins = open(os.path.join(os.path.dirname(sys.argv[0]), "sins")).read().split()
         self.heard = {self.node: 0.0}
         self.servers, self.takeovers, self.is_primary = {}, [], False
@@ -135,7 +136,8 @@ class Agent:
         if self.is_primary and (not quorum or said.get("node", self.node) != self.node):
             self.fall()
         stale = time.monotonic() - said.get("at", 0) > SILENCE_SECONDS + self.node * 0.1
-        if not self.is_primary and quorum and stale and self.role == "data":
+        stays = "stays" in self.sins and said
+        if not self.is_primary and quorum and stale and self.role == "data" and not stays:
             self.rise(said)
         if self.is_primary:
             self.reign(said)
@@ -154,7 +156,7 @@ class Agent:
                    "acting": self.is_primary}
         self.write(f"{self.run}/admin.sock", {
             "node": self.node, "leader": said["node"], "primary": primary, "members": members,
-            "raft": {"term": said["epoch"], "commit": 1, "last": 1, "base": int(time.time()), "logBytes": 0},
+            "raft": {"term": said["epoch"], "commit": 1, "last": 1, "base": {"index": int(time.time()), "term": 1}, "logBytes": 0},
             "takeovers": self.takeovers, "alarms": []})
 
 

@@ -65,8 +65,7 @@ def one_run(findings, tally, mesh, judge, shape, number, options):
             raise measure.Unmeasured(f"the power cut proves nothing: {mesh.powercut_escapes()}")
         mesh.shim = None
         mesh.start()
-        mesh.ready()
-    lost, blocks = faults.judge_ledger(findings, judge, mesh.primary(), "ledger",
+    lost, blocks = faults.judge_ledger(findings, mesh, judge, mesh.ready(mesh.running), "ledger",
                                        f"run {number}, {shape}, {kind}{' and power cut' if cut else ''}")
     tally.add(shape, kind, seen)
     tally.lost += lost
@@ -91,7 +90,14 @@ def measure_takeovers(findings, options):
             with Cluster(options.bin, roles, namespaces=True) as mesh, measure.explained(mesh):
                 judge = Judge(options.rig, os.path.join(scratch, f"ledger-{shape}"), LEDGER_MIB << 20)
                 for number in range(runs):
-                    one_run(findings, tally, mesh, judge, shape, number, options)
+                    try:
+                        one_run(findings, tally, mesh, judge, shape, number, options)
+                    except measure.Broken as broken:
+                        findings.expect(False, f"run {number}, {shape}: {broken}")
+                        mesh.heal()
+                        mesh.stop()
+    if not tally.seconds:
+        raise measure.Broken("not one takeover happened")
     for shape in shapes:
         for kind in options.faults:
             seconds = tally.of(shape, kind)

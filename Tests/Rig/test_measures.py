@@ -121,6 +121,14 @@ def a_forgetful_takeover_is_convicted():
     assert findings.figures["lost_flushed"] > 0 and findings.broken, findings.figures
 
 
+def a_mesh_in_which_nobody_takes_over_is_convicted():
+    try:
+        taken_over("SIGKILL", "stays")
+        raise AssertionError("a takeover was seen where none was")
+    except measure.Broken as broken:
+        assert "not one takeover" in str(broken), broken
+
+
 def the_witness_is_measured_and_hands_over():
     with hurried():
         findings = measured(witness.measure_witness, payload_mib=8)
@@ -178,7 +186,9 @@ def body(findings):
         print(mesh.home, *[node.process.pid for node in mesh.nodes.values()], flush=True)
         if sys.argv[4] == "break":
             findings.expect(False, "planted")
-            return
+            raise measure.Broken("thoroughly")
+        if sys.argv[4] == "stumble":
+            {}["missing"]
         time.sleep(60)
 sys.exit(measure.run(float(sys.argv[3]), body))
 """
@@ -203,7 +213,7 @@ def ended(limit, deed, number=None):
 
 def whatever_ends_a_measurement_nothing_is_left():
     for limit, deed, number, code, word in ((60, "wait", signal.SIGINT, 2, "SIGINT"), (2, "wait", None, 2, "longer than"),
-                                            (60, "wait", signal.SIGTERM, 2, "SIGTERM"), (60, "break", None, 1, "")):
+                                            (60, "wait", signal.SIGTERM, 2, "SIGTERM"), (60, "break", None, 1, ""), (60, "stumble", None, 2, "KeyError")):
         returned, output, errors, left = ended(limit, deed, number)
         assert returned == code and word in errors and not left, (returned, output, errors, left)
         assert ("figures: {" in output) == (code == 1), output
@@ -225,6 +235,7 @@ TESTS = [
     the_demo_passes_an_honest_mesh, the_demo_convicts_a_mesh_that_forgets,
     the_demo_convicts_a_mesh_that_does_not_sync, a_partition_is_measured_and_heals,
     exports_that_are_never_closed_are_convicted, a_forgetful_takeover_is_convicted,
+    a_mesh_in_which_nobody_takes_over_is_convicted,
     the_witness_is_measured_and_hands_over, a_witness_that_hoards_and_a_mesh_that_forgets_are_convicted,
     needless_elections_are_counted, a_load_over_tls_wants_our_own_certificate,
     whatever_ends_a_measurement_nothing_is_left, a_killed_driver_takes_its_agents_along,

@@ -85,10 +85,10 @@ def hand_over(findings, mesh, judge, options):
     b.start()
     findings.say(f"{a.region} is killed, {b.region} started: it lacks all of this, and only the witness has it")
     tools.wait_until(f"{b.region} acts as primary", HAND_OVER_SECONDS_MAX, lambda: mesh.primary() is b, poll=0.1)
-    tools.wait_until(f"{b.region} serves the disk", 15, lambda: os.path.exists(b.socket("disk")))
+    mesh.await_served(b, "disk", "ledger")
     findings.say(f"{b.region} acts as primary after {time.monotonic() - started:.1f} s")
     check = nbdload(options.rig, "check", b.uri("disk"), total, LOAD_SECONDS_MAX, seed=2)
-    lost, blocks = faults.judge_ledger(findings, judge, b, "ledger", "in the region that was away")
+    lost, blocks = faults.judge_ledger(findings, mesh, judge, b, "ledger", "in the region that was away")
     whole = findings.expect(check["differing"] == 0 and check["bytes"] == total,
                             f"the whole disk is there: {check['differing']} of {check['answered']} requests differ")
     findings.say(f"{b.region} serves {check['bytes'] // MIB} MiB, {check['differing']} of {check['answered']} pieces differ; "

@@ -1,0 +1,34 @@
+package import Disk
+package import Mesh
+package import Record
+package import VolumeCore
+
+/// What the volumes tell their node, always from their own queue and in order.
+package enum VolumeEvent: Sendable {
+    /// To be proposed in exactly this order, and answered with `.proposed` of the same round.
+    case propose([Draft], round: ProposalRound)
+    case applied(LogIndex)
+    /// The log may forget what is at or below.
+    case checkpointed(LogIndex)
+    case drained
+    /// A committed record changed nothing: for counters and logs.
+    case refused(LogIndex, Applied.Reason)
+    /// The volumes have stopped for good; the process has to recover from its disk.
+    case failed(DiskError)
+}
+
+/// What the volumes tell the server of their clients.
+package enum ClientEvent: Sendable {
+    case reply(RequestID, VolumeReply)
+    case opened(VolumeID, name: String, ExportGeneration, byteCount: UInt64)
+    case ended(VolumeID, ExportGeneration)
+}
+
+/// The volumes in figures.
+package struct VolumeStatus: Hashable, Sendable {
+    package let volumes: [VolumeInfo]
+    package let pendingBytes: Int
+    package let overlayBytes: Int
+    package let applied: LogIndex
+    package let checkpointed: LogIndex
+}

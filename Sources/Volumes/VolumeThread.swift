@@ -1,0 +1,303 @@
+package import Disk
+internal import Dispatch
+package import Mesh
+internal import Synchronization
+package import VolumeCore
+
+/// Owns the exports on one queue: whoever posts is not kept waiting, and the order of posting is
+/// the order of handling.
+///
+/// What is posted is bounded by its senders: the server by its requests in flight, the node by what
+/// it has not yet been told `.applied` of.
+package final class VolumeThread<D: Disk>: Sendable {
+    /// Syncs these images later, outside of the volumes' queue. Their descriptors must be held from
+    /// the moment of the call, since an image may be closed meanwhile.
+    package typealias PrepareSync =
+        @Sendable (D, [FileHandle]) throws(DiskError) -> @Sendable () throws(DiskError) -> Void
+    package typealias Serve = @Sendable ([ClientEvent], LeaseCheck) -> Void
+
+    /// Events handled before their effects are passed on.
+    private static var batchMax: Int { 256 }
+    /// Less than this of the overlay is left until a checkpoint: what is overwritten meanwhile is
+    /// written once.
+    package static var idleOverlayByteCount: Int { 8 << 20 }
+
+    private struct Waiting: Sendable {
+        var events: [ExportEvent] = []
+        var isScheduled = false
+        var hasFailed = false
+    }
+
+    fileprivate enum Checkpoint: Sendable {
+        case none
+        /// What was in the overlay when it began goes first, slice by slice between requests.
+        case folding(left: Int)
+        /// The images are synced elsewhere, so that requests go on.
+        case syncing
+    }
+
+    fileprivate struct Work: Sendable {
+        var exports: Exports<D>
+        var tenure: UInt64 = 0
+        var checkpoint = Checkpoint.none
+        var isFolding = false
+        var open: [VolumeID: ExportGeneration] = [:]
+    }
+
+    private let work: Mutex<Work>
+    private let waiting = Mutex(Waiting())
+    private let queue = DispatchQueue(label: "holdfast.volumes")
+    private let syncQueue = DispatchQueue(label: "holdfast.volumes.sync")
+    private let lease = SharedLease()
+    private let clock: @Sendable () -> Instant
+    private let prepareSync: PrepareSync
+    private let serve: Serve
+    private let tell: @Sendable (VolumeEvent) -> Void
+
+    package init(
+        _ core: VolumeCore<D>, clock: @escaping @Sendable () -> Instant,
+        prepareSync: @escaping PrepareSync, serve: @escaping Serve,
+        tell: @escaping @Sendable (VolumeEvent) -> Void
+    ) {
+        work = Mutex(Work(exports: Exports(core)))
+        self.clock = clock
+        self.prepareSync = prepareSync
+        self.serve = serve
+        self.tell = tell
+    }
+
+    package func post(_ event: ExportEvent) { post([event]) }
+
+    /// Takes events from any thread; false once the volumes have failed.
+    @discardableResult
+    package func post(_ events: [ExportEvent]) -> Bool {
+        let (isTaken, wakes) = waiting.withLock { waiting -> (Bool, Bool) in
+            guard !waiting.hasFailed else { return (false, false) }
+            for event in events { noteLease(event) }
+            waiting.events += events
+            defer { waiting.isScheduled = true }
+            return (true, !waiting.isScheduled)
+        }
+        if wakes { queue.async { self.handleWaiting() } }
+        return isTaken
+    }
+
+    /// A reply that is on its way must not leave once this has been said.
+    private func noteLease(_ event: ExportEvent) {
+        switch event {
+        case .opened(_, let until): lease.begin(until: until)
+        case .leased(let until): lease.renew(until: until)
+        case .closed: lease.end()
+        default: break
+        }
+    }
+
+    /// The volumes in figures; waits for a disk access that is under way.
+    package var status: VolumeStatus {
+        work.withLock { work in
+            let core = work.exports.core
+            return VolumeStatus(
+                volumes: core.list, pendingBytes: core.pendingBytes,
+                overlayBytes: core.overlayBytes, applied: core.applied,
+                checkpointed: core.checkpointed)
+        }
+    }
+
+    /// Reads what is committed, for backups and comparisons; `reply` runs on the volumes' queue.
+    package func readCommitted(
+        _ volume: VolumeID, at offset: UInt64, count: Int,
+        reply: @escaping @Sendable (Result<[UInt8], VolumeRefused>) -> Void
+    ) {
+        queue.async {
+            let read = self.guarded { work throws(DiskError) in
+                try work.exports.readCommitted(volume, at: offset, count: count)
+            }
+            reply(read ?? .failure(.closed))
+        }
+    }
+
+    /// Does something with the exports; nil, and the end of all, when the disk fails.
+    private func guarded<T: Sendable>(
+        _ body: (inout Work) throws(DiskError) -> T
+    ) -> T? {
+        guard !waiting.withLock({ $0.hasFailed }) else { return nil }
+        let result = work.withLock { work -> Result<T, DiskError> in
+            do throws(DiskError) { return .success(try body(&work)) } catch {
+                return .failure(error)
+            }
+        }
+        switch result {
+        case .success(let value): return value
+        case .failure(let error):
+            fail(error)
+            return nil
+        }
+    }
+
+    private func fail(_ error: DiskError) {
+        let isNews = waiting.withLock { waiting in
+            defer { waiting = Waiting(hasFailed: true) }
+            return !waiting.hasFailed
+        }
+        guard isNews else { return }
+        lease.end()
+        let open = work.withLock { work in
+            defer { work.open = [:] }
+            return work.open
+        }
+        let ended = open.sorted { $0.key < $1.key }.map { ClientEvent.ended($0.key, $0.value) }
+        serve(ended, LeaseCheck(lease: lease, tenure: 0, clock: clock))
+        tell(.failed(error))
+    }
+}
+
+// Everything below runs on the queue.
+extension VolumeThread {
+    private func handleWaiting() {
+        let (events, more) = waiting.withLock { waiting -> ([ExportEvent], Bool) in
+            let events = Array(waiting.events.prefix(Self.batchMax))
+            waiting.events.removeFirst(events.count)
+            waiting.isScheduled = !waiting.events.isEmpty
+            return (events, waiting.isScheduled)
+        }
+        // A tenure's replies are checked against that tenure, so none shares a section with another.
+        var rest = events[...]
+        while let first = rest.first {
+            let count = 1 + rest.dropFirst().prefix { !$0.changesTenure }.count
+            if first.changesTenure { work.withLock { $0.tenure += 1 } }
+            handle(rest.prefix(count))
+            rest = rest.dropFirst(count)
+        }
+        if more { queue.async { self.handleWaiting() } } else { foldIfIdle() }
+    }
+
+    private func handle(_ events: ArraySlice<ExportEvent>) {
+        var effects: [ExportEffect] = []
+        // What was done before the disk failed is passed on all the same.
+        _ = guarded { work throws(DiskError) in
+            for event in events {
+                if case .checkpoint = event {
+                    beginCheckpoint(&work)
+                } else {
+                    try work.exports.handle(event, at: clock(), &effects)
+                }
+            }
+        }
+        pass(effects)
+    }
+
+    private func pass(_ effects: [ExportEffect]) {
+        guard !effects.isEmpty else { return }
+        var (told, served): ([VolumeEvent], [ClientEvent]) = ([], [])
+        for effect in effects {
+            switch effect {
+            case .propose(let drafts, let round):
+                // One proposal for a burst of requests.
+                if case .propose(let before, round)? = told.last {
+                    told[told.count - 1] = .propose(before + drafts, round: round)
+                } else {
+                    told.append(.propose(drafts, round: round))
+                }
+            case .reply(let id, let reply): served.append(.reply(id, reply))
+            case .opened(let volume, let name, let generation, let byteCount):
+                served.append(.opened(volume, name: name, generation, byteCount: byteCount))
+            case .ended(let volume, let generation): served.append(.ended(volume, generation))
+            case .applied(let index): told.append(.applied(index))
+            case .checkpointed(let index): told.append(.checkpointed(index))
+            case .drained: told.append(.drained)
+            case .refused(let index, let reason): told.append(.refused(index, reason))
+            }
+        }
+        let tenure = work.withLock { work in
+            for event in served { work.note(event) }
+            return work.tenure
+        }
+        for event in told { tell(event) }
+        if !served.isEmpty {
+            serve(served, LeaseCheck(lease: lease, tenure: tenure, clock: clock))
+        }
+    }
+
+    private func foldIfIdle() {
+        let folds = work.withLock { work in
+            guard !work.isFolding, work.exports.overlayBytes > Self.idleOverlayByteCount,
+                case .none = work.checkpoint
+            else { return false }
+            work.isFolding = true
+            return true
+        }
+        guard folds else { return }
+        queue.async {
+            _ = self.guarded { work throws(DiskError) in
+                work.isFolding = false
+                var effects: [ExportEffect] = []
+                try work.exports.handle(.fold, at: self.clock(), &effects)
+            }
+            self.foldIfIdle()
+        }
+    }
+
+    private func beginCheckpoint(_ work: inout Work) {
+        // One that is under way will do.
+        guard case .none = work.checkpoint else { return }
+        work.checkpoint = .folding(left: work.exports.overlayBytes)
+        queue.async { self.goOnWithCheckpoint() }
+    }
+
+    private enum Step: Sendable {
+        case again
+        case sync(@Sendable () throws(DiskError) -> Void)
+    }
+
+    private func goOnWithCheckpoint() {
+        let step = guarded { work throws(DiskError) -> Step in
+            guard case .folding(let left) = work.checkpoint, left > 0 else {
+                work.checkpoint = .syncing
+                return .sync(try prepareSync(work.exports.core.disk, work.exports.dirtyImages))
+            }
+            var effects: [ExportEffect] = []
+            try work.exports.handle(.fold, at: clock(), &effects)
+            work.checkpoint = .folding(left: left - VolumeLimits.foldSliceByteCount)
+            return .again
+        }
+        switch step {
+        case nil: return
+        case .again: queue.async { self.goOnWithCheckpoint() }
+        case .sync(let sync):
+            syncQueue.async {
+                var failure: DiskError?
+                do throws(DiskError) { try sync() } catch { failure = error }
+                self.queue.async { [failure] in self.endCheckpoint(failure) }
+            }
+        }
+    }
+
+    private func endCheckpoint(_ failure: DiskError?) {
+        if let failure { return fail(failure) }
+        var effects: [ExportEffect] = []
+        _ = guarded { work throws(DiskError) in
+            work.checkpoint = .none
+            try work.exports.handle(.checkpoint, at: clock(), &effects)
+        }
+        pass(effects)
+    }
+}
+
+extension VolumeThread.Work {
+    fileprivate mutating func note(_ event: ClientEvent) {
+        switch event {
+        case .opened(let volume, _, let generation, _): open[volume] = generation
+        case .ended(let volume, _): open[volume] = nil
+        case .reply: break
+        }
+    }
+}
+
+extension ExportEvent {
+    fileprivate var changesTenure: Bool {
+        switch self {
+        case .opened, .closed: true
+        default: false
+        }
+    }
+}
