@@ -75,8 +75,6 @@ extension Simulation {
         case .persist(let persist): self.persist(persist, at)
         case .note(let note, let to): send(note, at, to)
         case .apply(let ruled): apply(ruled, at)
-        case .skip(let index):
-            check("node \(machines[at].id) was to skip to \(index): its volumes lack what is gone")
         case .checkpoint:
             post(.checkpoint, toVolumesOf: at)
             if plan.mutant == .compactsEarly, let node = machines[at].agent?.node {
