@@ -217,7 +217,8 @@ extension SimulatedDisk {
         let (number, name) = try place(file, .sync)
         try step(.sync, name)
         if losesSyncs { return }
-        guard var synced = files[number] else { return }
+        // Taken out, so that it is changed in place and not copied.
+        guard var synced = files.removeValue(forKey: number) else { return }
         defer { files[number] = synced }
         let dirty = synced.dirty
         synced.dirty = SectorSet()

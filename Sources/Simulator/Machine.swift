@@ -17,6 +17,12 @@ final class Agent {
     /// The exports that clients can connect to.
     var open: [OpenExport] = []
 
+    /// The core does, and is woken where its deadline has come, as the driver has it.
+    func handle(_ event: Node.Event, at now: Instant, _ effects: inout [Node.Effect]) {
+        node.handle(event, at: now, &effects)
+        if now >= node.deadline { node.handle(.wake, at: now, &effects) }
+    }
+
     init(node: Node, exports: Exports<SimulatedDisk>) {
         (self.node, self.exports) = (node, exports)
     }
@@ -119,6 +125,8 @@ final class Machine {
     /// The earliest wake that is on the agenda.
     var wakeAt = Moment.never
     var stalledUntil = Moment.zero
+    /// Whether its disk has room beyond the reserve; the process is told when it can listen.
+    var hasRoom = true
     /// Until when its exports may answer, in true time.
     var servesUntil = Moment.zero
     /// The highest index that it was seen to take for committed.
@@ -132,6 +140,12 @@ final class Machine {
     var isPaused: Bool {
         if case .paused = power { return true }
         return false
+    }
+
+    /// When the present process has to be woken; nil where there is none.
+    var deadline: Instant? {
+        if let agent { return agent.node.deadline }
+        return voter?.deadline
     }
 
     /// Reads the consensus core, whichever process holds it.

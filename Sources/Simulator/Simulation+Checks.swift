@@ -10,13 +10,12 @@ internal import Voting
 extension Simulation {
     /// After each turn of a core: what it newly takes for committed.
     mutating func observe(_ at: Int) {
-        let index =
-            machines[at].agent?.node.voter.raft.commitIndex ?? machines[at].voter?.raft.commitIndex
-        guard let index, index > machines[at].commitSeen else { return }
-        machines[at].commitSeen = index
         // A witness's commit index is a hint.
-        guard !machines[at].isWitness else { return }
-        let term = machines[at].agent?.node.voter.raft.term(at: index)
+        guard let agent = machines[at].agent else { return }
+        let index = agent.node.voter.raft.commitIndex
+        guard index > machines[at].commitSeen else { return }
+        machines[at].commitSeen = index
+        let term = agent.node.voter.raft.term(at: index)
         check(watch.commits(machines[at].id, index, term))
     }
 

@@ -86,7 +86,7 @@ extension Simulation {
             machines[at].clock.run(at: 997_700 + random.next() % 4_600, from: time)
             machines[at].wakeAt = .never
             bite(spell)
-            if let due = machines[at].agent?.node.deadline ?? machines[at].voter?.deadline {
+            if let due = machines[at].deadline {
                 agenda.push(
                     max(time, machines[at].clock.moment(of: due)),
                     .wake(at, life: machines[at].life))
@@ -173,7 +173,8 @@ extension Simulation {
         if random.chance(1, in: 2) {
             tell(at, "has a disk that is full down to its reserve for \(lasts)")
             bite(spell)
-            turn(at, .disk(hasRoom: false))
+            machines[at].hasRoom = false
+            tellRoom(at)
         } else {
             tell(at, "has a disk without a byte of room for \(lasts)")
             machines[at].journal?.alterDisk { $0.byteCountMax = $0.byteCount }
@@ -198,11 +199,18 @@ extension Simulation {
         case .diskFull:
             machines[at].logDisk.byteCountMax = .max
             machines[at].journal?.alterDisk { $0.byteCountMax = .max }
-            if machines[at].agent != nil, machines[at].power == .up {
-                turn(at, .disk(hasRoom: true))
-            }
+            machines[at].hasRoom = true
+            tellRoom(at)
         default: break
         }
+    }
+
+    /// What the agent finds when it next looks at its disk.
+    mutating func tellRoom(_ at: Int) {
+        guard machines[at].power == .up, let node = machines[at].agent?.node,
+            node.hasRoom != machines[at].hasRoom
+        else { return }
+        turn(at, .disk(hasRoom: machines[at].hasRoom))
     }
 
     /// A disk refused a deed, which is final: the process stops, and starts again from the disk.

@@ -45,12 +45,12 @@ extension Simulation {
         // Two clients share the first disk.
         let shares: [(disk: Int, own: Range<Int>)] = [(0, 0..<32), (0, 32..<64), (1, 0..<64)]
         for share in shares {
-            let pace = Interval.milliseconds(UInt64.random(in: 20...160, using: &chance))
+            let pace = Interval.milliseconds(UInt64.random(in: 100...250, using: &chance))
             clients.append(
                 Client(
                     disk: share.disk, name: "disk-\(share.disk)", own: share.own,
                     random: chance.fork(), thinks: pace...(pace * 4),
-                    burstMax: Int.random(in: 4...16, using: &chance)))
+                    burstMax: Int.random(in: 4...10, using: &chance)))
         }
     }
 
@@ -109,6 +109,7 @@ extension Simulation {
         tell(at, "starts, log to \(machines[at].raft { "\($0.lastPosition)" } ?? "?")")
         if machines[at].agent != nil {
             turn(at, .wallClock(WallTime(1_700_000_000_000_000_000 + time.nanoseconds)))
+            tellRoom(at)
         } else {
             turnVoter(at, .wake)
         }
@@ -162,7 +163,7 @@ extension Simulation {
     ) throws -> Voter {
         let base =
             recovered.base.position == .zero
-            ? Base(position: .zero, membership: membership, state: firstDecisions.encoded)
+            ? Base(position: .zero, membership: membership, state: machines[at].isWitness ? [] : firstDecisions.encoded)
             : recovered.base
         var tail: [Entry] = []
         if let last = recovered.positions.last, let first = recovered.positions.first {

@@ -12,10 +12,7 @@ extension Simulation {
     mutating func turn(_ at: Int, _ event: Node.Event) {
         let now = machines[at].clock.local(time)
         var effects = effectsPool.popLast() ?? []
-        machines[at].agent?.node.handle(event, at: now, &effects)
-        if let deadline = machines[at].agent?.node.deadline, now >= deadline {
-            machines[at].agent?.node.handle(.wake, at: now, &effects)
-        }
+        machines[at].agent?.handle(event, at: now, &effects)
         let life = machines[at].life
         for effect in effects where machines[at].life == life && machines[at].isUp {
             carryOut(effect, at)
@@ -24,7 +21,7 @@ extension Simulation {
         effectsPool.append(effects)
         guard machines[at].isUp else { return }
         observe(at)
-        if let deadline = machines[at].agent?.node.deadline { arm(at, deadline) }
+        if let deadline = machines[at].deadline { arm(at, deadline) }
     }
 
     mutating func turnVoter(_ at: Int, _ event: Voter.Event) {
@@ -37,7 +34,7 @@ extension Simulation {
         for effect in effects where machines[at].isUp { carryOut(effect, at) }
         guard machines[at].isUp else { return }
         observe(at)
-        if let deadline = machines[at].voter?.deadline { arm(at, deadline) }
+        if let deadline = machines[at].deadline { arm(at, deadline) }
     }
 
     /// Either core takes what both know.
@@ -59,8 +56,7 @@ extension Simulation {
         // One that was superseded by an earlier one comes later, and finds nothing due.
         if time >= machines[at].wakeAt { machines[at].wakeAt = .never }
         let now = machines[at].clock.local(time)
-        let due = machines[at].agent?.node.deadline ?? machines[at].voter?.deadline
-        guard let due else { return }
+        guard let due = machines[at].deadline else { return }
         if now >= due { turnRaft(at, .wake, .wake) } else { arm(at, due) }
     }
 
@@ -75,8 +71,6 @@ extension Simulation {
         case .persist(let persist): self.persist(persist, at)
         case .note(let note, let to): send(note, at, to)
         case .apply(let ruled): apply(ruled, at)
-        case .skip(let index):
-            check("node \(machines[at].id) was to skip to \(index): its volumes lack what is gone")
         case .checkpoint:
             post(.checkpoint, toVolumesOf: at)
             if plan.mutant == .compactsEarly, let node = machines[at].agent?.node {

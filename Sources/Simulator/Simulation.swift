@@ -135,6 +135,7 @@ package struct Simulation {
             guard machines[machine].life == life, machines[machine].isUp else { return }
             carryOut(occurrence)
         }
+        if machines[machine].life == life { tellRoom(machine) }
     }
 
     private mutating func missed(_ occurrence: Occurrence) {

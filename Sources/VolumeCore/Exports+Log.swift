@@ -22,7 +22,8 @@ extension Exports {
             exports[item.volume].map { item.number <= $0.committed } ?? true
         }
         try serveWaiting(at: now, &effects)
-        effects.append(.applied(core.applied))
+        // Not `core.applied`: behind a restart it is ahead of what was handed in.
+        if let last = entries.last { effects.append(.applied(last.entry.index)) }
     }
 
     private mutating func apply(
