@@ -78,9 +78,16 @@ let package = Package(
         pure("Raft", ["Mesh", "Record"]),
         pure("Record", ["CChecksum", "Mesh"]),
         pure("SimulatedDisk", ["Disk", "Mesh"]),
+        pure(
+            "Simulator",
+            [
+                "Decisions", "Disk", "Gossip", "JournalCore", "Mesh", "Node", "Raft", "Record",
+                "SimulatedDisk", "VolumeCore", "Voting", "Wire",
+            ]),
         pure("VolumeCore", ["Disk", "Mesh", "Record"]),
         pure("Voting", ["Gossip", "Mesh", "Raft"]),
         pure("Wire", ["Decisions", "Mesh", protobuf]),
+        executable("simulate", ["Mesh", "Simulator"], path: "Sources/Simulate"),
         shell("Driver", ["Mesh"]),
         shell("Certificates", ["Mesh", asn1, crypto, x509]),
         shell(
@@ -104,6 +111,12 @@ let package = Package(
             ], path: "Sources/Witness"),
         shell("Control", ["Admin", logging, nio, nioHTTP1, nioPosix]),
         shell("Settings", ["Decisions", "Mesh", yams]),
+        shell(
+            "Volumes",
+            [
+                "Disk", "Mesh", "NBDProtocol", "Record", "VolumeCore", logging, nio, nioPosix,
+                nioSSL,
+            ]),
         shell("Transport", ["Mesh", logging, nio, nioPosix, nioSSL, nioTLS]),
         executable(
             "Holdfast",
@@ -137,6 +150,9 @@ let package = Package(
             "TransportTests",
             ["Certificates", "Mesh", "Transport", logging, nio, nioPosix, nioSSL]),
         tests("VolumeCoreTests", ["Disk", "Mesh", "Record", "VolumeCore"]),
+        tests(
+            "VolumesTests",
+            ["Disk", "Journal", "Mesh", "Record", "VolumeCore", "Volumes", logging]),
         tests("WireTests", ["Decisions", "Mesh", "Wire"]),
         // Millions of moments: minutes without the optimiser, seconds with it.
         .testTarget(
