@@ -154,6 +154,9 @@ final class Switchboard: Sendable {
                     "leader": "\(leader.map { "\($0)" } ?? "none")",
                 ])
             if role == .preCandidate { counters.add("elections_stood") }
+        case .steppedDown(let why):
+            counters.add("stepped_down")
+            logger.warning("leads no more", metadata: ["why": "\(why)"])
         case .liveness(let node, let liveness):
             logger.notice("member", metadata: ["node": "\(node)", "is": "\(liveness)"])
         case .restarted(let node): logger.notice("member restarted", metadata: ["node": "\(node)"])

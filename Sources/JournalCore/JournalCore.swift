@@ -217,12 +217,13 @@ extension JournalCore {
     package mutating func prepareNext() throws(JournalError) {
         if let failure { throw failure }
         guard let segment = segments.last else { return }
-        let wanted = min(settings.segmentByteCount, segment.end + Self.zeros.count)
-        guard (prepared?.byteCount ?? 0) < wanted else { return }
+        let wanted = min(settings.segmentByteCount, segment.end + 2 * Self.zeros.count)
+        let isBehind = (prepared?.byteCount ?? 0) + Self.zeros.count <= wanted
+        guard isBehind, prepared?.byteCount != settings.segmentByteCount else { return }
         do {
             if prepared == nil { try beginNext() }
             guard let (file, done) = prepared else { return }
-            let end = min(settings.segmentByteCount, done + Self.prepareStepByteCount)
+            let end = min(wanted, done + Self.prepareStepByteCount)
             try zero(file, done..<end)
             try disk.sync(file)
             prepared = (file, end)
