@@ -176,13 +176,12 @@ extension JournalCore {
         return batch.rows
     }
 
-    private static var zeros: [UInt8] { [UInt8](repeating: 0, count: 1 << 20) }
+    private static var zeroesByteCount: Int { 1 << 20 }
 
     /// The next segment's file under its unfinished name, all zeros, so that a later sync need not
     /// record new extents too.
     private mutating func preallocated(_ byteCount: Int) throws -> FileHandle {
-        if prepared == nil { try beginNext() }
-        guard let (file, done) = prepared else { return try disk.open("", create: false) }
+        let (file, done) = try prepared ?? beginNext()
         prepared = nil
         if done < byteCount {
             try zero(file, done..<byteCount)
@@ -191,16 +190,16 @@ extension JournalCore {
         return file
     }
 
-    private mutating func beginNext() throws {
+    private mutating func beginNext() throws -> (file: FileHandle, byteCount: Int) {
         let sequence = (segments.last?.header.sequence ?? 0) + 1
         let name = JournalFile.segment(sequence).name + JournalFile.unfinishedSuffix
         let file = try disk.open(name, create: true)
         try disk.resize(file, to: 0)
-        prepared = (file, 0)
+        return (file, 0)
     }
 
     private mutating func zero(_ file: FileHandle, _ range: Range<Int>) throws {
-        let chunk = Self.zeros
+        let chunk = [UInt8](repeating: 0, count: Self.zeroesByteCount)
         var offset = range.lowerBound
         while offset < range.upperBound {
             let count = min(chunk.count, range.upperBound - offset)
@@ -217,12 +216,11 @@ extension JournalCore {
     package mutating func prepareNext() throws(JournalError) {
         if let failure { throw failure }
         guard let segment = segments.last else { return }
-        let wanted = min(settings.segmentByteCount, segment.end + 2 * Self.zeros.count)
-        let isBehind = (prepared?.byteCount ?? 0) + Self.zeros.count <= wanted
+        let wanted = min(settings.segmentByteCount, segment.end + 2 * Self.zeroesByteCount)
+        let isBehind = (prepared?.byteCount ?? 0) + Self.zeroesByteCount <= wanted
         guard isBehind, prepared?.byteCount != settings.segmentByteCount else { return }
         do {
-            if prepared == nil { try beginNext() }
-            guard let (file, done) = prepared else { return }
+            let (file, done) = try prepared ?? beginNext()
             let end = min(wanted, done + Self.prepareStepByteCount)
             try zero(file, done..<end)
             try disk.sync(file)
