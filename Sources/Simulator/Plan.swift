@@ -74,8 +74,6 @@ package enum Mutant: String, CaseIterable, Sendable {
     case skipsImageSync = "skips-image-sync"
     /// A refused vote is granted all the same.
     case votesTwice = "votes-twice"
-    /// The vote is not among what the log keeps.
-    case forgetsVote = "forgets-vote"
     /// Heartbeats announce as committed what is only sent.
     case announcesTooMuch = "announces-too-much"
     /// The exports take the lease for longer than it is.
@@ -88,6 +86,6 @@ package enum Mutant: String, CaseIterable, Sendable {
     case losesReplicaWrite = "loses-replica-write"
     /// An operation that is asked again gets a new number.
     case repeatsOperations = "repeats-operations"
-    /// The log forgets before the volumes' checkpoint is made.
+    /// The volumes say that a checkpoint is made, and make none.
     case compactsEarly = "compacts-early"
 }

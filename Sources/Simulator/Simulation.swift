@@ -32,6 +32,7 @@ package struct Simulation {
     /// When a client's next word can reach a machine: words of one client keep their order.
     var lastAsk: [Moment]
     var isStormy = true
+    var looks = 0
     /// A flush that was asked after the storm is answered.
     var hasRecovered = false
 
@@ -110,6 +111,7 @@ package struct Simulation {
         case .reply(let id, let reply): replied(id, reply)
         case .lost(let connection): lost(connection)
         case .clientTurn(let client, let number): clientTurn(client, number)
+        case .stroke(let machine, let life, let spell): struck(machine, life, spell)
         case .boot(let machine): boot(machine)
         case .resume(let machine): resume(machine)
         case .weather: blow()

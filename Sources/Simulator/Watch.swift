@@ -1,7 +1,9 @@
+internal import Decisions
 internal import Mesh
 internal import Raft
 internal import Record
 internal import VolumeCore
+internal import Wire
 
 /// What must always hold of consensus, seen from outside all members (Raft fig. 3), and of the
 /// primary's seat. Each method gives what is broken, or nil.
@@ -104,7 +106,7 @@ struct Watch {
             return nil
         }
         lastSequences[entry.session] = entry.sequence
-        guard entry.payload.count > 40 else { return nil }
+        guard case .createVolume = try? Command(parsing: entry.payload) else { return nil }
         let deed = Deed(session: entry.session, payload: entry.payload)
         guard deeds.insert(deed).inserted else {
             return "exactly once: \(entry.position) repeats a creation of session "
