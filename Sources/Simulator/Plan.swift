@@ -52,6 +52,8 @@ package struct Plan: Sendable {
     /// After the storm a primary has to act and a flush to be answered within this.
     package var recovery = Interval.seconds(8)
     package var mutant: Mutant?
+    /// When the acting primary's machine loses power, whatever the weather.
+    package var primaryFalls: [Interval] = []
     /// Faults that the weather is drawn from.
     package var faults = Set(Fault.allCases)
     /// Writes the story of every letter and request too.

@@ -92,6 +92,17 @@ extension Simulation {
         }
     }
 
+    /// As the plan has it: the primary falls, and comes back as a follower.
+    mutating func primaryFalls() {
+        let acting = machines.indices.first { at in
+            machines[at].power == .up && machines[at].servesUntil > time
+        }
+        guard let acting else { return check("no primary acts that could fall") }
+        fallen = (time, watch.epoch)
+        cutPower(acting)
+        agenda.push(time + .seconds(3), .boot(acting))
+    }
+
     /// Faults by chance rarely meet a voter right behind its vote; some are aimed there.
     mutating func aim(_ at: Int) {
         guard weather.faults.contains(.powerCut), random.chance(1, in: 4) else { return }
