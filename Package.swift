@@ -111,6 +111,12 @@ let package = Package(
             ], path: "Sources/Witness"),
         shell("Control", ["Admin", logging, nio, nioHTTP1, nioPosix]),
         shell("Settings", ["Decisions", "Mesh", yams]),
+        shell(
+            "Volumes",
+            [
+                "Disk", "Mesh", "NBDProtocol", "Record", "VolumeCore", logging, nio, nioPosix,
+                nioSSL,
+            ]),
         shell("Transport", ["Mesh", logging, nio, nioPosix, nioSSL, nioTLS]),
         executable(
             "Holdfast",
@@ -119,14 +125,8 @@ let package = Package(
                 "Mesh", "Record", "Settings", argumentParser, yams,
             ], path: "Sources/Holdfast"),
         tests("AdminTests", ["Admin"]),
-        shell(
-            "Volumes",
-            [
-                "Disk", "Mesh", "NBDProtocol", "Record", "VolumeCore", logging, nio, nioPosix,
-                nioSSL,
-            ]),
         tests("CertificatesTests", ["Certificates", "Mesh", asn1, x509]),
-        tests("ControlTests", ["Admin", "Control", logging]),
+        tests("ControlTests", ["Admin", "Control", logging, nio, nioPosix]),
         tests("DecisionsTests", ["Decisions", "Mesh"]),
         tests("DriverTests", ["Driver", "Mesh"]),
         tests("GossipTests", ["Gossip", "GossipSim", "Mesh"]),

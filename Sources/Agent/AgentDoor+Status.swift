@@ -18,6 +18,9 @@ extension AgentDoor {
     func status() async throws(AdminRefused) -> StatusReport {
         let view = view
         let links = parts.transport.links
+        let open = exports.status
+        let pending = Dictionary(
+            uniqueKeysWithValues: parts.volumes.status.volumes.map { ($0.id, $0.pendingBytes) })
         return StatusReport(
             node: settings.member.id.rawValue, region: settings.member.region.text, role: .data,
             cluster: settings.cluster.cluster.description, version: Invocation.release,
@@ -25,7 +28,9 @@ extension AgentDoor {
             raft: standing(view), primary: primary(view), quorum: quorum(view),
             preferredRegion: (view.preferred ?? settings.cluster.primaryRegion).text,
             members: settings.cluster.members.map { member($0, view, links) },
-            volumes: view.volumes.sorted { $0.name < $1.name }.map(report),
+            volumes: view.volumes.sorted { $0.name < $1.name }.map { volume in
+                report(volume, open.first { $0.name == volume.name }, pending[volume.id])
+            },
             alarms: alarms(view), takeovers: view.takeovers.map(report),
             counters: counters(links))
     }
@@ -113,13 +118,16 @@ extension AgentDoor {
             linkUp: isUp, lastRefusal: isUp ? nil : refusal?.reason)
     }
 
-    func report(_ volume: Volume) -> Admin.VolumeReport {
-        let open = exports.export(volume.id)
+    func report(_ volume: Volume, _ open: NBDExportStatus?, _ pending: Int? = nil)
+        -> Admin.VolumeReport
+    {
+        let hasSocket = open != nil && open?.socketFault == nil
         return Admin.VolumeReport(
             id: volume.id.rawValue, name: volume.name, byteCount: volume.byteCount,
             mode: volume.durability == .sync ? .sync : .async, isOpen: open != nil,
-            generation: open?.generation.rawValue, clients: open?.clients ?? 0,
-            socket: open?.socket, pendingBytes: UInt64(open?.pendingBytes ?? 0))
+            generation: open?.generation.rawValue, clients: open?.connections ?? 0,
+            socket: hasSocket ? exports.socketPath(of: volume.name) : nil,
+            pendingBytes: UInt64(pending ?? 0))
     }
 
     private func report(_ takeover: Takeover) -> TakeoverReport {

@@ -36,7 +36,7 @@ struct AgentDoor: AdminDoor {
                     durability: request.mode == .sync ? .sync : .async)))
         guard case .created(let volume) = try outcome(answer, doing: "create \(request.name)")
         else { throw .node(.mishap(why: "an answer to another question")) }
-        return report(volume)
+        return report(volume, exports.status.first { $0.name == volume.name })
     }
 
     func deleteVolume(named name: String) async throws(AdminRefused) {

@@ -1,6 +1,7 @@
 import Admin
 import Control
 import Decisions
+import Disk
 import Driver
 import Gossip
 import Glibc
@@ -80,13 +81,13 @@ final class Running: Sendable {
             identity: settings.identity, roster: settings.cluster.roster,
             credentials: settings.credentials, logger: logger,
             receive: { board.receive($2, from: $0, on: $1) })
+        let exports = try NBDServer(
+            directory: settings.node.run, listener: settings.listener, logger: logger)
+        self.exports = exports
         let volumes = VolumeThread(
-            Exports(volumeCore), clock: { BootClock.now }, tell: { board.heard($0) })
-        exports = NBDServer(
-            volumes, directory: settings.node.run + "/volumes",
-            listener: settings.node.nbd.map {
-                NBDListener(host: $0.host, port: Int($0.port), credentials: settings.node.tls)
-            }, logger: logger)
+            volumeCore, clock: { BootClock.now },
+            prepareSync: { disk, images throws(DiskError) in try disk.syncing(images) },
+            serve: { exports.serve($0, $1) }, tell: { board.heard($0) })
         parts = Switchboard.Parts(
             driver: driver, keeper: keeper, transport: transport, volumes: volumes)
         door = AgentDoor(
@@ -103,7 +104,8 @@ final class Running: Sendable {
         room.start(
             tell: { driver.post(.disk(hasRoom: $0)) },
             tick: { driver.post(.wallClock(BootClock.wall)) })
-        try await exports.start()
+        let volumes = parts.volumes
+        try await exports.start { volumes.post($0) }
         try await admin.start()
         driver.start()
         try await parts.transport.start()
@@ -167,6 +169,18 @@ struct Incomplete: Error, CustomStringConvertible {
     var description: String {
         "the volumes hold everything up to entry \(volumes), the log begins behind entry \(base): "
             + "what lies between is missing here, so this replica has to be made anew from a peer"
+    }
+}
+
+extension AgentSettings {
+    /// Where NBD is served over TLS, with the certificates that the mesh knows this node by.
+    fileprivate var listener: NBDServer.Listener? {
+        node.nbd.map {
+            NBDServer.Listener(
+                host: $0.host, port: Int($0.port),
+                certificates: NBDCertificates(
+                    ca: node.tls.ca, certificate: node.tls.certificate, key: node.tls.key))
+        }
     }
 }
 

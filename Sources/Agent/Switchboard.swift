@@ -110,7 +110,7 @@ final class Switchboard: Sendable {
     func heard(_ event: VolumeEvent) {
         guard let driver = parts?.driver else { return }
         switch event {
-        case .propose(let drafts, let round): driver.post(.write(drafts, round))
+        case .propose(let drafts, round: let round): driver.post(.write(drafts, round))
         case .applied(let index): driver.post(.applied(through: index))
         case .checkpointed(let index): driver.post(.checkpointed(index))
         case .drained: driver.post(.drained)
@@ -154,6 +154,9 @@ final class Switchboard: Sendable {
                     "leader": "\(leader.map { "\($0)" } ?? "none")",
                 ])
             if role == .preCandidate { counters.add("elections_stood") }
+        case .steppedDown(let why):
+            counters.add("stepped_down")
+            logger.warning("leads no more", metadata: ["why": "\(why)"])
         case .liveness(let node, let liveness):
             logger.notice("member", metadata: ["node": "\(node)", "is": "\(liveness)"])
         case .restarted(let node): logger.notice("member restarted", metadata: ["node": "\(node)"])

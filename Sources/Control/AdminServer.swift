@@ -73,9 +73,13 @@ package final class AdminServer: Sendable {
 
     private func accept(_ channel: any Channel) -> EventLoopFuture<Void> {
         let key = ObjectIdentifier(channel)
-        let count = state.withLock { state in
+        let count = state.withLock { state -> Int? in
+            guard !state.isStopped else { return nil }
             state.open[key] = channel
             return state.open.count
+        }
+        guard let count else {
+            return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
         }
         channel.closeFuture.whenComplete { _ in
             self.state.withLock { _ = $0.open.removeValue(forKey: key) }

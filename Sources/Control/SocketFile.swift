@@ -56,7 +56,8 @@ struct SocketFile: Hashable, Sendable {
         }
     }
 
-    /// Removes the name, unless another has taken it since.
+    /// Removes the name, unless another file has it now. To be called before the socket is closed: as
+    /// long as it listens, no other agent takes the name, and no other file gets the inode.
     func remove() {
         guard let status = Self.status(of: path), status.st_dev == device, status.st_ino == inode
         else { return }

@@ -1,3 +1,4 @@
+internal import CDisk
 package import Disk
 internal import Glibc
 
@@ -9,11 +10,13 @@ extension FileDisk {
     {
         var copies: [(descriptor: CInt, file: FileHandle)] = []
         for file in files {
-            let copy = fcntl(CInt(file.rawValue), F_DUPFD_CLOEXEC, 0)
+            // A number that was closed may be another file's by now.
+            let isOpen = self.files[file] != nil
+            let copy = isOpen ? fcntl(CInt(file.rawValue), F_DUPFD_CLOEXEC, 0) : -1
             guard copy >= 0 else {
-                let code = errno
+                let cause: DiskError.Cause = isOpen ? .system(errno) : .missing
                 for copy in copies { _ = Glibc.close(copy.descriptor) }
-                throw DiskError(.sync, name(file), .system(code))
+                throw DiskError(.sync, name(file), cause)
             }
             copies.append((copy, file))
         }
@@ -28,9 +31,32 @@ private final class Descriptors: Sendable {
     init(_ files: [(descriptor: CInt, name: String)]) { self.files = files }
     deinit { for file in files { _ = Glibc.close(file.descriptor) } }
 
+    /// What is handed to the disk at once: a log on the same disk waits behind no more than this.
+    private static let sliceByteCount: off_t = 2 << 20
+
     func sync() throws(DiskError) {
-        for file in files where fdatasync(file.descriptor) != 0 {
-            throw DiskError(.sync, file.name, .system(errno))
+        for file in files {
+            try writeBack(file)
+            guard fdatasync(file.descriptor) == 0 else {
+                throw DiskError(.sync, file.name, .system(errno))
+            }
+        }
+    }
+
+    /// Writes the file's dirty pages slice by slice, so that the sync behind it has little left.
+    private func writeBack(_ file: (descriptor: CInt, name: String)) throws(DiskError) {
+        var status = stat()
+        guard unsafe fstat(file.descriptor, &status) == 0 else {
+            throw DiskError(.stat, file.name, .system(errno))
+        }
+        var offset: off_t = 0
+        while offset < status.st_size {
+            let done = holdfast_write_back(
+                file.descriptor, Int64(offset), Int64(Self.sliceByteCount))
+            guard done == 0 else {
+                throw DiskError(.sync, file.name, .system(errno))
+            }
+            offset += Self.sliceByteCount
         }
     }
 }

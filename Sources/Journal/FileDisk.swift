@@ -6,7 +6,7 @@ import Glibc
 /// second one can write the same journal.
 package struct FileDisk: Disk {
     private let directory: CInt
-    private var files: [FileHandle: String] = [:]
+    private(set) var files: [FileHandle: String] = [:]
 
     /// Opens and locks `path`, which must exist; `.system(EWOULDBLOCK)` says that another holds it.
     package init(_ path: String) throws(DiskError) {

@@ -30,8 +30,12 @@ package final class JournalThread<D: Disk>: Sendable {
         }
     }
 
+    /// One batch takes no more than this, or one change: an owner that hears nothing of a disk for
+    /// long takes it for stalled.
+    static var batchBytesMax: Int { 4 << 20 }
+
     private struct Waiting: Sendable {
-        var changes: [LogChange] = []
+        var changes: [(number: UInt64, change: LogChange, byteCount: Int)] = []
         var through: UInt64 = 0
         var byteCount = 0
         var isScheduled = false
@@ -60,7 +64,7 @@ package final class JournalThread<D: Disk>: Sendable {
                 waiting.changes.isEmpty || waiting.byteCount + byteCount <= Self.waitingBytesMax
             else { return (false, false) }
             invariant(number > waiting.through, "change \(number) after \(waiting.through)")
-            waiting.changes.append(change)
+            waiting.changes.append((number, change, byteCount))
             waiting.through = number
             waiting.byteCount += byteCount
             defer { waiting.isScheduled = true }
@@ -94,13 +98,31 @@ package final class JournalThread<D: Disk>: Sendable {
         }
     }
 
-    private func save() {
-        let batch = waiting.withLock { waiting in
-            let taken = waiting
-            waiting = Waiting(through: taken.through, hasFailed: taken.hasFailed)
-            return taken
+    /// What goes down together, and whether more waits.
+    private func takeBatch() -> (changes: [LogChange], through: UInt64, isMore: Bool)? {
+        waiting.withLock { waiting in
+            guard !waiting.hasFailed else { return nil }
+            var (count, byteCount) = (0, 0)
+            while count < waiting.changes.count,
+                count == 0 || byteCount + waiting.changes[count].byteCount <= Self.batchBytesMax
+            {
+                byteCount += waiting.changes[count].byteCount
+                count += 1
+            }
+            let taken = waiting.changes[..<count]
+            defer {
+                waiting.changes.removeFirst(count)
+                waiting.byteCount -= byteCount
+                waiting.isScheduled = !waiting.changes.isEmpty
+            }
+            return (
+                taken.map(\.change), taken.last?.number ?? 0, count < waiting.changes.count
+            )
         }
-        guard !batch.hasFailed else { return }
+    }
+
+    private func save() {
+        guard let batch = takeBatch(), !batch.changes.isEmpty else { return }
         let failure = core.withLock { core -> JournalError? in
             do throws(JournalError) {
                 try core.append(batch.changes)
@@ -110,7 +132,23 @@ package final class JournalThread<D: Disk>: Sendable {
                 return error
             }
         }
-        guard let failure else { return tell(.saved(through: batch.through)) }
+        defer { if batch.isMore { queue.async { self.save() } } }
+        guard failure == nil else { return fail(failure) }
+        tell(.saved(through: batch.through))
+        // Behind the acknowledgement: it delays nobody but a batch that comes right now.
+        fail(
+            core.withLock { core -> JournalError? in
+                do throws(JournalError) {
+                    try core.prepareNext()
+                    return nil
+                } catch {
+                    return error
+                }
+            })
+    }
+
+    private func fail(_ failure: JournalError?) {
+        guard let failure else { return }
         waiting.withLock { $0.hasFailed = true }
         tell(.failed(failure))
     }

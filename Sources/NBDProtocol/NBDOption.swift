@@ -7,8 +7,8 @@ enum NBDOption: UInt32, Sendable, CaseIterable {
     case info = 6
     case go = 7
     case structuredReply = 8
-    case listMetaContext = 10
-    case setMetaContext = 11
+    case listMetaContext = 9
+    case setMetaContext = 10
 
     static let magic: UInt64 = 0x4948_4156_454f_5054  // "IHAVEOPT"
     static let headerByteCount = 16

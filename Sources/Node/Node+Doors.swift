@@ -137,6 +137,7 @@ extension Node {
     /// For logs and counters.
     package enum Happening: Hashable, Sendable {
         case raft(RaftRole, Term, leader: NodeID?)
+        case steppedDown(SteppedDown)
         case liveness(NodeID, Gossip.Liveness)
         case restarted(NodeID)
         case conflict(NodeID)

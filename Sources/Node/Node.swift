@@ -128,6 +128,7 @@ package struct Node: Core {
         case .accepted(let first, let count): accepted = (first, count)
         case .proposalsRefused(_, let why): proposalRefusal = why
         case .restore(let base): restore(base)
+        case .steppedDown(let why): out.append(.happened(.steppedDown(why)))
         case .readReady, .readRefused: break
         }
     }

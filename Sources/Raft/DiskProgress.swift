@@ -19,6 +19,8 @@ struct DiskProgress: Hashable, Sendable {
     private(set) var outstanding: [Outstanding] = []
     private(set) var lastNumber: UInt64 = 0
     private(set) var saveTime: Interval = .zero
+    /// When a write last became durable.
+    private var progressedAt: Instant = .zero
     var failed = false
 
     init(durable: LogIndex, term: Term) {
@@ -52,12 +54,19 @@ struct DiskProgress: Hashable, Sendable {
                 durable = min(durable, first.rawValue > 0 ? first.previous : .zero)
             }
         }
+        progressedAt = now
         saveTime = (saveTime * 7 + now.since(newest.at)) / 8
         failed = false
     }
 
     func stallsAt(after limit: Interval) -> Instant {
-        outstanding.first.map { $0.at + limit } ?? .distantFuture
+        // A disk that works through a queue is busy, not stalled, however long the queue is.
+        outstanding.first.map { max($0.at, progressedAt) + limit } ?? .distantFuture
+    }
+
+    /// How long writes have been under way without any of them becoming durable.
+    func stalledFor(at now: Instant) -> Interval {
+        outstanding.first.map { now.since(max($0.at, progressedAt)) } ?? .zero
     }
 
     func isStalled(at now: Instant, limit: Interval) -> Bool {

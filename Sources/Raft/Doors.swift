@@ -30,6 +30,8 @@ package enum Effect: Hashable, Sendable {
     case readReady(UInt64, LogIndex)
     case readRefused(UInt64)
     case became(Role, Term, leader: NodeID?)
+    /// This node led and gave it up, for this reason; `became` follows.
+    case steppedDown(SteppedDown)
     /// The drafts stand in the log from here on, and may still be lost.
     case accepted(first: Position, count: Int)
     case proposalsRefused(count: Int, ProposalRefusal)
@@ -43,6 +45,16 @@ package struct Write: Hashable, Sendable {
     package let number: UInt64
     package let change: LogChange
     package let releases: [Letter]
+}
+
+/// Why a leader leads no more.
+package enum SteppedDown: Hashable, Sendable {
+    /// A write has been under way for so long, or failed (`since` is then zero).
+    case disk(since: Interval)
+    /// No quorum has answered for so long (check-quorum, Raft thesis §6.2).
+    case quorumSilent(since: Interval)
+    /// Somebody speaks in a later term.
+    case laterTerm(Term)
 }
 
 package struct Fetch: Hashable, Sendable {

@@ -56,7 +56,8 @@ package struct Progress: Hashable, Sendable {
         next = max(next, match.next)
         let answered = inFlight.prefix { $0.last <= match }
         if let newest = answered.last {
-            answerTime = (answerTime * 7 + now.since(newest.at)) / 8
+            let time = now.since(newest.at)
+            answerTime = answerTime == .zero ? time : (answerTime * 7 + time) / 8
         }
         inFlightBytes -= answered.reduce(0) { $0 + $1.byteCount }
         inFlight.removeFirst(answered.count)

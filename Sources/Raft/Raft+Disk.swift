@@ -45,6 +45,7 @@ extension Raft {
     /// Which writes the disk kept is not known: this node leads nobody until one completes.
     mutating func storageFailed() {
         disk.failed = true
+        if role == .leader { out.append(.steppedDown(.disk(since: .zero))) }
         if role != .follower { becomeFollower(term: term, leader: nil) }
     }
 

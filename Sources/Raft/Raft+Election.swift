@@ -13,7 +13,10 @@ extension Raft {
     /// What a round trip and a save take here or, as the leader says, elsewhere.
     var measured: Interval { max(roundTrip + disk.saveTime, announcedByLeader) }
 
-    var stallLimit: Interval { electionTimeout / 2 }
+    /// A leader whose disk completes nothing for as long as a dead one would be missed leads no more.
+    /// Not sooner: until then its followers commit without it, and stepping down ends every client's
+    /// connection (ADR 3).
+    var stallLimit: Interval { electionTimeout }
 
     /// Raft §5.2: chance keeps rivals from splitting every vote. Where an order of preference is
     /// known each rank has a span of its own, so that the best one left usually stands alone.
@@ -26,9 +29,16 @@ extension Raft {
             return
         }
         let ranked = !membership.preferred.isEmpty
-        let rank = UInt64(min(membership.rank(seat), settings.ranksMax))
+        let rank = UInt64(min(rankToStand, settings.ranksMax))
         let wait = electionTimeout + quarter * (ranked ? rank : 0)
         electionAt = now + wait + random.interval(in: .zero...(ranked ? quarter : quarter * 2))
+    }
+
+    /// Who is best when the present leader is gone goes first, not one place behind it.
+    private var rankToStand: Int {
+        let own = membership.rank(seat)
+        guard let leader, leader != seat, membership.rank(leader) < own else { return own }
+        return own - 1
     }
 
     /// A voter that its newest configuration omits still stands until that is known committed:

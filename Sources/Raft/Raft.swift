@@ -179,6 +179,7 @@ package struct Raft: Sendable {
         if role == .leader {
             if disk.isStalled(at: now, limit: stallLimit) {
                 // The "zombie leader" (etcd #13527): its heartbeats would keep others from leading.
+                out.append(.steppedDown(.disk(since: disk.stalledFor(at: now))))
                 becomeFollower(term: term, leader: nil)
             } else if now >= heartbeatAt {
                 tick()
@@ -206,7 +207,10 @@ package struct Raft: Sendable {
         case .preVoteAnswer(true): return preVoteGranted(by: letter.from, term: letter.term)
         default: break
         }
-        if letter.term > term { becomeFollower(term: letter.term, leader: nil) }
+        if letter.term > term {
+            if role == .leader { out.append(.steppedDown(.laterTerm(letter.term))) }
+            becomeFollower(term: letter.term, leader: nil)
+        }
         guard letter.term == term else { return answerOutdated(letter) }
         switch letter.body {
         case .preVote, .preVoteAnswer, .outdated: break

@@ -4,7 +4,7 @@ package import Mesh
 package struct RaftSettings: Hashable, Sendable {
     package var heartbeat: Interval = .milliseconds(30)
     /// No election timeout is shorter, however near the peers and fast the disks are.
-    package var electionFloor: Interval = .milliseconds(250)
+    package var electionFloor: Interval = .milliseconds(300)
     /// Nor its shorter end longer than this, however slow they are.
     package var electionCeiling: Interval = .milliseconds(1_500)
     /// How many measured round trips and saves fit into the shorter end of an election timeout.

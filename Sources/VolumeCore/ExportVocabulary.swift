@@ -78,8 +78,9 @@ package struct ProposalRound: Name {
 }
 
 package enum ExportEvent: Sendable {
-    /// This node acts as primary of the epoch, has applied every committed record, and its lease
-    /// runs until then.
+    /// This node acts as primary of the epoch, and its lease runs until then. An entry that it
+    /// proposed after it last ceased to act was applied before, hence all that it had in flight
+    /// then was too, or is lost: else an old write could surface under the new generation.
     case opened(Epoch, until: Instant)
     /// The lease was renewed.
     case leased(until: Instant)

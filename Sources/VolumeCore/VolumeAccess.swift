@@ -135,25 +135,30 @@ extension VolumeCore {
     private mutating func contents(_ place: Int, _ range: Range<UInt64>, pending: Bool)
         throws(DiskError) -> [UInt8]
     {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(range.count)
         let volume = volumes[place]
+        var bytes: [UInt8] = []
+        // What one layer covers whole is handed on as it is.
+        func add(_ piece: [UInt8]) {
+            if bytes.isEmpty {
+                bytes = piece
+                if piece.count < range.count { bytes.reserveCapacity(range.count) }
+            } else {
+                bytes.append(contentsOf: piece)
+            }
+        }
         for layer in layers(of: volume, range, pending: pending) {
             switch layer.extent?.content {
-            case .data(let data, _): bytes.append(contentsOf: data)
-            case .zeroes, .hole:
-                bytes.append(contentsOf: repeatElement(0, count: layer.range.count))
+            case .data(let data, _): add(Array(data))
+            case .zeroes, .hole: add([UInt8](repeating: 0, count: layer.range.count))
             case nil:
                 var offset = layer.range.lowerBound
                 while offset < layer.range.upperBound {
                     let run = volume.record.allocation.run(at: offset, in: layer.range)
                     let count = Int(run.end - offset)
-                    if run.isAllocated {
-                        bytes.append(
-                            contentsOf: try disk.read(volume.image, at: offset, count: count))
-                    } else {
-                        bytes.append(contentsOf: repeatElement(0, count: count))
-                    }
+                    add(
+                        run.isAllocated
+                            ? try disk.read(volume.image, at: offset, count: count)
+                            : [UInt8](repeating: 0, count: count))
                     offset = run.end
                 }
             }

@@ -10,6 +10,8 @@ package struct VolumeInfo: Hashable, Sendable {
     package let isSync: Bool
     /// nil while it is not open for I/O here.
     package let generation: ExportGeneration?
+    /// What answered writes that are not committed keep in memory.
+    package var pendingBytes = 0
 }
 
 /// Why a volume does not do what it was asked.
@@ -124,7 +126,8 @@ package struct VolumeCore<D: Disk>: Sendable {
         volumes.map {
             VolumeInfo(
                 id: $0.id, name: $0.record.name, byteCount: $0.record.byteCount,
-                isSync: $0.record.isSync, generation: $0.open)
+                isSync: $0.record.isSync, generation: $0.open,
+                pendingBytes: $0.pending.cost)
         }
     }
 

@@ -1,6 +1,7 @@
 internal import Logging
 internal import NBDProtocol
 internal import NIOCore
+internal import Synchronization
 internal import VolumeCore
 
 extension NBDConnection {
@@ -49,15 +50,18 @@ extension NBDConnection {
             return false
         }
         requestCount += 1
-        byteCount += pending.cost
+        hold(pending.cost)
         if let refusal { return refuse(pending, refusal) }
         begin(pending, served)
         return true
     }
 
     private func hasRoom(for cost: Int) -> Bool {
-        requestCount < server.limits.requestsInFlightMax
-            && (byteCount == 0 || byteCount + cost <= server.limits.bytesInFlightMax)
+        guard requestCount < server.limits.requestsInFlightMax else { return false }
+        guard byteCount > 0, cost > 0 else { return true }
+        let total = server.bytesInFlight.load(ordering: .relaxed)
+        return byteCount + cost <= server.limits.bytesInFlightMax
+            && total + cost <= server.limits.bytesInFlightTotalMax
     }
 
     private func refuse(_ pending: Pending, _ error: NBDError) -> Bool {

@@ -3,6 +3,7 @@ internal import Mesh
 internal import NBDProtocol
 internal import NIOCore
 internal import NIOSSL
+internal import Synchronization
 internal import VolumeCore
 
 /// One client from its first byte to its end. Lives on its channel's event loop.
@@ -48,7 +49,7 @@ final class NBDConnection: ChannelDuplexHandler {
     var lastNumber: UInt64 = 0
     /// Until their replies are written, not only made.
     var requestCount = 0
-    var byteCount = 0
+    private(set) var byteCount = 0
     private var writeCount = 0
     /// To be handed over together, like `answers`.
     var events: [ExportEvent] = []
@@ -77,6 +78,7 @@ final class NBDConnection: ChannelDuplexHandler {
     func handlerRemoved(context: ChannelHandlerContext) {
         deadline?.cancel()
         self.context = nil
+        hold(-byteCount)
     }
 
     func channelActive(context: ChannelHandlerContext) {
@@ -195,6 +197,12 @@ final class NBDConnection: ChannelDuplexHandler {
         }
     }
 
+    /// Counts what is in flight, here and over all connections.
+    func hold(_ count: Int) {
+        byteCount += count
+        server.bytesInFlight.add(count, ordering: .relaxed)
+    }
+
     /// Too much is in flight: no more is parsed, hence read.
     func block() { isBlocked = true }
 
@@ -227,9 +235,11 @@ final class NBDConnection: ChannelDuplexHandler {
     }
 
     private func written(_ count: Int, _ cost: Int) {
+        // What a connection held when it ended was given back with it.
+        guard context != nil else { return }
         writeCount -= 1
         requestCount -= count
-        byteCount -= cost
+        hold(-cost)
         if case .serving = phase {
             isBlocked = false
             parse()

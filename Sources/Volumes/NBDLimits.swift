@@ -10,6 +10,9 @@ package struct NBDLimits: Hashable, Sendable {
     package var requestsInFlightMax = 128
     /// Data of writes, and of reads until they are written; one request alone always passes.
     package var bytesInFlightMax = 64 << 20
+    /// The same over all connections; a connection with nothing in flight always passes, so that
+    /// those who never read their replies can't keep the others out.
+    package var bytesInFlightTotalMax = 512 << 20
     /// How long TLS and option haggling may take together.
     package var handshakeDeadline = Interval.seconds(5)
     /// How long the last replies of a generation that ended may take to leave.

@@ -12,6 +12,7 @@ package import VolumeCore
 /// An open export as operators see it.
 package struct NBDExportStatus: Hashable, Sendable {
     package let name: String
+    package let generation: ExportGeneration
     package let connections: Int
     /// Why its socket is not there; the volume is then reachable over TCP only.
     package let socketFault: String?
@@ -71,6 +72,7 @@ package final class NBDServer: Sendable {
     let tls: NIOSSLContext?
     let group: MultiThreadedEventLoopGroup
     let state = Mutex(State())
+    let bytesInFlight = Atomic<Int>(0)
     /// Sockets open and close here, one after the other: a volume that ends and opens again would
     /// else take its new socket away.
     let sockets = DispatchQueue(label: "holdfast.volumes.sockets")
@@ -103,6 +105,8 @@ package final class NBDServer: Sendable {
             let channel = try await bootstrap(.all, .forcedTLS, tls)
                 .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
                 .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+                // A client whose host died would else hold its place among the connections.
+                .childChannelOption(.socketOption(.so_keepalive), value: 1)
                 .bind(host: listener.host, port: listener.port).get()
             state.withLock { $0.tcp = channel }
         } catch {
@@ -117,7 +121,8 @@ package final class NBDServer: Sendable {
         state.withLock { state in
             state.exports.values.sorted { $0.name < $1.name }.map {
                 NBDExportStatus(
-                    name: $0.name, connections: $0.connections.count, socketFault: $0.fault)
+                    name: $0.name, generation: $0.generation,
+                    connections: $0.connections.count, socketFault: $0.fault)
             }
         }
     }

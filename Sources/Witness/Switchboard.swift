@@ -61,7 +61,7 @@ final class Switchboard: Sendable {
                     "role": "\(role)", "term": "\(term)",
                     "leader": "\(leader.map { "\($0)" } ?? "none")",
                 ])
-        case .apply, .restore, .readReady, .readRefused, .accepted, .proposalsRefused:
+        case .steppedDown, .apply, .restore, .readReady, .readRefused, .accepted, .proposalsRefused:
             // A witness holds no state, and proposes and reads nothing.
             break
         }

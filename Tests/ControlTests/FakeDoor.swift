@@ -2,12 +2,16 @@ import Admin
 import Control
 import Foundation
 import Logging
+import NIOPosix
 import Synchronization
 import Testing
 
 /// A node in memory, with volumes that can be made and deleted.
 final class FakeDoor: AdminDoor {
     private let volumes = Mutex<[VolumeReport]>([])
+    private let stuckCalls = Mutex(0)
+    /// How many calls are at the door and get no answer.
+    var stuckCount: Int { stuckCalls.withLock { $0 } }
     /// Asked for this name, the door never answers; for that one, it fails.
     static let stuck = "stuck"
     static let broken = "broken"
@@ -40,6 +44,8 @@ final class FakeDoor: AdminDoor {
     func createVolume(_ request: VolumeRequest) async throws(AdminRefused) -> VolumeReport {
         if request.name == Self.broken { throw .node(.mishap(why: "cannot write segment-1")) }
         if request.name == Self.stuck {
+            stuckCalls.withLock { $0 += 1 }
+            defer { stuckCalls.withLock { $0 -= 1 } }
             do { try await Task.sleep(for: .seconds(600)) } catch { throw .node(.stopping) }
         }
         let made = volumes.withLock { volumes -> VolumeReport? in
@@ -85,6 +91,7 @@ final class FakeDoor: AdminDoor {
 /// A served door at a socket in a directory of its own.
 struct Served {
     let path: String
+    let door = FakeDoor()
     let server: AdminServer
     var client: AdminClient { AdminClient(path: path) }
 
@@ -98,18 +105,23 @@ struct Served {
     }
 
     init(
-        at path: String? = nil, limits: ControlLimits = ControlLimits(), owner: UInt32 = geteuid()
+        at path: String? = nil, limits: ControlLimits = ControlLimits(), owner: UInt32 = geteuid(),
+        group: MultiThreadedEventLoopGroup = .singleton
     ) async throws {
         self.path = try path ?? Self.freshPath()
         server = AdminServer(
-            path: self.path, door: FakeDoor(), limits: limits, owner: owner,
+            path: self.path, door: door, limits: limits, owner: owner, group: group,
             logger: Self.logger())
         try await server.start()
     }
 
     func end() async {
         await server.shutdown()
-        try? FileManager.default.removeItem(
+        try? Self.removeDirectory(of: path)
+    }
+
+    static func removeDirectory(of path: String) throws {
+        try FileManager.default.removeItem(
             atPath: URL(filePath: path).deletingLastPathComponent().path())
     }
 }
@@ -162,8 +174,15 @@ final class RawSocket {
         }
     }
 
-    /// Reads until the other end closes.
-    func readAll() -> String {
+    /// Reads until the other end closes, on a thread that may wait.
+    func readAll() async -> String {
+        let descriptor = descriptor
+        return await withCheckedContinuation { waiting in
+            DispatchQueue.global().async { waiting.resume(returning: Self.readAll(descriptor)) }
+        }
+    }
+
+    private static func readAll(_ descriptor: CInt) -> String {
         var all: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 65_536)
         while true {

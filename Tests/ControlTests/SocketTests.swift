@@ -88,8 +88,15 @@ struct SocketFileTests {
         close(dead.descriptor)
         let served = try await Served(at: path)
         _ = try await served.client.ask(.status)
-        dead.remove()
-        #expect(FileManager.default.fileExists(atPath: path), "the dead one took the living's name")
+        await served.end()
+    }
+
+    @Test func `a name that is another file's by now is not removed`() async throws {
+        let served = try await Served()
+        try FileManager.default.moveItem(atPath: served.path, toPath: served.path + ".old")
+        try "mine".write(toFile: served.path, atomically: false, encoding: .utf8)
+        await served.server.shutdown()
+        #expect(try String(contentsOfFile: served.path, encoding: .utf8) == "mine")
         await served.end()
     }
 
@@ -107,6 +114,7 @@ struct SocketFileTests {
         try "mine".write(toFile: path, atomically: false, encoding: .utf8)
         await #expect(throws: SocketRefused.inTheWay(path: path)) { try await Served(at: path) }
         #expect(try String(contentsOfFile: path, encoding: .utf8) == "mine")
+        try Served.removeDirectory(of: path)
     }
 
     @Test func `a path that no socket can have, and a missing directory, are explained`() async {

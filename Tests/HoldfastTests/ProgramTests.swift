@@ -81,6 +81,16 @@ struct ProgramTests {
         #expect(said.code == 2 && said.output == "" && !said.errors.isEmpty)
     }
 
+    @Test func `on a terminal the name confirms, and anything else does nothing`() async throws {
+        let words = ["--socket", "/tmp/none/admin.sock", "volume", "delete", "db"]
+        let yes = try await Program.type("db\n", to: words)
+        #expect(yes.code == 3 && yes.output.contains("and all that is on it, type db: "))
+        for typed in ["y\n", "yes\n", "DB\n", "\n", ""] {
+            let no = try await Program.type(typed, to: words)
+            #expect(no.code == 1 && no.output.contains("not confirmed; nothing was done"))
+        }
+    }
+
     @Test func `no agent is 3`() async throws {
         let said = try await Program.run(["--socket", "/tmp/none/admin.sock", "status"])
         #expect(said.code == 3)

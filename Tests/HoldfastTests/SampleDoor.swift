@@ -76,12 +76,13 @@ enum Program {
     }
 
     static func run(
-        _ arguments: [String], environment: [String: String] = [:], for milliseconds: Int? = nil
+        _ arguments: [String], program: String? = nil, environment: [String: String] = [:],
+        for milliseconds: Int? = nil
     ) async throws -> Said {
         let directory = try freshDirectory()
         defer { try? FileManager.default.removeItem(atPath: directory) }
         let process = Process()
-        process.executableURL = URL(filePath: try path)
+        process.executableURL = URL(filePath: try program ?? path)
         process.arguments = arguments
         process.environment = environment
         process.standardInput = FileHandle.nullDevice
@@ -99,6 +100,16 @@ enum Program {
         return Said(
             code: code, output: try String(contentsOfFile: directory + "/out", encoding: .utf8),
             errors: try String(contentsOfFile: directory + "/err", encoding: .utf8))
+    }
+
+    /// Runs it on a terminal of its own (script(1)), with `typed` at the keyboard.
+    static func type(_ typed: String, to arguments: [String]) async throws -> Said {
+        let directory = try freshDirectory()
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        try typed.write(toFile: directory + "/in", atomically: false, encoding: .utf8)
+        let line = try ([path] + arguments).joined(separator: " ")
+        let shell = "/usr/bin/script -qec '\(line)' /dev/null < \(directory)/in"
+        return try await run(["-c", shell], program: "/bin/sh")
     }
 
     private static func file(_ path: String) throws -> FileHandle {

@@ -27,6 +27,8 @@ struct History {
         while done < batches.count {
             guard (try? journal.append(batches[done])) != nil else { break }
             done += 1
+            // Every second batch: rotations find the next file whole, begun, or not there.
+            guard done % 2 == 0 || (try? journal.prepareNext()) != nil else { break }
         }
         return done
     }

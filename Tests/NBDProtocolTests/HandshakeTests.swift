@@ -77,10 +77,10 @@ struct HandshakeTests {
             (3, [], [2, 2, ack]), (3, [0], [invalid]), (5, [], [unsupported]),
             (6, info("disk1"), [3, 3, ack]), (6, info("disk1", kinds: [0, 3]), [3, 3, ack]),
             (6, info("none"), [unknown]), (7, info("none"), [unknown]),
-            (8, [], [ack]), (8, [1], [invalid]), (9, [], [unsupported]),
+            (8, [], [ack]), (8, [1], [invalid]), (11, [], [unsupported]),
             (4, [1, 2], [unsupported]),
             (0, [], [unsupported]), (0xffff_ffff, [], [unsupported]),
-            (10, contexts("disk1", []), [invalid]), (11, contexts("disk1", []), [invalid]),
+            (9, contexts("disk1", []), [invalid]), (10, contexts("disk1", []), [invalid]),
             (6, [], [invalid]), (7, info("disk1") + [0], [invalid]),
             (7, Array(info("disk1", kinds: [3]).dropLast()), [invalid]),
             (7, [0xff, 0xff, 0xff, 0xff, 0, 0], [invalid]),
@@ -117,7 +117,7 @@ struct HandshakeTests {
         var client = Client()
         #expect(try client.types(option(8)) == [ack])
         #expect(
-            try client.types(option(11, contexts("disk1", ["x:y", "base:allocation"]))) == [4, ack])
+            try client.types(option(10, contexts("disk1", ["x:y", "base:allocation"]))) == [4, ack])
         guard
             case .enter(let bytes, let session, let rest) = client.send(
                 option(7, info("disk1")) + [9, 8])
@@ -137,7 +137,7 @@ struct HandshakeTests {
     @Test func `a context selected for another export is not selected`() throws {
         var client = Client()
         _ = client.send(option(8))
-        _ = client.send(option(11, contexts("other", ["base:allocation"])))
+        _ = client.send(option(10, contexts("other", ["base:allocation"])))
         guard case .enter(_, let session, _) = client.send(option(7, info("disk1"))) else {
             Issue.record("did not enter")
             return
@@ -149,9 +149,9 @@ struct HandshakeTests {
         var client = Client()
         _ = client.send(option(8))
         for (number, queries, types) in [
-            (10, [], [4, ack]), (10, ["base:"], [4, ack]), (10, ["base:allocation"], [4, ack]),
-            (10, ["x:"], [ack]), (11, ["base:allocation"], [4, ack]), (11, ["base:"], [ack]),
-            (11, [], [ack]),
+            (9, [], [4, ack]), (9, ["base:"], [4, ack]), (9, ["base:allocation"], [4, ack]),
+            (9, ["x:"], [ack]), (10, ["base:allocation"], [4, ack]), (10, ["base:"], [ack]),
+            (10, [], [ack]),
         ] as [(UInt64, [String], [UInt64])] {
             #expect(try client.types(option(number, contexts("", queries))) == types, "\(queries)")
         }
@@ -162,9 +162,9 @@ struct HandshakeTests {
         #expect(!session.hasAllocationContext)
         var other = Client()
         _ = other.send(option(8))
-        #expect(try other.types(option(11, contexts("none", []))) == [unknown])
-        #expect(try other.types(option(11, contexts("disk1", ["a"]).dropLast())) == [invalid])
-        #expect(try other.types(option(11, contexts("disk1", ["a"]) + [0])) == [invalid])
+        #expect(try other.types(option(10, contexts("none", []))) == [unknown])
+        #expect(try other.types(option(10, contexts("disk1", ["a"]).dropLast())) == [invalid])
+        #expect(try other.types(option(10, contexts("disk1", ["a"]) + [0])) == [invalid])
     }
 
     @Test func `EXPORT_NAME enters with or without padding, and hangs up on unknown names`() {
@@ -206,7 +206,7 @@ struct HandshakeTests {
     }
 
     @Test func `where TLS is forced nothing is told before it`() throws {
-        for number in [UInt64](3...4) + [6, 7, 8, 10, 11, 99] {
+        for number in [UInt64](3...4) + [6, 7, 8, 9, 10, 99] {
             var client = Client(.forcedTLS)
             #expect(try client.types(option(number, info("disk1"))) == [needsTLS])
         }
@@ -250,7 +250,7 @@ struct HandshakeTests {
 
     @Test func `cut anywhere, the handshake waits and then goes on the same`() {
         let bytes =
-            [0, 0, 0, 3] + option(8) + option(11, contexts("disk1", ["base:allocation"]))
+            [0, 0, 0, 3] + option(8) + option(10, contexts("disk1", ["base:allocation"]))
             + option(7, info("disk1", kinds: [3]))
         var whole = NBDHandshake(.socketFile)
         whole.take(bytes)

@@ -13,7 +13,8 @@ struct RandomRun {
     }
     static let shapes = [
         Shape(data: 2, hasWitness: true), Shape(data: 4, hasWitness: true),
-        Shape(data: 3, hasWitness: false), Shape(data: 5, hasWitness: false),
+        Shape(data: 3, hasWitness: true), Shape(data: 3, hasWitness: false),
+        Shape(data: 5, hasWitness: false),
     ]
 
     var cluster: Cluster
@@ -162,7 +163,8 @@ struct RandomRun {
         #expect(led && held)
     }
 
-    @Test(arguments: RandomRun.shapes.filter(\.hasWitness))
+    // With an odd number of data voters the missing copy does not show.
+    @Test(arguments: RandomRun.shapes.filter { $0.hasWitness && $0.data % 2 == 0 })
     func `a witness that forgets one copy too early is found out`(shape: RandomRun.Shape) {
         var settings = RaftSettings()
         settings.witnessCopiesMissing = 1

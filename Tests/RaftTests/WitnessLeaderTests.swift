@@ -121,6 +121,7 @@ import Testing
 
     @Test func `an answer to a question from before the commit proves nothing (rule 2)`() throws {
         var core = try leader(data: 4)
+        _ = beat(&core)
         let early = core.raft.round
         _ = acknowledge(&core, 2, 2)
         _ = acknowledge(&core, 5, 2)

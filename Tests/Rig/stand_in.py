@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-BEAT_SECONDS, SILENCE_SECONDS = 0.03, 0.3
+BEAT_SECONDS, SILENCE_SECONDS = 0.03, 0.5
 
 
 class Agent:

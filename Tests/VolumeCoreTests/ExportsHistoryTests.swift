@@ -92,9 +92,10 @@ private struct Histories {
             told[volume]?.promised = max(count, before)
             flushesAnswered += 1
         case (.read(let offset, let count), .data(let data)):
-            #expect(data == Array(told[volume]!.states.last![Int(offset)..<Int(offset) + count]))
+            #expect(
+                data == Array((told[volume]?.states.last ?? [])[Int(offset)..<Int(offset) + count]))
         case (.write(let offset, let data, _), .done):
-            var state = told[volume]!.states.last!
+            var state = (told[volume]?.states.last ?? [])
             state.replaceSubrange(Int(offset)..<Int(offset) + data.count, with: data)
             told[volume]?.states.append(state)
         default: Issue.record("\(request) got \(reply)")

@@ -1,6 +1,7 @@
 import Disk
 import Foundation
 import Mesh
+import Synchronization
 import Testing
 import VolumeCore
 import Volumes
@@ -38,9 +39,9 @@ struct ClientTests {
 
     @Test func `nbdcopy of a random image in and out is identical, also by qemu-img`() async throws
     {
-        let rig = try await Rig.open(byteCount: 48 << 20)
+        let rig = try await Rig.open(byteCount: 12 << 20)
         let (image, copy) = (rig.path + "/in", rig.path + "/out")
-        try await randomFile(image, megabytes: 48)
+        try await randomFile(image, megabytes: 12)
         try await succeed("/usr/bin/nbdcopy", ["--flush", "--connections=4", image, rig.uri])
         try await succeed("/usr/bin/nbdcopy", ["--connections=4", rig.uri, copy])
         try await succeed("/usr/bin/cmp", [image, copy])
@@ -51,9 +52,9 @@ struct ClientTests {
     }
 
     @Test func `what was written is there after a checkpoint and a new start`() async throws {
-        let rig = try await Rig.open(byteCount: 16 << 20)
+        let rig = try await Rig.open(byteCount: 6 << 20)
         let image = rig.path + "/in"
-        try await randomFile(image, megabytes: 16)
+        try await randomFile(image, megabytes: 6)
         try await succeed("/usr/bin/nbdcopy", ["--flush", image, rig.uri])
         rig.thread.post(.checkpoint)
         try await rig.wait("checkpoint") { rig.log.checkpoints == 1 }
@@ -125,7 +126,7 @@ struct ClientTests {
             "/usr/bin/fio",
             [
                 "--name=verify", "--ioengine=nbd", "--uri=\(rig.uri)", "--rw=randwrite", "--bs=4k",
-                "--size=8M", "--offset_increment=16M", "--numjobs=2", "--iodepth=16",
+                "--size=3M", "--offset_increment=16M", "--numjobs=2", "--iodepth=16",
                 "--fsync=32", "--verify=crc32c", "--do_verify=1", "--verify_fatal=1",
             ])
         #expect(told.contains("err= 0"), "\(told)")

@@ -29,7 +29,10 @@ final class LoopLog: Sendable {
 
     init(_ path: String, after last: LogIndex) {
         file = unsafe open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
-        state.withLock { $0.last = last.rawValue }
+        state.withLock { state in
+            state.last = last.rawValue
+            state.applied = last
+        }
     }
     deinit { close(file) }
 
@@ -208,7 +211,7 @@ func run(_ tool: String, _ arguments: [String], sourceLocation: SourceLocation =
     async throws -> Ran
 {
     let path = "/tmp/hf-out-\(UUID())"
-    FileManager.default.createFile(atPath: path, contents: nil)
+    _ = FileManager.default.createFile(atPath: path, contents: nil)
     defer { try? FileManager.default.removeItem(atPath: path) }
     let file = try #require(FileHandle(forWritingAtPath: path))
     let process = Process()
@@ -238,11 +241,12 @@ func succeed(
     return ran.output
 }
 
-/// Runs Python in libnbd's shell, `h` being a handle that is not connected; what it prints comes
+/// Runs Python with libnbd, `h` being a handle that is not connected; what it prints comes
 /// back.
 func shell(_ script: String, sourceLocation: SourceLocation = #_sourceLocation) async throws
     -> String
 {
     try await succeed(
-        "/usr/bin/nbdsh", ["-n", "-c", "h = nbd.NBD()\n" + script], sourceLocation: sourceLocation)
+        "/usr/bin/python3", ["-c", "import nbd\nh = nbd.NBD()\n" + script],
+        sourceLocation: sourceLocation)
 }

@@ -29,7 +29,7 @@ struct Watch: Sendable {
                 await answer(), width: size?.width ?? StatusScreen.widthDefault,
                 height: size?.height ?? StatusScreen.heightDefault)
             // Cleared line by line as it is overwritten: clearing all first would flicker.
-            let text = lines.map { $0.painted(isColoured) + "\u{1b}[K" }.joined(separator: "\r\n")
+            let text = lines.map { $0.painted(isColoured) + "\u{1b}[K" }.joined(separator: "\n")
             Terminal.write("\u{1b}[H" + text + "\u{1b}[J")
             try? await Task.sleep(for: Self.every)
         }

@@ -1,0 +1,196 @@
+import Disk
+import Foundation
+import Journal
+import Mesh
+import Record
+import Synchronization
+import Testing
+import VolumeCore
+import Volumes
+
+/// What a volumes' queue said, and the lease checks that came with it.
+private final class Diary: Sendable {
+    let told = Mutex<[VolumeEvent]>([])
+    let served = Mutex<[(event: ClientEvent, check: LeaseCheck)]>([])
+
+    func wait<T>(_ find: () -> T?) async throws -> T {
+        let end = ContinuousClock.now + .seconds(20)
+        while true {
+            if let found = find() { return found }
+            try #require(ContinuousClock.now < end, "never said")
+            try await Task.sleep(for: .milliseconds(2))
+        }
+    }
+
+    func reply(_ number: UInt64) async throws -> (reply: VolumeReply, check: LeaseCheck) {
+        try await wait {
+            served.withLock { served in
+                for (event, check) in served {
+                    if case .reply(RequestID(ConnectionID(1), number), let reply) = event {
+                        return (reply, check)
+                    }
+                }
+                return nil
+            }
+        }
+    }
+
+    var generation: ExportGeneration? {
+        served.withLock { served in
+            for case (.opened(_, _, let generation, _), _) in served.reversed() {
+                return generation
+            }
+            return nil
+        }
+    }
+    var ends: Int {
+        served.withLock { $0.filter { if case .ended = $0.event { true } else { false } }.count }
+    }
+    var failure: DiskError? {
+        told.withLock { told in
+            for case .failed(let error) in told { return error }
+            return nil
+        }
+    }
+    var checkpoints: Int {
+        told.withLock { $0.filter { if case .checkpointed = $0 { true } else { false } }.count }
+    }
+}
+
+@Suite("The volumes' queue")
+final class VolumeThreadTests {
+    private let path = "/tmp/hf-thread-\(UUID().uuidString.prefix(8))"
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    private func thread(
+        _ diary: Diary, sync: @escaping @Sendable () throws(DiskError) -> Void = {}
+    ) async throws -> VolumeThread<FileDisk> {
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        let thread = VolumeThread(
+            try VolumeCore(disk: try FileDisk(path)), clock: { Rig.now },
+            prepareSync: { _, _ throws(DiskError) in sync },
+            serve: { events, check in
+                diary.served.withLock { served in served += events.map { ($0, check) } }
+            },
+            tell: { event in diary.told.withLock { $0.append(event) } })
+        let entry = Draft(.command, epoch: Epoch(1)).sealed(
+            at: Position(index: LogIndex(1), term: Term(1)), group: GroupID(1), time: .zero)
+        thread.post([
+            .apply([
+                Ruled(
+                    entry, .created(VolumeID(1), name: "v", byteCount: 1 << 20, isSync: true))
+            ]),
+            .opened(Epoch(1), until: Rig.now + .seconds(60)),
+        ])
+        _ = try await diary.wait { diary.generation }
+        return thread
+    }
+
+    private func ask(
+        _ thread: VolumeThread<FileDisk>, _ diary: Diary, _ number: UInt64,
+        _ request: VolumeRequest
+    ) {
+        thread.post(
+            .request(
+                RequestID(ConnectionID(1), number), VolumeID(1), diary.generation ?? .none,
+                request))
+    }
+
+    @Test func `a reply of a tenure that has ended fails its check, also under the next tenure`()
+        async throws
+    {
+        let diary = Diary()
+        let thread = try await thread(diary)
+        ask(thread, diary, 1, .read(offset: 0, byteCount: 4))
+        let first = try await diary.reply(1)
+        #expect(first.reply == .data([0, 0, 0, 0]))
+        #expect(first.check.holds)
+        thread.post(.closed)
+        #expect(!first.check.holds)
+        thread.post(.opened(Epoch(2), until: Rig.now + .seconds(60)))
+        #expect(!first.check.holds)
+        _ = try await diary.wait { diary.generation.flatMap { $0.epoch == Epoch(2) ? $0 : nil } }
+        ask(thread, diary, 2, .read(offset: 0, byteCount: 4))
+        #expect(try await diary.reply(2).check.holds)
+    }
+
+    @Test func `a check fails once the lease has run out`() async throws {
+        let diary = Diary()
+        let thread = try await thread(diary)
+        thread.post([.closed, .opened(Epoch(2), until: Rig.now + .milliseconds(300))])
+        _ = try await diary.wait { diary.generation.flatMap { $0.epoch == Epoch(2) ? $0 : nil } }
+        ask(thread, diary, 1, .read(offset: 0, byteCount: 4))
+        let check = try await diary.reply(1).check
+        try await Task.sleep(for: .milliseconds(310))
+        #expect(!check.holds)
+    }
+
+    @Test func `while a checkpoint syncs the images, requests are served`() async throws {
+        let diary = Diary()
+        let gate = DispatchSemaphore(value: 0)
+        let thread = try await thread(diary) { () throws(DiskError) in gate.wait() }
+        thread.post(.checkpoint)
+        ask(thread, diary, 1, .write(offset: 0, [1], isDurable: false))
+        ask(thread, diary, 2, .read(offset: 0, byteCount: 1))
+        #expect(try await diary.reply(2).reply == .data([1]))
+        // One that is under way will do for both.
+        thread.post(.checkpoint)
+        ask(thread, diary, 3, .read(offset: 0, byteCount: 1))
+        _ = try await diary.reply(3)
+        #expect(diary.checkpoints == 0)
+        gate.signal()
+        _ = try await diary.wait { diary.checkpoints == 1 ? true : nil }
+        #expect(thread.status.checkpointed == LogIndex(1))
+    }
+
+    @Test func `a failed sync ends all exports and is told once, and nothing is taken after it`()
+        async throws
+    {
+        let diary = Diary()
+        let error = DiskError(.sync, "volume-1.image", .system(EIO))
+        let thread = try await thread(diary) { () throws(DiskError) in throw error }
+        thread.post(.checkpoint)
+        #expect(try await diary.wait { diary.failure } == error)
+        #expect(diary.ends == 1)
+        #expect(!thread.post([.checkpoint]))
+        #expect(diary.checkpoints == 0)
+    }
+
+    @Test func `proposals of one burst go out together and in order`() async throws {
+        let diary = Diary()
+        let thread = try await thread(diary)
+        let generation = try #require(diary.generation)
+        thread.post(
+            (1...50).map { number in
+                .request(
+                    RequestID(ConnectionID(1), number), VolumeID(1), generation,
+                    .write(offset: number, [UInt8(number)], isDurable: false))
+            })
+        _ = try await diary.reply(50)
+        let proposals = diary.told.withLock { told in
+            told.compactMap { if case .propose(let drafts, _) = $0 { drafts } else { nil } }
+        }
+        #expect(proposals.count == 1)
+        let numbers = try proposals.flatMap(\.self).map { draft in
+            try VolumeWrite(
+                parsing: draft.sealed(
+                    at: Position(index: LogIndex(1), term: Term(1)), group: GroupID(1), time: .zero)
+            ).number
+        }
+        #expect(numbers == Array(1...50))
+    }
+
+    @Test func `files are synced by copies of their descriptors, even after they were closed`()
+        async throws
+    {
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        var disk = try FileDisk(path)
+        let file = try disk.open("a", create: true)
+        try disk.write(file, at: 0, [[1, 2, 3]])
+        let sync = try disk.syncing([file])
+        disk.close(file)
+        try sync()
+        #expect(throws: DiskError.self) { try disk.syncing([file]) }
+    }
+}
