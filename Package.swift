@@ -145,6 +145,7 @@ let package = Package(
         tests("NBDProtocolTests", ["NBDProtocol"]),
         tests("RaftTests", ["Mesh", "Raft", "Record"]),
         tests("RecordTests", ["CChecksum", "Mesh", "Record"]),
+        tests("SimulatorTests", ["Mesh", "Simulator", "VolumeCore"]),
         tests("SettingsTests", ["Decisions", "Mesh", "Settings"]),
         tests(
             "TransportTests",

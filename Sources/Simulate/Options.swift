@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Mesh
 internal import Simulator
 
@@ -8,7 +9,7 @@ struct Options {
     static let usage = """
         usage: simulate [--seeds N] [--seed FIRST] [--shape \(names(Shape.self))]
                         [--mutant \(names(Mutant.self))]
-                        [--story] [--calm]
+                        [--jobs N] [--story] [--calm]
         """
 
     var seeds: UInt64 = 20
@@ -16,6 +17,8 @@ struct Options {
     /// nil: all in turn.
     var shape: Shape?
     var mutant: Mutant?
+    /// Threads, each with a run of its own.
+    var jobs = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
     /// Prints the story of a run that went well too.
     var tellsStory = false
     /// Without any fault: what the mesh itself costs.
@@ -43,6 +46,7 @@ struct Options {
             case "--seed": first = try number(flag)
             case "--shape": shape = try Self.choice(Shape.self, try value(flag))
             case "--mutant": mutant = try Self.choice(Mutant.self, try value(flag))
+            case "--jobs": jobs = max(1, Int(clamping: try number(flag)))
             case "--story": tellsStory = true
             case "--calm": isCalm = true
             default: throw Refused(what: "\(flag) is not an option")

@@ -1,67 +1,93 @@
+internal import Dispatch
 internal import Mesh
 internal import Simulator
+internal import Synchronization
 
-/// Runs one seed after the other and adds up what they came to.
-struct Runs {
+/// Runs the seeds, each in one thread, on all processors, and adds up what they came to.
+final class Runs: Sendable {
+    private struct Sum: Sendable {
+        var simulated = Interval.zero
+        var events: UInt64 = 0
+        /// Seconds of processors spent in runs.
+        var spent = 0.0
+        var violations = 0
+        var shortfalls = 0
+        var faults: [Fault: Int] = [:]
+    }
+
     private let options: Options
-    private var simulated = Interval.zero
-    private var events: UInt64 = 0
-    private var violations = 0
-    private var shortfalls = 0
-    private var faults: [Fault: Int] = [:]
+    private let sum = Mutex(Sum())
+    private let next = Atomic<UInt64>(0)
 
     init(_ options: Options) { self.options = options }
 
     /// False if a promise was broken, or a run did too little to count.
-    mutating func all() -> Bool {
+    func all() -> Bool {
         let clock = ContinuousClock()
         let began = clock.now
-        for seed in options.first..<options.first + options.seeds { one(seed) }
+        DispatchQueue.concurrentPerform(iterations: options.jobs) { _ in
+            while true {
+                let at = next.wrappingAdd(1, ordering: .relaxed).oldValue
+                guard at < options.seeds else { return }
+                one(options.first + at)
+            }
+        }
         let took = (clock.now - began) / .seconds(1)
-        print("events per core-second: \(Int(Double(events) / took))")
-        print("figures: \(figures(took))")
-        return violations == 0 && shortfalls == 0
+        let sum = sum.withLock { $0 }
+        print(
+            "events per core-second: \(Int(Double(sum.events) / sum.spent)), simulated seconds per "
+                + "core-second: \(Int(sum.simulated.seconds / sum.spent)), on \(options.jobs) cores")
+        print("figures: \(figures(sum, took))")
+        return sum.violations == 0 && sum.shortfalls == 0
     }
 
-    private mutating func one(_ seed: UInt64) {
+    private func one(_ seed: UInt64) {
         let plan = options.plan(seed)
+        let clock = ContinuousClock()
+        let began = clock.now
         var simulation = Simulation(plan)
         let report = simulation.run()
-        simulated = simulated + report.simulated
-        events += report.events
-        for (fault, count) in report.faults { faults[fault, default: 0] += count }
-        var line =
-            "seed \(seed) \(plan.shape.rawValue): \(report.simulated) simulated, "
+        let took = (clock.now - began) / .seconds(1)
+        let shortfall = options.isCalm ? nil : report.shortfall
+        var lines = [line(report) + (shortfall.map { ": TOO LITTLE: \($0)" } ?? "")]
+        if options.tellsStory { lines += report.story.map { "  \($0)" } }
+        if let violation = report.violation { lines += explanation(violation, plan) }
+        sum.withLock { sum in
+            sum.simulated = sum.simulated + report.simulated
+            sum.events += report.events
+            sum.spent += took
+            if shortfall != nil { sum.shortfalls += 1 }
+            if report.violation != nil { sum.violations += 1 }
+            for (fault, count) in report.faults { sum.faults[fault, default: 0] += count }
+            // Under the lock, so that no run's lines mix with another's.
+            print(lines.joined(separator: "\n"))
+        }
+    }
+
+    private func line(_ report: Report) -> String {
+        "seed \(report.plan.seed) \(report.plan.shape.rawValue): \(report.simulated) simulated, "
             + "\(report.operations) operations, \(report.flushes) flushes, \(report.reads) reads, "
             + "\(report.takeovers) primaries, \(report.faultCount) faults, digest "
             + String(report.digest, radix: 16)
-        if let shortfall = report.shortfall, !options.isCalm {
-            shortfalls += 1
-            line += ": TOO LITTLE: \(shortfall)"
-        }
-        print(line)
-        if options.tellsStory { for line in report.story { print("  \(line)") } }
-        guard let violation = report.violation else { return }
-        violations += 1
-        explain(violation, plan)
     }
 
     /// Runs the seed once more with every letter told: the same seed goes the same way.
-    private func explain(_ violation: Violation, _ plan: Plan) {
+    private func explanation(_ violation: Violation, _ plan: Plan) -> [String] {
         var detailed = plan
         detailed.isDetailed = true
         var simulation = Simulation(detailed)
-        for line in simulation.run().story { print("  \(line)") }
-        print("seed \(plan.seed): VIOLATION at \(violation.at): \(violation.what)")
         let mutant = plan.mutant.map { " MUTANT=\($0.rawValue)" } ?? ""
-        print("replay: make simulate SEEDS=1 SEED=\(plan.seed) SHAPE=\(plan.shape.rawValue)\(mutant)")
+        return simulation.run().story.map { "  \($0)" } + [
+            "seed \(plan.seed): VIOLATION at \(violation.at): \(violation.what)",
+            "replay: make simulate SEED=\(plan.seed) SHAPE=\(plan.shape.rawValue)\(mutant)",
+        ]
     }
 
-    private func figures(_ took: Double) -> String {
-        let counts = Fault.allCases.map { "\"\($0.rawValue)\":\(faults[$0] ?? 0)" }
-        let ratio = Int(simulated.seconds / took)
-        return "{\"seeds\":\(options.seeds),\"simulated_s\":\(Int(simulated.seconds)),"
-            + "\"sim_per_real\":\(ratio),\"violations\":\(violations),"
+    private func figures(_ sum: Sum, _ took: Double) -> String {
+        let counts = Fault.allCases.map { "\"\($0.rawValue)\":\(sum.faults[$0] ?? 0)" }
+        let ratio = Int(sum.simulated.seconds / took)
+        return "{\"seeds\":\(options.seeds),\"simulated_s\":\(Int(sum.simulated.seconds)),"
+            + "\"sim_per_real\":\(ratio),\"violations\":\(sum.violations),"
             + "\"faults\":{\(counts.joined(separator: ","))}}"
     }
 }

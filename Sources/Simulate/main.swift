@@ -1,17 +1,10 @@
-internal import Mesh
-internal import Simulator
+internal import Glibc
 
-#if canImport(Glibc)
-    internal import Glibc
-#endif
-
-/// `make simulate`: runs seeds one after the other, and says what they came to.
-var options = Options()
+/// `make simulate`: runs seeds, and says what they came to.
 do throws(Options.Refused) {
-    options = try Options(parsing: CommandLine.arguments.dropFirst())
+    let options = try Options(parsing: CommandLine.arguments.dropFirst())
+    exit(Runs(options).all() ? 0 : 1)
 } catch {
     print("simulate: \(error.what)\n\(Options.usage)")
     exit(2)
 }
-var runs = Runs(options)
-exit(runs.all() ? 0 : 1)

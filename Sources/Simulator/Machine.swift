@@ -18,9 +18,17 @@ final class Agent {
     var open: [OpenExport] = []
 
     /// The core does, and is woken where its deadline has come, as the driver has it.
-    func handle(_ event: Node.Event, at now: Instant, _ effects: inout [Node.Effect]) {
+    func handle(_ event: Node.Event, at now: Instant, _ effects: inout [Node.Effect]) -> Instant {
+        Self.turn(&node, event, now, &effects)
+    }
+
+    /// Through one `inout`, or every look at the deadline would copy the core.
+    private static func turn(
+        _ node: inout Node, _ event: Node.Event, _ now: Instant, _ effects: inout [Node.Effect]
+    ) -> Instant {
         node.handle(event, at: now, &effects)
         if now >= node.deadline { node.handle(.wake, at: now, &effects) }
+        return node.deadline
     }
 
     init(node: Node, exports: Exports<SimulatedDisk>) {
@@ -142,11 +150,8 @@ final class Machine {
         return false
     }
 
-    /// When the present process has to be woken; nil where there is none.
-    var deadline: Instant? {
-        if let agent { return agent.node.deadline }
-        return voter?.deadline
-    }
+    /// When the present process has to be woken.
+    var deadline = Instant.distantFuture
 
     /// Reads the consensus core, whichever process holds it.
     func raft<T>(_ body: (Raft) -> T) -> T? {

@@ -29,6 +29,10 @@ enum Occurrence {
     case lost(ConnectionID)
     case clientTurn(Int, number: UInt64)
 
+    /// The acting primary's machine loses power.
+    case primaryFalls
+    /// Power fails where it hurts most.
+    case stroke(Int, life: UInt64, spell: Int)
     case boot(Int)
     case resume(Int)
     case weather

@@ -9,6 +9,7 @@ struct Operators {
         let operation: Node.Operation
     }
     static let sparesMax = 3
+    static let sparePrefix = "spare-"
 
     private var numbers: UInt64 = 0
     private var extras: UInt64 = 0
@@ -43,7 +44,7 @@ struct Operators {
             extras += 1
             return ask(
                 .command(
-                    .createVolume(name: "spare-\(extras)", byteCount: 8_192, durability: .async)))
+                    .createVolume(name: Self.sparePrefix + "\(extras)", byteCount: 8_192, durability: .async)))
         default: return nil
         }
     }
@@ -60,7 +61,7 @@ struct Operators {
         switch (operation, answer) {
         case (.command(.createVolume(let name, _, _)), .done(.created(let volume))):
             missing.removeAll { $0 == name }
-            if name.hasPrefix("spare") { spare.append(volume.id) }
+            if name.hasPrefix(Self.sparePrefix) { spare.append(volume.id) }
         case (.command(.createVolume(let name, _, _)), .done(.refused(.volumeExists))):
             missing.removeAll { $0 == name }
         default: break

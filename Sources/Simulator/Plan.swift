@@ -52,6 +52,8 @@ package struct Plan: Sendable {
     /// After the storm a primary has to act and a flush to be answered within this.
     package var recovery = Interval.seconds(8)
     package var mutant: Mutant?
+    /// When the acting primary's machine loses power, whatever the weather.
+    package var primaryFalls: [Interval] = []
     /// Faults that the weather is drawn from.
     package var faults = Set(Fault.allCases)
     /// Writes the story of every letter and request too.
@@ -74,8 +76,6 @@ package enum Mutant: String, CaseIterable, Sendable {
     case skipsImageSync = "skips-image-sync"
     /// A refused vote is granted all the same.
     case votesTwice = "votes-twice"
-    /// The vote is not among what the log keeps.
-    case forgetsVote = "forgets-vote"
     /// Heartbeats announce as committed what is only sent.
     case announcesTooMuch = "announces-too-much"
     /// The exports take the lease for longer than it is.
@@ -88,6 +88,6 @@ package enum Mutant: String, CaseIterable, Sendable {
     case losesReplicaWrite = "loses-replica-write"
     /// An operation that is asked again gets a new number.
     case repeatsOperations = "repeats-operations"
-    /// The log forgets before the volumes' checkpoint is made.
+    /// The volumes say that a checkpoint is made, and make none.
     case compactsEarly = "compacts-early"
 }

@@ -22,6 +22,8 @@ package struct Report: Sendable {
     package internal(set) var flushes = 0
     package internal(set) var reads = 0
     package internal(set) var takeovers = 0
+    /// From each of the plan's falls of a primary to the first flush that another answered.
+    package internal(set) var outages: [Interval] = []
     /// Spells that changed a delivered letter or a stored byte, or really stopped somebody.
     package internal(set) var faults: [Fault: Int] = [:]
     /// Over all that happened, in order: equal runs have equal ones.

@@ -237,6 +237,10 @@ extension Simulation {
             ledgers[disk].flushed(covered)
             report.flushes += 1
             if !isStormy { hasRecovered = true }
+            if let fallen, generation.epoch > fallen.epoch {
+                report.outages.append(time.since(fallen.at))
+                self.fallen = nil
+            }
         case (.read(let first, let least), .data(let bytes)):
             report.reads += 1
             judge(bytes, of: disk, from: first, generation) { _, block in least[block - first] }

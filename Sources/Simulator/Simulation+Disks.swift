@@ -23,7 +23,6 @@ extension Simulation {
 
     /// What the mutants do to a write before the log's thread has it.
     private mutating func hurry(_ save: inout LogDesk.Save, _ at: Int) {
-        if plan.mutant == .forgetsVote { save.change.hardState?.vote = nil }
         guard plan.mutant == .acknowledgesBeforeSync || plan.mutant == .lettersOvertakeSync
         else { return }
         for letter in save.releases { send(letter, at) }
@@ -120,15 +119,21 @@ extension Simulation {
         machines[at].agent?.volumes.turns += 1
         if let turns = machines[at].agent?.volumes.turns, turns % 64 == 0 { events.append(.fold) }
         for event in events {
-            if plan.mutant == .flushesWithoutCommit,
-                case .request(let id, _, _, .flush) = event
-            {
-                reply(id, .done, at)
-                continue
-            }
-            handle(event, at)
+            if plan.mutant == nil || !isShortCut(event, at) { handle(event, at) }
             guard machines[at].life == life, machines[at].isUp else { return }
         }
+    }
+
+    /// Whether a mutant answers in the exports' place.
+    private mutating func isShortCut(_ event: ExportEvent, _ at: Int) -> Bool {
+        switch (plan.mutant, event) {
+        case (.flushesWithoutCommit, .request(let id, _, _, .flush)): reply(id, .done, at)
+        case (.compactsEarly, .checkpoint):
+            guard let applied = machines[at].agent?.exports.core.applied else { return false }
+            turn(at, .checkpointed(applied))
+        default: return false
+        }
+        return true
     }
 
     private mutating func handle(_ event: ExportEvent, _ at: Int) {

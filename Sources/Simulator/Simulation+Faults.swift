@@ -86,13 +86,38 @@ extension Simulation {
             machines[at].clock.run(at: 997_700 + random.next() % 4_600, from: time)
             machines[at].wakeAt = .never
             bite(spell)
-            if let due = machines[at].deadline {
-                agenda.push(
-                    max(time, machines[at].clock.moment(of: due)),
-                    .wake(at, life: machines[at].life))
-            }
+            let moment = machines[at].clock.moment(of: machines[at].deadline)
+            agenda.push(max(time, moment), .wake(at, life: machines[at].life))
             return .zero
         }
+    }
+
+    /// As the plan has it: the primary falls, and comes back as a follower.
+    mutating func primaryFalls() {
+        let acting = machines.indices.first { at in
+            machines[at].power == .up && machines[at].servesUntil > time
+        }
+        guard let acting else { return check("no primary acts that could fall") }
+        fallen = (time, watch.epoch)
+        cutPower(acting)
+        agenda.push(time + .seconds(3), .boot(acting))
+    }
+
+    /// Faults by chance rarely meet a voter right behind its vote; some are aimed there.
+    mutating func aim(_ at: Int) {
+        guard weather.faults.contains(.powerCut), random.chance(1, in: 4) else { return }
+        spells.append(Spell(fault: .powerCut))
+        let soon = random.interval(in: .zero...(.milliseconds(3)))
+        agenda.push(
+            time + soon, .stroke(at, life: machines[at].life, spell: spells.count - 1))
+    }
+
+    /// Back at once: whatever the machine forgot is asked for while it matters.
+    mutating func struck(_ at: Int, _ life: UInt64, _ spell: Int) {
+        guard isStormy, machines[at].life == life, machines[at].power == .up else { return }
+        bite(spell)
+        cutPower(at)
+        agenda.push(time + random.interval(in: .microseconds(100)...(.milliseconds(4))), .boot(at))
     }
 
     private mutating func blackout(_ spell: Int) -> Interval {

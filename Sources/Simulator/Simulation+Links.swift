@@ -14,6 +14,7 @@ extension Simulation {
         let letter = plan.mutant == nil ? letter : distorted(letter, at)
         if plan.isDetailed { tell(at, "to \(letter.to): \(summary(letter))") }
         post(at, letter.to, .letter, letter.encoded)
+        if isStormy, case .voteAnswer(granted: true) = letter.body { aim(at) }
     }
 
     mutating func send(_ note: Note, _ at: Int, _ to: NodeID) {
@@ -32,6 +33,10 @@ extension Simulation {
         case (.announcesTooMuch, .heartbeat(var heartbeat)):
             heartbeat.commit = max(heartbeat.commit, heartbeat.previous.index)
             letter.body = .heartbeat(heartbeat)
+        case (.announcesTooMuch, .append(let previous, let commit, let entries)):
+            let last = entries.last?.index ?? commit
+            letter.body = .append(
+                previous: previous, commit: max(commit, last), entries: entries)
         default: break
         }
         return letter

@@ -45,7 +45,7 @@ extension Simulation {
         // Two clients share the first disk.
         let shares: [(disk: Int, own: Range<Int>)] = [(0, 0..<32), (0, 32..<64), (1, 0..<64)]
         for share in shares {
-            let pace = Interval.milliseconds(UInt64.random(in: 100...250, using: &chance))
+            let pace = Interval.milliseconds(UInt64.random(in: 80...190, using: &chance))
             clients.append(
                 Client(
                     disk: share.disk, name: "disk-\(share.disk)", own: share.own,

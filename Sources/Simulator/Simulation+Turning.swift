@@ -12,7 +12,8 @@ extension Simulation {
     mutating func turn(_ at: Int, _ event: Node.Event) {
         let now = machines[at].clock.local(time)
         var effects = effectsPool.popLast() ?? []
-        machines[at].agent?.handle(event, at: now, &effects)
+        guard let deadline = machines[at].agent?.handle(event, at: now, &effects) else { return }
+        machines[at].deadline = deadline
         let life = machines[at].life
         for effect in effects where machines[at].life == life && machines[at].isUp {
             carryOut(effect, at)
@@ -21,20 +22,21 @@ extension Simulation {
         effectsPool.append(effects)
         guard machines[at].isUp else { return }
         observe(at)
-        if let deadline = machines[at].deadline { arm(at, deadline) }
+        arm(at)
     }
 
     mutating func turnVoter(_ at: Int, _ event: Voter.Event) {
         let now = machines[at].clock.local(time)
         var effects: [Voter.Effect] = []
-        machines[at].voter?.handle(event, at: now, &effects)
-        if let deadline = machines[at].voter?.deadline, now >= deadline {
-            machines[at].voter?.handle(.wake, at: now, &effects)
-        }
+        guard var voter = machines[at].voter.take() else { return }
+        voter.handle(event, at: now, &effects)
+        if now >= voter.deadline { voter.handle(.wake, at: now, &effects) }
+        machines[at].deadline = voter.deadline
+        machines[at].voter = voter
         for effect in effects where machines[at].isUp { carryOut(effect, at) }
         guard machines[at].isUp else { return }
         observe(at)
-        if let deadline = machines[at].deadline { arm(at, deadline) }
+        arm(at)
     }
 
     /// Either core takes what both know.
@@ -45,8 +47,8 @@ extension Simulation {
     func hasProcess(_ at: Int) -> Bool { machines[at].agent != nil || machines[at].voter != nil }
 
     /// Puts the next wake on the agenda unless an earlier one is there already.
-    private mutating func arm(_ at: Int, _ deadline: Instant) {
-        let moment = max(machines[at].clock.moment(of: deadline), time)
+    private mutating func arm(_ at: Int) {
+        let moment = max(machines[at].clock.moment(of: machines[at].deadline), time)
         guard moment < machines[at].wakeAt else { return }
         machines[at].wakeAt = moment
         agenda.push(moment, .wake(at, life: machines[at].life))
@@ -56,8 +58,7 @@ extension Simulation {
         // One that was superseded by an earlier one comes later, and finds nothing due.
         if time >= machines[at].wakeAt { machines[at].wakeAt = .never }
         let now = machines[at].clock.local(time)
-        guard let due = machines[at].deadline else { return }
-        if now >= due { turnRaft(at, .wake, .wake) } else { arm(at, due) }
+        if now >= machines[at].deadline { turnRaft(at, .wake, .wake) } else { arm(at) }
     }
 
     private mutating func carryOut(_ effect: Node.Effect, _ at: Int) {
@@ -73,9 +74,6 @@ extension Simulation {
         case .apply(let ruled): apply(ruled, at)
         case .checkpoint:
             post(.checkpoint, toVolumesOf: at)
-            if plan.mutant == .compactsEarly, let node = machines[at].agent?.node {
-                turn(at, .checkpointed(node.decisions.appliedIndex))
-            }
         case .placed(let first, let count, let round):
             post(.proposed(first: first, count: count, round: round), toVolumesOf: at)
         case .durable(let index): post(.durable(through: index), toVolumesOf: at)

@@ -32,6 +32,9 @@ package struct Simulation {
     /// When a client's next word can reach a machine: words of one client keep their order.
     var lastAsk: [Moment]
     var isStormy = true
+    var looks = 0
+    /// When the last primary of the plan's falls fell, and under which epoch it acted.
+    var fallen: (at: Moment, epoch: Epoch)?
     /// A flush that was asked after the storm is answered.
     var hasRecovered = false
 
@@ -77,6 +80,7 @@ package struct Simulation {
         agenda.push(.zero + .milliseconds(300), .operators)
         agenda.push(.zero + .seconds(2), .weather)
         agenda.push(.zero + .seconds(1), .watch)
+        for fall in plan.primaryFalls { agenda.push(.zero + fall, .primaryFalls) }
         agenda.push(.zero + plan.stormy, .clearSky)
         agenda.push(.zero + plan.stormy + plan.recovery, .judgement)
     }
@@ -110,6 +114,8 @@ package struct Simulation {
         case .reply(let id, let reply): replied(id, reply)
         case .lost(let connection): lost(connection)
         case .clientTurn(let client, let number): clientTurn(client, number)
+        case .primaryFalls: primaryFalls()
+        case .stroke(let machine, let life, let spell): struck(machine, life, spell)
         case .boot(let machine): boot(machine)
         case .resume(let machine): resume(machine)
         case .weather: blow()

@@ -1,7 +1,9 @@
+internal import Decisions
 internal import Mesh
 internal import Raft
 internal import Record
 internal import VolumeCore
+internal import Wire
 
 /// What must always hold of consensus, seen from outside all members (Raft fig. 3), and of the
 /// primary's seat. Each method gives what is broken, or nil.
@@ -91,7 +93,7 @@ struct Watch {
     }
 
     /// Raft thesis §6.3: an operation takes effect once, however often it was offered. Only
-    /// creations are looked at, since each names another volume.
+    /// creations of spare volumes are looked at: each is asked once, and names another.
     private mutating func exactlyOnce(_ ruled: Ruled) -> String? {
         let entry = ruled.entry
         guard entry.kind == .command, entry.session != .none else { return nil }
@@ -104,7 +106,9 @@ struct Watch {
             return nil
         }
         lastSequences[entry.session] = entry.sequence
-        guard entry.payload.count > 40 else { return nil }
+        guard case .createVolume(let name, _, _) = try? Command(parsing: entry.payload),
+            name.hasPrefix(Operators.sparePrefix)
+        else { return nil }
         let deed = Deed(session: entry.session, payload: entry.payload)
         guard deeds.insert(deed).inserted else {
             return "exactly once: \(entry.position) repeats a creation of session "
