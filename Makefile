@@ -46,7 +46,8 @@ build: deps
 
 # What is measured is what ships.
 release: deps
-	swift build -c release --jobs $(JOBS) $(CHECK_IMPORTS)
+	# Statically linked: a host needs no Swift, and the witness stays small.
+	swift build -c release --static-swift-stdlib --jobs $(JOBS) $(CHECK_IMPORTS)
 
 rig: deps
 	$(MAKE) -C Tests/Rig

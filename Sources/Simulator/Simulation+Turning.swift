@@ -137,6 +137,7 @@ extension Simulation {
         case .refused(let index, let refusal): tell(at, "entry \(index) is refused: \(refusal)")
         case .handBack(let node): tell(at, "hands the leadership to node \(node)")
         case .handOver(let node): tell(at, "hands the seat over to node \(node)")
+        case .steppedDown(let why): tell(at, "leads no more: \(why)")
         case .resigned(let epoch): tell(at, "resigns from epoch \(epoch)")
         case .restarted, .conflict: break
         }
