@@ -2,6 +2,9 @@ package import Disk
 package import Mesh
 package import Record
 
+/// What segments are preallocated with, made once: a megabyte is not filled for every batch.
+private let zeros = [UInt8](repeating: 0, count: 1 << 20)
+
 /// A node's log on a disk: appends batches that are safe when `append` returns, and gives back on
 /// `open` exactly what was safe.
 package struct JournalCore<D: Disk>: Sendable {
@@ -176,8 +179,6 @@ extension JournalCore {
         return batch.rows
     }
 
-    private static var zeroesByteCount: Int { 1 << 20 }
-
     /// The next segment's file under its unfinished name, all zeros, so that a later sync need not
     /// record new extents too.
     private mutating func preallocated(_ byteCount: Int) throws -> FileHandle {
@@ -199,7 +200,7 @@ extension JournalCore {
     }
 
     private mutating func zero(_ file: FileHandle, _ range: Range<Int>) throws {
-        let chunk = [UInt8](repeating: 0, count: Self.zeroesByteCount)
+        let chunk = zeros
         var offset = range.lowerBound
         while offset < range.upperBound {
             let count = min(chunk.count, range.upperBound - offset)
@@ -216,8 +217,8 @@ extension JournalCore {
     package mutating func prepareNext() throws(JournalError) {
         if let failure { throw failure }
         guard let segment = segments.last else { return }
-        let wanted = min(settings.segmentByteCount, segment.end + 2 * Self.zeroesByteCount)
-        let isBehind = (prepared?.byteCount ?? 0) + Self.zeroesByteCount <= wanted
+        let wanted = min(settings.segmentByteCount, segment.end + 2 * zeros.count)
+        let isBehind = (prepared?.byteCount ?? 0) + zeros.count <= wanted
         guard isBehind, prepared?.byteCount != settings.segmentByteCount else { return }
         do {
             let (file, done) = try prepared ?? beginNext()

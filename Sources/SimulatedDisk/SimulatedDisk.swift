@@ -111,7 +111,7 @@ package struct SimulatedDisk: Disk {
         if file.resized && random.chance(1, in: 2) {
             let (have, want) = (file.durable.count, file.current.count)
             if want < have { file.durable.removeLast(have - want) }
-            file.durable.append(contentsOf: repeatElement(0, count: max(0, want - have)))
+            file.durable += [UInt8](repeating: 0, count: max(0, want - have))
         }
         for sector in file.dirty.sectors where random.chance(1, in: 2) {
             let start = sector * sectorByteCount
@@ -226,7 +226,7 @@ extension SimulatedDisk {
         if synced.resized {
             let (have, want) = (synced.durable.count, synced.current.count)
             if want < have { synced.durable.removeLast(have - want) }
-            synced.durable.append(contentsOf: repeatElement(0, count: max(0, want - have)))
+            synced.durable += [UInt8](repeating: 0, count: max(0, want - have))
             synced.resized = false
         }
         for run in dirty.runs {
@@ -292,11 +292,14 @@ extension SimulatedDisk {
         guard !bytes.isEmpty, var file = files.removeValue(forKey: number) else { return }
         let end = offset + bytes.count
         let have = file.current.count
-        if end > have {
-            file.current.append(contentsOf: repeatElement(0, count: end - have))
-            file.resized = true
+        // Whole arrays are moved at once in every build; a repeated element is not.
+        if offset > have { file.current += [UInt8](repeating: 0, count: offset - have) }
+        if end > have { file.resized = true }
+        if offset >= have {
+            file.current += bytes
+        } else {
+            file.current.replaceSubrange(offset..<min(end, have), with: bytes)
         }
-        file.current.replaceSubrange(offset..<end, with: bytes)
         let first = min(offset, have) / Self.sectorByteCount
         file.dirty.insert(first..<(end - 1) / Self.sectorByteCount + 1)
         files[number] = file

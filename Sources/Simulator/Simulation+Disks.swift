@@ -63,6 +63,9 @@ extension Simulation {
         else { return }
         if plan.isDetailed { tell(at, "write \(number) is saved") }
         turnRaft(at, .saved(through: number), .raft(.saved(through: number)))
+        do throws(JournalError) {
+            try machines[at].journal?.prepareNext()
+        } catch { failed("its log: \(error)", at) }
     }
 
     private mutating func fetched(_ fetch: Fetch, _ at: Int) {

@@ -276,6 +276,7 @@ extension Simulation {
             let steps = 1 + Int(random.next() % 12)
             machines[at].journal?.alterDisk { $0.powerCutAtStep = $0.counts.steps + steps }
             _ = try? machines[at].journal?.append(writes.map(\.change))
+            _ = try? machines[at].journal?.prepareNext()
         }
         let events = machines[at].agent?.volumes.events ?? []
         guard !events.isEmpty else { return }

@@ -129,7 +129,7 @@ extension Simulation {
     private mutating func happened(_ happening: Node.Happening, _ at: Int) {
         switch happening {
         case .raft(let role, let term, let leader): became(role, term, leader, at)
-        case .takeover(let takeover) where takeover.to == machines[at].id && !takeover.phases.isEmpty:
+        case .takeover(let takeover) where !takeover.phases.isEmpty:
             let phases = takeover.phases.map { "\($0.name) \($0.took)" }.joined(separator: ", ")
             tell(at, "\(takeover.reason.rawValue): \(phases)")
         case .takeover(let takeover): promoted(takeover, at)
@@ -139,6 +139,7 @@ extension Simulation {
         case .handOver(let node): tell(at, "hands the seat over to node \(node)")
         case .steppedDown(let why): tell(at, "leads no more: \(why)")
         case .resigned(let epoch): tell(at, "resigns from epoch \(epoch)")
+        case .steppedDown(let why): tell(at, "leads no more: \(why)")
         case .restarted, .conflict: break
         }
     }

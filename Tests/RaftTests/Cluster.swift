@@ -167,7 +167,7 @@ struct Cluster {
             }
             leadersByTerm[term] = node
             checkCompleteness(at)
-        case .became, .steppedDown, .accepted, .readRefused: break
+        case .became, .accepted, .readRefused, .steppedDown: break
         }
     }
 

@@ -118,11 +118,16 @@ final class VolumeThreadTests {
     @Test func `a check fails once the lease has run out`() async throws {
         let diary = Diary()
         let thread = try await thread(diary)
-        thread.post([.closed, .opened(Epoch(2), until: Rig.now + .milliseconds(300))])
-        _ = try await diary.wait { diary.generation.flatMap { $0.epoch == Epoch(2) ? $0 : nil } }
-        ask(thread, diary, 1, .read(offset: 0, byteCount: 4))
+        let until = Rig.now + .milliseconds(300)
+        // In one go, so that nothing but the queue comes between the opening and the request.
+        thread.post([
+            .closed, .opened(Epoch(2), until: until),
+            .request(
+                RequestID(ConnectionID(1), 1), VolumeID(1),
+                ExportGeneration(epoch: Epoch(2), opening: 1), .read(offset: 0, byteCount: 4)),
+        ])
         let check = try await diary.reply(1).check
-        try await Task.sleep(for: .milliseconds(310))
+        while Rig.now < until { try await Task.sleep(for: .milliseconds(5)) }
         #expect(!check.holds)
     }
 
