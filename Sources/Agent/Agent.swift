@@ -55,6 +55,7 @@ enum Agent {
                 "node \(settings.member.id) is a witness: start holdfast-witness for it")
         }
         let logger = Logger(settings)
+        FileLimit.raise(logger)
         let board = Switchboard(
             incarnations: IncarnationFile(in: settings.node.data), logger: logger)
         let running = try Running(settings, board, logger)

@@ -63,7 +63,7 @@ extension AgentDoor {
                 Alarm(
                     code: "member-dead", severity: .warning, text: "\(name) is not heard",
                     remedy: "see whether its process runs and its address \(member.address) "
-                        + "can be reached")
+                        + "can be reached; until it is back the log is kept for it")
             ]
         case .alive, .suspect, .left: break
         }

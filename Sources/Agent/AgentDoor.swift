@@ -100,24 +100,36 @@ struct AgentDoor: AdminDoor {
             return LogReport(
                 base: base, first: first.rawValue, last: held.last.index.rawValue, entries: [])
         }
+        var entries: [EntryReport] = []
+        var next = LogIndex(range.lowerBound)
+        while next.rawValue <= range.upperBound {
+            let read = try await read(from: next, through: LogIndex(range.upperBound))
+            guard let last = read.last else { break }
+            entries += read.map(EntryReport.init)
+            next = last.index.next
+        }
+        return LogReport(
+            base: base, first: first.rawValue, last: held.last.index.rawValue, entries: entries)
+    }
+
+    /// A little at a time: reads and saves share one queue, and a leader that does not save is
+    /// taken for stalled.
+    private func read(
+        from first: LogIndex, through last: LogIndex
+    ) async throws(AdminRefused) -> [Entry] {
         let keeper = parts.keeper
         let result = await withCheckedContinuation { continuation in
-            keeper.read(
-                from: LogIndex(range.lowerBound), through: LogIndex(range.upperBound),
-                bytesMax: Self.logBytesMax
-            ) { continuation.resume(returning: $0) }
+            keeper.read(from: first, through: last, bytesMax: Self.readBytesMax) {
+                continuation.resume(returning: $0)
+            }
         }
         switch result {
-        case .success(let entries):
-            return LogReport(
-                base: base, first: first.rawValue, last: held.last.index.rawValue,
-                entries: entries.map(EntryReport.init))
+        case .success(let entries): return entries
         case .failure(let error): throw .node(.mishap(why: "\(error)"))
         }
     }
 
-    /// What one answer may read of the log.
-    private static var logBytesMax: Int { 32 << 20 }
+    private static var readBytesMax: Int { 1 << 20 }
 }
 
 extension AdminRefused {

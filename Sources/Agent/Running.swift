@@ -24,7 +24,7 @@ import Wire
 final class Running: Sendable {
     /// One Raft group today; every message and record names it all the same.
     static let group = GroupID(1)
-    /// How long a stopping agent waits until another region is primary.
+    /// A stopping agent begins no further hand-over after so long.
     static let handOverMax = Interval.seconds(8)
 
     private let settings: AgentSettings
@@ -138,6 +138,7 @@ final class Running: Sendable {
         await exports.shutdown()
         await admin.shutdown()
         parts.driver.stop()
+        board.settleFiles()
         await parts.transport.shutdown()
         logger.notice("stopped")
     }
@@ -149,7 +150,8 @@ final class Running: Sendable {
             node != settings.member.id
                 && view.peers.contains { $0.node == node && $0.liveness == .alive }
         }
-        for heir in heirs {
+        let deadline = BootClock.now + Self.handOverMax
+        for heir in heirs where BootClock.now < deadline {
             guard let region = settings.cluster.members.first(where: { $0.id == heir })?.region
             else { continue }
             do {

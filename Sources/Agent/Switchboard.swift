@@ -98,6 +98,9 @@ final class Switchboard: Sendable {
         }
     }
 
+    /// Returns once every incarnation that was spoken is on disk.
+    func settleFiles() { files.sync {} }
+
     // From the disks.
 
     func heard(_ event: LogKeeper.Event) {

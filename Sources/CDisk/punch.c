@@ -7,6 +7,10 @@ int holdfast_punch(int descriptor, int64_t offset, int64_t byte_count) {
     return fallocate(descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, byte_count);
 }
 
+int holdfast_zero(int descriptor, int64_t offset, int64_t byte_count) {
+    return fallocate(descriptor, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, offset, byte_count);
+}
+
 int holdfast_write_back(int descriptor, int64_t offset, int64_t byte_count) {
     return sync_file_range(descriptor, offset, byte_count,
                            SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);

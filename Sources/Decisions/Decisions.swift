@@ -8,7 +8,7 @@ package struct Decisions: Hashable, Sendable {
     package static let volumesMax = 1_024
     package static let volumeNameBytesMax = 63
     package static let volumeGrain: UInt64 = 4_096
-    package static let volumeByteCountMax: UInt64 = 1 << 46
+    package static let volumeByteCountMax: UInt64 = 1 << 43
     package static let sessionsMax = 4_096
 
     /// A member that can be primary.

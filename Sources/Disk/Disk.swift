@@ -26,12 +26,27 @@ package protocol Disk: Sendable {
     mutating func resize(_ file: FileHandle, to byteCount: UInt64) throws(DiskError)
     /// Frees `range`, which from now on reads as zero.
     mutating func deallocate(_ file: FileHandle, _ range: Range<UInt64>) throws(DiskError)
+    /// Makes `range`, which lies within the file, read as zero and keeps its space.
+    mutating func zero(_ file: FileHandle, _ range: Range<UInt64>) throws(DiskError)
     /// Returns once all bytes written to `file` would survive a power cut (fdatasync).
     mutating func sync(_ file: FileHandle) throws(DiskError)
     mutating func rename(_ name: String, to other: String) throws(DiskError)
     mutating func remove(_ name: String) throws(DiskError)
     /// Returns once creations, renamings and removals would survive a power cut.
     mutating func syncDirectory() throws(DiskError)
+}
+
+extension Disk {
+    /// Writes the zeros, a piece at a time: for disks that know no shorter way.
+    package mutating func zero(_ file: FileHandle, _ range: Range<UInt64>) throws(DiskError) {
+        let piece = [UInt8](repeating: 0, count: Swift.min(range.count, 1 << 20))
+        var offset = range.lowerBound
+        while offset < range.upperBound {
+            let count = Int(Swift.min(UInt64(piece.count), range.upperBound - offset))
+            try write(file, at: offset, [count == piece.count ? piece : Array(piece[..<count])])
+            offset += UInt64(count)
+        }
+    }
 }
 
 /// A deed that the disk refused: what, on which file, and why.

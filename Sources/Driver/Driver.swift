@@ -15,7 +15,14 @@ package final class Driver<C: Core>: Sendable {
     private struct Mailbox: Sendable {
         var events: [C.Event] = []
         var isStopped = false
+        /// The thread sleeps: only then a bell is heard, and none is rung for nothing.
+        var isWaiting = false
         var dropped: UInt64 = 0
+
+        mutating func wakes() -> Bool {
+            defer { isWaiting = false }
+            return isWaiting
+        }
     }
 
     private let mailbox = Mutex(Mailbox())
@@ -41,8 +48,11 @@ package final class Driver<C: Core>: Sendable {
 
     /// Returns when the last effect is carried out; what waits is left undone.
     package func stop() {
-        mailbox.withLock { $0.isStopped = true }
-        bell.signal()
+        let wakes = mailbox.withLock { mailbox in
+            mailbox.isStopped = true
+            return mailbox.wakes()
+        }
+        if wakes { bell.signal() }
         ended.wait()
         ended.signal()
     }
@@ -69,7 +79,7 @@ package final class Driver<C: Core>: Sendable {
                 return false
             }
             mailbox.events.append(event)
-            return mailbox.events.count == 1
+            return mailbox.wakes()
         }
         if wakes { bell.signal() }
     }
@@ -98,9 +108,16 @@ package final class Driver<C: Core>: Sendable {
     private func wait(until deadline: Instant) {
         let left = deadline.since(clock())
         guard left > .zero else { return }
+        let sleeps = mailbox.withLock { mailbox in
+            mailbox.isWaiting = mailbox.events.isEmpty && !mailbox.isStopped
+            return mailbox.isWaiting
+        }
+        guard sleeps else { return }
         // A day is as good as for ever, and does not overflow.
         let nanoseconds = min(left.nanoseconds, 86_400_000_000_000)
-        _ = bell.wait(timeout: .now() + .nanoseconds(Int(nanoseconds)))
+        guard bell.wait(timeout: .now() + .nanoseconds(Int(nanoseconds))) == .timedOut else { return }
+        // Whoever saw it asleep rings all the same: that ring must not be heard the next time.
+        if mailbox.withLock({ !$0.wakes() }) { bell.wait() }
     }
 
     private func turn(_ events: [C.Event], _ effects: inout [C.Effect]) -> Instant {

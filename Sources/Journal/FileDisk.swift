@@ -137,7 +137,24 @@ package struct FileDisk: Disk {
         guard !range.isEmpty else { return }
         let result = holdfast_punch(
             CInt(file.rawValue), Int64(range.lowerBound), Int64(range.count))
+        // A file system without holes keeps the space.
+        if result != 0, errno == EOPNOTSUPP { return try zero(file, range) }
         try check(result, .deallocate, name(file))
+    }
+
+    package mutating func zero(_ file: FileHandle, _ range: Range<UInt64>) throws(DiskError) {
+        guard !range.isEmpty else { return }
+        let result = holdfast_zero(
+            CInt(file.rawValue), Int64(range.lowerBound), Int64(range.count))
+        guard result != 0 else { return }
+        guard errno == EOPNOTSUPP else { throw Self.error(.write, name(file)) }
+        let piece = [UInt8](repeating: 0, count: min(range.count, 1 << 20))
+        var offset = range.lowerBound
+        while offset < range.upperBound {
+            let count = Int(min(UInt64(piece.count), range.upperBound - offset))
+            try write(file, at: offset, [count == piece.count ? piece : Array(piece[..<count])])
+            offset += UInt64(count)
+        }
     }
 
     package mutating func sync(_ file: FileHandle) throws(DiskError) {

@@ -39,6 +39,8 @@ extension Node {
         package var publishEvery = Interval.seconds(1)
         /// One proposal carries at most so many bytes of queued writes.
         package var proposalBytesMax = 512 << 10
+        /// Well below what the log's queue holds (`JournalThread.waitingChangesMax`).
+        package var writesUnderWayMax = 256
 
         package init(seat: NodeID, members: [Member], order: [NodeID], lease: LeaseTerms) {
             self.seat = seat

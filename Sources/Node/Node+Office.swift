@@ -215,7 +215,7 @@ extension Node {
     }
 
     /// A target further behind than this would keep the clients waiting.
-    static var handOverLagMax: UInt64 { 10_000 }
+    static var handOverLagMax: UInt64 { 1_000 }
 
     private func lag(of node: NodeID) -> UInt64? {
         raft.progress.first { $0.node == node }

@@ -16,6 +16,8 @@ struct OperationQueue: Sendable {
         let deadline: Instant
         /// Its place in the session, once it was offered to the log.
         var sequence: UInt64?
+        /// A hand-over was begun for it: it gets one try, for each ends the clients' connections.
+        var isBegun = false
     }
     var pending: [Pending] = []
     var nextTry = Instant.zero
@@ -99,15 +101,20 @@ extension Node {
         }
         if case .acting(let acting) = office, acting.handOver != nil { return }
         if case .yielding = office { return }
-        if let reason = beginHandOver(to: region) { answerHead(.declined(reason)) }
+        guard !operations.pending[0].isBegun else {
+            return answerHead(
+                .declined("region \(region) did not take over in time; \(primary.region) acts on"))
+        }
+        if let reason = beginHandOver(to: region) { return answerHead(.declined(reason)) }
+        operations.pending[0].isBegun = true
     }
 
     mutating func received(_ note: Note, from node: NodeID) {
-        guard settings.members.contains(where: { $0.node == node }) else { return }
+        guard settings.members.contains(where: { $0.node == node && !$0.isWitness }) else { return }
         switch note {
         case .propose(let sequence, let payload):
             guard voter.raft.role == .leader, payload.count <= Command.byteCountMax,
-                (try? Command(parsing: payload)) != nil
+                let command = try? Command(parsing: payload), command.isOperators
             else { return }
             _ = propose([draft(of: node, sequence, payload)])
         case .handOver(let region):
@@ -118,6 +125,16 @@ extension Node {
         case .declined(let region, let reason):
             guard case .switchOver(region) = operations.pending.first?.operation else { return }
             answerHead(.declined(reason))
+        }
+    }
+}
+
+extension Command {
+    /// What a node may have proposed for its operator; the primary's seat is no such thing.
+    fileprivate var isOperators: Bool {
+        switch self {
+        case .createVolume, .deleteVolume, .prefer: true
+        case .promote, .relinquish: false
         }
     }
 }

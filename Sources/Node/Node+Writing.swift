@@ -2,6 +2,7 @@ internal import Mesh
 internal import Raft
 internal import Record
 internal import VolumeCore
+internal import Voting
 
 /// The way of a write into the log.
 extension Node {
@@ -15,7 +16,8 @@ extension Node {
         guard !drafts.isEmpty, case .acting(let acting) = office, hasRoom,
             acting.handOver?.relinquished == nil
         else { return }
-        while !drafts.isEmpty {
+        // While the disk is late, what comes meanwhile goes down together instead of one by one.
+        while !drafts.isEmpty, voter.raft.writesUnderWay < settings.writesUnderWayMax {
             let front = drafts.front(bytesMax: settings.proposalBytesMax)
             guard propose(Array(front)) == nil, let accepted else { return }
             noteRenewal()

@@ -4,7 +4,8 @@ internal import Record
 extension Raft {
     /// A letter from the leader of this term. False if it can't be one.
     mutating func hear(_ node: NodeID) -> Bool {
-        invariant(role != .leader, "node \(node) also leads term \(term)")
+        // No lawful peer leads the term that this node leads.
+        guard role != .leader else { return false }
         if role != .follower { becomeFollower(term: term, leader: node) }
         guard leader == nil || leader == node else { return false }
         (leader, leaderHeardAt, failedElections) = (node, now, 0)
@@ -15,6 +16,15 @@ extension Raft {
     /// All that is committed equals every later leader's log (Raft §5.4.3).
     private func holds(_ position: Position) -> Bool {
         position.index <= commitIndex || log.term(at: position.index) == position.term
+    }
+
+    /// What is committed here is the same in every leader's log: a letter that says otherwise is none
+    /// of a leader's.
+    private func contradictsCommitted(_ position: Position) -> Bool {
+        guard position.index <= commitIndex, let own = log.term(at: position.index) else {
+            return false
+        }
+        return own != position.term
     }
 
     private func isLawful(_ entries: [Entry], after previous: Position) -> Bool {
@@ -31,7 +41,7 @@ extension Raft {
     mutating func append(
         _ sent: [Entry], after previous: Position, commit: LogIndex, from node: NodeID
     ) {
-        guard isLawful(sent, after: previous) else { return }
+        guard isLawful(sent, after: previous), !contradictsCommitted(previous) else { return }
         let entries = isWitness ? fitting(sent) : sent
         guard holds(previous) else {
             let hint = log.lastAgreeing(with: previous)

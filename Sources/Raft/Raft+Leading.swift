@@ -50,7 +50,9 @@ extension Raft {
         guard log.byteCount(above: commitIndex) + asked <= settings.uncommittedBytesMax else {
             return refuse(drafts, .uncommittedBytes)
         }
-        guard witnessHasRoom(for: asked) else { return refuse(drafts, .witnessFull) }
+        // Renewals and commands use the witness's reserve: only writes stall when it is full.
+        let isControl = drafts.allSatisfy { $0.kind == .blank || $0.kind == .command }
+        guard isControl || witnessHasRoom(for: asked) else { return refuse(drafts, .witnessFull) }
         let stamp = max(time, log.time)
         let first = Position(index: log.lastIndex.next, term: term)
         var entries: [Entry] = []

@@ -115,6 +115,8 @@ package struct Raft: Sendable {
     /// The first index of this leader's own term; nil while this node doesn't lead, and on a
     /// witness, which appends nothing.
     package var termStartIndex: LogIndex? { role == .leader && !isWitness ? termStart : nil }
+    /// Writes that the disk has not answered yet.
+    package var writesUnderWay: Int { disk.outstanding.count }
     package var isTransferring: Bool { transfer != nil }
     /// nil below the base and above the end.
     package func term(at index: LogIndex) -> Term? { log.term(at: index) }

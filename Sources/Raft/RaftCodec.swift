@@ -26,6 +26,8 @@ package enum LetterRefused: Error, Hashable, Sendable, CustomStringConvertible {
 
 extension Letter {
     package static let version: UInt8 = 2
+    /// Terms and indexes beyond this come from no lawful log.
+    static let nameMax: UInt64 = 1 << 62
     /// Header, one batch, and one entry that alone exceeds the batch.
     package static let byteCountMax = 4 << 20
 
@@ -60,7 +62,7 @@ extension Letter {
             from = try reader.name()
             to = try reader.name()
             group = try reader.name()
-            term = try reader.name()
+            term = try reader.bounded()
             body = try Body(kind: kind, &reader, bytes)
             guard reader.remaining == 0 else { throw LetterRefused.trailing(reader.remaining) }
         } catch {
@@ -145,20 +147,20 @@ extension Letter.Body {
         case 4: self = .voteAnswer(granted: try reader.flag())
         case 5:
             self = .append(
-                previous: try reader.position(), commit: try reader.name(),
+                previous: try reader.position(), commit: try reader.bounded(),
                 entries: try reader.entries(bytes))
-        case 6: self = .appended(through: try reader.name())
-        case 7: self = .appendRefused(previous: try reader.name(), hint: try reader.position())
+        case 6: self = .appended(through: try reader.bounded())
+        case 7: self = .appendRefused(previous: try reader.bounded(), hint: try reader.position())
         case 8:
             self = .heartbeat(
                 Letter.Heartbeat(
-                    previous: try reader.position(), commit: try reader.name(),
-                    floor: try reader.name(), round: try reader.u64(),
+                    previous: try reader.position(), commit: try reader.bounded(),
+                    floor: try reader.bounded(), round: try reader.u64(),
                     measured: Interval(nanoseconds: try reader.u64())))
         case 9:
             self = .heard(
-                round: try reader.u64(), holds: try reader.flag(), through: try reader.name(),
-                base: try reader.name())
+                round: try reader.u64(), holds: try reader.flag(), through: try reader.bounded(),
+                base: try reader.bounded())
         case 10: self = .snapshot(try reader.chunk())
         case 11:
             self = .snapshotHeard(position: try reader.position(), offset: Int(try reader.u32()))
@@ -182,8 +184,17 @@ extension [UInt8] {
 }
 
 extension ByteReader {
-    fileprivate mutating func position() throws(Truncated) -> Position {
-        Position(index: try name(), term: try name())
+    /// A term or an index that leaves room to count on from: no letter can make this node overflow.
+    fileprivate mutating func bounded<N: Name>() throws -> N {
+        let name: N = try name()
+        guard name.rawValue <= Letter.nameMax else {
+            throw LetterRefused.unlawful("the number \(name)")
+        }
+        return name
+    }
+
+    fileprivate mutating func position() throws -> Position {
+        Position(index: try bounded(), term: try bounded())
     }
 
     fileprivate mutating func flag() throws -> Bool {

@@ -2,9 +2,6 @@ package import Disk
 package import Mesh
 
 extension VolumeCore {
-    /// The longest run of zeros written at once where space has to stay reserved.
-    private static var zeroesByteCountMax: UInt64 { 1 << 20 }
-
     /// Moves committed bytes into the images, what was overwritten meanwhile only once, until about
     /// `bytesMax` are moved. Gives how many; 0 once nothing is left.
     @discardableResult
@@ -30,10 +27,9 @@ extension VolumeCore {
             try disk.deallocate(image, done)
             volumes[place].record.allocation.deallocate(done)
         case .zeroes:
-            done = done.prefix(Self.zeroesByteCountMax)
-            cost = done.count
+            // One step of the file system, however long: the volumes' queue must not write gigabytes.
             volumes[place].record.allocation.allocate(done)
-            try disk.write(image, at: done.lowerBound, [[UInt8](repeating: 0, count: done.count)])
+            try disk.zero(image, done)
         case .data:
             var pieces: [[UInt8]] = []
             (cost, done) = (0, done.lowerBound..<done.lowerBound)
@@ -76,11 +72,5 @@ extension VolumeCore {
         }
         doomed = []
         return applied
-    }
-}
-
-extension Range<UInt64> {
-    fileprivate func prefix(_ count: UInt64) -> Range<UInt64> {
-        lowerBound..<Swift.min(upperBound, lowerBound + count)
     }
 }

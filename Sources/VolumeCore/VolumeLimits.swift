@@ -2,7 +2,7 @@
 package struct VolumeLimits: Hashable, Sendable {
     /// As many as the decisions allow.
     package static let volumeCountMax = 1_024
-    package static let volumeByteCountMax: UInt64 = 1 << 46
+    package static let volumeByteCountMax: UInt64 = 1 << 43
     package static let nameByteCountMax = 255
     /// One request of a client, before it is split into records.
     package static let requestByteCountMax = 32 << 20

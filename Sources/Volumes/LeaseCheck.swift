@@ -16,6 +16,8 @@ final class SharedLease: Sendable {
     func renew(until: Instant) { state.withLock { $0.until = max($0.until, until) } }
     func end() { state.withLock { $0 = State(tenure: $0.tenure + 1) } }
 
+    func isPresent(_ tenure: UInt64) -> Bool { state.withLock { $0.tenure == tenure } }
+
     func holds(_ tenure: UInt64, at now: Instant) -> Bool {
         state.withLock { $0.tenure == tenure && now < $0.until }
     }
@@ -29,4 +31,6 @@ package struct LeaseCheck: Sendable {
     let clock: @Sendable () -> Instant
 
     package var holds: Bool { lease.holds(tenure, at: clock()) }
+    /// The tenure is the present one, whether or not its lease runs at this moment.
+    package var isOfPresentTenure: Bool { lease.isPresent(tenure) }
 }

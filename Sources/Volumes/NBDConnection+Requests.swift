@@ -78,7 +78,7 @@ extension NBDConnection {
         return true
     }
 
-    private func begin(_ pending: Pending, _ served: Served) {
+    func begin(_ pending: Pending, _ served: Served) {
         let request = pending.request
         let isDurable = request.flags.contains(.forceUnitAccess)
         switch request.command {

@@ -115,8 +115,16 @@ final class NBDConnection: ChannelDuplexHandler {
     ) {
         for (number, reply) in replies {
             guard let pending = inFlight.removeValue(forKey: number) else { continue }
-            let isStale = reply.needsLease && !check.holds
-            answers.append((pending, isStale ? .error(.shuttingDown) : Answer(reply)))
+            guard reply.needsLease, !check.holds else {
+                answers.append((pending, Answer(reply)))
+                continue
+            }
+            // A lease that only lapsed may come back: asked again, the request waits for it.
+            if check.isOfPresentTenure, case .serving(let served) = phase {
+                begin(pending, served)
+            } else {
+                answers.append((pending, .error(.shuttingDown)))
+            }
         }
         handOver()
     }

@@ -31,4 +31,12 @@ package struct VolumeStatus: Hashable, Sendable {
     package let overlayBytes: Int
     package let applied: LogIndex
     package let checkpointed: LogIndex
+
+    init<D: Disk>(_ core: VolumeCore<D>) {
+        volumes = core.list
+        pendingBytes = core.pendingBytes
+        overlayBytes = core.overlayBytes
+        applied = core.applied
+        checkpointed = core.checkpointed
+    }
 }

@@ -45,6 +45,7 @@ package final class VolumeThread<D: Disk>: Sendable {
     }
 
     private let work: Mutex<Work>
+    private let published: Mutex<VolumeStatus>
     private let waiting = Mutex(Waiting())
     private let queue = DispatchQueue(label: "holdfast.volumes")
     private let syncQueue = DispatchQueue(label: "holdfast.volumes.sync")
@@ -59,6 +60,7 @@ package final class VolumeThread<D: Disk>: Sendable {
         prepareSync: @escaping PrepareSync, serve: @escaping Serve,
         tell: @escaping @Sendable (VolumeEvent) -> Void
     ) {
+        published = Mutex(VolumeStatus(core))
         work = Mutex(Work(exports: Exports(core)))
         self.clock = clock
         self.prepareSync = prepareSync
@@ -92,16 +94,8 @@ package final class VolumeThread<D: Disk>: Sendable {
         }
     }
 
-    /// The volumes in figures; waits for a disk access that is under way.
-    package var status: VolumeStatus {
-        work.withLock { work in
-            let core = work.exports.core
-            return VolumeStatus(
-                volumes: core.list, pendingBytes: core.pendingBytes,
-                overlayBytes: core.overlayBytes, applied: core.applied,
-                checkpointed: core.checkpointed)
-        }
-    }
+    /// The volumes in figures, as they were after the last events: asking waits for no disk.
+    package var status: VolumeStatus { published.withLock { $0 } }
 
     /// Reads what is committed, for backups and comparisons; `reply` runs on the volumes' queue.
     package func readCommitted(
@@ -168,6 +162,8 @@ extension VolumeThread {
             handle(rest.prefix(count))
             rest = rest.dropFirst(count)
         }
+        let status = work.withLock { VolumeStatus($0.exports.core) }
+        published.withLock { $0 = status }
         if more { queue.async { self.handleWaiting() } } else { foldIfIdle() }
     }
 

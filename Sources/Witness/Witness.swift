@@ -51,6 +51,7 @@ enum Witness {
                 "node \(settings.member.id) stores data: start holdfast-agent for it")
         }
         let logger = Logger(settings)
+        FileLimit.raise(logger)
         let running = try Running(settings, logger)
         try await running.start()
         for await request in requests {
