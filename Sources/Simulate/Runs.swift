@@ -36,7 +36,8 @@ final class Runs: Sendable {
         let sum = sum.withLock { $0 }
         print(
             "events per core-second: \(Int(Double(sum.events) / sum.spent)), simulated seconds per "
-                + "core-second: \(Int(sum.simulated.seconds / sum.spent)), on \(options.jobs) cores")
+                + "core-second: \(Int(sum.simulated.seconds / sum.spent)), on \(options.jobs) cores"
+        )
         print("figures: \(figures(sum, took))")
         return sum.violations == 0 && sum.shortfalls == 0
     }

@@ -139,7 +139,6 @@ extension Simulation {
         case .handOver(let node): tell(at, "hands the seat over to node \(node)")
         case .steppedDown(let why): tell(at, "leads no more: \(why)")
         case .resigned(let epoch): tell(at, "resigns from epoch \(epoch)")
-        case .steppedDown(let why): tell(at, "leads no more: \(why)")
         case .restarted, .conflict: break
         }
     }
