@@ -69,7 +69,8 @@ final class Running: Sendable {
         let decisions =
             recovered.base.position == .zero
             ? initial : try Decisions(parsing: try recovered.base.parsed().state.contents)
-        let node = Node(settings: Node.Settings(settings), voter: voter, decisions: decisions, at: now)
+        let node = Node(
+            settings: Node.Settings(settings), voter: voter, decisions: decisions, at: now)
         let volumeCore = try VolumeCore(disk: try FileDisk(settings.node.data + "/volumes"))
         guard volumeCore.applied >= recovered.base.position.index else {
             throw Incomplete(base: recovered.base.position.index, volumes: volumeCore.applied)

@@ -72,6 +72,9 @@ package struct JournalCore<D: Disk>: Sendable {
         segments.reduce(UInt64(base.contentsByteCount)) { $0 + $1.header.byteCount }
     }
 
+    /// What the entries above the base weigh, headers included.
+    package var entriesByteCount: Int { places.reduce(0) { $0 + Int($1.byteCount) } }
+
     /// The term of the entry at `index`, or of the base; nil where nothing stands.
     package func term(at index: LogIndex) -> Term? {
         if index == base.position.index { return base.position.term }

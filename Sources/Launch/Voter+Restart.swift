@@ -26,9 +26,11 @@ extension Voter {
         if let last = recovered.positions.last {
             tail = try journal.newest(bytesMax: tailBytesMax, last: last.index)
         }
-        let restored = try Restored(
+        var restored = try Restored(
             hardState: recovered.hardState, base: base, positions: recovered.positions,
             time: tail.last?.time ?? .zero, tail: tail)
+        let tailBytes = tail.reduce(0) { $0 + $1.bytes.count }
+        restored.untailedByteCount = journal.entriesByteCount - tailBytes
         let raft = Raft(
             seat: settings.member.id, group: group, settings: raftSettings, restored: restored,
             random: random.fork(), at: now)
