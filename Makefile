@@ -14,6 +14,8 @@ DEBIAN_BENCH := etcd-server golang-etcd-server-dev golang-go
 N ?= 50
 MINUTES ?= 10
 SHAPE ?= both
+# How many seeds are simulated: one where one is named.
+SEEDS ?= $(if $(SEED),1,100)
 # Files that measure nothing go to memory or TMPDIR; what the agents write goes to TMPDIR.
 MEASURE := PYTHONDONTWRITEBYTECODE=1 python3
 EXECUTABLES := --bin .build/release
@@ -77,6 +79,13 @@ witness: release rig
 bench-journal: deps-bench release rig
 	$(MAKE) -C Benchmarks
 	$(MEASURE) Benchmarks/journal.py $(EXECUTABLES) $(RIG)
+
+# The whole mesh in one thread a seed: SEEDS=n runs n of them, SEED=k one, or the first of SEEDS;
+# SHAPE=three, two+witness or five; MUTANT=name plants a bug, which then has to be found.
+simulate: deps
+	swift build -c release --jobs $(JOBS) --product simulate
+	.build/release/simulate --seeds $(SEEDS) --seed $(or $(SEED),1) \
+		$(if $(filter-out both,$(SHAPE)),--shape $(SHAPE)) $(if $(MUTANT),--mutant $(MUTANT))
 
 # The rig's tools are tested first: whoever judges the rest must be right.
 test: deps

@@ -147,6 +147,12 @@ let package = Package(
         tests("LaunchTests", ["Launch", "Mesh", "Raft", "Settings", logging]),
         tests("MeshTests", ["Mesh"]),
         tests("NBDProtocolTests", ["NBDProtocol"]),
+        tests(
+            "NodeTests",
+            [
+                "Decisions", "Gossip", "Mesh", "Node", "Raft", "Record", "VolumeCore", "Voting",
+                "Wire",
+            ]),
         tests("RaftTests", ["Mesh", "Raft", "Record"]),
         tests("RecordTests", ["CChecksum", "Mesh", "Record"]),
         tests("SimulatorTests", ["Mesh", "Simulator", "VolumeCore"]),

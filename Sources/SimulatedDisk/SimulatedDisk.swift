@@ -192,7 +192,9 @@ extension SimulatedDisk {
     package mutating func resize(_ file: FileHandle, to byteCount: UInt64) throws(DiskError) {
         let (number, name) = try place(file, .resize)
         let (have, want) = (files[number]?.current.count ?? 0, Int(byteCount))
-        if byteCountMax != .max, self.byteCount + want - have > byteCountMax { throw DiskError(.resize, name, .full) }
+        if byteCountMax != .max, self.byteCount + want - have > byteCountMax {
+            throw DiskError(.resize, name, .full)
+        }
         if want > have {
             put([UInt8](repeating: 0, count: want - have), at: have, in: number)
         } else if want < have {

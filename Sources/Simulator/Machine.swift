@@ -128,6 +128,8 @@ final class Machine {
     var incarnation = Incarnation.zero
     /// What an earlier process had applied: until this one has too, its images are ahead of it.
     var appliedBefore = LogIndex.zero
+    /// Its letters said that its log is safe up to here; a later leader may have cut it since.
+    var promised = LogIndex.zero
     /// What reached a paused process.
     var inbox: [Occurrence] = []
     /// The earliest wake that is on the agenda.

@@ -44,7 +44,9 @@ struct Operators {
             extras += 1
             return ask(
                 .command(
-                    .createVolume(name: Self.sparePrefix + "\(extras)", byteCount: 8_192, durability: .async)))
+                    .createVolume(
+                        name: Self.sparePrefix + "\(extras)", byteCount: 8_192, durability: .async))
+            )
         default: return nil
         }
     }

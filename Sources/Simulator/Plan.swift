@@ -80,7 +80,7 @@ package enum Mutant: String, CaseIterable, Sendable {
     case announcesTooMuch = "announces-too-much"
     /// The exports take the lease for longer than it is.
     case servesPastLease = "serves-past-lease"
-    /// One clock runs a third too fast: far outside the drift bound.
+    /// One clock runs twice too fast: far outside the drift bound.
     case driftsBeyondBound = "drifts-beyond-bound"
     /// A flush is answered when it is asked.
     case flushesWithoutCommit = "flushes-without-commit"

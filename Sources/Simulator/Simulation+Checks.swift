@@ -39,7 +39,9 @@ extension Simulation {
 
     /// A promotion only after the lease's end: nobody else holds the seat in true time.
     mutating func promoted(_ takeover: Takeover, _ at: Int) {
-        if plan.isDetailed { tell(at, "learns that node \(takeover.to) is primary of epoch \(takeover.epoch)") }
+        if plan.isDetailed {
+            tell(at, "learns that node \(takeover.to) is primary of epoch \(takeover.epoch)")
+        }
         for other in machines.indices where machines[other].id != takeover.to {
             guard case .acting(let acting) = machines[other].agent?.node.office,
                 acting.epoch < takeover.epoch, acting.handOver == nil, let end = acting.lease.until
@@ -117,7 +119,8 @@ extension Simulation {
     }
 
     private mutating func compareImages(_ a: Int, _ b: Int) {
-        guard var one = machines[a].agent?.exports.core, var other = machines[b].agent?.exports.core,
+        guard var one = machines[a].agent?.exports.core,
+            var other = machines[b].agent?.exports.core,
             one.applied == other.applied,
             one.applied >= max(machines[a].appliedBefore, machines[b].appliedBefore)
         else { return }

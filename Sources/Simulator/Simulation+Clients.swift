@@ -71,7 +71,8 @@ extension Simulation {
         clients[at].asked = [:]
         clients[at].wantsFlush = false
         tell(
-            nil, "client \(at) connects to node \(machines[welcome.machine].id), generation "
+            nil,
+            "client \(at) connects to node \(machines[welcome.machine].id), generation "
                 + "\(welcome.generation.epoch).\(welcome.generation.opening)")
         turnClient(at, after: .microseconds(100))
     }
@@ -120,7 +121,8 @@ extension Simulation {
             if clients[at].random.chance(4, in: 5) { return flush(at, session) }
         }
         let count = 1 + Int(clients[at].random.next() % UInt64(clients[at].burstMax))
-        var block = clients[at].own.lowerBound
+        var block =
+            clients[at].own.lowerBound
             + Int(clients[at].random.next() % UInt64(clients[at].own.count))
         for _ in 0..<count {
             let length = min(
@@ -186,7 +188,9 @@ extension Simulation {
         let id = RequestID(session.connection, clients[at].numbers)
         clients[at].asked[id.number] = asked
         let door = session.door
-        if plan.isDetailed { tell(door.machine, "client \(at) asks \(Self.summary(request)) as \(id.number)") }
+        if plan.isDetailed {
+            tell(door.machine, "client \(at) asks \(Self.summary(request)) as \(id.number)")
+        }
         agenda.push(
             askArrival(at, door.machine),
             .ask(door.machine, life: door.life, id, door.volume, door.generation, request))

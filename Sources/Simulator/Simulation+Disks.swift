@@ -13,6 +13,9 @@ extension Simulation {
     mutating func save(_ write: Write, _ at: Int) {
         var save = LogDesk.Save(write)
         if plan.mutant != nil { hurry(&save, at) }
+        if let first = save.change.entries.first, first.index <= machines[at].promised {
+            machines[at].promised = first.index.previous
+        }
         machines[at].log.submit(save)
         beginLogJob(at)
         if plan.mutant == .acknowledgesBeforeSync {

@@ -38,7 +38,7 @@ extension Simulation {
         let at = pick(machines.count)
         switch fault {
         case .powerCut:
-            if random.chance(1, in: 10) { return blackout(spell) }
+            if random.chance(1, in: 5) { return blackout(spell) }
             guard maySpareOne, machines[at].isUp else { return .zero }
             bite(spell)
             cutPower(at)
@@ -83,6 +83,7 @@ extension Simulation {
             hangUp(client)
             return .zero
         case .clockDrift:
+            guard plan.mutant != .driftsBeyondBound else { return .zero }
             machines[at].clock.run(at: 997_700 + random.next() % 4_600, from: time)
             machines[at].wakeAt = .never
             bite(spell)
@@ -141,7 +142,8 @@ extension Simulation {
         let lasts = random.interval(in: .milliseconds(200)...(.seconds(5)))
         let alone = pick(machines.count)
         let other = (alone + 1 + pick(machines.count - 1)) % machines.count
-        let kind = pick(5)
+        // Halves are where a deposed leader finds hands for what is never committed.
+        let kind = min(pick(8), 4)
         let sides = machines.indices.map { _ in random.chance(1, in: 2) }
         let names = ["alone", "deaf", "mute", "cut from node \(other + 1)", "in one of two halves"]
         tell(alone, "is \(names[kind]) for \(lasts)")
@@ -192,7 +194,9 @@ extension Simulation {
     }
 
     private mutating func fill(_ at: Int, _ spell: Int) -> Interval {
-        guard maySpareOne, machines[at].power == .up, machines[at].agent != nil else { return .zero }
+        guard maySpareOne, machines[at].power == .up, machines[at].agent != nil else {
+            return .zero
+        }
         spells[spell].machine = at
         let lasts = random.interval(in: .milliseconds(300)...(.seconds(3)))
         if random.chance(1, in: 2) {
@@ -296,6 +300,9 @@ extension Simulation {
         if let exports = machines[at].agent?.exports {
             machines[at].volumesDisk = exports.core.disk
             machines[at].appliedBefore = max(machines[at].appliedBefore, exports.core.applied)
+        }
+        if let durable = machines[at].raft({ $0.durableIndex }) {
+            machines[at].promised = max(machines[at].promised, durable)
         }
         machines[at].journal = nil
         machines[at].agent = nil

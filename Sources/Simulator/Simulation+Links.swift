@@ -13,6 +13,9 @@ extension Simulation {
     mutating func send(_ letter: Letter, _ at: Int) {
         let letter = plan.mutant == nil ? letter : distorted(letter, at)
         if plan.isDetailed { tell(at, "to \(letter.to): \(summary(letter))") }
+        if case .appended(let through) = letter.body {
+            machines[at].promised = max(machines[at].promised, through)
+        }
         post(at, letter.to, .letter, letter.encoded)
         if isStormy, case .voteAnswer(granted: true) = letter.body { aim(at) }
     }
@@ -87,7 +90,8 @@ extension Simulation {
             case .gossip:
                 let message = try GossipCodec.decode(parcel.bytes)
                 turnRaft(
-                    parcel.to, .gossip(message, from: from), .gossip(.received(message, from: from)))
+                    parcel.to, .gossip(message, from: from), .gossip(.received(message, from: from))
+                )
             case .note:
                 guard machines[parcel.to].agent != nil else { return }
                 turn(parcel.to, .note(try Note(parsing: parcel.bytes), from: from))

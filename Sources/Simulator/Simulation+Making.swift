@@ -25,7 +25,7 @@ extension Simulation {
                 apply: .microseconds(20)...(.microseconds(150)),
                 checkpoint: .milliseconds(1)...(.milliseconds(isSlow ? 60 : 10)))
             var rate = 997_700 + chance.next() % 4_600
-            if plan.mutant == .driftsBeyondBound, at == 1 { rate = 1_330_000 }
+            if plan.mutant == .driftsBeyondBound, at == 1 { rate = 2_000_000 }
             let start = Instant(nanoseconds: chance.next() % 1_000_000_000_000)
             machines.append(
                 Machine(
@@ -131,6 +131,11 @@ extension Simulation {
             cluster: Self.cluster, group: Self.group, segmentByteCount: 128 << 10)
         var (journal, recovered) = try JournalCore.open(
             &machines[at].logDisk, settings: settings, random: random.fork())
+        if recovered.last.index < machines[at].promised {
+            check(
+                "durability: node \(machines[at].id) starts with a log to \(recovered.last), "
+                    + "though it was safe up to \(machines[at].promised)")
+        }
         let voter = try restarting(at, &journal, recovered, now)
         machines[at].journal = journal
         machines[at].logDisk = SimulatedDisk()
@@ -141,7 +146,8 @@ extension Simulation {
         machines[at].wakeAt = .never
         machines[at].commitSeen = .zero
         guard !machines[at].isWitness else { return machines[at].voter = voter }
-        let state = try recovered.base.position == .zero
+        let state =
+            try recovered.base.position == .zero
             ? firstDecisions : Decisions(parsing: recovered.base.parsed().state.contents)
         let core = try VolumeCore(
             disk: machines[at].volumesDisk,
@@ -163,11 +169,14 @@ extension Simulation {
     ) throws -> Voter {
         let base =
             recovered.base.position == .zero
-            ? Base(position: .zero, membership: membership, state: machines[at].isWitness ? [] : firstDecisions.encoded)
+            ? Base(
+                position: .zero, membership: membership,
+                state: machines[at].isWitness ? [] : firstDecisions.encoded)
             : recovered.base
         var tail: [Entry] = []
         if let last = recovered.positions.last, let first = recovered.positions.first {
-            let from = max(first.index, LogIndex(last.index.rawValue - min(16, last.index.rawValue)))
+            let from = max(
+                first.index, LogIndex(last.index.rawValue - min(16, last.index.rawValue)))
             tail = try journal.entries(from: from, through: last.index, bytesMax: .max)
         }
         let restored = try Restored(

@@ -169,7 +169,6 @@ package struct Simulation {
         story.tell(time, machine.map { machines[$0].id }, text)
     }
 
-
     /// Stops the run if something is broken.
     mutating func check(_ broken: String?) {
         guard let broken, report.violation == nil else { return }

@@ -20,6 +20,10 @@ enum Rules {
         "NBDProtocol": ["Mesh"],
         "Wire": ["Decisions", "Mesh", "SwiftProtobuf"],
         "Voting": ["Gossip", "Mesh", "Raft"],
+        "Simulator": [
+            "Decisions", "Disk", "Gossip", "JournalCore", "Mesh", "Node", "Raft", "Record",
+            "SimulatedDisk", "VolumeCore", "Voting", "Wire",
+        ],
         "Node": [
             "Decisions", "Gossip", "Mesh", "Raft", "Record", "VolumeCore", "Voting", "Wire",
         ],

@@ -4,7 +4,9 @@ import Testing
 
 @Suite struct `A mesh in one thread` {
     static let seeds: [(Shape, UInt64)] = [
-        (.three, 1), (.three, 2), (.twoAndWitness, 3), (.twoAndWitness, 4), (.five, 5),
+        (.three, 1), (.three, 2), (.three, 3), (.three, 4), (.three, 5),
+        (.twoAndWitness, 6), (.twoAndWitness, 7), (.twoAndWitness, 8), (.twoAndWitness, 9),
+        (.five, 10), (.five, 11), (.five, 12),
     ]
 
     @Test(arguments: seeds)

@@ -1,0 +1,209 @@
+import Decisions
+import Gossip
+import Mesh
+import Node
+import Raft
+import Record
+import VolumeCore
+import Voting
+import Wire
+
+/// Three nodes whose letters arrive after a millisecond and whose disks save at once. Exports are
+/// not there: a test sees what they would be told, and answers for them.
+struct Trio {
+    static let group = GroupID(1)
+    static let regions = ["alpha", "beta", "gamma"].compactMap(RegionName.init)
+
+    struct Seat {
+        var node: Node
+        var isUp = true
+        /// What its disk holds.
+        var base: Base
+        var entries: [Entry] = []
+        var hardState = HardState()
+        /// What the exports were told, oldest first.
+        var told: [Node.Effect] = []
+        var answers: [Node.OperationID: Node.Answer] = [:]
+        var checkpointsAsked = 0
+        var halted: Node.Halt?
+        var applied: [Ruled] = []
+    }
+
+    private enum Mail {
+        case letter(Letter)
+        case note(Note, from: NodeID)
+    }
+
+    var now = Instant(nanoseconds: 1_000_000_000)
+    var seats: [Seat] = []
+    var isCut: (_ from: Int, _ to: Int) -> Bool = { _, _ in false }
+    /// Notes that are lost on their way.
+    var losesNotes = false
+    private(set) var notes: [Note] = []
+    private var mail: [(at: Instant, to: Int, Mail)] = []
+    private var random = SeededRandom(seed: 7)
+    private let shape: (inout Node.Settings) -> Void
+
+    init(_ shape: @escaping (inout Node.Settings) -> Void = { _ in }) throws {
+        self.shape = shape
+        let base = Base(
+            position: .zero, membership: Self.membership, state: Self.firstDecisions.encoded)
+        for at in 0..<3 {
+            let restored = try Restored(hardState: HardState(), base: base, entries: [])
+            seats.append(Seat(node: make(at, restored), base: base))
+        }
+    }
+
+    static let members = regions.enumerated().map { at, region in
+        Node.Member(node: NodeID(UInt64(at) + 1), region: region, isWitness: false)
+    }
+    static var membership: Membership {
+        Membership(voters: Electorate(data: members.map(\.node)), preferred: members.map(\.node))
+    }
+    static var firstDecisions: Decisions {
+        Decisions(seats: members.map { Decisions.Seat(node: $0.node, region: $0.region) })
+    }
+    /// As long as `LeaseTerms` says by default in the cluster's file.
+    static let leaseLength = Interval.milliseconds(400)
+
+    private mutating func make(_ at: Int, _ restored: Restored) -> Node {
+        var raft = RaftSettings()
+        raft.followsPreference = false
+        let peers = Self.members.map { Gossip.Peer(node: $0.node, region: $0.region, role: .data) }
+        let core = Raft(
+            seat: peers[at].node, group: Self.group, settings: raft, restored: restored,
+            random: random.fork(), at: now)
+        let gossip = Gossip(
+            self: peers[at], roster: peers, settings: Gossip.Settings(),
+            boot: BootID(random.next()), incarnation: Incarnation(1), random: random.fork(),
+            at: now)
+        guard let lease = LeaseTerms(length: Self.leaseLength) else { fatalError("a lawful lease") }
+        var settings = Node.Settings(
+            seat: peers[at].node, members: Self.members, order: Self.members.map(\.node),
+            lease: lease)
+        shape(&settings)
+        let decisions = try? Decisions(parsing: restored.base.parsed().state.contents)
+        return Node(
+            settings: settings, voter: Voter(raft: core, gossip: gossip),
+            decisions: decisions ?? Self.firstDecisions, at: now)
+    }
+
+    /// The process ends; what was saved stays.
+    mutating func crash(_ at: Int) { seats[at].isUp = false }
+
+    mutating func restart(_ at: Int) throws {
+        let restored = try Restored(
+            hardState: seats[at].hardState, base: seats[at].base, entries: seats[at].entries)
+        seats[at].node = make(at, restored)
+        seats[at].isUp = true
+        (seats[at].told, seats[at].applied) = ([], [])
+    }
+
+    mutating func give(_ at: Int, _ event: Node.Event) {
+        guard seats[at].isUp else { return }
+        var effects: [Node.Effect] = []
+        seats[at].node.handle(event, at: now, &effects)
+        for effect in effects { carryOut(effect, at) }
+    }
+
+    private mutating func carryOut(_ effect: Node.Effect, _ at: Int) {
+        switch effect {
+        case .save(let write): save(write, at)
+        case .send(let letter): post(letter.to, .letter(letter), from: at)
+        case .note(let note, let to):
+            notes.append(note)
+            if !losesNotes { post(to, .note(note, from: seats[at].node.seat), from: at) }
+        case .fetch(let fetch):
+            give(
+                at,
+                .fetched(
+                    fetch,
+                    seats[at].entries.filter { $0.index >= fetch.first && $0.index <= fetch.last }))
+        case .apply(let ruled):
+            seats[at].applied += ruled
+            if let last = ruled.last { give(at, .applied(through: last.entry.index)) }
+        case .checkpoint: seats[at].checkpointsAsked += 1
+        case .answer(let id, let answer): seats[at].answers[id] = answer
+        case .halt(let halt): seats[at].halted = halt
+        case .open, .lease, .drain, .close, .placed, .durable: seats[at].told.append(effect)
+        case .gossip, .persist, .happened: break
+        }
+    }
+
+    private mutating func save(_ write: Write, _ at: Int) {
+        if let base = write.change.base {
+            seats[at].base = base
+            seats[at].entries.removeAll { $0.index <= base.position.index }
+        }
+        if let first = write.change.entries.first {
+            seats[at].entries.removeAll { $0.index >= first.index }
+            seats[at].entries += write.change.entries
+        }
+        if let hardState = write.change.hardState { seats[at].hardState = hardState }
+        for letter in write.releases { post(letter.to, .letter(letter), from: at) }
+        give(at, .saved(through: write.number))
+    }
+
+    private mutating func post(_ to: NodeID, _ item: Mail, from: Int) {
+        let to = Int(to.rawValue) - 1
+        guard !isCut(from, to) else { return }
+        mail.append((now + .milliseconds(1), to, item))
+    }
+
+    /// Lets time pass, a millisecond after the other.
+    mutating func run(_ length: Interval) { _ = run(upTo: length) { _ in false } }
+
+    /// Until `isDone`; false if that did not come in time.
+    @discardableResult
+    mutating func run(upTo length: Interval, until isDone: (Trio) -> Bool) -> Bool {
+        let end = now + length
+        while now < end {
+            if isDone(self) { return true }
+            now = now + .milliseconds(1)
+            let due = mail.filter { $0.at <= now }
+            mail.removeAll { $0.at <= now }
+            for (_, to, item) in due {
+                switch item {
+                case .letter(let letter): give(to, .letter(letter))
+                case .note(let note, let from): give(to, .note(note, from: from))
+                }
+            }
+            for at in seats.indices where seats[at].isUp && now >= seats[at].node.deadline {
+                give(at, .wake)
+            }
+        }
+        return isDone(self)
+    }
+
+    /// The node whose exports are open.
+    var primary: Int? { seats.indices.first { isOpen($0) } }
+
+    func isOpen(_ at: Int) -> Bool {
+        guard seats[at].isUp, case .acting(let acting) = seats[at].node.office else { return false }
+        return acting.isOpen
+    }
+
+    var leader: Int? {
+        seats.indices.filter { seats[$0].isUp && seats[$0].node.voter.raft.role == .leader }
+            .max { seats[$0].node.voter.raft.term < seats[$1].node.voter.raft.term }
+    }
+
+    func epoch(_ at: Int) -> Epoch { seats[at].node.decisions.tenure.epoch }
+
+    /// What the exports of a node were told, in words.
+    func words(_ at: Int) -> [String] {
+        seats[at].told.compactMap { effect in
+            switch effect {
+            case .open(let epoch, _): "open \(epoch)"
+            case .drain: "drain"
+            case .close: "close"
+            default: nil
+            }
+        }
+    }
+
+    func commands(_ at: Int) -> [Command] {
+        seats[at].entries.filter { $0.kind == .command }
+            .compactMap { try? Command(parsing: $0.payload) }
+    }
+}
