@@ -68,7 +68,7 @@ takeover-idle: release rig
 
 # A whole mesh in one thread, with faults: SEEDS of them, or the one of SEED with its story.
 simulate: release
-	.build/release/simulate $(if $(SEED),--seed $(SEED) --seeds 1 --story,--seeds $(or $(SEEDS),20)) \
+	.build/release/simulate --seeds $(SEEDS) $(if $(SEED),--seed $(SEED) --story) \
 		$(if $(filter-out both,$(SHAPE)),--shape $(SHAPE)) $(if $(MUTANT),--mutant $(MUTANT))
 
 # What the witness costs, and what it hands over; needs root for its network namespaces.
@@ -79,13 +79,6 @@ witness: release rig
 bench-journal: deps-bench release rig
 	$(MAKE) -C Benchmarks
 	$(MEASURE) Benchmarks/journal.py $(EXECUTABLES) $(RIG)
-
-# The whole mesh in one thread a seed: SEEDS=n runs n of them, SEED=k one, or the first of SEEDS;
-# SHAPE=three, two+witness or five; MUTANT=name plants a bug, which then has to be found.
-simulate: deps
-	swift build -c release --jobs $(JOBS) --product simulate
-	.build/release/simulate --seeds $(SEEDS) --seed $(or $(SEED),1) \
-		$(if $(filter-out both,$(SHAPE)),--shape $(SHAPE)) $(if $(MUTANT),--mutant $(MUTANT))
 
 # The rig's tools are tested first: whoever judges the rest must be right.
 test: deps
