@@ -115,7 +115,9 @@ package final class Driver<C: Core>: Sendable {
         guard sleeps else { return }
         // A day is as good as for ever, and does not overflow.
         let nanoseconds = min(left.nanoseconds, 86_400_000_000_000)
-        guard bell.wait(timeout: .now() + .nanoseconds(Int(nanoseconds))) == .timedOut else { return }
+        guard bell.wait(timeout: .now() + .nanoseconds(Int(nanoseconds))) == .timedOut else {
+            return
+        }
         // Whoever saw it asleep rings all the same: that ring must not be heard the next time.
         if mailbox.withLock({ !$0.wakes() }) { bell.wait() }
     }

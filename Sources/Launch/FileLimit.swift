@@ -10,7 +10,9 @@ package enum FileLimit {
     /// Raises the limit as far as the system allows, and warns when that is not far.
     package static func raise(_ logger: Logger) {
         var limit = rlimit()
-        guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+        guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else {
+            return
+        }
         limit.rlim_cur = limit.rlim_max
         let raised = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         guard raised != 0 || UInt64(limit.rlim_max) < wanted else { return }
