@@ -66,11 +66,6 @@ takeover: release rig
 takeover-idle: release rig
 	$(MEASURE) Tests/Rig/steady.py $(EXECUTABLES) --minutes $(MINUTES) --shape $(SHAPE)
 
-# A whole mesh in one thread, with faults: SEEDS of them, or the one of SEED with its story.
-simulate: release
-	.build/release/simulate $(if $(SEED),--seed $(SEED) --seeds 1 --story,--seeds $(or $(SEEDS),20)) \
-		$(if $(filter-out both,$(SHAPE)),--shape $(SHAPE)) $(if $(MUTANT),--mutant $(MUTANT))
-
 # What the witness costs, and what it hands over; needs root for its network namespaces.
 witness: release rig
 	$(MEASURE) Tests/Rig/witness.py $(EXECUTABLES) $(RIG)
