@@ -52,7 +52,9 @@ extension Raft {
         }
         // Renewals and commands use the witness's reserve: only writes stall when it is full.
         let isControl = drafts.allSatisfy { $0.kind == .blank || $0.kind == .command }
-        guard isControl || witnessHasRoom(for: asked) else { return refuse(drafts, .witnessFull) }
+        guard witnessHasRoom(for: asked, isControl: isControl) else {
+            return refuse(drafts, .witnessFull)
+        }
         let stamp = max(time, log.time)
         let first = Position(index: log.lastIndex.next, term: term)
         var entries: [Entry] = []

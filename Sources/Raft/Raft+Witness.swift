@@ -138,12 +138,15 @@ extension Raft {
     }
 
     /// While commits need the witness all of them must fit there, with what they bring about.
-    func witnessHasRoom(for byteCount: Int) -> Bool {
-        progress.allSatisfy { follower in
+    /// Control entries may use their part of the reserve.
+    func witnessHasRoom(for byteCount: Int, isControl: Bool) -> Bool {
+        let part = isControl ? settings.witnessControlBytesMax : 0
+        let reserve = settings.witnessReserveBytes - part
+        return progress.allSatisfy { follower in
             guard let witness = follower.witness, witness.streams, let base = witness.base else {
                 return true
             }
-            return log.byteCount(above: base) + byteCount + settings.witnessReserveBytes
+            return log.byteCount(above: base) + byteCount + reserve
                 <= settings.witnessBytesMax
         }
     }

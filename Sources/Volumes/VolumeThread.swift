@@ -162,8 +162,6 @@ extension VolumeThread {
             handle(rest.prefix(count))
             rest = rest.dropFirst(count)
         }
-        let status = work.withLock { VolumeStatus($0.exports.core) }
-        published.withLock { $0 = status }
         if more { queue.async { self.handleWaiting() } } else { foldIfIdle() }
     }
 
@@ -183,6 +181,7 @@ extension VolumeThread {
     }
 
     private func pass(_ effects: [ExportEffect]) {
+        publish()
         guard !effects.isEmpty else { return }
         var (told, served): ([VolumeEvent], [ClientEvent]) = ([], [])
         for effect in effects {
@@ -214,6 +213,12 @@ extension VolumeThread {
         }
     }
 
+    /// Before anything is told: whoever hears of a checkpoint finds it in the figures.
+    private func publish() {
+        let status = work.withLock { VolumeStatus($0.exports.core) }
+        published.withLock { $0 = status }
+    }
+
     private func foldIfIdle() {
         let folds = work.withLock { work in
             guard !work.isFolding, work.exports.overlayBytes > Self.idleOverlayByteCount,
@@ -229,6 +234,7 @@ extension VolumeThread {
                 var effects: [ExportEffect] = []
                 try work.exports.handle(.fold, at: self.clock(), &effects)
             }
+            self.publish()
             self.foldIfIdle()
         }
     }

@@ -8,7 +8,7 @@ struct ByteSizeTests {
     @Test(
         arguments: [
             ("512M", 512 << 20), ("10G", 10 << 30), ("1T", 1 << 40), ("4K", 4_096), ("4096", 4_096),
-            ("10GiB", 10 << 30), ("10g", 10 << 30), ("64T", 1 << 46),
+            ("10GiB", 10 << 30), ("10g", 10 << 30), ("8T", 1 << 43),
         ] as [(String, UInt64)])
     func `a lawful size gives its bytes`(text: String, bytes: UInt64) throws {
         #expect(try ByteSize(parsing: text).byteCount == bytes)
@@ -25,10 +25,10 @@ struct ByteSizeTests {
             ByteSize.Refused.uneven(10_000).description.hasSuffix("next size up is 12288 bytes"))
     }
 
-    @Test(arguments: ["0", "0G", "65T", "99999999999999999999T", "18446744073709551615"])
+    @Test(arguments: ["0", "0G", "9T", "99999999999999999999T", "18446744073709551615"])
     func `a size that no volume can have is told the bounds`(text: String) {
         #expect(throws: ByteSize.Refused.outOfRange(text)) { try ByteSize(parsing: text) }
-        #expect(ByteSize.Refused.outOfRange(text).description.hasSuffix("has 4 KiB to 64 TiB"))
+        #expect(ByteSize.Refused.outOfRange(text).description.hasSuffix("has 4 KiB to 8 TiB"))
     }
 }
 

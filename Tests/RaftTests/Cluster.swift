@@ -242,7 +242,7 @@ struct Cluster {
     }
 
     mutating func propose(_ node: UInt64, _ payload: [UInt8] = [1, 2, 3]) {
-        let draft = Draft(.command, epoch: Epoch(1), payload: payload)
+        let draft = Draft(.write, epoch: Epoch(1), payload: payload)
         give(node, .propose([draft], time: WallTime(now.nanoseconds)))
     }
 }
