@@ -144,7 +144,8 @@ extension AgentDoor {
             epoch: takeover.epoch.rawValue, from: takeover.from.map(region),
             to: region(takeover.to), reason: reason, at: takeover.at.rawValue / 1_000_000,
             phases: takeover.phases.map {
-                TakeoverReport.Phase(name: $0.name, milliseconds: Double($0.took.nanoseconds / 1_000) / 1_000)
+                TakeoverReport.Phase(
+                    name: $0.name, milliseconds: Double($0.took.nanoseconds / 1_000) / 1_000)
             })
     }
 

@@ -43,6 +43,9 @@ struct AgentDoor: AdminDoor {
         guard let volume = view.volumes.first(where: { $0.name == name }) else {
             throw .volume(.unknown(name: name))
         }
+        if let open = exports.status.first(where: { $0.name == name }), open.connections > 0 {
+            throw .volume(.inUse(name: name, clients: open.connections))
+        }
         let answer = await ask(.command(.deleteVolume(volume.id)))
         _ = try outcome(answer, doing: "delete \(name)")
     }
@@ -51,6 +54,9 @@ struct AgentDoor: AdminDoor {
         let known = settings.cluster.dataMembers.map(\.region.text)
         guard let name = RegionName(region), known.contains(region) else {
             throw .region(.unknown(name: region, known: known))
+        }
+        if case .held(let primary, _) = view.tenure, primary.region == name {
+            throw .region(.isPrimary(name: region))
         }
         let began = BootClock.now
         let answer = await ask(.switchOver(name))

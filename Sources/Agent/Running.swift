@@ -43,6 +43,7 @@ final class Running: Sendable {
         self.board = board
         self.logger = logger
         try StateDirectory.prepare(settings, ["journal", "volumes"])
+        try IdentityFile.check(settings)
         var system = SystemRandomNumberGenerator()
         var random = SeededRandom(seed: system.next())
         var disk = try FileDisk(settings.node.data + "/journal")
@@ -74,6 +75,9 @@ final class Running: Sendable {
         let volumeCore = try VolumeCore(disk: try FileDisk(settings.node.data + "/volumes"))
         guard volumeCore.applied >= recovered.base.position.index else {
             throw Incomplete(base: recovered.base.position.index, volumes: volumeCore.applied)
+        }
+        guard volumeCore.applied <= recovered.last.index else {
+            throw Forgotten(last: recovered.last.index, volumes: volumeCore.applied)
         }
 
         let driver = Driver(node) { board.carryOut($0) }
@@ -162,6 +166,16 @@ final class Running: Sendable {
                     "could not hand over", metadata: ["to": "\(region)", "why": "\(error)"])
             }
         }
+    }
+}
+
+/// The log here is shorter than the volumes: what this node had promised to hold is gone.
+struct Forgotten: Error, CustomStringConvertible {
+    let last: LogIndex
+    let volumes: LogIndex
+    var description: String {
+        "the volumes hold everything up to entry \(volumes), but the log ends at \(last): the journal "
+            + "was emptied or replaced. This node must not vote: put its own journal back, or leave it off"
     }
 }
 

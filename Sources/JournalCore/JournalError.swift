@@ -55,7 +55,8 @@ package enum JournalError: Error, Hashable, Sendable, CustomStringConvertible {
         case .damaged(let places, let last):
             let list = places.map(\.description).joined(separator: "; ")
             return "acknowledged data is damaged: \(list). Last known position \(last). "
-                + "Start this node no more as it is: keep all its files, and repair from a peer"
+                + "This release can't repair it: leave this node off, and neither change nor empty its "
+                + "directory (docs/operations.md, A damaged journal)"
         case .foreign(let file, let cluster, let group):
             return "\(file) belongs to cluster \(cluster), group \(group): "
                 + "check that the data directory is this node's"

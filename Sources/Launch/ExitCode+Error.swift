@@ -11,7 +11,7 @@ extension ExitCode {
         switch error {
         case let error as DiskError where error.cause == .system(EWOULDBLOCK): busy
         case is DiskError, is JournalError, is StateFile.Failed: disk
-        case is CredentialsRefused: config
+        case is CredentialsRefused, is IdentityFile.Foreign: config
         default: fault
         }
     }

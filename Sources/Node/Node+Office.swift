@@ -64,10 +64,10 @@ extension Node {
             return
         }
         guard let warrant = observed.warrant(for: decisions.tenure, at: now) else {
-            tendAt = observed.ends
+            // Only while there is time: whoever could claim now does.
+            if !yieldToBetter() { tendAt = observed.ends }
             return
         }
-        if yieldToBetter() { return }
         claim(warrant)
     }
 

@@ -137,7 +137,10 @@ package struct Node: Core {
         switch letter.body {
         case .append(_, _, let entries):
             story.leaderHeard(at: now)
-            if !entries.isEmpty { observed.received(at: now) }
+            // A new leader's own blank renews nobody's lease, and must not seem to.
+            if entries.contains(where: { $0.epoch != .zero || $0.kind == .command }) {
+                observed.received(at: now)
+            }
         case .heartbeat: story.leaderHeard(at: now)
         case .snapshot: observed.received(at: now)
         default: break

@@ -15,12 +15,29 @@ package struct CredentialPaths: Hashable, Sendable {
     }
 }
 
-package enum CredentialsRefused: Error, Hashable, Sendable {
+package enum CredentialsRefused: Error, Hashable, Sendable, CustomStringConvertible {
     case unreadable(path: String, why: String)
     case unnamed(PeerName.Refused)
     /// The certificate is another node's.
     case notOurs(found: PeerName, expected: PeerName)
     case expired(path: String)
+
+    package var description: String {
+        switch self {
+        case .unreadable(let path, let why):
+            "\(path) can't be used (\(why)): see that it is there, is PEM, and that key and "
+                + "certificate belong together"
+        case .unnamed(let refused):
+            "the certificate names no node (\(refused)): issue one with `holdfast cert issue`"
+        case .notOurs(let found, let expected):
+            "the certificate is of node \(found.node) in \(found.region), cluster \(found.cluster); "
+                + "this is node \(expected.node) in \(expected.region), cluster "
+                + "\(expected.cluster): correct tls.certificate or the cluster file, or issue one "
+                + "with `holdfast cert issue`"
+        case .expired(let path):
+            "\(path) has expired: renew it with `holdfast cert renew`"
+        }
+    }
 }
 
 /// Both ends' TLS, made from one reading of the files.

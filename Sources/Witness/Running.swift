@@ -29,6 +29,7 @@ final class Running: Sendable {
         self.settings = settings
         self.logger = logger
         try StateDirectory.prepare(settings, ["journal"])
+        try IdentityFile.check(settings)
         let incarnations = IncarnationFile(in: settings.node.data)
         let board = Switchboard(incarnations: incarnations, logger: logger)
         self.board = board
