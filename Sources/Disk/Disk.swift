@@ -37,8 +37,12 @@ package protocol Disk: Sendable {
 }
 
 extension Disk {
-    /// Writes the zeros, a piece at a time: for disks that know no shorter way.
+    /// For disks that know no shorter way than writing the zeros, a piece at a time.
     package mutating func zero(_ file: FileHandle, _ range: Range<UInt64>) throws(DiskError) {
+        try writeZeros(file, range)
+    }
+
+    package mutating func writeZeros(_ file: FileHandle, _ range: Range<UInt64>) throws(DiskError) {
         let piece = [UInt8](repeating: 0, count: Swift.min(range.count, 1 << 20))
         var offset = range.lowerBound
         while offset < range.upperBound {

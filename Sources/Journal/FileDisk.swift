@@ -148,13 +148,7 @@ package struct FileDisk: Disk {
             CInt(file.rawValue), Int64(range.lowerBound), Int64(range.count))
         guard result != 0 else { return }
         guard errno == EOPNOTSUPP else { throw Self.error(.write, name(file)) }
-        let piece = [UInt8](repeating: 0, count: min(range.count, 1 << 20))
-        var offset = range.lowerBound
-        while offset < range.upperBound {
-            let count = Int(min(UInt64(piece.count), range.upperBound - offset))
-            try write(file, at: offset, [count == piece.count ? piece : Array(piece[..<count])])
-            offset += UInt64(count)
-        }
+        try writeZeros(file, range)
     }
 
     package mutating func sync(_ file: FileHandle) throws(DiskError) {

@@ -23,6 +23,22 @@ import Testing
         #expect(throws: LetterRefused.self) { try Letter(parsing: bytes) }
     }
 
+    @Test func `a term or an index that leaves no room to count on is refused`() {
+        let far = LogIndex(.max)
+        let place = Position(index: far, term: Term(1))
+        let bodies: [Letter.Body] = [
+            .vote(last: place), .appended(through: far),
+            .append(previous: place, commit: .zero, entries: []),
+            .appendRefused(previous: far, hint: .zero),
+        ]
+        for body in bodies {
+            #expect(throws: LetterRefused.self) { try Letter(parsing: letter(body).encoded) }
+        }
+        var late = letter(.timeoutNow)
+        late.term = Term(.max)
+        #expect(throws: LetterRefused.self) { try Letter(parsing: late.encoded) }
+    }
+
     @Test func `what follows a letter, another version and another kind are refused`() {
         let good = letter(.timeoutNow).encoded
         #expect(throws: LetterRefused.trailing(1)) { try Letter(parsing: good + [0]) }
