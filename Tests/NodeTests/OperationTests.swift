@@ -6,6 +6,7 @@ import Record
 import Testing
 import VolumeCore
 import Voting
+import Wire
 
 @Suite struct `Operations, writes and the log's end` {
     private static func create(_ name: String) -> Node.Operation {
@@ -50,6 +51,22 @@ import Voting
             trio.commands(0).count {
                 $0 == .createVolume(name: "a", byteCount: 4_096, durability: .sync)
             } == 1)
+    }
+
+    @Test func `a note proposes no promotion and ends nobody's tenure`() throws {
+        var trio = try acting()
+        let epoch = trio.seats[0].node.decisions.tenure.epoch
+        let commands: [Command] = [
+            .promote(node: NodeID(2), epoch: epoch.next, warrant: .firstPrimary),
+            .relinquish(epoch: epoch),
+        ]
+        for command in commands {
+            let last = trio.seats[0].node.voter.raft.lastPosition
+            trio.give(0, .note(.propose(sequence: 1, payload: command.encoded), from: NodeID(2)))
+            #expect(trio.seats[0].node.voter.raft.lastPosition == last)
+        }
+        trio.run(.milliseconds(200))
+        #expect(trio.seats[0].node.decisions.tenure.epoch == epoch)
     }
 
     @Test func `a note that comes twice proposes twice, and takes effect once`() throws {
