@@ -1,4 +1,5 @@
 internal import CDisk
+internal import Dispatch
 package import Disk
 internal import Glibc
 
@@ -33,6 +34,12 @@ private final class Descriptors: Sendable {
 
     /// What is handed to the disk at once: a log on the same disk waits behind no more than this.
     private static let sliceByteCount: off_t = 2 << 20
+    /// After a slice the disk is left to the log for as long as this many slices took.
+    private static let pausesPerSlice: UInt64 = 2
+    /// A slice without a dirty page takes less: no pause follows it.
+    private static let pauseMin: UInt64 = 200_000
+    /// Nanoseconds: what one pause adds to a checkpoint at most, however slow the disk is.
+    private static let pauseMax: UInt64 = 20_000_000
 
     func sync() throws(DiskError) {
         for file in files {
@@ -43,7 +50,9 @@ private final class Descriptors: Sendable {
         }
     }
 
-    /// Writes the file's dirty pages slice by slice, so that the sync behind it has little left.
+    /// Writes the file's dirty pages slice by slice, so that the sync behind it has little left, and
+    /// with pauses: thousands of scattered pages at once fill a disk's queue for longer than a
+    /// leader may be silent, and nobody waits for a checkpoint.
     private func writeBack(_ file: (descriptor: CInt, name: String)) throws(DiskError) {
         var status = stat()
         guard unsafe fstat(file.descriptor, &status) == 0 else {
@@ -51,12 +60,20 @@ private final class Descriptors: Sendable {
         }
         var offset: off_t = 0
         while offset < status.st_size {
+            let began = DispatchTime.now().uptimeNanoseconds
             let done = holdfast_write_back(
                 file.descriptor, Int64(offset), Int64(Self.sliceByteCount))
             guard done == 0 else {
                 throw DiskError(.sync, file.name, .system(errno))
             }
+            pause(after: DispatchTime.now().uptimeNanoseconds - began)
             offset += Self.sliceByteCount
         }
+    }
+
+    private func pause(after took: UInt64) {
+        let wanted = min(took * Self.pausesPerSlice, Self.pauseMax)
+        guard wanted >= Self.pauseMin else { return }
+        usleep(UInt32(wanted / 1_000))
     }
 }

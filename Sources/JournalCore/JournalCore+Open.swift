@@ -57,6 +57,7 @@ extension JournalCore {
         let tail = scans.last
         let contents = try adopt(log, run)
         for file in files { try removeLeftover(file, run) }
+        for case .spare(let sequence) in files { try keepSpare(sequence) }
         try removeOldSegments()
         if let tail { try settle(tail) }
         return Recovered(
@@ -252,6 +253,7 @@ extension JournalCore {
         let isLeftover =
             switch file {
             case .unfinished: true
+            case .spare: false
             case .base(let number): number != base.number
             case .segment(let sequence), .index(let sequence):
                 !run.contains { $0.sequence == sequence }
@@ -264,7 +266,7 @@ extension JournalCore {
     private mutating func settle(_ tail: SegmentScan) throws {
         guard var segment = segments.last else { return }
         defer { segments[segments.count - 1] = segment }
-        mustRotate = tail.torn != nil
+        mustRotate = !tail.endsClean
         if let batch = tail.batches.last {
             let start = UInt64(batch.frame.start)
             let bytes = try disk.read(

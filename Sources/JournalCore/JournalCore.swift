@@ -2,9 +2,6 @@ package import Disk
 package import Mesh
 package import Record
 
-/// What segments are preallocated with, made once: a megabyte is not filled for every batch.
-private let zeros = [UInt8](repeating: 0, count: 1 << 20)
-
 /// A node's log on a disk: appends batches that are safe when `append` returns, and gives back on
 /// `open` exactly what was safe.
 package struct JournalCore<D: Disk>: Sendable {
@@ -53,8 +50,10 @@ package struct JournalCore<D: Disk>: Sendable {
     var places: [EntryPlace] = []
     /// The segment's end is torn: the next batch goes to a new one.
     var mustRotate = false
-    /// The next segment's file, zeroed so far.
-    var prepared: (file: FileHandle, byteCount: Int)?
+    /// The next segment's file, ready so far.
+    var prepared: Prepared?
+    /// Files of old segments under their spare names, the oldest first.
+    var spares: [UInt64] = []
 
     init(disk: D, settings: Settings, random: SeededRandom) {
         self.disk = disk
@@ -145,101 +144,6 @@ extension JournalCore {
         return batch.rows
     }
 
-    /// Opens a new segment with the batch already in it: its name appears when all of it is safe,
-    /// so that a truncation and what replaces the truncated come as one.
-    private mutating func rotate(_ merged: MergedChange, _ standing: Standing, needed: Int) throws
-        -> [IndexRow]
-    {
-        let byteCount = max(settings.segmentByteCount, SegmentHeader.byteCount + needed)
-        invariant(byteCount <= Settings.segmentByteCountMax, "a batch of \(needed) bytes")
-        let former = segments.last
-        var header = SegmentHeader(
-            cluster: settings.cluster, group: settings.group, id: .draw(&random),
-            sequence: (former?.header.sequence ?? 0) + 1, previous: merged.kept,
-            isReset: merged.isReset, predecessor: former?.header.id ?? .none,
-            predecessorEnd: UInt64(former?.end ?? 0), predecessorChain: former?.chain ?? 0,
-            byteCount: UInt64(byteCount), standing: standing)
-        let head = header.encoded()
-        let batch = EncodedBatch(
-            merged, standing, segment: header.id, start: SegmentHeader.byteCount,
-            previousChain: header.checksum)
-        let index = try disk.open(JournalFile.index(header.sequence).name, create: true)
-        try disk.resize(index, to: 0)
-        try disk.write(index, at: 0, [IndexFile.header(header.id)])
-        try disk.sync(index)
-        let name = JournalFile.segment(header.sequence).name
-        let file = try preallocated(byteCount)
-        try disk.write(file, at: 0, [head] + batch.pieces)
-        try disk.sync(file)
-        try disk.rename(name + JournalFile.unfinishedSuffix, to: name)
-        try disk.syncDirectory()
-        segments.append(
-            Segment(
-                header: header, file: file, index: index,
-                indexByteCount: UInt64(IndexFile.headerByteCount), end: batch.end,
-                chain: batch.chain))
-        mustRotate = false
-        return batch.rows
-    }
-
-    /// The next segment's file under its unfinished name, all zeros, so that a later sync need not
-    /// record new extents too.
-    private mutating func preallocated(_ byteCount: Int) throws -> FileHandle {
-        let (file, done) = try prepared ?? beginNext()
-        prepared = nil
-        if done < byteCount {
-            try zero(file, done..<byteCount)
-            try disk.sync(file)
-        }
-        return file
-    }
-
-    private mutating func beginNext() throws -> (file: FileHandle, byteCount: Int) {
-        let sequence = (segments.last?.header.sequence ?? 0) + 1
-        let name = JournalFile.segment(sequence).name + JournalFile.unfinishedSuffix
-        let file = try disk.open(name, create: true)
-        try disk.resize(file, to: 0)
-        return (file, 0)
-    }
-
-    private mutating func zero(_ file: FileHandle, _ range: Range<Int>) throws {
-        let chunk = zeros
-        var offset = range.lowerBound
-        while offset < range.upperBound {
-            let count = min(chunk.count, range.upperBound - offset)
-            let piece = count == chunk.count ? chunk : Array(chunk[..<count])
-            try disk.write(file, at: UInt64(offset), [piece])
-            offset += count
-        }
-    }
-
-    /// Zeroes as much of the next segment as was used of this one, and a little more: a rotation
-    /// that had to do all of it at once would stall a leader for longer than its followers wait.
-    ///
-    /// Called between batches, when nobody waits; without it rotations only take longer.
-    package mutating func prepareNext() throws(JournalError) {
-        if let failure { throw failure }
-        guard let segment = segments.last else { return }
-        let wanted = min(settings.segmentByteCount, segment.end + 2 * zeros.count)
-        let isBehind = (prepared?.byteCount ?? 0) + zeros.count <= wanted
-        guard isBehind, prepared?.byteCount != settings.segmentByteCount else { return }
-        do {
-            let (file, done) = try prepared ?? beginNext()
-            let end = min(wanted, done + Self.prepareStepByteCount)
-            try zero(file, done..<end)
-            try disk.sync(file)
-            prepared = (file, end)
-        } catch {
-            let failure = Self.wrapped(error)
-            self.failure = failure
-            throw failure
-        }
-    }
-
-    /// Bounds how long one step delays the next batch; above what a batch usually is, so that the
-    /// preparation keeps up.
-    private static var prepareStepByteCount: Int { 4 << 20 }
-
     /// Makes the base safe under a name of its own; it counts once a commit frame refers to it.
     private mutating func writeBase(_ base: Base) throws -> BaseReference {
         let number = nextBaseNumber
@@ -298,17 +202,6 @@ extension JournalCore {
     /// too, or void. Segments that begin lower may follow higher ones, where a suffix was replaced.
     static func firstNeeded(_ headers: [SegmentHeader], base: Position) -> Int? {
         headers.lastIndex { $0.previous.index <= base.index }
-    }
-
-    mutating func removeOldSegments() throws {
-        let needed = Self.firstNeeded(segments.map(\.header), base: basePosition) ?? 0
-        for _ in 0..<needed {
-            let old = segments.removeFirst()
-            disk.close(old.file)
-            disk.close(old.index)
-            try disk.remove(JournalFile.segment(old.header.sequence).name)
-            try disk.remove(JournalFile.index(old.header.sequence).name)
-        }
     }
 }
 

@@ -3,6 +3,8 @@ enum JournalFile: Hashable, Sendable {
     case segment(UInt64)
     case index(UInt64)
     case base(UInt64)
+    /// Once the segment of that number: kept for its blocks, its bytes mean nothing.
+    case spare(UInt64)
     /// Not yet renamed to what it will be: a crash left it, and nothing refers to it.
     case unfinished(String)
 
@@ -24,6 +26,7 @@ enum JournalFile: Hashable, Sendable {
         case "segment": self = .segment(number)
         case "index": self = .index(number)
         case "base": self = .base(number)
+        case "spare": self = .spare(number)
         default: return nil
         }
     }
@@ -33,6 +36,7 @@ enum JournalFile: Hashable, Sendable {
         case .segment(let number): "segment-" + Self.hex(number)
         case .index(let number): "index-" + Self.hex(number)
         case .base(let number): "base-" + Self.hex(number)
+        case .spare(let number): "spare-" + Self.hex(number)
         case .unfinished(let name): name
         }
     }

@@ -81,6 +81,8 @@ struct SegmentHeader: Hashable, Sendable {
     var previous: Position
     /// Nothing of the earlier segments holds any more (Raft §7: the base disagrees with the log).
     var isReset: Bool
+    /// Bytes of an earlier segment may stand behind this one's.
+    var isRecycled: Bool
     var predecessor: SegmentID
     /// Where the predecessor's last batch ends; what stands behind it was never acknowledged.
     var predecessorEnd: UInt64
@@ -106,7 +108,7 @@ struct SegmentHeader: Hashable, Sendable {
         bytes.store(predecessor.low, at: 88, count: 8)
         bytes.store(predecessorEnd, at: 96, count: 8)
         bytes.store(UInt64(predecessorChain), at: 104, count: 4)
-        bytes.store(isReset ? 1 : 0, at: 108, count: 4)
+        bytes.store((isReset ? 1 : 0) | (isRecycled ? 2 : 0), at: 108, count: 4)
         bytes.store(byteCount, at: 112, count: 8)
         standing.encode(into: &bytes, at: 120)
         checksum = Checksum.crc32c(bytes, in: 12..<Self.byteCount)
@@ -132,7 +134,8 @@ extension SegmentHeader {
             previous: Position(
                 index: LogIndex(bytes.load(at: 64, count: 8)),
                 term: Term(bytes.load(at: 72, count: 8))),
-            isReset: bytes.load(at: 108, count: 4) & 1 == 1,
+            isReset: bytes.load(at: 108, count: 4) & 1 != 0,
+            isRecycled: bytes.load(at: 108, count: 4) & 2 != 0,
             predecessor: SegmentID(
                 high: bytes.load(at: 80, count: 8), low: bytes.load(at: 88, count: 8)),
             predecessorEnd: bytes.load(at: 96, count: 8),

@@ -45,18 +45,22 @@ struct SegmentScan: Sendable {
     private(set) var damages: [JournalDamage] = []
     /// Bytes behind the last batch that were never acknowledged.
     private(set) var torn: Range<Int>?
+    /// Nothing but zeros behind the last batch: the next one may be written there.
+    private(set) var endsClean = true
     private(set) var end = SegmentHeader.byteCount
     private(set) var chain: UInt32
     private(set) var lastKnown: Position
 
     private let file: String
     private let rows: [IndexRow]
+    private let isRecycled: Bool
 
     init(_ bytes: [UInt8], header: SegmentHeader, rows: [IndexRow], seal: Seal?, file: String) {
         chain = header.checksum
         lastKnown = header.previous
         self.file = file
         self.rows = rows
+        isRecycled = header.isRecycled
         let limit = seal.map { Int(min($0.end, UInt64(bytes.count))) } ?? bytes.count
         let frames = Self.frames(bytes, until: limit, segment: header.id)
         for (number, found) in frames.enumerated() where found.frame.start >= end {
@@ -91,8 +95,22 @@ struct SegmentScan: Sendable {
         } else if isNamed(from: end) {
             note(.commitFrame, end..<limit, nil)
         } else if let last = bytes[end...].lastIndex(where: { $0 != 0 }) {
-            torn = end..<last + 1
+            endsClean = false
+            torn = isRecycled ? unacknowledged(bytes) : end..<last + 1
         }
+    }
+
+    /// Whole records that go on where the log ends. Less of a torn batch is not told from what an
+    /// earlier segment left here, and need not be: nothing is written over either.
+    private func unacknowledged(_ bytes: [UInt8]) -> Range<Int>? {
+        var (offset, last) = (end, lastKnown)
+        while let entry = try? Entry(parsing: bytes, at: offset), entry.index == last.index.next,
+            entry.term >= last.term
+        {
+            offset += entry.bytes.count
+            last = entry.position
+        }
+        return offset == end ? nil : end..<offset
     }
 
     private func isNamed(from offset: Int) -> Bool { rows.contains { Int($0.offset) >= offset } }

@@ -13,10 +13,10 @@ extension Raft {
     /// What a round trip and a save take here or, as the leader says, elsewhere.
     var measured: Interval { max(roundTrip + disk.saveTime, announcedByLeader) }
 
-    /// A leader whose disk completes nothing for as long as a dead one would be missed leads no more.
-    /// Not sooner: until then its followers commit without it, and stepping down ends every client's
+    /// A leader whose disk completes nothing for longer than any election takes leads no more. Not
+    /// sooner: until then its followers commit without it, and stepping down ends every client's
     /// connection (ADR 3).
-    var stallLimit: Interval { electionTimeout }
+    var stallLimit: Interval { max(electionTimeout, settings.diskStallLimit) }
 
     /// Raft §5.2: chance keeps rivals from splitting every vote. Where an order of preference is
     /// known each rank has a span of its own, so that the best one left usually stands alone.
@@ -44,7 +44,7 @@ extension Raft {
     /// A voter that its newest configuration omits still stands until that is known committed:
     /// nobody else may be able to commit it. A witness that holds no entry has nothing to give.
     var canStand: Bool {
-        guard !disk.isStalled(at: now, limit: stallLimit) else { return false }
+        guard !disk.isStalled(at: now, limit: electionTimeout) else { return false }
         if isWitness { return log.lastIndex > log.base.index }
         return membership.isData(seat) || log.membership(at: commitIndex).isData(seat)
     }

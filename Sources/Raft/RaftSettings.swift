@@ -7,6 +7,9 @@ package struct RaftSettings: Hashable, Sendable {
     package var electionFloor: Interval = .milliseconds(300)
     /// Nor its shorter end longer than this, however slow they are.
     package var electionCeiling: Interval = .milliseconds(1_500)
+    /// A leader steps down when nothing has become durable on its disk for so long, or for an
+    /// election timeout if that is longer (ADR 3).
+    package var diskStallLimit: Interval = .milliseconds(1_500)
     /// How many measured round trips and saves fit into the shorter end of an election timeout.
     package var roundTripsPerElection: UInt64 = 5
     /// Ranks of `Membership.preferred` that stand at times of their own; all later ones share the
