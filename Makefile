@@ -35,7 +35,8 @@ if [ -n "$$missing" ]; then \
 fi
 endef
 
-.PHONY: deps deps-bench build release rig test lint format proto demo takeover takeover-idle witness bench-journal simulate
+.PHONY: deps deps-bench build release rig test lint format proto demo takeover takeover-idle witness full-disk bench-journal \
+	simulate
 
 deps:
 	@$(call install,$(DEBIAN))
@@ -74,6 +75,10 @@ simulate: release
 # What the witness costs, and what it hands over; needs root for its network namespaces.
 witness: release rig
 	$(MEASURE) Tests/Rig/witness.py $(EXECUTABLES) $(RIG)
+
+# Full disks, of the primary and of a follower; needs root for its small file systems.
+full-disk: release rig
+	$(MEASURE) Tests/Rig/full_disk.py $(EXECUTABLES) $(RIG)
 
 # The replicated log beside etcd's, and a volume beside the raw disk.
 bench-journal: deps-bench release rig
