@@ -16,6 +16,8 @@ MINUTES ?= 10
 SHAPE ?= both
 # How many seeds are simulated: one where one is named.
 SEEDS ?= $(if $(SEED),1,100)
+# Tests of what has threads.
+SHELLS ?= ^(Control|Driver|Holdfast|Journal|Launch|Transport|Volumes)Tests
 # Files that measure nothing go to memory or TMPDIR; what the agents write goes to TMPDIR.
 MEASURE := PYTHONDONTWRITEBYTECODE=1 python3
 EXECUTABLES := --bin .build/release
@@ -35,7 +37,7 @@ if [ -n "$$missing" ]; then \
 fi
 endef
 
-.PHONY: deps deps-bench build release rig test lint format proto demo takeover takeover-idle witness full-disk bench-journal \
+.PHONY: deps deps-bench build release rig test test-thread lint format proto demo takeover takeover-idle witness full-disk bench-journal \
 	simulate
 
 deps:
@@ -90,6 +92,11 @@ test: deps
 	$(MAKE) -C Tests/Rig test
 	swift build --build-tests --jobs $(JOBS) $(CHECK_IMPORTS)
 	swift test --skip-build
+
+# The modules that have threads, under the thread sanitizer; in a folder of its own.
+test-thread: deps
+	swift build --build-tests --sanitize thread --scratch-path .build-tsan --jobs $(JOBS)
+	swift test --skip-build --sanitize thread --scratch-path .build-tsan --no-parallel --filter '$(SHELLS)'
 
 lint:
 	swift format lint --strict --parallel --recursive Sources Tests Package.swift

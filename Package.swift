@@ -34,6 +34,7 @@ func tests(_ name: String, _ rooms: [Target.Dependency]) -> Target {
 
 let argumentParser = Target.Dependency.product(
     name: "ArgumentParser", package: "swift-argument-parser")
+let locks = Target.Dependency.product(name: "NIOConcurrencyHelpers", package: "swift-nio")
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
@@ -72,7 +73,7 @@ let package = Package(
         pure("Gossip", ["Mesh"]),
         pure("GossipSim", ["Gossip", "Mesh"]),
         .target(name: "CDisk"),
-        shell("Journal", ["CDisk", "Disk", "JournalCore", "Mesh", "Record"]),
+        shell("Journal", ["CDisk", "Disk", "JournalCore", "Mesh", "Record", locks]),
         pure("JournalCore", ["Disk", "Mesh", "Record"]),
         pure("Mesh", []),
         pure("NBDProtocol", []),
@@ -91,37 +92,37 @@ let package = Package(
         pure("VolumeCore", ["Disk", "Mesh", "Record"]),
         pure("Voting", ["Gossip", "Mesh", "Raft"]),
         pure("Wire", ["Decisions", "Mesh", protobuf]),
-        executable("simulate", ["Mesh", "Simulator"], path: "Sources/Simulate"),
-        shell("Driver", ["Mesh"]),
+        executable("simulate", ["Mesh", "Simulator", locks], path: "Sources/Simulate"),
+        shell("Driver", ["Mesh", locks]),
         shell("Certificates", ["Mesh", asn1, crypto, x509]),
         shell(
             "Launch",
             [
                 "Disk", "Gossip", "Journal", "JournalCore", "Mesh", "Raft", "Record", "Settings",
-                "Transport", "Voting", logging,
+                "Transport", "Voting", locks, logging,
             ]),
         executable(
             "Agent",
             [
                 "Admin", "Control", "Decisions", "Disk", "Driver", "Gossip", "Journal",
                 "JournalCore", "Launch", "Mesh", "Node", "Raft", "Record", "Settings", "Transport",
-                "VolumeCore", "Volumes", "Voting", "Wire", logging,
+                "VolumeCore", "Volumes", "Voting", "Wire", locks, logging,
             ], path: "Sources/Agent"),
         executable(
             "Witness",
             [
                 "Admin", "Control", "Driver", "Gossip", "Journal", "JournalCore", "Launch", "Mesh",
-                "Raft", "Record", "Settings", "Transport", "Voting", logging,
+                "Raft", "Record", "Settings", "Transport", "Voting", locks, logging,
             ], path: "Sources/Witness"),
-        shell("Control", ["Admin", logging, nio, nioHTTP1, nioPosix]),
+        shell("Control", ["Admin", locks, logging, nio, nioHTTP1, nioPosix]),
         shell("Settings", ["Decisions", "Mesh", yams]),
         shell(
             "Volumes",
             [
-                "Disk", "Mesh", "NBDProtocol", "Record", "VolumeCore", logging, nio, nioPosix,
-                nioSSL,
+                "Disk", "Mesh", "NBDProtocol", "Record", "VolumeCore", locks, logging, nio,
+                nioPosix, nioSSL,
             ]),
-        shell("Transport", ["Mesh", logging, nio, nioPosix, nioSSL, nioTLS]),
+        shell("Transport", ["Mesh", locks, logging, nio, nioPosix, nioSSL, nioTLS]),
         executable(
             "Holdfast",
             [
@@ -130,9 +131,9 @@ let package = Package(
             ], path: "Sources/Holdfast"),
         tests("AdminTests", ["Admin"]),
         tests("CertificatesTests", ["Certificates", "Mesh", asn1, x509]),
-        tests("ControlTests", ["Admin", "Control", logging, nio, nioPosix]),
+        tests("ControlTests", ["Admin", "Control", locks, logging, nio, nioPosix]),
         tests("DecisionsTests", ["Decisions", "Mesh"]),
-        tests("DriverTests", ["Driver", "Mesh"]),
+        tests("DriverTests", ["Driver", "Mesh", locks]),
         tests("GossipTests", ["Gossip", "GossipSim", "Mesh"]),
         tests(
             "HoldfastTests",
@@ -143,7 +144,8 @@ let package = Package(
         tests("HouseTests", []),
         tests("JournalCoreTests", ["Disk", "JournalCore", "Mesh", "Record", "SimulatedDisk"]),
         tests(
-            "JournalTests", ["Disk", "Journal", "JournalCore", "Mesh", "Record", "SimulatedDisk"]),
+            "JournalTests",
+            ["Disk", "Journal", "JournalCore", "Mesh", "Record", "SimulatedDisk", locks]),
         tests("LaunchTests", ["Launch", "Mesh", "Raft", "Settings", logging]),
         tests("MeshTests", ["Mesh"]),
         tests("NBDProtocolTests", ["NBDProtocol"]),
@@ -159,11 +161,11 @@ let package = Package(
         tests("SettingsTests", ["Decisions", "Mesh", "Settings"]),
         tests(
             "TransportTests",
-            ["Certificates", "Mesh", "Transport", logging, nio, nioPosix, nioSSL]),
+            ["Certificates", "Mesh", "Transport", locks, logging, nio, nioPosix, nioSSL]),
         tests("VolumeCoreTests", ["Disk", "Mesh", "Record", "VolumeCore"]),
         tests(
             "VolumesTests",
-            ["Disk", "Journal", "Mesh", "Record", "VolumeCore", "Volumes", logging]),
+            ["Disk", "Journal", "Mesh", "Record", "VolumeCore", "Volumes", locks, logging]),
         tests("WireTests", ["Decisions", "Mesh", "Wire"]),
         // Millions of moments: minutes without the optimiser, seconds with it.
         .testTarget(

@@ -9,7 +9,7 @@ import Mesh
 import Node
 import Raft
 import Record
-import Synchronization
+import NIOConcurrencyHelpers
 import Transport
 import VolumeCore
 import Volumes
@@ -28,7 +28,7 @@ final class Switchboard: Sendable {
     let answers = Answers()
     let counters = Counters()
     private let incarnations: IncarnationFile
-    private let connected = Mutex<Parts?>(nil)
+    private let connected = NIOLockedValueBox<Parts?>(nil)
     private let files = DispatchQueue(label: "holdfast.files")
 
     init(incarnations: IncarnationFile, logger: Logger) {
@@ -37,9 +37,9 @@ final class Switchboard: Sendable {
     }
 
     /// Before this nothing is carried out, so nothing may have been started.
-    func connect(_ parts: Parts) { connected.withLock { $0 = parts } }
+    func connect(_ parts: Parts) { connected.withLockedValue { $0 = parts } }
 
-    var parts: Parts? { connected.withLock { $0 } }
+    var parts: Parts? { connected.withLockedValue { $0 } }
 
     // From the core.
 

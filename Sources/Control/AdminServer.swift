@@ -3,7 +3,7 @@ package import Logging
 internal import NIOCore
 internal import NIOHTTP1
 package import NIOPosix
-internal import Synchronization
+internal import NIOConcurrencyHelpers
 
 /// Serves a door at a unix socket. `shutdown` must be called before the last reference goes.
 package final class AdminServer: Sendable {
@@ -20,7 +20,7 @@ package final class AdminServer: Sendable {
     private let admission: Admission
     private let group: MultiThreadedEventLoopGroup
     private let logger: Logger
-    private let state = Mutex(State())
+    private let state = NIOLockedValueBox(State())
 
     /// `owner` may use the socket, and root may.
     package init(
@@ -49,7 +49,7 @@ package final class AdminServer: Sendable {
             file.remove()
             throw error
         }
-        let isStopped = state.withLock { state in
+        let isStopped = state.withLockedValue { state in
             (state.listener, state.file) = (listener, file)
             return state.isStopped
         }
@@ -58,7 +58,7 @@ package final class AdminServer: Sendable {
 
     /// Closes the socket and every connection; a call that the door still works on is cancelled.
     package func shutdown() async {
-        let (file, channels) = state.withLock { state in
+        let (file, channels) = state.withLockedValue { state in
             let channels = [state.listener].compactMap(\.self) + state.open.values
             defer { (state.listener, state.file, state.isStopped) = (nil, nil, true) }
             return (state.file, channels)
@@ -73,7 +73,7 @@ package final class AdminServer: Sendable {
 
     private func accept(_ channel: any Channel) -> EventLoopFuture<Void> {
         let key = ObjectIdentifier(channel)
-        let count = state.withLock { state -> Int? in
+        let count = state.withLockedValue { state -> Int? in
             guard !state.isStopped else { return nil }
             state.open[key] = channel
             return state.open.count
@@ -82,7 +82,7 @@ package final class AdminServer: Sendable {
             return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
         }
         channel.closeFuture.whenComplete { _ in
-            self.state.withLock { _ = $0.open.removeValue(forKey: key) }
+            self.state.withLockedValue { _ = $0.open.removeValue(forKey: key) }
         }
         let limit = limits.connectionsMax
         guard count <= limit + limits.turnedAwayMax else {

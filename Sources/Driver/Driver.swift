@@ -1,6 +1,6 @@
 internal import Dispatch
 package import Mesh
-internal import Synchronization
+internal import NIOConcurrencyHelpers
 
 /// Turns a core on real time: one thread, one mailbox, events in the order in which they came.
 ///
@@ -25,8 +25,8 @@ package final class Driver<C: Core>: Sendable {
         }
     }
 
-    private let mailbox = Mutex(Mailbox())
-    private let core: Mutex<C>
+    private let mailbox = NIOLockedValueBox(Mailbox())
+    private let core: NIOLockedValueBox<C>
     private let bell = DispatchSemaphore(value: 0)
     private let ended = DispatchSemaphore(value: 0)
     private let clock: @Sendable () -> Instant
@@ -36,7 +36,7 @@ package final class Driver<C: Core>: Sendable {
         _ core: C, clock: @escaping @Sendable () -> Instant = { BootClock.now },
         carryOut: @escaping @Sendable ([C.Effect]) -> Void
     ) {
-        self.core = Mutex(core)
+        self.core = NIOLockedValueBox(core)
         self.clock = clock
         self.carryOut = carryOut
     }
@@ -48,7 +48,7 @@ package final class Driver<C: Core>: Sendable {
 
     /// Returns when the last effect is carried out; what waits is left undone.
     package func stop() {
-        let wakes = mailbox.withLock { mailbox in
+        let wakes = mailbox.withLockedValue { mailbox in
             mailbox.isStopped = true
             return mailbox.wakes()
         }
@@ -64,15 +64,15 @@ package final class Driver<C: Core>: Sendable {
     package func offer(_ event: sending C.Event) { deliver(event, mayDrop: true) }
 
     /// How many offers were dropped.
-    package var dropped: UInt64 { mailbox.withLock { $0.dropped } }
+    package var dropped: UInt64 { mailbox.withLockedValue { $0.dropped } }
 
     /// Reads the core between two events; `body` must be short, for the mesh waits.
     package func inspect<T: Sendable>(_ body: (borrowing C) -> T) -> T {
-        core.withLock { body($0) }
+        core.withLockedValue { body($0) }
     }
 
     private func deliver(_ event: C.Event, mayDrop: Bool) {
-        let wakes = mailbox.withLock { mailbox -> Bool in
+        let wakes = mailbox.withLockedValue { mailbox -> Bool in
             guard !mailbox.isStopped else { return false }
             guard !mayDrop || mailbox.events.count < Self.droppableWaitingMax else {
                 mailbox.dropped += 1
@@ -98,7 +98,7 @@ package final class Driver<C: Core>: Sendable {
 
     /// All that waits, in order.
     private func take() -> ([C.Event], isStopped: Bool) {
-        mailbox.withLock { mailbox in
+        mailbox.withLockedValue { mailbox in
             var events: [C.Event] = []
             swap(&events, &mailbox.events)
             return (events, mailbox.isStopped)
@@ -108,7 +108,7 @@ package final class Driver<C: Core>: Sendable {
     private func wait(until deadline: Instant) {
         let left = deadline.since(clock())
         guard left > .zero else { return }
-        let sleeps = mailbox.withLock { mailbox in
+        let sleeps = mailbox.withLockedValue { mailbox in
             mailbox.isWaiting = mailbox.events.isEmpty && !mailbox.isStopped
             return mailbox.isWaiting
         }
@@ -119,7 +119,7 @@ package final class Driver<C: Core>: Sendable {
             return
         }
         // Whoever saw it asleep rings all the same: that ring must not be heard the next time.
-        if mailbox.withLock({ !$0.wakes() }) { bell.wait() }
+        if mailbox.withLockedValue({ !$0.wakes() }) { bell.wait() }
     }
 
     private func turn(_ events: [C.Event], _ effects: inout [C.Effect]) -> Instant {
@@ -127,7 +127,7 @@ package final class Driver<C: Core>: Sendable {
         while true {
             let some = rest.prefix(Self.turnEventsMax)
             rest = rest.dropFirst(some.count)
-            let deadline = core.withLock { core in
+            let deadline = core.withLockedValue { core in
                 for event in some { core.handle(event, at: clock(), &effects) }
                 let now = clock()
                 if now >= core.deadline { core.handle(C.wake, at: now, &effects) }

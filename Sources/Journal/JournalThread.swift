@@ -3,7 +3,7 @@ import Dispatch
 package import JournalCore
 package import Mesh
 package import Record
-import Synchronization
+import NIOConcurrencyHelpers
 
 /// What the journal tells its owner, always from its own queue and in order.
 package enum JournalEvent: Sendable {
@@ -42,15 +42,15 @@ package final class JournalThread<D: Disk>: Sendable {
         var hasFailed = false
     }
 
-    private let core: Mutex<JournalCore<D>>
-    private let extent: Mutex<Extent>
-    private let waiting = Mutex(Waiting())
+    private let core: NIOLockedValueBox<JournalCore<D>>
+    private let extent: NIOLockedValueBox<Extent>
+    private let waiting = NIOLockedValueBox(Waiting())
     private let queue = DispatchQueue(label: "holdfast.journal")
     private let tell: @Sendable (JournalEvent) -> Void
 
     package init(_ core: JournalCore<D>, tell: @escaping @Sendable (JournalEvent) -> Void) {
-        extent = Mutex(Extent(core))
-        self.core = Mutex(core)
+        extent = NIOLockedValueBox(Extent(core))
+        self.core = NIOLockedValueBox(core)
         self.tell = tell
     }
 
@@ -59,7 +59,7 @@ package final class JournalThread<D: Disk>: Sendable {
     package func submit(_ number: UInt64, _ change: LogChange) -> Bool {
         let byteCount =
             change.entries.reduce(change.base?.contents.count ?? 0) { $0 + $1.bytes.count }
-        let (isTaken, wakes) = waiting.withLock { waiting -> (Bool, Bool) in
+        let (isTaken, wakes) = waiting.withLockedValue { waiting -> (Bool, Bool) in
             guard !waiting.hasFailed, waiting.changes.count < Self.waitingChangesMax,
                 waiting.changes.isEmpty || waiting.byteCount + byteCount <= Self.waitingBytesMax
             else { return (false, false) }
@@ -75,7 +75,7 @@ package final class JournalThread<D: Disk>: Sendable {
     }
 
     /// As the last batch left it.
-    package var held: Extent { extent.withLock { $0 } }
+    package var held: Extent { extent.withLockedValue { $0 } }
 
     /// Reads entries after all batches that began before; `reply` runs on the journal's queue. What
     /// the log no longer holds, or does not hold any more, gives none.
@@ -84,7 +84,7 @@ package final class JournalThread<D: Disk>: Sendable {
         reply: @escaping @Sendable (Result<[Entry], JournalError>) -> Void
     ) {
         queue.async {
-            let result = self.core.withLock { core -> Result<[Entry], JournalError> in
+            let result = self.core.withLockedValue { core -> Result<[Entry], JournalError> in
                 let end = min(through, core.last.index)
                 guard core.firstIndex <= first, first <= end else { return .success([]) }
                 do throws(JournalError) {
@@ -100,7 +100,7 @@ package final class JournalThread<D: Disk>: Sendable {
 
     /// What goes down together, and whether more waits.
     private func takeBatch() -> (changes: [LogChange], through: UInt64, isMore: Bool)? {
-        waiting.withLock { waiting in
+        waiting.withLockedValue { waiting in
             guard !waiting.hasFailed else { return nil }
             var (count, byteCount) = (0, 0)
             while count < waiting.changes.count,
@@ -123,10 +123,10 @@ package final class JournalThread<D: Disk>: Sendable {
 
     private func save() {
         guard let batch = takeBatch(), !batch.changes.isEmpty else { return }
-        let failure = core.withLock { core -> JournalError? in
+        let failure = core.withLockedValue { core -> JournalError? in
             do throws(JournalError) {
                 try core.append(batch.changes)
-                extent.withLock { $0 = Extent(core) }
+                extent.withLockedValue { $0 = Extent(core) }
                 return nil
             } catch {
                 return error
@@ -137,7 +137,7 @@ package final class JournalThread<D: Disk>: Sendable {
         tell(.saved(through: batch.through))
         // Behind the acknowledgement: it delays nobody but a batch that comes right now.
         fail(
-            core.withLock { core -> JournalError? in
+            core.withLockedValue { core -> JournalError? in
                 do throws(JournalError) {
                     try core.prepareNext()
                     return nil
@@ -149,7 +149,7 @@ package final class JournalThread<D: Disk>: Sendable {
 
     private func fail(_ failure: JournalError?) {
         guard let failure else { return }
-        waiting.withLock { $0.hasFailed = true }
+        waiting.withLockedValue { $0.hasFailed = true }
         tell(.failed(failure))
     }
 }

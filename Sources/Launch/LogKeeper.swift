@@ -3,7 +3,7 @@ package import JournalCore
 package import Mesh
 package import Raft
 package import Record
-internal import Synchronization
+internal import NIOConcurrencyHelpers
 
 /// Carries out what Raft wants of the log's disk: saves, and the letters that may leave only then.
 package final class LogKeeper: Sendable {
@@ -18,10 +18,10 @@ package final class LogKeeper: Sendable {
         case failed(JournalError)
     }
 
-    private let releases = Mutex<[Release]>([])
+    private let releases = NIOLockedValueBox<[Release]>([])
     private let send: @Sendable (Letter) -> Void
     private let tell: @Sendable (Event) -> Void
-    private let thread: Mutex<JournalThread<FileDisk>?>
+    private let thread: NIOLockedValueBox<JournalThread<FileDisk>?>
 
     package init(
         _ core: JournalCore<FileDisk>, send: @escaping @Sendable (Letter) -> Void,
@@ -29,16 +29,16 @@ package final class LogKeeper: Sendable {
     ) {
         self.send = send
         self.tell = tell
-        thread = Mutex(nil)
+        thread = NIOLockedValueBox(nil)
         let journal = JournalThread(core) { [weak self] event in self?.heard(event) }
-        thread.withLock { $0 = journal }
+        thread.withLockedValue { $0 = journal }
     }
 
     /// False when the disk has stalled so long that the journal's queue is full.
     package func save(_ write: Write) -> Bool {
         if !write.releases.isEmpty {
             let release = Release(number: write.number, letters: write.releases)
-            releases.withLock { $0.append(release) }
+            releases.withLockedValue { $0.append(release) }
         }
         return journal?.submit(write.number, write.change) ?? false
     }
@@ -61,12 +61,12 @@ package final class LogKeeper: Sendable {
 
     package var held: JournalThread<FileDisk>.Extent? { journal?.held }
 
-    private var journal: JournalThread<FileDisk>? { thread.withLock { $0 } }
+    private var journal: JournalThread<FileDisk>? { thread.withLockedValue { $0 } }
 
     private func heard(_ event: JournalEvent) {
         switch event {
         case .saved(let number):
-            let due = releases.withLock { releases -> [Release] in
+            let due = releases.withLockedValue { releases -> [Release] in
                 let count = releases.prefix { $0.number <= number }.count
                 defer { releases.removeFirst(count) }
                 return Array(releases[..<count])

@@ -1,7 +1,7 @@
 internal import Dispatch
 internal import Glibc
 package import Mesh
-internal import Synchronization
+internal import NIOConcurrencyHelpers
 
 /// Looks once in a while whether the log's file system has room, so that writes stall before the
 /// log fails on it.
@@ -14,7 +14,7 @@ package final class RoomWatch: Sendable {
 
     private let path: String
     private let queue = DispatchQueue(label: "holdfast.room")
-    private let hasRoom = Mutex(true)
+    private let hasRoom = NIOLockedValueBox(true)
 
     package init(path: String) { self.path = path }
 
@@ -30,7 +30,7 @@ package final class RoomWatch: Sendable {
         _ tick: @escaping @Sendable () -> Void
     ) {
         if let free = Self.freeBytes(path) {
-            let changed = hasRoom.withLock { hasRoom -> Bool? in
+            let changed = hasRoom.withLockedValue { hasRoom -> Bool? in
                 let needed = Self.reserveBytes + (hasRoom ? 0 : Self.returnBytes)
                 guard (free >= needed) != hasRoom else { return nil }
                 hasRoom = free >= needed

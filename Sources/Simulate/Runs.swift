@@ -2,6 +2,7 @@ internal import Dispatch
 internal import Glibc
 internal import Mesh
 internal import Simulator
+internal import NIOConcurrencyHelpers
 internal import Synchronization
 
 /// Runs the seeds, each in one thread, on all processors, and adds up what they came to.
@@ -17,7 +18,7 @@ final class Runs: Sendable {
     }
 
     private let options: Options
-    private let sum = Mutex(Sum())
+    private let sum = NIOLockedValueBox(Sum())
     private let next = Atomic<UInt64>(0)
 
     init(_ options: Options) { self.options = options }
@@ -34,7 +35,7 @@ final class Runs: Sendable {
             }
         }
         let took = (clock.now - began) / .seconds(1)
-        let sum = sum.withLock { $0 }
+        let sum = sum.withLockedValue { $0 }
         print(
             "events per core-second: \(Int(Double(sum.events) / sum.spent)), simulated seconds per "
                 + "core-second: \(Int(sum.simulated.seconds / sum.spent)), on \(options.jobs) cores"
@@ -53,7 +54,7 @@ final class Runs: Sendable {
         var lines = [line(report) + (shortfall.map { ": TOO LITTLE: \($0)" } ?? "")]
         if options.tellsStory { lines += report.story.map { "  \($0)" } }
         if let violation = report.violation { lines += explanation(violation, plan) }
-        sum.withLock { sum in
+        sum.withLockedValue { sum in
             sum.simulated = sum.simulated + report.simulated
             sum.events += report.events
             sum.spent += took

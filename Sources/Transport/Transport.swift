@@ -3,7 +3,7 @@ package import Mesh
 internal import NIOCore
 internal import NIOPosix
 internal import NIOSSL
-internal import Synchronization
+internal import NIOConcurrencyHelpers
 
 /// Who a node is on the wire.
 package struct TransportIdentity: Hashable, Sendable {
@@ -33,7 +33,7 @@ package final class Transport: Sendable {
     private let observe: @Sendable (TransportEvent) -> Void
     private let logger: Logger
     private let group: MultiThreadedEventLoopGroup
-    private let shared: Mutex<Shared>
+    private let shared: NIOLockedValueBox<Shared>
 
     package init(
         identity: TransportIdentity, roster: Roster, credentials paths: CredentialPaths,
@@ -50,14 +50,14 @@ package final class Transport: Sendable {
         self.observe = observe
         self.logger = logger
         let gate = Gate(own: identity.name, roster: roster, revoked: revoked)
-        shared = Mutex(
+        shared = NIOLockedValueBox(
             Shared(
                 credentials: credentials, gate: gate, random: SeededRandom(seed: system.next())))
         // One loop for each lane: TLS of bulk bytes then holds no other lane's thread.
         group = MultiThreadedEventLoopGroup(numberOfThreads: Lane.allCases.count)
     }
 
-    var gate: Gate { shared.withLock { $0.gate } }
+    var gate: Gate { shared.withLockedValue { $0.gate } }
 
     /// Listens at the roster's own address and begins to dial. Throws when it cannot listen.
     package func start() async throws {
@@ -72,7 +72,7 @@ package final class Transport: Sendable {
                 channel.eventLoop.makeCompletedFuture { try self.accept(channel) }
             }
             .bind(host: own.host, port: own.port).get()
-        let dialing = shared.withLock { shared -> [LinkKey]? in
+        let dialing = shared.withLockedValue { shared -> [LinkKey]? in
             guard shared.phase == .made else { return nil }
             shared.phase = .started
             shared.listener = listener
@@ -83,7 +83,7 @@ package final class Transport: Sendable {
     }
 
     /// Where it listens: the roster's port, or the one the system chose for port 0.
-    package var port: Int? { shared.withLock { $0.listener?.localAddress?.port } }
+    package var port: Int? { shared.withLockedValue { $0.listener?.localAddress?.port } }
 
     package func send(_ frame: [UInt8], to node: NodeID, lane: Lane) -> SendOutcome {
         send([frame], to: node, lane: lane)
@@ -93,11 +93,11 @@ package final class Transport: Sendable {
     package func send(_ pieces: [[UInt8]], to node: NodeID, lane: Lane) -> SendOutcome {
         let key = LinkKey(node: node, lane: lane)
         let bytes = pieces.reduce(0) { $0 + $1.count }
-        let (outcome, path) = shared.withLock { $0.enqueue(bytes, on: key) }
+        let (outcome, path) = shared.withLockedValue { $0.enqueue(bytes, on: key) }
         guard let path else { return outcome }
         let frame = ByteBuffer.frame(.payload, pieces, path.channel.allocator)
         path.channel.writeAndFlush(frame).whenComplete { _ in
-            self.shared.withLock { $0.dequeue(bytes, on: key, path.connection) }
+            self.shared.withLockedValue { $0.dequeue(bytes, on: key, path.connection) }
         }
         return outcome
     }
@@ -107,7 +107,7 @@ package final class Transport: Sendable {
     package func resumeReading(from node: NodeID) { setReading(true, node) }
 
     private func setReading(_ reads: Bool, _ node: NodeID) {
-        let channel = shared.withLock { shared -> (any Channel)? in
+        let channel = shared.withLockedValue { shared -> (any Channel)? in
             let key = LinkKey(node: node, lane: .bulk)
             shared.links[key]?.isPaused = !reads
             return shared.links[key]?.channel
@@ -119,13 +119,13 @@ package final class Transport: Sendable {
     /// certificate that proved their peer expires. When the files are refused, the old ones stay.
     package func reloadCredentials() throws(CredentialsRefused) {
         let new = try Credentials(paths, expecting: identity.name)
-        shared.withLock { $0.credentials = new }
+        shared.withLockedValue { $0.credentials = new }
     }
 
     /// From now on these nodes, and no others, are refused though their certificates are valid; their
     /// standing connections are closed.
     package func revoke(_ nodes: [NodeID]) {
-        let closing = shared.withLock { shared in
+        let closing = shared.withLockedValue { shared in
             shared.gate = Gate(own: shared.gate.own, roster: shared.gate.roster, revoked: nodes)
             return shared.keys.filter { nodes.contains($0.node) }
                 .compactMap { shared.links[$0]?.channel }
@@ -134,16 +134,16 @@ package final class Transport: Sendable {
     }
 
     package var links: [LinkStatus] {
-        shared.withLock { shared in
+        shared.withLockedValue { shared in
             shared.keys.compactMap { key in shared.links[key]?.status(key) }
         }
     }
 
-    package var refusals: Refusals { shared.withLock { $0.refusals } }
+    package var refusals: Refusals { shared.withLockedValue { $0.refusals } }
 
     /// Closes everything and ends the threads. Nothing is received after it returns.
     package func shutdown() async {
-        let channels = shared.withLock { shared -> [any Channel]? in
+        let channels = shared.withLockedValue { shared -> [any Channel]? in
             guard shared.phase != .stopped else { return nil }
             shared.phase = .stopped
             for key in shared.keys { _ = shared.links[key]?.state.stop() }
@@ -159,7 +159,7 @@ package final class Transport: Sendable {
 
 extension Transport {
     private func accept(_ channel: any Channel) throws {
-        let (connection, credentials, isCrowded) = shared.withLock { shared in
+        let (connection, credentials, isCrowded) = shared.withLockedValue { shared in
             (
                 shared.newConnection(), shared.credentials,
                 shared.strangers >= limits.strangersMax
@@ -180,12 +180,12 @@ extension Transport {
         _ tls: NIOSSLHandler, _ connection: ConnectionID, _ origin: LinkHandler.Origin,
         _ channel: any Channel
     ) throws {
-        let stopped = shared.withLock { shared in
+        let stopped = shared.withLockedValue { shared in
             shared.open[connection] = .init(channel: channel, isStranger: origin == .accepted)
             return shared.phase == .stopped
         }
         channel.closeFuture.whenComplete { _ in
-            self.shared.withLock { _ = $0.open.removeValue(forKey: connection) }
+            self.shared.withLockedValue { _ = $0.open.removeValue(forKey: connection) }
         }
         guard !stopped else { throw ChannelError.ioOnClosedChannel }
         let handler = LinkHandler(self, connection, origin, tls)
@@ -193,7 +193,7 @@ extension Transport {
     }
 
     private func dial(_ key: LinkKey) {
-        let (action, entry, credentials) = shared.withLock { shared in
+        let (action, entry, credentials) = shared.withLockedValue { shared in
             let connection = shared.newConnection()
             return (
                 shared.links[key]?.state.dial(connection), shared.gate.roster.entry(key.node),
@@ -225,7 +225,7 @@ extension Transport {
     func opened(
         _ connection: ConnectionID, _ key: LinkKey, _ channel: any Channel, featureLevel: UInt32
     ) -> Bool {
-        let (isUp, old, isPaused) = shared.withLock {
+        let (isUp, old, isPaused) = shared.withLockedValue {
             $0.opened(connection, key, channel, featureLevel: featureLevel)
         }
         old?.close(promise: nil)
@@ -237,14 +237,14 @@ extension Transport {
     }
 
     func lost(_ connection: ConnectionID, _ key: LinkKey, _ reason: String) {
-        let (action, wasUp, isNews) = shared.withLock { $0.lost(connection, key, reason) }
+        let (action, wasUp, isNews) = shared.withLockedValue { $0.lost(connection, key, reason) }
         if isNews {
             logger.notice(
                 "link down",
                 metadata: ["node": "\(key.node)", "lane": "\(key.lane)", "reason": "\(reason)"])
         }
         if case .retry(let failures) = action {
-            let wait = shared.withLock { shared in
+            let wait = shared.withLockedValue { shared in
                 LinkState.backoff(
                     failures: failures, floor: limits.backoffFloor,
                     ceiling: limits.backoffCeiling, random: &shared.random)
@@ -255,7 +255,7 @@ extension Transport {
     }
 
     func proved(_ connection: ConnectionID, _ key: LinkKey, _ roundTrip: Interval) {
-        let isFirst = shared.withLock { shared in
+        let isFirst = shared.withLockedValue { shared in
             guard shared.links[key]?.state.upConnection == connection else { return false }
             shared.links[key]?.state.proved(connection)
             defer { shared.links[key]?.roundTrip = roundTrip }
@@ -265,7 +265,7 @@ extension Transport {
     }
 
     func refused(_ refusal: Refusal) {
-        let isNews = shared.withLock { $0.refusals.note(refusal, roster: $0.gate.roster) }
+        let isNews = shared.withLockedValue { $0.refusals.note(refusal, roster: $0.gate.roster) }
         logger.log(
             level: isNews ? .warning : .debug, "peer refused",
             metadata: [
@@ -277,10 +277,10 @@ extension Transport {
     }
 
     func arrived(_ bytes: Int, on key: LinkKey) {
-        shared.withLock { $0.links[key]?.bytesIn += UInt64(bytes) }
+        shared.withLockedValue { $0.links[key]?.bytesIn += UInt64(bytes) }
     }
 
     func isPaused(_ key: LinkKey) -> Bool {
-        shared.withLock { $0.links[key]?.isPaused == true }
+        shared.withLockedValue { $0.links[key]?.isPaused == true }
     }
 }

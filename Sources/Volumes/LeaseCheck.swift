@@ -1,5 +1,5 @@
 internal import Mesh
-internal import Synchronization
+internal import NIOConcurrencyHelpers
 
 /// What was said last of this node's lease: written by whoever posts to the volumes, so that it is
 /// newer than what their queue has come to.
@@ -8,18 +8,18 @@ final class SharedLease: Sendable {
         var tenure: UInt64 = 0
         var until = Instant.zero
     }
-    private let state = Mutex(State())
+    private let state = NIOLockedValueBox(State())
 
     func begin(until: Instant) {
-        state.withLock { $0 = State(tenure: $0.tenure + 1, until: until) }
+        state.withLockedValue { $0 = State(tenure: $0.tenure + 1, until: until) }
     }
-    func renew(until: Instant) { state.withLock { $0.until = max($0.until, until) } }
-    func end() { state.withLock { $0 = State(tenure: $0.tenure + 1) } }
+    func renew(until: Instant) { state.withLockedValue { $0.until = max($0.until, until) } }
+    func end() { state.withLockedValue { $0 = State(tenure: $0.tenure + 1) } }
 
-    func isPresent(_ tenure: UInt64) -> Bool { state.withLock { $0.tenure == tenure } }
+    func isPresent(_ tenure: UInt64) -> Bool { state.withLockedValue { $0.tenure == tenure } }
 
     func holds(_ tenure: UInt64, at now: Instant) -> Bool {
-        state.withLock { $0.tenure == tenure && now < $0.until }
+        state.withLockedValue { $0.tenure == tenure && now < $0.until }
     }
 }
 

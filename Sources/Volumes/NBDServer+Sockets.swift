@@ -5,7 +5,7 @@ internal import NBDProtocol
 internal import NIOCore
 internal import NIOPosix
 internal import NIOSSL
-internal import Synchronization
+internal import NIOConcurrencyHelpers
 internal import VolumeCore
 
 extension NBDServer {
@@ -31,7 +31,7 @@ extension NBDServer {
         _ channel: any Channel, _ scope: Scope, _ security: NBDHandshake.Security,
         _ tls: NIOSSLContext?
     ) throws {
-        let id = state.withLock { state -> ConnectionID? in
+        let id = state.withLockedValue { state -> ConnectionID? in
             guard !state.isStopped, state.strangers < limits.strangersMax else { return nil }
             state.lastConnection += 1
             state.strangers += 1
@@ -42,14 +42,14 @@ extension NBDServer {
         let peer = Peer(
             handler: NIOLoopBound(handler, eventLoop: channel.eventLoop), channel: channel,
             volume: nil)
-        state.withLock { $0.peers[id] = peer }
+        state.withLockedValue { $0.peers[id] = peer }
         channel.closeFuture.whenComplete { _ in self.left(id) }
         try channel.pipeline.syncOperations.addHandler(handler)
     }
 
     /// What a connection may open at this moment.
     func offer(_ scope: Scope) -> NBDOffer {
-        state.withLock { state in
+        state.withLockedValue { state in
             switch scope {
             case .all:
                 let exports = state.exports.values.sorted { $0.name < $1.name }
@@ -67,7 +67,7 @@ extension NBDServer {
     func enter(_ id: ConnectionID, _ name: String, _ scope: Scope)
         -> (VolumeID, ExportGeneration)?
     {
-        state.withLock { state in
+        state.withLockedValue { state in
             let found = state.exports.values.first { export in
                 switch scope {
                 case .all: export.name == name
@@ -86,12 +86,12 @@ extension NBDServer {
     }
 
     func post(_ events: [ExportEvent]) {
-        let post = state.withLock { $0.post }
+        let post = state.withLockedValue { $0.post }
         post?(events)
     }
 
     private func left(_ id: ConnectionID) {
-        let served = state.withLock { state -> Bool in
+        let served = state.withLockedValue { state -> Bool in
             guard let peer = state.peers.removeValue(forKey: id) else { return false }
             guard let volume = peer.volume else {
                 state.strangers -= 1
@@ -119,9 +119,9 @@ extension NBDServer {
                 channel.close(promise: nil)
                 throw error
             }
-            state.withLock { $0.listeners[export.volume] = channel }
+            state.withLockedValue { $0.listeners[export.volume] = channel }
         } catch {
-            state.withLock { state in
+            state.withLockedValue { state in
                 guard state.exports[export.volume]?.generation == export.generation else { return }
                 state.exports[export.volume]?.fault = "\(error)"
             }
@@ -131,11 +131,11 @@ extension NBDServer {
     }
 
     private func isOpen(_ export: Export) -> Bool {
-        state.withLock { $0.exports[export.volume]?.generation == export.generation }
+        state.withLockedValue { $0.exports[export.volume]?.generation == export.generation }
     }
 
     func stopListening(_ export: Export) {
-        let listener = state.withLock { $0.listeners.removeValue(forKey: export.volume) }
+        let listener = state.withLockedValue { $0.listeners.removeValue(forKey: export.volume) }
         guard let listener else { return }
         _ = unsafe unlink(socketPath(of: export.name))
         do { try listener.close().wait() } catch {

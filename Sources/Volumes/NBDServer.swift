@@ -6,8 +6,9 @@ internal import NBDProtocol
 internal import NIOCore
 internal import NIOPosix
 internal import NIOSSL
-internal import Synchronization
+internal import NIOConcurrencyHelpers
 package import VolumeCore
+internal import Synchronization
 
 /// An open export as operators see it.
 package struct NBDExportStatus: Hashable, Sendable {
@@ -71,7 +72,7 @@ package final class NBDServer: Sendable {
     let directory: String
     let tls: NIOSSLContext?
     let group: MultiThreadedEventLoopGroup
-    let state = Mutex(State())
+    let state = NIOLockedValueBox(State())
     let bytesInFlight = Atomic<Int>(0)
     /// Sockets open and close here, one after the other: a volume that ends and opens again would
     /// else take its new socket away.
@@ -99,7 +100,7 @@ package final class NBDServer: Sendable {
     package func start(
         post: @escaping @Sendable ([ExportEvent]) -> Void
     ) async throws(NBDServerRefused) {
-        state.withLock { $0.post = post }
+        state.withLockedValue { $0.post = post }
         guard let listener, let tls else { return }
         do {
             let channel = try await bootstrap(.all, .forcedTLS, tls)
@@ -108,17 +109,17 @@ package final class NBDServer: Sendable {
                 // A client whose host died would else hold its place among the connections.
                 .childChannelOption(.socketOption(.so_keepalive), value: 1)
                 .bind(host: listener.host, port: listener.port).get()
-            state.withLock { $0.tcp = channel }
+            state.withLockedValue { $0.tcp = channel }
         } catch {
             throw .listen(address: "\(listener.host):\(listener.port)", why: "\(error)")
         }
     }
 
     /// The TCP port, which the system chose where 0 was asked for.
-    package var port: Int? { state.withLock { $0.tcp?.localAddress?.port } }
+    package var port: Int? { state.withLockedValue { $0.tcp?.localAddress?.port } }
 
     package var status: [NBDExportStatus] {
-        state.withLock { state in
+        state.withLockedValue { state in
             state.exports.values.sorted { $0.name < $1.name }.map {
                 NBDExportStatus(
                     name: $0.name, generation: $0.generation,
@@ -136,7 +137,7 @@ package final class NBDServer: Sendable {
 
     /// Closes everything and ends the threads; nothing is posted after it returns.
     package func shutdown() async {
-        let (exports, tcp, wasStopped) = state.withLock { state in
+        let (exports, tcp, wasStopped) = state.withLockedValue { state in
             defer {
                 state.isStopped = true
                 state.exports = [:]
@@ -148,12 +149,12 @@ package final class NBDServer: Sendable {
         for export in exports { sockets.async { self.stopListening(export) } }
         await waitForSockets()
         tcp?.close(promise: nil)
-        let peers = state.withLock { Array($0.peers.values) }
+        let peers = state.withLockedValue { Array($0.peers.values) }
         for peer in peers { peer.channel.close(promise: nil) }
         do { try await group.shutdownGracefully() } catch {
             logger.error("event loops did not end", metadata: ["error": "\(error)"])
         }
-        state.withLock { $0.post = nil }
+        state.withLockedValue { $0.post = nil }
     }
 
     /// Takes what the volumes say, in order. Called from their queue; doesn't block.
@@ -181,7 +182,7 @@ package final class NBDServer: Sendable {
         _ replies: [ConnectionID: [(number: UInt64, reply: VolumeReply)]], _ check: LeaseCheck
     ) {
         guard !replies.isEmpty else { return }
-        let peers = state.withLock { state in
+        let peers = state.withLockedValue { state in
             replies.compactMap { id, replies in state.peers[id].map { ($0, replies) } }
         }
         for (peer, replies) in peers {
@@ -190,7 +191,7 @@ package final class NBDServer: Sendable {
     }
 
     private func open(_ export: Export) {
-        let isOpen = state.withLock { state in
+        let isOpen = state.withLockedValue { state in
             guard !state.isStopped else { return false }
             state.exports[export.volume] = export
             return true
@@ -199,7 +200,7 @@ package final class NBDServer: Sendable {
     }
 
     private func end(_ volume: VolumeID, _ generation: ExportGeneration) {
-        let (export, peers) = state.withLock { state -> (Export?, [Peer]) in
+        let (export, peers) = state.withLockedValue { state -> (Export?, [Peer]) in
             guard state.exports[volume]?.generation == generation,
                 let export = state.exports.removeValue(forKey: volume)
             else { return (nil, []) }

@@ -1,7 +1,7 @@
 package import Disk
 internal import Dispatch
 package import Mesh
-internal import Synchronization
+internal import NIOConcurrencyHelpers
 package import VolumeCore
 
 /// Owns the exports on one queue: whoever posts is not kept waiting, and the order of posting is
@@ -44,9 +44,9 @@ package final class VolumeThread<D: Disk>: Sendable {
         var open: [VolumeID: ExportGeneration] = [:]
     }
 
-    private let work: Mutex<Work>
-    private let published: Mutex<VolumeStatus>
-    private let waiting = Mutex(Waiting())
+    private let work: NIOLockedValueBox<Work>
+    private let published: NIOLockedValueBox<VolumeStatus>
+    private let waiting = NIOLockedValueBox(Waiting())
     private let queue = DispatchQueue(label: "holdfast.volumes")
     private let syncQueue = DispatchQueue(label: "holdfast.volumes.sync")
     private let lease = SharedLease()
@@ -60,8 +60,8 @@ package final class VolumeThread<D: Disk>: Sendable {
         prepareSync: @escaping PrepareSync, serve: @escaping Serve,
         tell: @escaping @Sendable (VolumeEvent) -> Void
     ) {
-        published = Mutex(VolumeStatus(core))
-        work = Mutex(Work(exports: Exports(core)))
+        published = NIOLockedValueBox(VolumeStatus(core))
+        work = NIOLockedValueBox(Work(exports: Exports(core)))
         self.clock = clock
         self.prepareSync = prepareSync
         self.serve = serve
@@ -73,7 +73,7 @@ package final class VolumeThread<D: Disk>: Sendable {
     /// Takes events from any thread; false once the volumes have failed.
     @discardableResult
     package func post(_ events: [ExportEvent]) -> Bool {
-        let (isTaken, wakes) = waiting.withLock { waiting -> (Bool, Bool) in
+        let (isTaken, wakes) = waiting.withLockedValue { waiting -> (Bool, Bool) in
             guard !waiting.hasFailed else { return (false, false) }
             for event in events { noteLease(event) }
             waiting.events += events
@@ -95,7 +95,7 @@ package final class VolumeThread<D: Disk>: Sendable {
     }
 
     /// The volumes in figures, as they were after the last events: asking waits for no disk.
-    package var status: VolumeStatus { published.withLock { $0 } }
+    package var status: VolumeStatus { published.withLockedValue { $0 } }
 
     /// Reads what is committed, for backups and comparisons; `reply` runs on the volumes' queue.
     package func readCommitted(
@@ -114,8 +114,8 @@ package final class VolumeThread<D: Disk>: Sendable {
     private func guarded<T: Sendable>(
         _ body: (inout Work) throws(DiskError) -> T
     ) -> T? {
-        guard !waiting.withLock({ $0.hasFailed }) else { return nil }
-        let result = work.withLock { work -> Result<T, DiskError> in
+        guard !waiting.withLockedValue({ $0.hasFailed }) else { return nil }
+        let result = work.withLockedValue { work -> Result<T, DiskError> in
             do throws(DiskError) { return .success(try body(&work)) } catch {
                 return .failure(error)
             }
@@ -129,13 +129,13 @@ package final class VolumeThread<D: Disk>: Sendable {
     }
 
     private func fail(_ error: DiskError) {
-        let isNews = waiting.withLock { waiting in
+        let isNews = waiting.withLockedValue { waiting in
             defer { waiting = Waiting(hasFailed: true) }
             return !waiting.hasFailed
         }
         guard isNews else { return }
         lease.end()
-        let open = work.withLock { work in
+        let open = work.withLockedValue { work in
             defer { work.open = [:] }
             return work.open
         }
@@ -148,7 +148,7 @@ package final class VolumeThread<D: Disk>: Sendable {
 // Everything below runs on the queue.
 extension VolumeThread {
     private func handleWaiting() {
-        let (events, more) = waiting.withLock { waiting -> ([ExportEvent], Bool) in
+        let (events, more) = waiting.withLockedValue { waiting -> ([ExportEvent], Bool) in
             let events = Array(waiting.events.prefix(Self.batchMax))
             waiting.events.removeFirst(events.count)
             waiting.isScheduled = !waiting.events.isEmpty
@@ -158,7 +158,7 @@ extension VolumeThread {
         var rest = events[...]
         while let first = rest.first {
             let count = 1 + rest.dropFirst().prefix { !$0.changesTenure }.count
-            if first.changesTenure { work.withLock { $0.tenure += 1 } }
+            if first.changesTenure { work.withLockedValue { $0.tenure += 1 } }
             handle(rest.prefix(count))
             rest = rest.dropFirst(count)
         }
@@ -203,7 +203,7 @@ extension VolumeThread {
             case .refused(let index, let reason): told.append(.refused(index, reason))
             }
         }
-        let tenure = work.withLock { work in
+        let tenure = work.withLockedValue { work in
             for event in served { work.note(event) }
             return work.tenure
         }
@@ -215,12 +215,12 @@ extension VolumeThread {
 
     /// Before anything is told: whoever hears of a checkpoint finds it in the figures.
     private func publish() {
-        let status = work.withLock { VolumeStatus($0.exports.core) }
-        published.withLock { $0 = status }
+        let status = work.withLockedValue { VolumeStatus($0.exports.core) }
+        published.withLockedValue { $0 = status }
     }
 
     private func foldIfIdle() {
-        let folds = work.withLock { work in
+        let folds = work.withLockedValue { work in
             guard !work.isFolding, work.exports.overlayBytes > Self.idleOverlayByteCount,
                 case .none = work.checkpoint
             else { return false }

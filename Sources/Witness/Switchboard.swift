@@ -7,7 +7,7 @@ import Logging
 import Mesh
 import Raft
 import Record
-import Synchronization
+import NIOConcurrencyHelpers
 import Transport
 import Voting
 
@@ -21,7 +21,7 @@ final class Switchboard: Sendable {
 
     let logger: Logger
     private let incarnations: IncarnationFile
-    private let connected = Mutex<Parts?>(nil)
+    private let connected = NIOLockedValueBox<Parts?>(nil)
     private let files = DispatchQueue(label: "holdfast.files")
 
     init(incarnations: IncarnationFile, logger: Logger) {
@@ -29,9 +29,9 @@ final class Switchboard: Sendable {
         self.logger = logger
     }
 
-    func connect(_ parts: Parts) { connected.withLock { $0 = parts } }
+    func connect(_ parts: Parts) { connected.withLockedValue { $0 = parts } }
 
-    private var parts: Parts? { connected.withLock { $0 } }
+    private var parts: Parts? { connected.withLockedValue { $0 } }
 
     func carryOut(_ effects: [Voter.Effect]) {
         guard let parts else { return }

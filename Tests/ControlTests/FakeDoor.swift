@@ -3,15 +3,15 @@ import Control
 import Foundation
 import Logging
 import NIOPosix
-import Synchronization
+import NIOConcurrencyHelpers
 import Testing
 
 /// A node in memory, with volumes that can be made and deleted.
 final class FakeDoor: AdminDoor {
-    private let volumes = Mutex<[VolumeReport]>([])
-    private let stuckCalls = Mutex(0)
+    private let volumes = NIOLockedValueBox<[VolumeReport]>([])
+    private let stuckCalls = NIOLockedValueBox(0)
     /// How many calls are at the door and get no answer.
-    var stuckCount: Int { stuckCalls.withLock { $0 } }
+    var stuckCount: Int { stuckCalls.withLockedValue { $0 } }
     /// Asked for this name, the door never answers; for that one, it fails.
     static let stuck = "stuck"
     static let broken = "broken"
@@ -27,7 +27,7 @@ final class FakeDoor: AdminDoor {
                 MemberReport(
                     node: 1, region: "us-east-1", role: .data, address: "127.0.0.1:7101",
                     isSelf: true, liveness: .self, linkUp: true)
-            ], volumes: volumes.withLock { $0 })
+            ], volumes: volumes.withLockedValue { $0 })
     }
 
     private var standing: RaftStanding {
@@ -44,11 +44,11 @@ final class FakeDoor: AdminDoor {
     func createVolume(_ request: VolumeRequest) async throws(AdminRefused) -> VolumeReport {
         if request.name == Self.broken { throw .node(.mishap(why: "cannot write segment-1")) }
         if request.name == Self.stuck {
-            stuckCalls.withLock { $0 += 1 }
-            defer { stuckCalls.withLock { $0 -= 1 } }
+            stuckCalls.withLockedValue { $0 += 1 }
+            defer { stuckCalls.withLockedValue { $0 -= 1 } }
             do { try await Task.sleep(for: .seconds(600)) } catch { throw .node(.stopping) }
         }
-        let made = volumes.withLock { volumes -> VolumeReport? in
+        let made = volumes.withLockedValue { volumes -> VolumeReport? in
             guard !volumes.contains(where: { $0.name == request.name }) else { return nil }
             let report = VolumeReport(
                 id: UInt64(volumes.count + 1), name: request.name, byteCount: request.byteCount,
@@ -61,7 +61,7 @@ final class FakeDoor: AdminDoor {
     }
 
     func deleteVolume(named name: String) async throws(AdminRefused) {
-        let wasThere = volumes.withLock { volumes in
+        let wasThere = volumes.withLockedValue { volumes in
             let before = volumes.count
             volumes.removeAll { $0.name == name }
             return volumes.count < before

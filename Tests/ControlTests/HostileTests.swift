@@ -99,7 +99,9 @@ struct HostileTests {
     {
         var limits = ControlLimits()
         limits.connectionsMax = 2
-        let served = try await Served(limits: limits)
+        // One loop accepts in the order of arrival; of several, another may turn away a held one.
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let served = try await Served(limits: limits, group: group)
         do {
             let held = [try RawSocket(served.path), try RawSocket(served.path)]
             await #expect(throws: AskFailed.refused(Problem(HTTPRefused.crowded(limit: 2)))) {
@@ -114,13 +116,13 @@ struct HostileTests {
         }
         #expect(isOpen)
         await served.end()
+        try await group.shutdownGracefully()
     }
 
     @Test func `above those who are told why, connections are closed at once`() async throws {
         var limits = ControlLimits()
         (limits.connectionsMax, limits.turnedAwayMax) = (1, 1)
         limits.refusedDeadline = .seconds(60)
-        // One loop accepts in the order of arrival.
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let served = try await Served(limits: limits, group: group)
         let held = [try RawSocket(served.path), try RawSocket(served.path)]

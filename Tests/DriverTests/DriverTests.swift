@@ -1,7 +1,7 @@
 import Dispatch
 import Driver
 import Mesh
-import Synchronization
+import NIOConcurrencyHelpers
 import Testing
 
 /// Repeats what it is told, and says when it was woken.
@@ -31,16 +31,16 @@ private struct Echo: Core {
 
 /// Collects effects; `wait` returns once so many are there.
 private final class Sink: Sendable {
-    private let seen = Mutex<[Echo.Effect]>([])
+    private let seen = NIOLockedValueBox<[Echo.Effect]>([])
     private let came = DispatchSemaphore(value: 0)
 
     func take(_ effects: [Echo.Effect]) {
-        seen.withLock { $0 += effects }
+        seen.withLockedValue { $0 += effects }
         for _ in effects { came.signal() }
     }
     func wait(_ count: Int) -> [Echo.Effect] {
         for _ in 0..<count { came.wait() }
-        return seen.withLock { $0 }
+        return seen.withLockedValue { $0 }
     }
 }
 
@@ -82,16 +82,16 @@ struct DriverTests {
 
     @Test func `nothing is carried out after stop returned`() {
         let sink = Sink()
-        let stopped = Mutex(false)
+        let stopped = NIOLockedValueBox(false)
         let driver = Driver(Echo()) { effects in
-            #expect(!stopped.withLock { $0 })
+            #expect(!stopped.withLockedValue { $0 })
             sink.take(effects)
         }
         driver.start()
         driver.post(.say(1))
         _ = sink.wait(1)
         driver.stop()
-        stopped.withLock { $0 = true }
+        stopped.withLockedValue { $0 = true }
         driver.post(.say(2))
         driver.stop()
     }

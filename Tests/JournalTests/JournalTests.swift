@@ -6,7 +6,7 @@ import JournalCore
 import Mesh
 import Record
 import SimulatedDisk
-import Synchronization
+import NIOConcurrencyHelpers
 import Testing
 
 private let group = GroupID(3)
@@ -64,13 +64,13 @@ private func opened<D: Disk>(_ disk: D) throws -> (JournalCore<D>, Recovered) {
     /// one batch.
     @Test func `changes that wait for the disk go down together`() throws {
         let (core, _) = try opened(SimulatedDisk())
-        let told = Mutex<[UInt64]>([])
+        let told = NIOLockedValueBox<[UInt64]>([])
         let (isFirst, goOn, done) = (
             DispatchSemaphore(value: 0), DispatchSemaphore(value: 0), DispatchSemaphore(value: 0)
         )
         let thread = JournalThread(core) { event in
             guard case .saved(let through) = event else { return }
-            told.withLock { $0.append(through) }
+            told.withLockedValue { $0.append(through) }
             if through == 1 {
                 isFirst.signal()
                 goOn.wait()
@@ -85,6 +85,6 @@ private func opened<D: Disk>(_ disk: D) throws -> (JournalCore<D>, Recovered) {
         }
         goOn.signal()
         done.wait()
-        #expect(told.withLock { $0 } == [1, 11])
+        #expect(told.withLockedValue { $0 } == [1, 11])
     }
 }

@@ -2,7 +2,7 @@ import Certificates
 import Foundation
 import Logging
 import Mesh
-import Synchronization
+import NIOConcurrencyHelpers
 import Testing
 
 @testable import Transport
@@ -18,17 +18,17 @@ final class Diary: Sendable {
         var seen: [Seen] = []
         var readers: [AsyncStream<Seen>.Continuation] = []
     }
-    private let pages = Mutex(Pages())
+    private let pages = NIOLockedValueBox(Pages())
 
     func note(_ item: Seen) {
-        let readers = pages.withLock { pages in
+        let readers = pages.withLockedValue { pages in
             pages.seen.append(item)
             return pages.readers
         }
         for reader in readers { reader.yield(item) }
     }
 
-    var all: [Seen] { pages.withLock { $0.seen } }
+    var all: [Seen] { pages.withLockedValue { $0.seen } }
 
     /// Returns once `count` things that match were seen; fails when the test is cancelled before.
     @discardableResult
@@ -37,7 +37,7 @@ final class Diary: Sendable {
         for matches: (Seen) -> Bool
     ) async throws -> Seen {
         let (stream, reader) = AsyncStream<Seen>.makeStream()
-        pages.withLock { pages in
+        pages.withLockedValue { pages in
             for item in pages.seen { reader.yield(item) }
             pages.readers.append(reader)
         }

@@ -5,6 +5,7 @@ import Journal
 import Logging
 import Mesh
 import Record
+import NIOConcurrencyHelpers
 import Synchronization
 import Testing
 import VolumeCore
@@ -23,13 +24,13 @@ final class LoopLog: Sendable {
         var applied = LogIndex.zero
         var recorded: [Ruled] = []
     }
-    private let state = Mutex(State())
+    private let state = NIOLockedValueBox(State())
     private let queue = DispatchQueue(label: "loop-log")
     private let file: CInt
 
     init(_ path: String, after last: LogIndex) {
         file = unsafe open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
-        state.withLock { state in
+        state.withLockedValue { state in
             state.last = last.rawValue
             state.applied = last
         }
@@ -37,22 +38,22 @@ final class LoopLog: Sendable {
     deinit { close(file) }
 
     func start(_ post: @escaping @Sendable ([ExportEvent]) -> Void) {
-        state.withLock { $0.post = post }
+        state.withLockedValue { $0.post = post }
     }
 
     func hear(_ event: VolumeEvent) {
         switch event {
         case .propose(let drafts, let round): queue.async { self.append(drafts, round) }
-        case .failed(let error): state.withLock { $0.failure = error }
-        case .checkpointed: state.withLock { $0.checkpoints += 1 }
-        case .drained: state.withLock { $0.drains += 1 }
-        case .applied(let index): state.withLock { $0.applied = index }
+        case .failed(let error): state.withLockedValue { $0.failure = error }
+        case .checkpointed: state.withLockedValue { $0.checkpoints += 1 }
+        case .drained: state.withLockedValue { $0.drains += 1 }
+        case .applied(let index): state.withLockedValue { $0.applied = index }
         case .refused(let index, let reason): Issue.record("entry \(index): \(reason)")
         }
     }
 
     private func append(_ drafts: [Draft], _ round: ProposalRound) {
-        let entries = state.withLock { state in drafts.map { Self.seal($0, &state.last) } }
+        let entries = state.withLockedValue { state in drafts.map { Self.seal($0, &state.last) } }
         for entry in entries {
             _ = unsafe entry.bytes.withUnsafeBytes { unsafe write(file, $0.baseAddress, $0.count) }
         }
@@ -67,7 +68,7 @@ final class LoopLog: Sendable {
     }
 
     private func commit(_ ruled: [Ruled], _ round: ProposalRound) {
-        let (post, now) = state.withLock { state in
+        let (post, now) = state.withLockedValue { state in
             state.held += ruled
             state.recorded += ruled
             guard !state.isHeld else { return (state.post, [Ruled]()) }
@@ -85,7 +86,7 @@ final class LoopLog: Sendable {
     /// Commits a command of the decisions.
     func decide(_ ruling: Ruling) {
         queue.async {
-            let (ruled, post) = self.state.withLock { state in
+            let (ruled, post) = self.state.withLockedValue { state in
                 let entry = Self.seal(Draft(.command, epoch: Epoch(1)), &state.last)
                 state.recorded.append(Ruled(entry, ruling))
                 return (Ruled(entry, ruling), state.post)
@@ -94,11 +95,11 @@ final class LoopLog: Sendable {
         }
     }
 
-    func hold() { state.withLock { $0.isHeld = true } }
+    func hold() { state.withLockedValue { $0.isHeld = true } }
 
     func release() {
         queue.async {
-            let (post, held) = self.state.withLock { state in
+            let (post, held) = self.state.withLockedValue { state in
                 defer {
                     state.isHeld = false
                     state.held = []
@@ -109,12 +110,12 @@ final class LoopLog: Sendable {
         }
     }
 
-    var failure: DiskError? { state.withLock { $0.failure } }
-    var checkpoints: Int { state.withLock { $0.checkpoints } }
-    var drains: Int { state.withLock { $0.drains } }
-    var applied: LogIndex { state.withLock { $0.applied } }
-    var last: LogIndex { state.withLock { LogIndex($0.last) } }
-    var recorded: [Ruled] { state.withLock { $0.recorded } }
+    var failure: DiskError? { state.withLockedValue { $0.failure } }
+    var checkpoints: Int { state.withLockedValue { $0.checkpoints } }
+    var drains: Int { state.withLockedValue { $0.drains } }
+    var applied: LogIndex { state.withLockedValue { $0.applied } }
+    var last: LogIndex { state.withLockedValue { LogIndex($0.last) } }
+    var recorded: [Ruled] { state.withLockedValue { $0.recorded } }
 }
 
 /// Volumes of one node in a directory of its own, with their server, for real clients.

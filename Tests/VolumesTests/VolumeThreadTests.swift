@@ -3,15 +3,15 @@ import Foundation
 import Journal
 import Mesh
 import Record
-import Synchronization
+import NIOConcurrencyHelpers
 import Testing
 import VolumeCore
 import Volumes
 
 /// What a volumes' queue said, and the lease checks that came with it.
 private final class Diary: Sendable {
-    let told = Mutex<[VolumeEvent]>([])
-    let served = Mutex<[(event: ClientEvent, check: LeaseCheck)]>([])
+    let told = NIOLockedValueBox<[VolumeEvent]>([])
+    let served = NIOLockedValueBox<[(event: ClientEvent, check: LeaseCheck)]>([])
 
     func wait<T>(_ find: () -> T?) async throws -> T {
         let end = ContinuousClock.now + .seconds(20)
@@ -24,7 +24,7 @@ private final class Diary: Sendable {
 
     func reply(_ number: UInt64) async throws -> (reply: VolumeReply, check: LeaseCheck) {
         try await wait {
-            served.withLock { served in
+            served.withLockedValue { served in
                 for (event, check) in served {
                     if case .reply(RequestID(ConnectionID(1), number), let reply) = event {
                         return (reply, check)
@@ -36,7 +36,7 @@ private final class Diary: Sendable {
     }
 
     var generation: ExportGeneration? {
-        served.withLock { served in
+        served.withLockedValue { served in
             for case (.opened(_, _, let generation, _), _) in served.reversed() {
                 return generation
             }
@@ -44,16 +44,20 @@ private final class Diary: Sendable {
         }
     }
     var ends: Int {
-        served.withLock { $0.filter { if case .ended = $0.event { true } else { false } }.count }
+        served.withLockedValue {
+            $0.filter { if case .ended = $0.event { true } else { false } }.count
+        }
     }
     var failure: DiskError? {
-        told.withLock { told in
+        told.withLockedValue { told in
             for case .failed(let error) in told { return error }
             return nil
         }
     }
     var checkpoints: Int {
-        told.withLock { $0.filter { if case .checkpointed = $0 { true } else { false } }.count }
+        told.withLockedValue {
+            $0.filter { if case .checkpointed = $0 { true } else { false } }.count
+        }
     }
 }
 
@@ -71,9 +75,9 @@ final class VolumeThreadTests {
             try VolumeCore(disk: try FileDisk(path)), clock: { Rig.now },
             prepareSync: { _, _ throws(DiskError) in sync },
             serve: { events, check in
-                diary.served.withLock { served in served += events.map { ($0, check) } }
+                diary.served.withLockedValue { served in served += events.map { ($0, check) } }
             },
-            tell: { event in diary.told.withLock { $0.append(event) } })
+            tell: { event in diary.told.withLockedValue { $0.append(event) } })
         let entry = Draft(.command, epoch: Epoch(1)).sealed(
             at: Position(index: LogIndex(1), term: Term(1)), group: GroupID(1), time: .zero)
         thread.post([
@@ -173,7 +177,7 @@ final class VolumeThreadTests {
                     .write(offset: number, [UInt8(number)], isDurable: false))
             })
         _ = try await diary.reply(50)
-        let proposals = diary.told.withLock { told in
+        let proposals = diary.told.withLockedValue { told in
             told.compactMap { if case .propose(let drafts, _) = $0 { drafts } else { nil } }
         }
         #expect(proposals.count == 1)
