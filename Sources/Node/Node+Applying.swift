@@ -84,10 +84,11 @@ extension Node {
         operations.nextTry = now
         guard case .claiming(let index) = office, index == entry.index else {
             // Somebody else's, or an earlier process's of this node, which the office clears.
+            story.ruled(at: now)
             out.append(.happened(.takeover(takeovers[takeovers.count - 1])))
             return
         }
-        story.promotedAt = now
+        story.promoted(at: now)
         office = .acting(
             Office.Acting(
                 epoch: primary.epoch, lease: HeldLease(settings.lease, epoch: primary.epoch)))

@@ -136,16 +136,26 @@ package struct Node: Core {
     private mutating func received(_ letter: Letter) {
         switch letter.body {
         case .append(_, _, let entries):
-            story.leaderHeard(at: now)
+            heardRule(of: letter)
             // A new leader's own blank renews nobody's lease, and must not seem to.
             if entries.contains(where: { $0.epoch != .zero || $0.kind == .command }) {
                 observed.received(at: now)
             }
-        case .heartbeat: story.leaderHeard(at: now)
-        case .snapshot: observed.received(at: now)
+        case .heartbeat: heardRule(of: letter)
+        case .snapshot:
+            heardRule(of: letter)
+            observed.received(at: now)
         default: break
         }
         turn(.raft(.received(letter)))
+    }
+
+    /// The primary rules while it leads. One that leads no more may not know it yet.
+    private mutating func heardRule(of letter: Letter) {
+        guard case .held(let primary, _) = decisions.tenure, letter.from == primary.node,
+            letter.term >= voter.raft.term
+        else { return }
+        story.ruled(at: now)
     }
 
     private mutating func saved(through number: UInt64) {
