@@ -174,6 +174,7 @@ final class Switchboard: Sendable {
                 metadata: [
                     "node": "\(takeover.to)", "epoch": "\(takeover.epoch)",
                     "reason": "\(takeover.reason)", "phases": "\(phases)",
+                    "at_unix_ms": "\(takeover.at.rawValue / 1_000_000)",
                 ])
         case .refused(let index, let refusal):
             logger.notice("refused", metadata: ["index": "\(index)", "why": "\(refusal)"])

@@ -84,6 +84,7 @@ extension Node {
         operations.nextTry = now
         guard case .claiming(let index) = office, index == entry.index else {
             // Somebody else's, or an earlier process's of this node, which the office clears.
+            guard entry.position > historyEnd else { return }
             story.ruled(at: now)
             out.append(.happened(.takeover(takeovers[takeovers.count - 1])))
             return

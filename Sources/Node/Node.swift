@@ -30,6 +30,8 @@ package struct Node: Core {
     var ledAt = Instant.zero
     var transfers = TransferAttempts()
     var formerPrimary: NodeID?
+    /// Where the log ended when this process began: what it decides up to here is no news.
+    let historyEnd: Position
     /// Set while applying: leadership can't move in the middle of that.
     var pendingYield: NodeID?
     var published = Publication()
@@ -48,6 +50,8 @@ package struct Node: Core {
         self.decisions = decisions
         self.now = now
         observed = ObservedLease(settings.lease, processStart: now)
+        formerPrimary = decisions.tenure.primary?.node
+        historyEnd = voter.raft.lastPosition
     }
 
     package static var wake: Event { .wake }

@@ -114,4 +114,22 @@ import Voting
         #expect(first.reason == .start && first.from == nil)
         #expect(first.phases.map(\.name) == ["elect", "lease", "promote", "open"])
     }
+
+    @Test func `a promotion is told once, and not again by a process that finds it in its log`()
+        throws
+    {
+        var trio = try acting()
+        #expect((0..<3).map { told(trio, $0) } == [[Epoch(1)], [Epoch(1)], [Epoch(1)]])
+        let promoted = try #require(trio.seats[1].node.takeovers.last).at
+        trio.crash(1)
+        trio.run(.seconds(5))
+        try trio.restart(1)
+        trio.give(1, .wallClock(WallTime(1_795_500_900_000_000_000)))
+        #expect(trio.run(upTo: .seconds(2)) { $0.epoch(1) == Epoch(1) })
+        #expect(told(trio, 1).isEmpty)
+        #expect(trio.seats[1].node.takeovers.map(\.at) == [promoted])
+        trio.crash(0)
+        #expect(trio.run(upTo: .seconds(5)) { $0.primary != nil && $0.epoch(1) == Epoch(2) })
+        #expect(told(trio, 1) == [Epoch(2)])
+    }
 }
