@@ -157,6 +157,8 @@ final class Switchboard: Sendable {
                     "leader": "\(leader.map { "\($0)" } ?? "none")",
                 ])
             if role == .preCandidate { counters.add("elections_stood") }
+        case .steppedDown(.transferred(let target)):
+            logger.info("leadership handed over", metadata: ["to": "\(target)"])
         case .steppedDown(let why):
             counters.add("stepped_down")
             logger.warning("leads no more", metadata: ["why": "\(why)"])

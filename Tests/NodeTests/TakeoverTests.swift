@@ -132,4 +132,26 @@ import Voting
         #expect(trio.run(upTo: .seconds(5)) { $0.primary != nil && $0.epoch(1) == Epoch(2) })
         #expect(told(trio, 1) == [Epoch(2)])
     }
+
+    @Test func `a leader that hands over on purpose says so, and one that is deposed says that`()
+        throws
+    {
+        func reasons(_ trio: Trio) -> [SteppedDown] {
+            trio.seats[0].happened.compactMap { happening in
+                if case .steppedDown(let why) = happening { why } else { nil }
+            }
+        }
+        var trio = try acting()
+        trio.give(0, .operate(.init(1), .switchOver(Trio.regions[2])))
+        trio.give(0, .drained)
+        #expect(trio.run(upTo: .seconds(1)) { $0.isOpen(2) })
+        #expect(reasons(trio) == [.transferred(to: NodeID(3))])
+
+        trio = try acting()
+        trio.isCut = { from, to in (from == 0) != (to == 0) }
+        trio.run(.seconds(3))
+        let deposed = reasons(trio)
+        #expect(deposed.count == 1)
+        if case .transferred = deposed.first { Issue.record("nothing was handed over") }
+    }
 }
