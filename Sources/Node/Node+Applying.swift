@@ -80,6 +80,8 @@ extension Node {
                 epoch: primary.epoch, from: formerPrimary, to: primary.node, reason: reason,
                 at: entry.time, phases: []))
         formerPrimary = primary.node
+        // A promotion begins a lease, whose renewals are still to come.
+        renewalSeenAt = entry.position > historyEnd ? now : nil
         // A switchover may have ended: its answer need not wait for the next try.
         operations.nextTry = now
         guard case .claiming(let index) = office, index == entry.index else {

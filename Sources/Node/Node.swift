@@ -30,6 +30,8 @@ package struct Node: Core {
     var ledAt = Instant.zero
     var transfers = TransferAttempts()
     var formerPrimary: NodeID?
+    /// When a renewal of the present primary's last came from its leader.
+    var renewalSeenAt: Instant?
     /// Where the log ended when this process began: what it decides up to here is no news.
     let historyEnd: Position
     /// Set while applying: leadership can't move in the middle of that.
@@ -140,7 +142,7 @@ package struct Node: Core {
     private mutating func received(_ letter: Letter) {
         switch letter.body {
         case .append(_, _, let entries):
-            heardRule(of: letter)
+            if heardRule(of: letter) { sawRenewal(in: entries) }
             // A new leader's own blank renews nobody's lease, and must not seem to.
             if entries.contains(where: { $0.epoch != .zero || $0.kind == .command }) {
                 observed.received(at: now)
@@ -155,11 +157,13 @@ package struct Node: Core {
     }
 
     /// The primary rules while it leads. One that leads no more may not know it yet.
-    private mutating func heardRule(of letter: Letter) {
+    @discardableResult
+    private mutating func heardRule(of letter: Letter) -> Bool {
         guard case .held(let primary, _) = decisions.tenure, letter.from == primary.node,
             letter.term >= voter.raft.term
-        else { return }
+        else { return false }
         story.ruled(at: now)
+        return true
     }
 
     private mutating func saved(through number: UInt64) {
