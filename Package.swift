@@ -97,8 +97,8 @@ let package = Package(
         shell(
             "Launch",
             [
-                "Disk", "Gossip", "Journal", "JournalCore", "Mesh", "Raft", "Record", "Settings",
-                "Transport", "Voting", logging,
+                "Control", "Disk", "Gossip", "Journal", "JournalCore", "Mesh", "Raft", "Record",
+                "Settings", "Transport", "Voting", logging,
             ]),
         executable(
             "Agent",
@@ -144,7 +144,9 @@ let package = Package(
         tests("JournalCoreTests", ["Disk", "JournalCore", "Mesh", "Record", "SimulatedDisk"]),
         tests(
             "JournalTests", ["Disk", "Journal", "JournalCore", "Mesh", "Record", "SimulatedDisk"]),
-        tests("LaunchTests", ["Launch", "Mesh", "Raft", "Settings", logging]),
+        tests(
+            "LaunchTests",
+            ["Control", "Disk", "Launch", "Mesh", "Raft", "Settings", logging]),
         tests("MeshTests", ["Mesh"]),
         tests("NBDProtocolTests", ["NBDProtocol"]),
         tests(
