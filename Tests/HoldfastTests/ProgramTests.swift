@@ -182,6 +182,33 @@ struct FilesTests {
         try FileManager.default.removeItem(atPath: directory)
     }
 
+    @Test func `a configuration's certificates are checked with it`() async throws {
+        let directory = try Program.freshDirectory()
+        let id = "5f0c3a7e9b2d48c1a6e4f7d08b15c392"
+        let file = directory + "/node.yaml"
+        try "node: 1\ncluster: c.yaml\ntls: {ca: ca.pem, certificate: node-1.pem, key: node-1.key}\n"
+            .write(toFile: file, atomically: false, encoding: .utf8)
+        try """
+        cluster: \(id)
+        members: [{id: 1, region: a, role: data, address: "127.0.0.1:7100"}]
+        primaryRegion: a
+        """.write(toFile: directory + "/c.yaml", atomically: false, encoding: .utf8)
+        let early = try await Program.run(["config", "check", file])
+        #expect(early.code == 0 && early.output.contains("node-1.key is not there yet"))
+        _ = try await Program.run(["cert", "init", "--dir", directory, "--cluster", id])
+        let issue = ["cert", "issue", "--dir", directory, "--node"]
+        _ = try await Program.run(issue + ["1", "--region", "a"])
+        let good = try await Program.run(["config", "check", file])
+        #expect(good.code == 0 && good.output.contains("is this node's, and signed by"))
+        _ = try await Program.run(issue + ["1", "--region", "b", "--replace"])
+        try FileManager.default.removeItem(atPath: directory + "/node-1.key")
+        let bad = try await Program.run(["config", "check", file])
+        #expect(bad.code == 1 && bad.output == "" && bad.errors.contains("2 faults"))
+        #expect(bad.errors.contains("node-1.pem is of node 1 in b"))
+        #expect(bad.errors.contains("cannot open \(directory)/node-1.key"))
+        try FileManager.default.removeItem(atPath: directory)
+    }
+
     @Test func `what is shown of a configuration is itself one`() async throws {
         let defaults = try await Program.run(["config", "show", "--defaults"])
         #expect(
