@@ -170,14 +170,16 @@ final class Switchboard: Sendable {
                 "two processes live under one name: a cloned data directory?",
                 metadata: ["node": "\(node)"])
         case .takeover(let takeover):
-            let phases = takeover.phases.map { "\($0.name) \($0.took)" }.joined(separator: ", ")
-            logger.notice(
-                "primary",
-                metadata: [
-                    "node": "\(takeover.to)", "epoch": "\(takeover.epoch)",
-                    "reason": "\(takeover.reason)", "phases": "\(phases)",
-                    "at_unix_ms": "\(takeover.at.rawValue / 1_000_000)",
-                ])
+            var facts: Logger.Metadata = [
+                "node": "\(takeover.to)", "epoch": "\(takeover.epoch)",
+                "reason": "\(takeover.reason)",
+                "at_unix_ms": "\(takeover.at.rawValue / 1_000_000)",
+            ]
+            if !takeover.phases.isEmpty {
+                let phases = takeover.phases.map { "\($0.name) \($0.took)" }
+                facts["phases"] = "\(phases.joined(separator: ", "))"
+            }
+            logger.notice("primary", metadata: facts)
         case .refused(let index, let refusal):
             logger.notice("refused", metadata: ["index": "\(index)", "why": "\(refusal)"])
         case .handBack(let to): logger.info("leadership offered", metadata: ["to": "\(to)"])

@@ -138,7 +138,10 @@ struct VerdictTests {
             report.primary?.renewedMilliseconds = 2_345
         }
         #expect(late.state == .takingOver)
-        #expect(late.sentence.contains("its lease was last seen renewed 2345 ms ago; nobody serves"))
+        #expect(
+            late.sentence.hasSuffix(
+                "and its lease was last seen renewed 2345 ms ago; "
+                    + "nobody serves until one region does both"))
         let never = elsewhere { $0.primary?.leaseSeen = false }
         #expect(never.sentence.contains("was never seen renewed by this node"))
     }
@@ -160,7 +163,9 @@ struct VerdictTests {
 
     @Test func `a seat that was given up is not called the first`() {
         let verdict = verdict { $0.primary = nil }
-        #expect(verdict.sentence == "us-east-1 gave the seat up (epoch 3); the next region is taking it")
+        #expect(
+            verdict.sentence
+                == "us-east-1 gave the seat up (epoch 3); the next region is taking it")
         let first = self.verdict { report in
             report.primary = nil
             report.takeovers = []

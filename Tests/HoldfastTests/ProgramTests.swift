@@ -186,8 +186,11 @@ struct FilesTests {
         let directory = try Program.freshDirectory()
         let id = "5f0c3a7e9b2d48c1a6e4f7d08b15c392"
         let file = directory + "/node.yaml"
-        try "node: 1\ncluster: c.yaml\ntls: {ca: ca.pem, certificate: node-1.pem, key: node-1.key}\n"
-            .write(toFile: file, atomically: false, encoding: .utf8)
+        try """
+        node: 1
+        cluster: c.yaml
+        tls: {ca: ca.pem, certificate: node-1.pem, key: node-1.key}
+        """.write(toFile: file, atomically: false, encoding: .utf8)
         try """
         cluster: \(id)
         members: [{id: 1, region: a, role: data, address: "127.0.0.1:7100"}]
