@@ -100,6 +100,8 @@ let package = Package(
             [
                 "Disk", "Gossip", "Journal", "JournalCore", "Mesh", "Raft", "Record", "Settings",
                 "Transport", "Voting", locks, logging,
+                "Control", "Disk", "Gossip", "Journal", "JournalCore", "Mesh", "Raft", "Record",
+                "Settings", "Transport", "Voting", logging,
             ]),
         executable(
             "Agent",
@@ -147,6 +149,10 @@ let package = Package(
             "JournalTests",
             ["Disk", "Journal", "JournalCore", "Mesh", "Record", "SimulatedDisk", locks]),
         tests("LaunchTests", ["Launch", "Mesh", "Raft", "Settings", logging]),
+            "JournalTests", ["Disk", "Journal", "JournalCore", "Mesh", "Record", "SimulatedDisk"]),
+        tests(
+            "LaunchTests",
+            ["Control", "Disk", "Launch", "Mesh", "Raft", "Settings", logging]),
         tests("MeshTests", ["Mesh"]),
         tests("NBDProtocolTests", ["NBDProtocol"]),
         tests(

@@ -33,7 +33,7 @@ package enum NodeRefused: Hashable, Sendable {
 
 package enum VolumeRefused: Hashable, Sendable {
     case exists(name: String)
-    case unknown(name: String)
+    case unknown(name: String, known: [String])
     case nameUnlawful(name: String, expected: String)
     case sizeUnlawful(byteCount: UInt64, expected: String)
     case inUse(name: String, clients: Int)

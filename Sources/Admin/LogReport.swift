@@ -16,6 +16,17 @@ package struct LogQuery: Codable, Hashable, Sendable {
         self.max = max
     }
 
+    /// The same, refusing bounds that name nothing in the log. Without bounds an empty log is no fault.
+    package func admitted(
+        first: UInt64, last: UInt64
+    ) throws(AdminRefused) -> ClosedRange<UInt64>? {
+        if let range = indexes(first: first, last: last) { return range }
+        guard from == nil, to == nil else {
+            throw .node(.entriesAbsent(first: first, last: last))
+        }
+        return nil
+    }
+
     /// The indexes to read of a log that holds `first...last`; nil when none are asked for.
     package func indexes(first: UInt64, last: UInt64) -> ClosedRange<UInt64>? {
         let end = Swift.min(to ?? last, last)

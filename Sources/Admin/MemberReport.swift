@@ -11,10 +11,12 @@ package struct MemberReport: Codable, Hashable, Sendable {
     package var address: String
     package var isSelf: Bool
     package var liveness: Liveness
-    /// Durable there up to here; only the leader knows it of others.
+    /// Durable there up to here; only the leader knows it of others, once they have answered it.
     package var matchIndex: UInt64?
+    /// nil where it is not known now.
     package var lagEntries: UInt64?
     package var lagBytes: UInt64?
+    /// nil while the link is down.
     package var roundTripMicroseconds: UInt64?
     package var linkUp: Bool
     /// Why this node's last connection was refused.

@@ -86,7 +86,9 @@ extension Problem {
         case .entriesAbsent(let first, let last):
             self.init(
                 "entries-absent", 404, "The log does not hold these entries",
-                "This node's log holds the indexes \(first) to \(last).",
+                first <= last
+                    ? "This node's log holds the indexes \(first) to \(last)."
+                    : "This node's log holds no entries; its next one is \(first).",
                 "Ask for indexes within them.")
         case .mishap(let why):
             self.init(
@@ -95,16 +97,28 @@ extension Problem {
         }
     }
 
+    /// So many volumes are named to one who misspelled one; there may be a thousand.
+    package static let volumesNamedMax = 16
+
+    private static func choice(of volumes: [String]) -> String {
+        guard !volumes.isEmpty else { return "See `holdfast volume list`." }
+        let named = volumes.prefix(volumesNamedMax).joined(separator: ", ")
+        let rest = volumes.count - volumesNamedMax
+        return rest > 0
+            ? "Use one of: \(named) and \(rest) more; see `holdfast volume list`."
+            : "Use one of: \(named)."
+    }
+
     private init(_ refused: VolumeRefused) {
         switch refused {
         case .exists(let name):
             self.init(
                 "volume-exists", 409, "The volume exists", "A volume named \(name) exists.",
                 "Choose another name; `holdfast volume list` shows those taken.")
-        case .unknown(let name):
+        case .unknown(let name, let known):
             self.init(
                 "volume-unknown", 404, "No such volume", "There is no volume named \(name).",
-                "See `holdfast volume list`.")
+                Self.choice(of: known))
         case .nameUnlawful(let name, let expected):
             self.init(
                 "volume-name", 422, "Not a volume's name",
@@ -116,7 +130,9 @@ extension Problem {
         case .inUse(let name, let clients):
             self.init(
                 "volume-in-use", 409, "The volume is in use",
-                "\(clients) clients have \(name) open.", "Disconnect them, then ask again.")
+                clients == 1
+                    ? "1 client has \(name) open." : "\(clients) clients have \(name) open.",
+                "Disconnect them, then ask again.")
         case .tooMany(let limit):
             self.init(
                 "too-many-volumes", 409, "Too many volumes",

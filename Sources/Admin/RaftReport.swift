@@ -51,16 +51,18 @@ package struct FollowerReport: Codable, Hashable, Sendable {
     }
     package var node: UInt64
     package var feeding: Feeding
-    package var matchIndex: UInt64
+    /// nil until it has answered this leader.
+    package var matchIndex: UInt64?
     package var nextIndex: UInt64
     package var inFlightBytes: UInt64
-    package var lagEntries: UInt64
-    /// Since it last said anything in this term.
-    package var heardMilliseconds: UInt64
+    /// nil while `matchIndex` is.
+    package var lagEntries: UInt64?
+    /// Since it last said anything in this term; nil when it never did.
+    package var heardMilliseconds: UInt64?
 
     package init(
-        node: UInt64, feeding: Feeding, matchIndex: UInt64, nextIndex: UInt64,
-        inFlightBytes: UInt64, lagEntries: UInt64, heardMilliseconds: UInt64
+        node: UInt64, feeding: Feeding, matchIndex: UInt64?, nextIndex: UInt64,
+        inFlightBytes: UInt64, lagEntries: UInt64?, heardMilliseconds: UInt64?
     ) {
         self.node = node
         self.feeding = feeding

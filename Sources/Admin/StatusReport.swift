@@ -66,16 +66,24 @@ package struct PrimaryReport: Codable, Hashable, Sendable {
     /// True only on the answering node itself, when it is the primary and holds the lease.
     package var acting: Bool
     package var leaseLeftMilliseconds: UInt64?
+    /// Whether the answering node holds the lease, or saw it renewed within its length and a
+    /// tolerance; nil where it cannot be seen.
+    package var leaseSeen: Bool?
+    /// Since the answering node last saw a renewal of another's lease; nil when it saw none.
+    package var renewedMilliseconds: UInt64?
 
     package init(
         node: UInt64, region: String, epoch: UInt64, acting: Bool,
-        leaseLeftMilliseconds: UInt64? = nil
+        leaseLeftMilliseconds: UInt64? = nil, leaseSeen: Bool? = nil,
+        renewedMilliseconds: UInt64? = nil
     ) {
         self.node = node
         self.region = region
         self.epoch = epoch
         self.acting = acting
         self.leaseLeftMilliseconds = leaseLeftMilliseconds
+        self.leaseSeen = leaseSeen
+        self.renewedMilliseconds = renewedMilliseconds
     }
 }
 

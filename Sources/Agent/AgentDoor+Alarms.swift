@@ -74,7 +74,7 @@ extension AgentDoor {
                     remedy: "free space on it: it can't follow much longer")
             ]
         }
-        guard member.role == .data, let last = peer.progress?.match ?? peer.report?.last,
+        guard member.role == .data, let last = peer.progress?.knownMatch,
             view.raft.last.index.distance(above: last) > Self.lagEntriesMax
         else { return [] }
         return [

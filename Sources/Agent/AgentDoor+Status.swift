@@ -70,21 +70,26 @@ extension AgentDoor {
             case .snapshot: .snapshot
             }
         return FollowerReport(
-            node: progress.node.rawValue, feeding: feeding, matchIndex: progress.match.rawValue,
+            node: progress.node.rawValue, feeding: feeding,
+            matchIndex: progress.knownMatch?.rawValue,
             nextIndex: progress.next.rawValue, inFlightBytes: UInt64(progress.inFlightBytes),
-            lagEntries: view.raft.last.index.distance(above: progress.match),
-            heardMilliseconds: view.now.since(progress.heardAt).nanoseconds / 1_000_000)
+            lagEntries: progress.knownMatch.map { view.raft.last.index.distance(above: $0) },
+            heardMilliseconds: progress.hasAnswered
+                ? view.now.since(progress.heardAt).nanoseconds / 1_000_000 : nil)
     }
 
     private func primary(_ view: NodeView) -> PrimaryReport? {
         guard case .held(let primary, _) = view.tenure else { return nil }
-        let isOwn = primary.node == settings.member.id && view.isActing
+        let isNamed = primary.node == settings.member.id
+        let isOwn = isNamed && view.isActing
         return PrimaryReport(
             node: primary.node.rawValue, region: primary.region.text,
             epoch: primary.epoch.rawValue, acting: isOwn,
             leaseLeftMilliseconds: view.actsUntil.map {
                 $0.since(view.now).nanoseconds / 1_000_000
-            })
+            }, leaseSeen: isNamed ? isOwn : view.seesLease,
+            renewedMilliseconds: isNamed
+                ? nil : view.renewalAge.map { $0.nanoseconds / 1_000_000 })
     }
 
     private func quorum(_ view: NodeView) -> QuorumReport {
@@ -102,9 +107,10 @@ extension AgentDoor {
         let peer = view.peers.first { $0.node == member.id }
         let own = links.filter { $0.node == member.id }
         let consensus = own.first { $0.lane == .consensus }
-        let match =
-            isSelf ? view.raft.durable : peer?.progress?.match ?? peer?.report?.last
-        let newest = max(view.raft.last.index, view.raft.commit)
+        // What the gossip says of others is seconds old, and a node that hears no leader does not
+        // know how far the mesh is.
+        let match = isSelf ? view.raft.durable : peer?.progress?.knownMatch
+        let newest = view.raft.leader.map { _ in max(view.raft.last.index, view.raft.commit) }
         let refusal = parts.transport.refusals.lastByPeer[member.id]
         let isUp = isSelf || consensus?.isUp == true
         return MemberReport(
@@ -113,7 +119,8 @@ extension AgentDoor {
             address: member.address.description, isSelf: isSelf,
             liveness: isSelf ? .`self` : MemberReport.Liveness(peer?.liveness),
             matchIndex: member.role == .witness ? nil : match?.rawValue,
-            lagEntries: member.role == .witness ? nil : match.map { newest.distance(above: $0) },
+            lagEntries: member.role == .witness
+                ? nil : match.flatMap { match in newest?.distance(above: match) },
             roundTripMicroseconds: consensus?.roundTrip.map { $0.nanoseconds / 1_000 },
             linkUp: isUp, lastRefusal: isUp ? nil : refusal?.reason)
     }

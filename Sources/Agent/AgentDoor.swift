@@ -40,13 +40,15 @@ struct AgentDoor: AdminDoor {
     }
 
     func deleteVolume(named name: String) async throws(AdminRefused) {
-        guard let volume = view.volumes.first(where: { $0.name == name }) else {
-            throw .volume(.unknown(name: name))
+        let view = view
+        let open = exports.status
+        let reports = view.volumes.map { volume in
+            report(volume, open.first { $0.name == volume.name })
         }
-        if let open = exports.status.first(where: { $0.name == name }), open.connections > 0 {
-            throw .volume(.inUse(name: name, clients: open.connections))
-        }
-        let answer = await ask(.command(.deleteVolume(volume.id)))
+        let victim = try VolumeDeletion(
+            actsHere: view.isActing, primary: view.tenure.primary?.region.text, volumes: reports
+        ).admit(name)
+        let answer = await ask(.command(.deleteVolume(VolumeID(victim.id))))
         _ = try outcome(answer, doing: "delete \(name)")
     }
 
@@ -100,7 +102,7 @@ struct AgentDoor: AdminDoor {
         let base = PositionReport(
             index: held.base.index.rawValue, term: held.base.term.rawValue)
         guard
-            let range = query.indexes(
+            let range = try query.admitted(
                 first: first.rawValue, last: held.last.index.rawValue)
         else {
             return LogReport(
@@ -142,7 +144,7 @@ extension AdminRefused {
     init(_ refusal: Refusal) {
         switch refusal {
         case .volumeExists(let name): self = .volume(.exists(name: name))
-        case .volumeUnknown(let id): self = .volume(.unknown(name: "\(id)"))
+        case .volumeUnknown(let id): self = .volume(.unknown(name: "\(id)", known: []))
         case .volumeName(let name):
             self = .volume(
                 .nameUnlawful(

@@ -26,6 +26,9 @@ struct NodeView: Sendable {
     let isHandingOver: Bool
     let takeovers: [Takeover]
     let hasRoom: Bool
+    /// Whether the primary's lease was lately seen renewed, and how long ago the last time was.
+    let seesLease: Bool
+    let renewalAge: Interval?
 
     init(_ node: borrowing Node, now: Instant) {
         let raft = node.voter.raft
@@ -46,6 +49,8 @@ struct NodeView: Sendable {
         volumes = node.decisions.volumes
         takeovers = node.takeovers
         hasRoom = node.hasRoom
+        seesLease = node.seesLease(at: now)
+        renewalAge = node.renewalAge(at: now)
         switch node.office {
         case .acting(let acting):
             actsUntil = acting.isOpen ? acting.lease.until : nil

@@ -157,6 +157,8 @@ final class Switchboard: Sendable {
                     "leader": "\(leader.map { "\($0)" } ?? "none")",
                 ])
             if role == .preCandidate { counters.add("elections_stood") }
+        case .steppedDown(.transferred(let target)):
+            logger.info("leadership handed over", metadata: ["to": "\(target)"])
         case .steppedDown(let why):
             counters.add("stepped_down")
             logger.warning("leads no more", metadata: ["why": "\(why)"])
@@ -168,13 +170,16 @@ final class Switchboard: Sendable {
                 "two processes live under one name: a cloned data directory?",
                 metadata: ["node": "\(node)"])
         case .takeover(let takeover):
-            let phases = takeover.phases.map { "\($0.name) \($0.took)" }.joined(separator: ", ")
-            logger.notice(
-                "primary",
-                metadata: [
-                    "node": "\(takeover.to)", "epoch": "\(takeover.epoch)",
-                    "reason": "\(takeover.reason)", "phases": "\(phases)",
-                ])
+            var facts: Logger.Metadata = [
+                "node": "\(takeover.to)", "epoch": "\(takeover.epoch)",
+                "reason": "\(takeover.reason)",
+                "at_unix_ms": "\(takeover.at.rawValue / 1_000_000)",
+            ]
+            if !takeover.phases.isEmpty {
+                let phases = takeover.phases.map { "\($0.name) \($0.took)" }
+                facts["phases"] = "\(phases.joined(separator: ", "))"
+            }
+            logger.notice("primary", metadata: facts)
         case .refused(let index, let refusal):
             logger.notice("refused", metadata: ["index": "\(index)", "why": "\(refusal)"])
         case .handBack(let to): logger.info("leadership offered", metadata: ["to": "\(to)"])

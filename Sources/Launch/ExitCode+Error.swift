@@ -1,3 +1,4 @@
+internal import Control
 internal import Disk
 internal import Glibc
 internal import JournalCore
@@ -10,6 +11,7 @@ extension ExitCode {
     package static func code(of error: any Error) -> Int32 {
         switch error {
         case let error as DiskError where error.cause == .system(EWOULDBLOCK): busy
+        case is StateDirectory.Taken, SocketRefused.taken: busy
         case is DiskError, is JournalError, is StateFile.Failed: disk
         case is CredentialsRefused, is IdentityFile.Foreign: config
         default: fault
@@ -18,7 +20,9 @@ extension ExitCode {
 
     package static func explain(_ error: any Error) -> String {
         if let error = error as? DiskError, error.cause == .system(EWOULDBLOCK) {
-            return "another process runs on \(error.file): only one may"
+            let taken = StateDirectory.Taken(
+                path: error.file, holder: LockHolder(of: error.file))
+            return "\(taken)"
         }
         return "\(error)"
     }

@@ -3,13 +3,39 @@ package import Settings
 
 /// The directories that a daemon owns.
 package enum StateDirectory {
-    /// Makes them where they are missing; only the owner may enter.
-    package static func prepare(_ settings: AgentSettings, _ parts: [String])
-        throws(StateFile.Failed)
-    {
+    /// Another process runs on it.
+    package struct Taken: Error, Hashable, Sendable, CustomStringConvertible {
+        package let path: String
+        package let holder: LockHolder?
+        package var description: String {
+            "\(holder.map { "\($0)" } ?? "another process") runs on \(path): only one may. "
+                + "Stop it first, or give this node directories of its own"
+        }
+    }
+
+    /// Makes them where they are missing, and takes `run` for the life of this process; only the
+    /// owner may enter.
+    package static func prepare(_ settings: AgentSettings, _ parts: [String]) throws {
         try make(settings.node.data)
         for part in parts { try make("\(settings.node.data)/\(part)") }
         try make(settings.node.run)
+        try take(settings.node.run)
+    }
+
+    /// Each part of `data` is locked by who writes it. The sockets in `run` would only be found to
+    /// be another's one after the other, with the first of them taken over already.
+    private static func take(_ path: String) throws {
+        let directory = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard directory >= 0 else { throw StateFile.Failed(path: path, deed: "open", code: errno) }
+        // Open from here on: the lock goes when the process goes.
+        guard flock(directory, LOCK_EX | LOCK_NB) == 0 else {
+            let code = errno
+            _ = close(directory)
+            guard code == EWOULDBLOCK else {
+                throw StateFile.Failed(path: path, deed: "lock", code: code)
+            }
+            throw Taken(path: path, holder: LockHolder(of: path))
+        }
     }
 
     private static func make(_ path: String) throws(StateFile.Failed) {

@@ -80,14 +80,18 @@ extension Node {
                 epoch: primary.epoch, from: formerPrimary, to: primary.node, reason: reason,
                 at: entry.time, phases: []))
         formerPrimary = primary.node
+        // A promotion begins a lease, whose renewals are still to come.
+        renewalSeenAt = entry.position > historyEnd ? now : nil
         // A switchover may have ended: its answer need not wait for the next try.
         operations.nextTry = now
         guard case .claiming(let index) = office, index == entry.index else {
             // Somebody else's, or an earlier process's of this node, which the office clears.
+            guard entry.position > historyEnd else { return }
+            story.ruled(at: now)
             out.append(.happened(.takeover(takeovers[takeovers.count - 1])))
             return
         }
-        story.promotedAt = now
+        story.promoted(at: now)
         office = .acting(
             Office.Acting(
                 epoch: primary.epoch, lease: HeldLease(settings.lease, epoch: primary.epoch)))

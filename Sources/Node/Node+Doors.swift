@@ -143,6 +143,7 @@ extension Node {
         case liveness(NodeID, Gossip.Liveness)
         case restarted(NodeID)
         case conflict(NodeID)
+        /// Told once of each at the most, and never of one that stood in the log when this process began.
         case takeover(Takeover)
         case refused(LogIndex, Refusal)
         case handBack(to: NodeID)

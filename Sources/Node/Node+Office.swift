@@ -116,7 +116,7 @@ extension Node {
 
     private mutating func claim(_ warrant: Warrant) {
         let epoch = decisions.tenure.epoch.next
-        story.claimedAt = now
+        story.claimed(at: now)
         if let index = propose(.promote(node: seat, epoch: epoch, warrant: warrant)) {
             office = .claiming(index)
         } else {
@@ -188,6 +188,7 @@ extension Node {
             out.append(.close)
             out.append(.happened(.resigned(acting.epoch)))
             drafts.removeAll()
+            if acting.handOver?.relinquished == nil { story.ruled(at: now) }
         }
         office = .idle
     }
@@ -228,6 +229,7 @@ extension Node {
             handOver.relinquished == nil
         else { return }
         out.append(.close)
+        story.ruled(at: now)
         drafts.removeAll()
         let index = propose(.relinquish(epoch: acting.epoch))
         guard case .acting = office else { return }

@@ -30,6 +30,10 @@ package struct Node: Core {
     var ledAt = Instant.zero
     var transfers = TransferAttempts()
     var formerPrimary: NodeID?
+    /// When a renewal of the present primary's last came from its leader.
+    var renewalSeenAt: Instant?
+    /// Where the log ended when this process began: what it decides up to here is no news.
+    let historyEnd: Position
     /// Set while applying: leadership can't move in the middle of that.
     var pendingYield: NodeID?
     var published = Publication()
@@ -48,6 +52,8 @@ package struct Node: Core {
         self.decisions = decisions
         self.now = now
         observed = ObservedLease(settings.lease, processStart: now)
+        formerPrimary = decisions.tenure.primary?.node
+        historyEnd = voter.raft.lastPosition
     }
 
     package static var wake: Event { .wake }
@@ -136,16 +142,28 @@ package struct Node: Core {
     private mutating func received(_ letter: Letter) {
         switch letter.body {
         case .append(_, _, let entries):
-            story.leaderHeard(at: now)
+            if heardRule(of: letter) { sawRenewal(in: entries) }
             // A new leader's own blank renews nobody's lease, and must not seem to.
             if entries.contains(where: { $0.epoch != .zero || $0.kind == .command }) {
                 observed.received(at: now)
             }
-        case .heartbeat: story.leaderHeard(at: now)
-        case .snapshot: observed.received(at: now)
+        case .heartbeat: heardRule(of: letter)
+        case .snapshot:
+            heardRule(of: letter)
+            observed.received(at: now)
         default: break
         }
         turn(.raft(.received(letter)))
+    }
+
+    /// The primary rules while it leads. One that leads no more may not know it yet.
+    @discardableResult
+    private mutating func heardRule(of letter: Letter) -> Bool {
+        guard case .held(let primary, _) = decisions.tenure, letter.from == primary.node,
+            letter.term >= voter.raft.term
+        else { return false }
+        story.ruled(at: now)
+        return true
     }
 
     private mutating func saved(through number: UInt64) {

@@ -25,32 +25,41 @@ package struct Takeover: Hashable, Sendable {
 }
 
 /// When the steps of a takeover happened on this node.
+///
+/// The fault is the last sign of the former primary's rule. An interim leader's letters are none:
+/// while it leads nobody serves, and that time belongs to the takeover.
 struct TakeoverStory: Sendable {
-    private var heardAt: Instant?
+    private var ruledAt: Instant?
     private var stoodAt: Instant?
     private var ledAt: Instant?
-    var claimedAt: Instant?
-    var promotedAt: Instant?
+    private var claimedAt: Instant?
+    private var promotedAt: Instant?
 
-    mutating func leaderHeard(at now: Instant) {
+    /// The primary still ruled: every step before this belongs to another story.
+    mutating func ruled(at now: Instant) {
         self = TakeoverStory()
-        heardAt = now
+        ruledAt = now
     }
+    /// The first time: failed rounds of the election count as the election.
     mutating func stood(at now: Instant) { if stoodAt == nil { stoodAt = now } }
     mutating func led(at now: Instant) { ledAt = now }
+    mutating func claimed(at now: Instant) { claimedAt = now }
+    mutating func promoted(at now: Instant) { promotedAt = now }
 
-    /// detect, elect, lease, promote, open: each from the end of the one before.
+    /// detect, elect, lease, promote, open: each from the end of the one before, the first from the
+    /// fault. A step that was not taken is left out; where no rule was seen the first step taken
+    /// begins the story.
     func phases(openedAt: Instant) -> [Takeover.Phase] {
         let steps = [
             ("detect", stoodAt), ("elect", ledAt), ("lease", claimedAt), ("promote", promotedAt),
             ("open", openedAt),
         ]
         var phases: [Takeover.Phase] = []
-        var last = heardAt
+        var last = ruledAt
         for (name, at) in steps {
             guard let at else { continue }
             if let last { phases.append(Takeover.Phase(name: name, took: at.since(last))) }
-            last = at
+            last = max(last ?? at, at)
         }
         return phases
     }

@@ -55,6 +55,8 @@ package enum SteppedDown: Hashable, Sendable {
     case quorumSilent(since: Interval)
     /// Somebody speaks in a later term.
     case laterTerm(Term)
+    /// It was handing the leadership to this node, and a later term began.
+    case transferred(to: NodeID)
 }
 
 package struct Fetch: Hashable, Sendable {

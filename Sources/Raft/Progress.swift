@@ -37,6 +37,11 @@ package struct Progress: Hashable, Sendable {
     package var witness: WitnessFeed?
     var fetching = false
 
+    /// A new leader knows nothing of a follower before its first answer; `match` is then no fact.
+    package var knownMatch: LogIndex? { match == .zero ? nil : match }
+    /// Whether it said anything in this term, so that `heardAt` is more than the election's time.
+    package var hasAnswered: Bool { round > 0 || match > .zero }
+
     init(_ node: NodeID, next: LogIndex, at now: Instant) {
         self.node = node
         self.next = next

@@ -210,7 +210,7 @@ package struct Raft: Sendable {
         default: break
         }
         if letter.term > term {
-            if role == .leader { out.append(.steppedDown(.laterTerm(letter.term))) }
+            if role == .leader { out.append(.steppedDown(reason(ofLater: letter.term))) }
             becomeFollower(term: letter.term, leader: nil)
         }
         guard letter.term == term else { return answerOutdated(letter) }
@@ -232,6 +232,10 @@ package struct Raft: Sendable {
             stand()
         case .appended, .appendRefused, .heard, .snapshotHeard: followerAnswered(letter)
         }
+    }
+
+    private func reason(ofLater term: Term) -> SteppedDown {
+        transfer.map { .transferred(to: $0.target) } ?? .laterTerm(term)
     }
 
     /// Tells a leader or candidate of a past term that it is past; without it, one cut off would

@@ -25,7 +25,8 @@ struct Link: Sendable {
     func status(_ key: LinkKey) -> LinkStatus {
         LinkStatus(
             node: key.node, lane: key.lane, state: state, bytesIn: bytesIn, bytesOut: bytesOut,
-            queuedBytes: queuedBytes, dropped: dropped, roundTrip: roundTrip,
+            queuedBytes: queuedBytes, dropped: dropped,
+            roundTrip: state.upConnection == nil ? nil : roundTrip,
             featureLevel: featureLevel, lastError: lastError)
     }
 }

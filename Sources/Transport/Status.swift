@@ -25,7 +25,7 @@ package struct LinkStatus: Hashable, Sendable {
     package let bytesOut: UInt64
     package let queuedBytes: Int
     package let dropped: UInt64
-    /// The last round trip of a ping; nil until one came back.
+    /// The last round trip of a ping; nil until one came back, and while the link is down.
     package let roundTrip: Interval?
     package let featureLevel: UInt32?
     package let lastError: String?

@@ -121,11 +121,6 @@ struct WitnessDoor: AdminDoor {
     }
 
     func log(_ query: LogQuery) async throws(AdminRefused) -> LogReport {
-        let view = view
-        let base = PositionReport(
-            index: view.raft.base.index.rawValue, term: view.raft.base.term.rawValue)
-        return LogReport(
-            base: base, first: view.raft.base.index.next.rawValue,
-            last: view.raft.last.index.rawValue, entries: [])
+        throw .node(.witness(cannot: "shows no entries"))
     }
 }

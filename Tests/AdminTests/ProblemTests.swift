@@ -8,7 +8,7 @@ private let refusals: [AdminRefused] = [
     .node(.busy(doing: "draining its exports")), .node(.witness(cannot: "keeps no volumes")),
     .node(.stopping), .node(.diskFull(why: "cannot write segment-3: no space left")),
     .node(.entriesAbsent(first: 7, last: 9)), .node(.mishap(why: "cannot read segment-3")),
-    .volume(.exists(name: "db")), .volume(.unknown(name: "db")),
+    .volume(.exists(name: "db")), .volume(.unknown(name: "db", known: [])),
     .volume(.nameUnlawful(name: "D B", expected: "1 to 63 of a-z 0-9")),
     .volume(.sizeUnlawful(byteCount: 5, expected: "a multiple of 4096")),
     .volume(.inUse(name: "db", clients: 2)), .volume(.tooMany(limit: 64)),
@@ -30,6 +30,17 @@ struct ProblemTests {
         #expect(problem.type == "urn:holdfast:problem:\(problem.code)")
         #expect(!problem.title.isEmpty && problem.detail.hasSuffix(".") || problem.status >= 500)
         #expect(problem.remedy.hasSuffix("."))
+    }
+
+    @Test func `who misspells a volume is told those there are, up to a bound`() {
+        func remedy(_ count: Int) -> String {
+            let known = (0..<count).map { "v\($0)" }
+            return Problem(.volume(.unknown(name: "x", known: known))).remedy
+        }
+        #expect(remedy(0) == "See `holdfast volume list`.")
+        #expect(remedy(2) == "Use one of: v0, v1.")
+        #expect(remedy(Problem.volumesNamedMax).hasSuffix("v15."))
+        #expect(remedy(18).hasSuffix("v15 and 2 more; see `holdfast volume list`."))
     }
 
     @Test func `only what a quorum would cure counts as want of quorum`() {
@@ -54,6 +65,20 @@ struct LogQueryTests {
     @Test func `up to a bound it means the entries before`() {
         #expect(LogQuery(to: 50, max: 10).indexes(first: 5, last: 100) == 41...50)
         #expect(LogQuery(to: .max, max: 10).indexes(first: 5, last: 100) == 91...100)
+    }
+
+    @Test func `bounds beside the log are refused with what it holds, and an empty log is not`()
+        throws
+    {
+        for query in [LogQuery(from: 101), LogQuery(to: 4), LogQuery(from: 1, to: 4)] {
+            #expect(throws: AdminRefused.node(.entriesAbsent(first: 5, last: 100))) {
+                try query.admitted(first: 5, last: 100)
+            }
+        }
+        #expect(try LogQuery(from: 1, to: 5).admitted(first: 5, last: 100) == 5...5)
+        #expect(try LogQuery().admitted(first: 5, last: 4) == nil)
+        let empty = Problem(.node(.entriesAbsent(first: 5, last: 4)))
+        #expect(empty.detail == "This node's log holds no entries; its next one is 5.")
     }
 
     @Test func `it means none where the log has none`() {

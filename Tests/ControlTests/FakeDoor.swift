@@ -66,7 +66,7 @@ final class FakeDoor: AdminDoor {
             volumes.removeAll { $0.name == name }
             return volumes.count < before
         }
-        guard wasThere else { throw .volume(.unknown(name: name)) }
+        guard wasThere else { throw .volume(.unknown(name: name, known: [])) }
     }
 
     func switchover(to region: String) async throws(AdminRefused) -> SwitchoverReport {

@@ -36,7 +36,7 @@ struct SocketTests {
 
     @Test func `a refusal of the door arrives as a problem with a remedy`() async throws {
         let served = try await Served()
-        let problem = Problem(.volume(.unknown(name: "db")))
+        let problem = Problem(.volume(.unknown(name: "db", known: [])))
         await #expect(throws: AskFailed.refused(problem)) {
             try await served.client.ask(.deleteVolume(named: "db"))
         }

@@ -116,6 +116,89 @@ struct VerdictTests {
         #expect(verdict.state == .degraded)
     }
 
+    /// Node 2 leads, and looks at the primary on node 1.
+    private func elsewhere(_ change: (inout StatusReport) -> Void) -> Verdict {
+        verdict { report in
+            (report.node, report.leader) = (2, 2)
+            report.primary?.acting = false
+            change(&report)
+        }
+    }
+
+    @Test func `a primary that does not lead can renew nothing, and is not in order`() {
+        let verdict = elsewhere { $0.primary?.leaseSeen = true }
+        #expect(verdict.state == .degraded)
+        #expect(
+            verdict.sentence.hasSuffix("; node 2 leads, so us-east-1 cannot renew its lease"))
+    }
+
+    @Test func `a primary that does not lead and whose lease has lapsed does not serve`() {
+        let late = elsewhere { report in
+            report.primary?.leaseSeen = false
+            report.primary?.renewedMilliseconds = 2_345
+        }
+        #expect(late.state == .takingOver)
+        #expect(
+            late.sentence.hasSuffix(
+                "and its lease was last seen renewed 2345 ms ago; "
+                    + "nobody serves until one region does both"))
+        let never = elsewhere { $0.primary?.leaseSeen = false }
+        #expect(never.sentence.contains("was never seen renewed by this node"))
+    }
+
+    @Test func `a leading primary whose renewals do not come through is not in order`() {
+        let verdict = elsewhere { report in
+            report.leader = 1
+            report.primary?.leaseSeen = false
+            report.primary?.renewedMilliseconds = 900
+        }
+        #expect(verdict.state == .degraded)
+        #expect(verdict.sentence.hasSuffix("; its lease was last seen renewed 900 ms ago"))
+        #expect(
+            elsewhere {
+                $0.leader = 1
+                $0.primary?.leaseSeen = true
+            }.state == .ok)
+    }
+
+    @Test func `a seat that was given up is not called the first`() {
+        let verdict = verdict { $0.primary = nil }
+        #expect(
+            verdict.sentence
+                == "us-east-1 gave the seat up (epoch 3); the next region is taking it")
+        let first = self.verdict { report in
+            report.primary = nil
+            report.takeovers = []
+        }
+        #expect(first.sentence == "no region is primary yet; the first one is being chosen")
+    }
+
+    @Test func `a quorum without a leader is no lack of voters`() {
+        let verdict = verdict { report in
+            report.leader = nil
+            report.quorum.ok = false
+        }
+        #expect(verdict.state == .takingOver)
+        #expect(verdict.sentence == "no leader is elected; us-east-1 (epoch 3) was primary")
+    }
+
+    @Test func `a witness does not pretend to know the primary`() {
+        func seen(leader: UInt64) -> Verdict {
+            var report = Samples.witness
+            (report.primary, report.takeovers, report.leader) = (nil, [], leader)
+            return Verdict(of: report)
+        }
+        #expect(seen(leader: 1).state == .ok)
+        #expect(seen(leader: 1).sentence.hasPrefix("a witness does not know the primary, 3 of 3"))
+        #expect(seen(leader: 3).state == .takingOver)
+    }
+
+    @Test func `a lag that is not known yet is not called none`() {
+        let verdict = verdict { $0.members[1].lagEntries = nil }
+        #expect(verdict.state == .ok)
+        #expect(verdict.sentence.hasSuffix("quorum 2, lag of us-west-2 not known yet"))
+    }
+
     @Test func `lag counts from the limit on`() {
         let limit = Verdict.lagEntriesTolerated
         #expect(verdict { $0.members[1].lagEntries = limit }.state == .ok)

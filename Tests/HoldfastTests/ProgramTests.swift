@@ -43,8 +43,8 @@ struct ProgramTests {
     @Test(arguments: [
         ["members"], ["raft"], ["volume", "list"], ["log", "dump"], ["status", "-o", "yaml"],
         ["members", "-o", "yaml"], ["raft", "-o", "json"],
-        ["volume", "create", "new", "--size", "1G"], ["volume", "delete", "db", "--yes"],
-        ["volume", "delete", "db", "--dry-run"], ["switchover", "us-west-2", "--yes"],
+        ["volume", "create", "new", "--size", "1G"], ["volume", "delete", "scratch", "--yes"],
+        ["volume", "delete", "scratch", "--dry-run"], ["switchover", "us-west-2", "--yes"],
     ])
     func `each command of a healthy mesh succeeds and says something`(
         arguments: [String]
@@ -73,7 +73,7 @@ struct ProgramTests {
     }
 
     @Test(arguments: [
-        ["volume", "delete", "db"], ["switchover", "us-west-2"], ["volume", "create", "x"],
+        ["volume", "delete", "scratch"], ["switchover", "us-west-2"], ["volume", "create", "x"],
         ["cert", "init", "--dir", "/tmp/none", "--replace"], ["nonsense"],
     ])
     func `misuse is 2, as is a deed that nobody could confirm`(arguments: [String]) async throws {
@@ -82,13 +82,48 @@ struct ProgramTests {
     }
 
     @Test func `on a terminal the name confirms, and anything else does nothing`() async throws {
-        let words = ["--socket", "/tmp/none/admin.sock", "volume", "delete", "db"]
-        let yes = try await Program.type("db\n", to: words)
-        #expect(yes.code == 3 && yes.output.contains("and all that is on it, type db: "))
-        for typed in ["y\n", "yes\n", "DB\n", "\n", ""] {
+        let words = ["volume", "delete", "scratch"]
+        let yes = try await Program.type("scratch\n", to: words)
+        #expect(yes.code == 0 && yes.output.contains("and all that is on it, type scratch: "))
+        for typed in ["y\n", "yes\n", "Scratch\n", "\n", ""] {
             let no = try await Program.type(typed, to: words)
             #expect(no.code == 1 && no.output.contains("not confirmed; nothing was done"))
         }
+    }
+
+    @Test(
+        arguments: [
+            (["switchover", "mars"], "Use one of: us-east-1, us-west-2, eu-west-1."),
+            (["switchover", "us-east-1"], "Region us-east-1 is the primary."),
+            (["volume", "delete", "nope"], "Use one of: db, scratch."),
+            (["volume", "delete", "db"], "1 client has db open."),
+            (["volume", "delete", "db", "--dry-run"], "1 client has db open."),
+        ] as [([String], String)])
+    func `what can't be is refused before anybody has to confirm it`(
+        words: [String], told: String
+    ) async throws {
+        let said = try await Program.ask(words)
+        #expect(said.code == 1 && said.output == "" && said.errors.contains(told))
+    }
+
+    @Test func `a volume is deleted where its clients would be seen`() async throws {
+        var report = Samples.healthy
+        report.primary?.acting = false
+        let said = try await Program.ask(["volume", "delete", "scratch", "--yes"], report)
+        #expect(said.code == 1 && said.errors.contains("Ask a node of region us-east-1."))
+    }
+
+    @Test func `a witness is not taken for a node without volumes or regions`() async throws {
+        for words in [["switchover", "us-west-2"], ["volume", "delete", "db"]] {
+            let said = try await Program.ask(words, Samples.witness)
+            #expect(said.code == 1 && said.errors.contains("Ask a node with role data."))
+        }
+    }
+
+    @Test func `entries that the log does not hold are 1, with what it holds`() async throws {
+        let said = try await Program.ask(["log", "dump", "--from", "99"])
+        #expect(said.code == 1 && said.output == "")
+        #expect(said.errors.contains("This node's log holds the indexes 41 to 42."))
     }
 
     @Test func `no agent is 3`() async throws {
@@ -144,6 +179,36 @@ struct FilesTests {
         let said = try await Program.run(["config", "check", file])
         #expect(said.code == 1 && said.errors.contains("\(file):2: clutser: is not a known key"))
         #expect(said.errors.contains("did you mean cluster?"))
+        try FileManager.default.removeItem(atPath: directory)
+    }
+
+    @Test func `a configuration's certificates are checked with it`() async throws {
+        let directory = try Program.freshDirectory()
+        let id = "5f0c3a7e9b2d48c1a6e4f7d08b15c392"
+        let file = directory + "/node.yaml"
+        try """
+        node: 1
+        cluster: c.yaml
+        tls: {ca: ca.pem, certificate: node-1.pem, key: node-1.key}
+        """.write(toFile: file, atomically: false, encoding: .utf8)
+        try """
+        cluster: \(id)
+        members: [{id: 1, region: a, role: data, address: "127.0.0.1:7100"}]
+        primaryRegion: a
+        """.write(toFile: directory + "/c.yaml", atomically: false, encoding: .utf8)
+        let early = try await Program.run(["config", "check", file])
+        #expect(early.code == 0 && early.output.contains("node-1.key is not there yet"))
+        _ = try await Program.run(["cert", "init", "--dir", directory, "--cluster", id])
+        let issue = ["cert", "issue", "--dir", directory, "--node"]
+        _ = try await Program.run(issue + ["1", "--region", "a"])
+        let good = try await Program.run(["config", "check", file])
+        #expect(good.code == 0 && good.output.contains("is this node's, and signed by"))
+        _ = try await Program.run(issue + ["1", "--region", "b", "--replace"])
+        try FileManager.default.removeItem(atPath: directory + "/node-1.key")
+        let bad = try await Program.run(["config", "check", file])
+        #expect(bad.code == 1 && bad.output == "" && bad.errors.contains("2 faults"))
+        #expect(bad.errors.contains("node-1.pem is of node 1 in b"))
+        #expect(bad.errors.contains("cannot open \(directory)/node-1.key"))
         try FileManager.default.removeItem(atPath: directory)
     }
 

@@ -31,7 +31,7 @@ struct SampleDoor: AdminDoor {
 
     func deleteVolume(named name: String) async throws(AdminRefused) {
         guard report.volumes.contains(where: { $0.name == name }) else {
-            throw .volume(.unknown(name: name))
+            throw .volume(.unknown(name: name, known: []))
         }
     }
 
@@ -40,7 +40,8 @@ struct SampleDoor: AdminDoor {
     }
 
     func log(_ query: LogQuery) async throws(AdminRefused) -> LogReport {
-        LogReport(
+        _ = try query.admitted(first: 41, last: 42)
+        return LogReport(
             base: PositionReport(index: 40, term: 2), first: 41, last: 42,
             entries: [
                 EntryReport(
@@ -102,14 +103,18 @@ enum Program {
             errors: try String(contentsOfFile: directory + "/err", encoding: .utf8))
     }
 
-    /// Runs it on a terminal of its own (script(1)), with `typed` at the keyboard.
+    /// Runs it on a terminal of its own (script(1)), with `typed` at the keyboard, against a healthy
+    /// node.
     static func type(_ typed: String, to arguments: [String]) async throws -> Said {
-        let directory = try freshDirectory()
-        defer { try? FileManager.default.removeItem(atPath: directory) }
-        try typed.write(toFile: directory + "/in", atomically: false, encoding: .utf8)
-        let line = try ([path] + arguments).joined(separator: " ")
-        let shell = "/usr/bin/script -qec '\(line)' /dev/null < \(directory)/in"
-        return try await run(["-c", shell], program: "/bin/sh")
+        try await serving(Samples.healthy) { socket in
+            let directory = try freshDirectory()
+            defer { try? FileManager.default.removeItem(atPath: directory) }
+            try typed.write(toFile: directory + "/in", atomically: false, encoding: .utf8)
+            let line = try ([path] + arguments).joined(separator: " ")
+            let shell = "/usr/bin/script -qec '\(line)' /dev/null < \(directory)/in"
+            return try await run(
+                ["-c", shell], program: "/bin/sh", environment: ["HOLDFAST_SOCKET": socket])
+        }
     }
 
     private static func file(_ path: String) throws -> FileHandle {
@@ -122,14 +127,21 @@ enum Program {
         _ arguments: [String], _ report: StatusReport = Samples.healthy,
         for milliseconds: Int? = nil
     ) async throws -> Said {
+        try await serving(report) { socket in
+            try await run(arguments, environment: ["HOLDFAST_SOCKET": socket], for: milliseconds)
+        }
+    }
+
+    private static func serving(
+        _ report: StatusReport, _ body: (_ socket: String) async throws -> Said
+    ) async throws -> Said {
         let directory = try freshDirectory()
         defer { try? FileManager.default.removeItem(atPath: directory) }
         let socket = directory + "/admin.sock"
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let server = AdminServer(path: socket, door: SampleDoor(report: report), logger: logger)
         try await server.start()
-        let said = try await run(
-            arguments, environment: ["HOLDFAST_SOCKET": socket], for: milliseconds)
+        let said = try await body(socket)
         await server.shutdown()
         return said
     }

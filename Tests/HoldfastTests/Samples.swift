@@ -89,6 +89,7 @@ enum Samples {
         report.primary?.acting = false
         report.members[2].liveness = .suspect
         report.members[2].linkUp = false
+        report.members[2].roundTripMicroseconds = nil
         report.members[2].lagEntries = nil
         report.members[0].lagEntries = nil
         for place in report.volumes.indices {

@@ -65,9 +65,9 @@ struct ScreenTests {
                 node 2, us-west-2 (data)   cluster 5f0c3a7e   holdfast 0.1.0   up 3h 12m
 
                 REGION     NODE  ROLE     STATE    LINK  ROUND TRIP  BEHIND
-                us-east-1     1  data     dead     down           -  -
+                us-east-1     1  data     dead     down           -  ?
                 us-west-2     2  primary  self     -              -  nothing
-                eu-west-1     3  data     suspect  down      8.3 ms  -
+                eu-west-1     3  data     suspect  down           -  ?
 
                 VOLUME      SIZE  MODE   STATE   CLIENTS  UNCOMMITTED
                 db        10 GiB  sync   closed        0      1.5 MiB
@@ -87,8 +87,8 @@ struct ScreenTests {
                 node 3, eu-west-1 (witness)   cluster 5f0c3a7e   holdfast 0.1.0   up 3h 12m
 
                 REGION     NODE  ROLE     STATE  LINK  ROUND TRIP  BEHIND
-                us-east-1     1  primary  alive  up        412 us  -
-                us-west-2     2  data     alive  up         61 ms  -
+                us-east-1     1  primary  alive  up        412 us  ?
+                us-west-2     2  data     alive  up         61 ms  ?
                 eu-west-1     3  witness  self   -              -  -
 
                 VOLUMES none: a witness keeps none
@@ -169,6 +169,28 @@ struct ScreenTests {
                 all.contains { $0.hasPrefix(volume.name + " ") }
             })
         #expect(all.count { $0.hasPrefix("WARNING ") } == 5)
+    }
+
+    @Test func `a takeover whose length another node measured is told without one`() {
+        var report = Samples.healthy
+        report.takeovers[0].phases = []
+        #expect(
+            text(report).hasSuffix(
+                """
+                LAST TAKEOVER switchover, epoch 3: us-west-2 -> us-east-1, 3h 10m ago
+                  2026-11-24 06:02:00 UTC, its length is known to us-east-1
+                """))
+    }
+
+    @Test func `a follower that has not answered yet is told without numbers`() {
+        let follower = FollowerReport(
+            node: 2, feeding: .probe, matchIndex: nil, nextIndex: 9, inFlightBytes: 0,
+            lagEntries: nil, heardMilliseconds: nil)
+        let lines = RaftCommand.lines(
+            RaftReport(
+                node: 1, leader: 1, standing: Samples.standing(.leader), voters: [1, 2],
+                followers: [follower]))
+        #expect(lines.last?.text == "   2  probe        ?     9        0 B       ?  not yet")
     }
 
     @Test func `the first line's colour says the state as well`() {

@@ -26,6 +26,8 @@ struct Trio {
         var answers: [Node.OperationID: Node.Answer] = [:]
         var checkpointsAsked = 0
         var halted: Node.Halt?
+        /// What this process told of itself.
+        var happened: [Node.Happening] = []
         var applied: [Ruled] = []
     }
 
@@ -96,7 +98,7 @@ struct Trio {
             hardState: seats[at].hardState, base: seats[at].base, entries: seats[at].entries)
         seats[at].node = make(at, restored)
         seats[at].isUp = true
-        (seats[at].told, seats[at].applied) = ([], [])
+        (seats[at].told, seats[at].applied, seats[at].happened) = ([], [], [])
     }
 
     mutating func give(_ at: Int, _ event: Node.Event) {
@@ -126,7 +128,8 @@ struct Trio {
         case .answer(let id, let answer): seats[at].answers[id] = answer
         case .halt(let halt): seats[at].halted = halt
         case .open, .lease, .drain, .close, .placed, .durable: seats[at].told.append(effect)
-        case .gossip, .persist, .happened: break
+        case .happened(let happening): seats[at].happened.append(happening)
+        case .gossip, .persist: break
         }
     }
 

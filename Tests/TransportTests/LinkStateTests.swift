@@ -16,6 +16,15 @@ import Testing
         #expect(link == .up(second, failures: 0))
     }
 
+    @Test func `the round trip of a link that is down is not told`() {
+        var link = Link(state: .up(first, failures: 0), dials: true)
+        link.roundTrip = .milliseconds(7)
+        let key = LinkKey(node: NodeID(2), lane: .consensus)
+        #expect(link.status(key).roundTrip == .milliseconds(7))
+        _ = link.state.lost(first, dials: true)
+        #expect(link.status(key).roundTrip == nil)
+    }
+
     @Test func `a peer that greets and hangs up is dialed ever more slowly`() {
         var link = LinkState.idle
         _ = link.dial(first)

@@ -1,5 +1,5 @@
 internal import ArgumentParser
-internal import FoundationEssentials
+internal import Certificates
 internal import Decisions
 internal import Mesh
 internal import Settings
@@ -9,14 +9,18 @@ struct ConfigCommand: AsyncParsableCommand {
         commandName: "config", abstract: "Checks and shows configuration.",
         subcommands: [Check.self, Show.self])
 
-    struct Check: ParsableCommand {
+    struct Check: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Names every fault of a file with its line, its key and what was expected.",
-            discussion: "A node's file is checked together with the cluster file that it names.")
+            discussion: """
+                A node's file is checked together with the cluster file and the certificates that it \
+                names: whether they can be read, belong together and to this node, are signed by the \
+                authority, and have not expired.
+                """)
 
         @Argument(help: "A node's file, or a cluster's.") var file: String
 
-        func run() throws {
+        func run() async throws {
             let text = try ConfigFile.text(file)
             guard !ConfigFile.isCluster(text) else {
                 let cluster = try ConfigFile.checked { () throws(Faults) in
@@ -25,13 +29,14 @@ struct ConfigCommand: AsyncParsableCommand {
                 return Terminal.show([Line("\(file) is in order", .good), Self.line(cluster)])
             }
             let settings = try ConfigFile.agent(file)
+            let notes = try await Self.certificates(of: settings)
             let own = settings.member
             Terminal.show(
                 [
                     Line("\(file) is in order", .good),
                     Line("  node \(own.id) in \(own.region), \(own.role.rawValue), \(own.address)"),
                     Self.line(settings.cluster),
-                ] + Self.absentFiles(settings.node.tls))
+                ] + notes)
         }
 
         private static func line(_ cluster: ClusterSettings) -> Line {
@@ -40,15 +45,27 @@ struct ConfigCommand: AsyncParsableCommand {
                     + "primary \(cluster.primaryRegion), lease \(cluster.lease.length)")
         }
 
-        /// No fault: certificates are often made after the configuration.
-        private static func absentFiles(_ tls: NodeSettings.TLS) -> [Line] {
-            let named = [
-                ("tls.ca", tls.ca), ("tls.certificate", tls.certificate), ("tls.key", tls.key),
-            ]
-            return named.filter { !FileManager.default.isReadableFile(atPath: $0.1) }.map {
-                Line(
-                    "  \($0.0): \($0.1) cannot be read yet; make it with `holdfast cert`", .warning)
+        /// That none is there yet is no fault: certificates are often made after the configuration.
+        private static func certificates(of settings: AgentSettings) async throws -> [Line] {
+            let tls = settings.node.tls
+            let name = PeerName(
+                cluster: settings.cluster.cluster, region: settings.member.region,
+                node: settings.member.id)
+            let check = CredentialCheck(
+                ca: tls.ca, certificate: tls.certificate, key: tls.key, own: name)
+            guard check.absent.count < 3 else {
+                return check.absent.map {
+                    Line("  \($0) is not there yet; make it with `holdfast cert`", .warning)
+                }
             }
+            let faults = await check.faults()
+            guard faults.isEmpty else {
+                throw Failure(
+                    .refused,
+                    "\(Words.count(faults.count, "fault"))\n"
+                        + faults.map(\.description).joined(separator: "\n"))
+            }
+            return [Line("  \(tls.certificate) is this node's, and signed by \(tls.ca)")]
         }
     }
 

@@ -43,9 +43,10 @@ struct RaftCommand: AskingCommand {
         ])
         for follower in followers {
             table.add([
-                "\(follower.node)", follower.feeding.rawValue, "\(follower.matchIndex)",
-                "\(follower.nextIndex)", Words.bytes(follower.inFlightBytes),
-                "\(follower.lagEntries)", "\(follower.heardMilliseconds) ms ago",
+                "\(follower.node)", follower.feeding.rawValue,
+                follower.matchIndex.map(String.init) ?? "?", "\(follower.nextIndex)",
+                Words.bytes(follower.inFlightBytes), follower.lagEntries.map(String.init) ?? "?",
+                follower.heardMilliseconds.map { "\($0) ms ago" } ?? "not yet",
             ])
         }
         return table

@@ -15,6 +15,7 @@ struct SwitchoverCommand: AskingCommand {
     var region: String
 
     func run() async throws {
+        if let refusal = try await look().refusal(ofSwitchoverTo: region) { throw refuse(refusal) }
         try confirmation.demand(region, "make \(region) primary and disconnect all clients")
         try await ask(.switchover(SwitchoverRequest(region: region))) { (done: SwitchoverReport) in
             [

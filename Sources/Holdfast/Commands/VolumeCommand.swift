@@ -9,7 +9,7 @@ struct VolumeCommand: AsyncParsableCommand {
 
     struct Create: AskingCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Makes a volume; ask a node of the primary region.")
+            abstract: "Makes a volume in every region.")
 
         @ParentCommand var root: Holdfast
         @OptionGroup var options: OutputOptions
@@ -50,7 +50,8 @@ struct VolumeCommand: AsyncParsableCommand {
 
     struct Delete: AskingCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Deletes a volume and all that is on it, in every region.")
+            abstract: "Deletes a volume and all that is on it, in every region.",
+            discussion: "Ask a node of the primary region: only it knows of clients.")
 
         @ParentCommand var root: Holdfast
         @OptionGroup var options: OutputOptions
@@ -60,29 +61,26 @@ struct VolumeCommand: AsyncParsableCommand {
         var dryRun = false
 
         func run() async throws {
-            if dryRun { return try await showVictim() }
+            let volume = try await victim()
+            if dryRun { return try show(volume) }
             try confirmation.demand(name, "delete volume \(name) and all that is on it")
             _ = try await ask(.deleteVolume(named: name))
             if options.output == .table { Terminal.show([Line("deleted volume \(name)")]) }
         }
 
-        private func showVictim() async throws {
-            let name = name
-            let report: VolumesReport
-            do { report = try await root.client.ask(.volumes, for: VolumesReport.self) } catch {
-                throw Failure(error).for(options.output)
-            }
-            guard let volume = report.volumes.first(where: { $0.name == name }) else {
-                throw Failure(Problem(.volume(.unknown(name: name)))).for(options.output)
-            }
+        private func victim() async throws -> VolumeReport {
+            let report = try await look()
+            do { return try report.victim(named: name) } catch { throw refuse(error) }
+        }
+
+        private func show(_ volume: VolumeReport) throws {
             guard options.output == .table else {
                 return Terminal.write(try options.output.text(of: Format.json(volume)))
             }
-            let clients = Words.count(volume.clients, "client")
             Terminal.show([
                 Line(
                     "would delete volume \(name): \(Words.bytes(volume.byteCount)), "
-                        + "\(volume.mode.rawValue), \(clients) connected; nothing was done")
+                        + "\(volume.mode.rawValue), no client connected; nothing was done")
             ])
         }
     }

@@ -74,7 +74,7 @@ struct StatusScreen: Sendable {
     }
 
     static func lag(of member: MemberReport) -> String {
-        guard let entries = member.lagEntries else { return "-" }
+        guard let entries = member.lagEntries else { return member.role == .witness ? "-" : "?" }
         guard entries > 0 else { return "nothing" }
         let bytes = member.lagBytes.map { ", \(Words.bytes($0))" } ?? ""
         return "\(entries) \(entries == 1 ? "entry" : "entries")\(bytes)"
@@ -136,12 +136,18 @@ struct StatusScreen: Sendable {
         let way = last.from.map { "\($0) -> \(last.to)" } ?? last.to
         let what =
             "LAST TAKEOVER \(last.reason.rawValue), epoch \(last.epoch): \(way), \(age) ago"
-        let total = last.phases.reduce(0) { $0 + $1.milliseconds }
-        let phases = last.phases.map { "\($0.name) \(Words.milliseconds($0.milliseconds))" }
-        let sum =
-            "  \(Words.time(unixSeconds: seconds)), \(Words.milliseconds(total)) in all: "
-            + phases.map { $0.replacing(" ", with: "\u{a0}") }.joined(separator: ", ")
+        let sum = "  \(Words.time(unixSeconds: seconds)), \(Self.duration(of: last))"
         return what.wrapped(to: width, indent: 2).map { Line($0) } + sum.indented(to: width)
+    }
+
+    /// Only the node that took over measured how long it took.
+    private static func duration(of takeover: TakeoverReport) -> String {
+        guard !takeover.phases.isEmpty else { return "its length is known to \(takeover.to)" }
+        let total = takeover.phases.reduce(0) { $0 + $1.milliseconds }
+        let phases = takeover.phases.map {
+            "\($0.name) \(Words.milliseconds($0.milliseconds))".replacing(" ", with: "\u{a0}")
+        }
+        return "\(Words.milliseconds(total)) in all: " + phases.joined(separator: ", ")
     }
 }
 

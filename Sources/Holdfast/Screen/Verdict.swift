@@ -26,7 +26,7 @@ struct Verdict: Hashable, Sendable {
 
     init(of report: StatusReport) {
         let quorum = report.quorum
-        guard quorum.ok else {
+        guard quorum.reachable >= quorum.needed else {
             let absent = Self.absences(report)
             let who = absent.isEmpty ? "" : "; \(Words.list(absent))"
             state = .noQuorum
@@ -39,9 +39,12 @@ struct Verdict: Hashable, Sendable {
             (state, sentence) = (.takingOver, why)
             return
         }
-        let troubles = Self.absences(report) + Self.troubles(report)
+        let troubles = Self.doubts(report) + Self.absences(report) + Self.troubles(report)
         let up = report.members.filter(\.isUp).count
-        let place = report.primary.map { "\($0.region) is primary (epoch \($0.epoch))" } ?? ""
+        // A witness votes on entries and does not read them.
+        let place =
+            report.primary.map { "\($0.region) is primary (epoch \($0.epoch))" }
+            ?? "a witness does not know the primary"
         let base = "\(place), \(up) of \(report.members.count) nodes, quorum \(quorum.needed)"
         state = troubles.isEmpty ? .ok : .degraded
         sentence = base + (troubles.isEmpty ? Self.lagWords(report) : "; " + Words.list(troubles))
@@ -49,19 +52,49 @@ struct Verdict: Hashable, Sendable {
 
     /// Why nobody serves at this moment; nil when the primary does.
     private static func vacancy(_ report: StatusReport) -> String? {
-        guard let primary = report.primary else {
-            return "no region is primary yet; the first one is being chosen"
-        }
+        guard let primary = report.primary else { return vacancyWithoutPrimary(report) }
         let name = "\(primary.region) (epoch \(primary.epoch))"
         let member = report.members.first { $0.node == primary.node }
         if let member, !member.isUp, member.liveness != .suspect {
             return "\(name) is \(member.liveness.rawValue); another region is becoming primary"
         }
-        if report.leader == nil { return "no leader is elected; \(name) was primary" }
+        guard let leader = report.leader else { return "no leader is elected; \(name) was primary" }
         if primary.node == report.node, !primary.acting {
             return "\(name) does not hold its lease and serves nothing until it does"
         }
+        if leader != primary.node, primary.leaseSeen == false {
+            return "node \(leader) leads, \(name) does not, and its lease \(renewal(primary)); "
+                + "nobody serves until one region does both"
+        }
         return nil
+    }
+
+    private static func vacancyWithoutPrimary(_ report: StatusReport) -> String? {
+        guard let leader = report.leader else { return "no leader is elected" }
+        if report.role == .witness {
+            return leader == report.node ? "this witness leads until a data member can" : nil
+        }
+        guard let last = report.takeovers.last else {
+            return "no region is primary yet; the first one is being chosen"
+        }
+        return "\(last.to) gave the seat up (epoch \(last.epoch)); the next region is taking it"
+    }
+
+    private static func renewal(_ primary: PrimaryReport) -> String {
+        guard let age = primary.renewedMilliseconds else {
+            return "was never seen renewed by this node"
+        }
+        let words = age < 10_000 ? "\(age) ms" : Words.seconds(age / 1_000)
+        return "was last seen renewed \(words) ago"
+    }
+
+    /// Only who leads can renew a lease, so a primary that does not lead is about to stop.
+    private static func doubts(_ report: StatusReport) -> [String] {
+        guard let primary = report.primary, let leader = report.leader else { return [] }
+        if leader != primary.node {
+            return ["node \(leader) leads, so \(primary.region) cannot renew its lease"]
+        }
+        return primary.leaseSeen == false ? ["its lease \(renewal(primary))"] : []
     }
 
     private static func absences(_ report: StatusReport) -> [String] {
@@ -82,10 +115,16 @@ struct Verdict: Hashable, Sendable {
             + (alarms.isEmpty ? [] : [Words.count(alarms.count, "alarm")])
     }
 
-    /// Only the leader knows how far the others are.
+    /// Only the leader knows how far the others are, and a new one not before they answer.
     private static func lagWords(_ report: StatusReport) -> String {
-        if report.leader == report.node { return ", nothing lagging" }
-        return report.leader.map { ", lag known to node \($0)" } ?? ""
+        guard report.leader == report.node else {
+            return report.leader.map { ", lag known to node \($0)" } ?? ""
+        }
+        let unknown = report.members.filter { $0.role == .data && $0.isUp && $0.lagEntries == nil }
+        guard unknown.isEmpty else {
+            return ", lag of \(Words.list(unknown.map(\.region))) not known yet"
+        }
+        return ", nothing lagging"
     }
 }
 
