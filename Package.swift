@@ -98,10 +98,8 @@ let package = Package(
         shell(
             "Launch",
             [
-                "Disk", "Gossip", "Journal", "JournalCore", "Mesh", "Raft", "Record", "Settings",
-                "Transport", "Voting", locks, logging,
                 "Control", "Disk", "Gossip", "Journal", "JournalCore", "Mesh", "Raft", "Record",
-                "Settings", "Transport", "Voting", logging,
+                "Settings", "Transport", "Voting", locks, logging,
             ]),
         executable(
             "Agent",
