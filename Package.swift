@@ -91,6 +91,7 @@ let package = Package(
         pure("VolumeCore", ["Disk", "Mesh", "Record"]),
         pure("Voting", ["Gossip", "Mesh", "Raft"]),
         pure("Wire", ["Decisions", "Mesh", protobuf]),
+        shell("Store", ["Mesh"]),
         executable("simulate", ["Mesh", "Simulator"], path: "Sources/Simulate"),
         shell("Driver", ["Mesh"]),
         shell("Certificates", ["Mesh", asn1, crypto, x509]),
@@ -98,20 +99,20 @@ let package = Package(
             "Launch",
             [
                 "Disk", "Gossip", "Journal", "JournalCore", "Mesh", "Raft", "Record", "Settings",
-                "Transport", "Voting", logging,
+                "Store", "Transport", "Voting", logging,
             ]),
         executable(
             "Agent",
             [
                 "Admin", "Control", "Decisions", "Disk", "Driver", "Gossip", "Journal",
-                "JournalCore", "Launch", "Mesh", "Node", "Raft", "Record", "Settings", "Transport",
-                "VolumeCore", "Volumes", "Voting", "Wire", logging,
+                "JournalCore", "Launch", "Mesh", "Node", "Raft", "Record", "Settings", "Store",
+                "Transport", "VolumeCore", "Volumes", "Voting", "Wire", logging,
             ], path: "Sources/Agent"),
         executable(
             "Witness",
             [
                 "Admin", "Control", "Driver", "Gossip", "Journal", "JournalCore", "Launch", "Mesh",
-                "Raft", "Record", "Settings", "Transport", "Voting", logging,
+                "Raft", "Record", "Settings", "Store", "Transport", "Voting", logging,
             ], path: "Sources/Witness"),
         shell("Control", ["Admin", logging, nio, nioHTTP1, nioPosix]),
         shell("Settings", ["Decisions", "Mesh", yams]),
@@ -126,7 +127,7 @@ let package = Package(
             "Holdfast",
             [
                 "Admin", "Certificates", "Control", "Decisions", "Disk", "Journal", "JournalCore",
-                "Mesh", "Record", "Settings", argumentParser, yams,
+                "Mesh", "Record", "Settings", "Store", argumentParser, yams,
             ], path: "Sources/Holdfast"),
         tests("AdminTests", ["Admin"]),
         tests("CertificatesTests", ["Certificates", "Mesh", asn1, x509]),
@@ -144,7 +145,7 @@ let package = Package(
         tests("JournalCoreTests", ["Disk", "JournalCore", "Mesh", "Record", "SimulatedDisk"]),
         tests(
             "JournalTests", ["Disk", "Journal", "JournalCore", "Mesh", "Record", "SimulatedDisk"]),
-        tests("LaunchTests", ["Launch", "Mesh", "Raft", "Settings", logging]),
+        tests("LaunchTests", ["Launch", "Mesh", "Raft", "Settings", "Store", logging]),
         tests("MeshTests", ["Mesh"]),
         tests("NBDProtocolTests", ["NBDProtocol"]),
         tests(
@@ -157,6 +158,7 @@ let package = Package(
         tests("RecordTests", ["CChecksum", "Mesh", "Record"]),
         tests("SimulatorTests", ["Mesh", "Simulator", "VolumeCore"]),
         tests("SettingsTests", ["Decisions", "Mesh", "Settings"]),
+        tests("StoreTests", ["Mesh", "Store"]),
         tests(
             "TransportTests",
             ["Certificates", "Mesh", "Transport", logging, nio, nioPosix, nioSSL]),

@@ -3,6 +3,7 @@ internal import Glibc
 internal import JournalCore
 package import Logging
 package import Settings
+internal import Store
 internal import Transport
 
 extension ExitCode {
@@ -11,7 +12,7 @@ extension ExitCode {
         switch error {
         case let error as DiskError where error.cause == .system(EWOULDBLOCK): busy
         case is DiskError, is JournalError, is StateFile.Failed: disk
-        case is CredentialsRefused, is IdentityFile.Foreign: config
+        case is CredentialsRefused, is StoreRefused: config
         default: fault
         }
     }

@@ -1,13 +1,13 @@
 internal import Glibc
 package import Settings
+package import Store
 
 /// The directories that a daemon owns.
 package enum StateDirectory {
-    /// Makes them where they are missing; only the owner may enter.
+    /// Makes them where they are missing, within a store that is there; only the owner may enter.
     package static func prepare(_ settings: AgentSettings, _ parts: [String])
         throws(StateFile.Failed)
     {
-        try make(settings.node.data)
         for part in parts { try make("\(settings.node.data)/\(part)") }
         try make(settings.node.run)
     }
