@@ -115,7 +115,9 @@ extension AgentDoor {
             matchIndex: member.role == .witness ? nil : match?.rawValue,
             lagEntries: member.role == .witness ? nil : match.map { newest.distance(above: $0) },
             roundTripMicroseconds: consensus?.roundTrip.map { $0.nanoseconds / 1_000 },
-            linkUp: isUp, lastRefusal: isUp ? nil : refusal?.reason)
+            linkUp: isUp, lastRefusal: isUp ? nil : refusal?.reason,
+            lostIndex: peer?.progress.flatMap { $0.isForgetful ? $0.loss : nil }?
+                .acknowledged.rawValue)
     }
 
     func report(_ volume: Volume, _ open: NBDExportStatus?, _ pending: Int? = nil)

@@ -26,6 +26,7 @@ struct NodeView: Sendable {
     let isHandingOver: Bool
     let takeovers: [Takeover]
     let hasRoom: Bool
+    let contradiction: Contradiction?
 
     init(_ node: borrowing Node, now: Instant) {
         let raft = node.voter.raft
@@ -46,6 +47,7 @@ struct NodeView: Sendable {
         volumes = node.decisions.volumes
         takeovers = node.takeovers
         hasRoom = node.hasRoom
+        contradiction = raft.contradiction
         switch node.office {
         case .acting(let acting):
             actsUntil = acting.isOpen ? acting.lease.until : nil

@@ -27,6 +27,7 @@ struct Trio {
         var checkpointsAsked = 0
         var halted: Node.Halt?
         var applied: [Ruled] = []
+        var happenings: [Node.Happening] = []
     }
 
     private enum Mail {
@@ -91,6 +92,13 @@ struct Trio {
     /// The process ends; what was saved stays.
     mutating func crash(_ at: Int) { seats[at].isUp = false }
 
+    /// Its disk is emptied.
+    mutating func wipe(_ at: Int) {
+        (seats[at].hardState, seats[at].entries) = (HardState(), [])
+        seats[at].base = Base(
+            position: .zero, membership: Self.membership, state: Self.firstDecisions.encoded)
+    }
+
     mutating func restart(_ at: Int) throws {
         let restored = try Restored(
             hardState: seats[at].hardState, base: seats[at].base, entries: seats[at].entries)
@@ -126,7 +134,8 @@ struct Trio {
         case .answer(let id, let answer): seats[at].answers[id] = answer
         case .halt(let halt): seats[at].halted = halt
         case .open, .lease, .drain, .close, .placed, .durable: seats[at].told.append(effect)
-        case .gossip, .persist, .happened: break
+        case .happened(let happening): seats[at].happenings.append(happening)
+        case .gossip, .persist: break
         }
     }
 
