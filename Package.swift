@@ -94,25 +94,26 @@ let package = Package(
         pure("Wire", ["Decisions", "Mesh", protobuf]),
         executable("simulate", ["Mesh", "Simulator", locks], path: "Sources/Simulate"),
         shell("Driver", ["Mesh", locks]),
+        shell("Store", ["Mesh"]),
         shell("Certificates", ["Mesh", asn1, crypto, x509]),
         shell(
             "Launch",
             [
                 "Control", "Disk", "Gossip", "Journal", "JournalCore", "Mesh", "Raft", "Record",
-                "Settings", "Transport", "Voting", locks, logging,
+                "Settings", "Store", "Transport", "Voting", locks, logging,
             ]),
         executable(
             "Agent",
             [
                 "Admin", "Control", "Decisions", "Disk", "Driver", "Gossip", "Journal",
-                "JournalCore", "Launch", "Mesh", "Node", "Raft", "Record", "Settings", "Transport",
-                "VolumeCore", "Volumes", "Voting", "Wire", locks, logging,
+                "JournalCore", "Launch", "Mesh", "Node", "Raft", "Record", "Settings", "Store",
+                "Transport", "VolumeCore", "Volumes", "Voting", "Wire", locks, logging,
             ], path: "Sources/Agent"),
         executable(
             "Witness",
             [
                 "Admin", "Control", "Driver", "Gossip", "Journal", "JournalCore", "Launch", "Mesh",
-                "Raft", "Record", "Settings", "Transport", "Voting", locks, logging,
+                "Raft", "Record", "Settings", "Store", "Transport", "Voting", locks, logging,
             ], path: "Sources/Witness"),
         shell("Control", ["Admin", locks, logging, nio, nioHTTP1, nioPosix]),
         shell("Settings", ["Decisions", "Mesh", yams]),
@@ -127,7 +128,7 @@ let package = Package(
             "Holdfast",
             [
                 "Admin", "Certificates", "Control", "Decisions", "Disk", "Journal", "JournalCore",
-                "Mesh", "Record", "Settings", argumentParser, yams,
+                "Mesh", "Record", "Settings", "Store", argumentParser, yams,
             ], path: "Sources/Holdfast"),
         tests("AdminTests", ["Admin"]),
         tests("CertificatesTests", ["Certificates", "Mesh", asn1, x509]),
@@ -146,11 +147,9 @@ let package = Package(
         tests(
             "JournalTests",
             ["Disk", "Journal", "JournalCore", "Mesh", "Record", "SimulatedDisk", locks]),
-        tests("LaunchTests", ["Launch", "Mesh", "Raft", "Settings", logging]),
-            "JournalTests", ["Disk", "Journal", "JournalCore", "Mesh", "Record", "SimulatedDisk"]),
         tests(
             "LaunchTests",
-            ["Control", "Disk", "Launch", "Mesh", "Raft", "Settings", logging]),
+            ["Control", "Disk", "Launch", "Mesh", "Raft", "Settings", "Store", logging]),
         tests("MeshTests", ["Mesh"]),
         tests("NBDProtocolTests", ["NBDProtocol"]),
         tests(
@@ -163,6 +162,7 @@ let package = Package(
         tests("RecordTests", ["CChecksum", "Mesh", "Record"]),
         tests("SimulatorTests", ["Mesh", "Simulator", "VolumeCore"]),
         tests("SettingsTests", ["Decisions", "Mesh", "Settings"]),
+        tests("StoreTests", ["Mesh", "Store"]),
         tests(
             "TransportTests",
             ["Certificates", "Mesh", "Transport", locks, logging, nio, nioPosix, nioSSL]),

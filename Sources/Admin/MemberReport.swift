@@ -21,12 +21,14 @@ package struct MemberReport: Codable, Hashable, Sendable {
     package var linkUp: Bool
     /// Why this node's last connection was refused.
     package var lastRefusal: String?
+    /// It had acknowledged the log up to here, and lost of it; only the leader knows.
+    package var lostIndex: UInt64?
 
     package init(
         node: UInt64, region: String, role: MemberRole, address: String, isSelf: Bool,
         liveness: Liveness, matchIndex: UInt64? = nil, lagEntries: UInt64? = nil,
         lagBytes: UInt64? = nil, roundTripMicroseconds: UInt64? = nil, linkUp: Bool,
-        lastRefusal: String? = nil
+        lastRefusal: String? = nil, lostIndex: UInt64? = nil
     ) {
         self.node = node
         self.region = region
@@ -40,6 +42,7 @@ package struct MemberReport: Codable, Hashable, Sendable {
         self.roundTripMicroseconds = roundTripMicroseconds
         self.linkUp = linkUp
         self.lastRefusal = lastRefusal
+        self.lostIndex = lostIndex
     }
 }
 

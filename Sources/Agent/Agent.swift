@@ -35,7 +35,9 @@ enum Agent {
             switch invocation.deed {
             case .help: finish(Invocation.help("holdfast-agent"))
             case .version: finish("holdfast-agent \(Invocation.release)")
-            case .run: try await run(try AgentSettings.load(invocation), requests)
+            case .run:
+                try await run(
+                    try AgentSettings.load(invocation), invocation.config, requests)
             }
         } catch let refused as Invocation.Refused {
             stop(ExitCode.usage, "holdfast-agent: \(refused)")
@@ -47,18 +49,20 @@ enum Agent {
     }
 
     private static func run(
-        _ settings: AgentSettings, _ requests: AsyncStream<Signals.Request>
+        _ settings: AgentSettings, _ config: String,
+        _ requests: AsyncStream<Signals.Request>
     ) async throws {
         guard settings.member.role == .data else {
             stop(
                 ExitCode.config,
                 "node \(settings.member.id) is a witness: start holdfast-witness for it")
         }
+        let store = try OwnStore(settings, config: config)
         let logger = Logger(settings)
         FileLimit.raise(logger)
         let board = Switchboard(
             incarnations: IncarnationFile(in: settings.node.data), logger: logger)
-        let running = try Running(settings, board, logger)
+        let running = try Running(settings, store, board, logger)
         try await running.start()
         for await request in requests {
             switch request {

@@ -23,6 +23,16 @@ extension AgentDoor {
                         + "\(voters.quorum) are needed: nothing can be written",
                     remedy: "bring another member up, or its link; see the members below"))
         }
+        if let found = view.contradiction {
+            alarms.append(
+                Alarm(
+                    code: "contradiction", severity: .critical,
+                    text: "leader \(found.leader) contradicts what is committed here: entry "
+                        + "\(found.committed) is \(found.claimed) there, so voters have lost what "
+                        + "they had promised",
+                    remedy: "stop the clients, keep the disks of all members as they are, and see "
+                        + "whose was emptied or rolled back"))
+        }
         if !view.hasRoom {
             alarms.append(
                 Alarm(
@@ -34,6 +44,7 @@ extension AgentDoor {
         for peer in view.peers where peer.node != settings.member.id {
             guard let member = settings.cluster.members.first(where: { $0.id == peer.node })
             else { continue }
+            if let loss = peer.progress?.loss { alarms.append(alarm(of: loss, member)) }
             alarms += alarm(of: peer, member, view)
         }
         for refusal in parts.transport.refusals.lastByPeer.values.sorted(by: {
@@ -53,6 +64,23 @@ extension AgentDoor {
         parts.transport.links.contains {
             $0.node == node && $0.lane == .consensus && $0.isUp
         }
+    }
+
+    private func alarm(of loss: Progress.Loss, _ member: Member) -> Alarm {
+        guard !loss.isMadeGood else {
+            return Alarm(
+                code: "replica-lost", severity: .info,
+                text: "node \(member.id) in \(member.region) had lost writes that it had "
+                    + "acknowledged, and holds them again",
+                remedy: "find out what happened to its disk; this ends with the leader's term")
+        }
+        return Alarm(
+            code: "replica-lost", severity: .critical,
+            text: "node \(member.id) in \(member.region) lost writes that it had acknowledged, up "
+                + "to entry \(loss.acknowledged): its disk was emptied or rolled back. It counts "
+                + "for nothing until it holds them again and every voter was heard",
+            remedy: "keep all other members up until then, and find out what happened to its disk; "
+                + "see \"An emptied data directory\" in docs/operations.md")
     }
 
     private func alarm(of peer: NodeView.Peer, _ member: Member, _ view: NodeView) -> [Alarm] {

@@ -122,7 +122,9 @@ extension AgentDoor {
             lagEntries: member.role == .witness
                 ? nil : match.flatMap { match in newest?.distance(above: match) },
             roundTripMicroseconds: consensus?.roundTrip.map { $0.nanoseconds / 1_000 },
-            linkUp: isUp, lastRefusal: isUp ? nil : refusal?.reason)
+            linkUp: isUp, lastRefusal: isUp ? nil : refusal?.reason,
+            lostIndex: peer?.progress.flatMap { $0.isForgetful ? $0.loss : nil }?
+                .acknowledged.rawValue)
     }
 
     func report(_ volume: Volume, _ open: NBDExportStatus?, _ pending: Int? = nil)

@@ -29,6 +29,7 @@ struct NodeView: Sendable {
     /// Whether the primary's lease was lately seen renewed, and how long ago the last time was.
     let seesLease: Bool
     let renewalAge: Interval?
+    let contradiction: Contradiction?
 
     init(_ node: borrowing Node, now: Instant) {
         let raft = node.voter.raft
@@ -51,6 +52,7 @@ struct NodeView: Sendable {
         hasRoom = node.hasRoom
         seesLease = node.seesLease(at: now)
         renewalAge = node.renewalAge(at: now)
+        contradiction = raft.contradiction
         switch node.office {
         case .acting(let acting):
             actsUntil = acting.isOpen ? acting.lease.until : nil

@@ -28,6 +28,7 @@ final class Running: Sendable {
     static let handOverMax = Interval.seconds(8)
 
     private let settings: AgentSettings
+    private let store: OwnStore
     private let board: Switchboard
     private let parts: Switchboard.Parts
     private let exports: NBDServer
@@ -38,18 +39,18 @@ final class Running: Sendable {
     private let manager = ServiceManager()
 
     /// Everything is read and recovered here; nothing is started yet.
-    init(_ settings: AgentSettings, _ board: Switchboard, _ logger: Logger) throws {
+    init(
+        _ settings: AgentSettings, _ store: OwnStore, _ board: Switchboard, _ logger: Logger
+    ) throws {
         self.settings = settings
+        self.store = store
         self.board = board
         self.logger = logger
         try StateDirectory.prepare(settings, ["journal", "volumes"])
-        try IdentityFile.check(settings)
         var system = SystemRandomNumberGenerator()
         var random = SeededRandom(seed: system.next())
-        var disk = try FileDisk(settings.node.data + "/journal")
-        var (journal, recovered) = try JournalCore.open(
-            &disk, settings: .init(cluster: settings.cluster.cluster, group: Self.group),
-            random: random.fork())
+        var (journal, recovered) = try store.openJournal(
+            .init(cluster: settings.cluster.cluster, group: Self.group), random: random.fork())
         if let torn = recovered.tornTail {
             logger.notice(
                 "the log's end was torn by a crash, nothing of it was ever acknowledged",
@@ -118,7 +119,7 @@ final class Running: Sendable {
             "started",
             metadata: [
                 "node": "\(settings.member.id)", "region": "\(settings.member.region)",
-                "release": "\(Invocation.release)",
+                "release": "\(Invocation.release)", "store": "\(store.name)",
             ])
         manager.ready("node \(settings.member.id) in \(settings.member.region)")
     }

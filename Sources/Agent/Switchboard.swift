@@ -162,6 +162,19 @@ final class Switchboard: Sendable {
         case .steppedDown(let why):
             counters.add("stepped_down")
             logger.warning("leads no more", metadata: ["why": "\(why)"])
+        case .replicaLost(let node, let acknowledged):
+            counters.add("replicas_lost")
+            logger.critical(
+                "a member lost writes that it had acknowledged: its disk was emptied or rolled back",
+                metadata: ["node": "\(node)", "acknowledged": "\(acknowledged)"])
+        case .contradicted(let found):
+            counters.add("contradictions")
+            logger.critical(
+                "the leader contradicts what is committed here",
+                metadata: [
+                    "leader": "\(found.leader)", "term": "\(found.term)",
+                    "committed": "\(found.committed)", "claimed": "\(found.claimed)",
+                ])
         case .liveness(let node, let liveness):
             logger.notice("member", metadata: ["node": "\(node)", "is": "\(liveness)"])
         case .restarted(let node): logger.notice("member restarted", metadata: ["node": "\(node)"])

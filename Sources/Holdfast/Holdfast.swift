@@ -20,6 +20,7 @@ struct Holdfast: AsyncParsableCommand {
         subcommands: [
             StatusCommand.self, MembersCommand.self, RaftCommand.self, VolumeCommand.self,
             SwitchoverCommand.self, LogCommand.self, CertCommand.self, ConfigCommand.self,
+            InitCommand.self,
         ])
 
     @Option(

@@ -4,6 +4,7 @@ internal import Glibc
 internal import JournalCore
 package import Logging
 package import Settings
+internal import Store
 internal import Transport
 
 extension ExitCode {
@@ -13,7 +14,7 @@ extension ExitCode {
         case let error as DiskError where error.cause == .system(EWOULDBLOCK): busy
         case is StateDirectory.Taken, SocketRefused.taken: busy
         case is DiskError, is JournalError, is StateFile.Failed: disk
-        case is CredentialsRefused, is IdentityFile.Foreign: config
+        case is CredentialsRefused, is StoreRefused: config
         default: fault
         }
     }

@@ -1,4 +1,5 @@
 package import Mesh
+package import Store
 
 /// The highest incarnation that this node ever claimed (SWIM §4.2): one that restarts speaks above
 /// it, or nobody would believe that it lives.

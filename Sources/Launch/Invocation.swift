@@ -1,5 +1,6 @@
 internal import Glibc
 package import Settings
+internal import Store
 
 /// What a daemon was started with.
 package struct Invocation: Hashable, Sendable {

@@ -1,5 +1,6 @@
 internal import Glibc
 package import Settings
+internal import Store
 
 /// The directories that a daemon owns.
 package enum StateDirectory {
@@ -13,10 +14,9 @@ package enum StateDirectory {
         }
     }
 
-    /// Makes them where they are missing, and takes `run` for the life of this process; only the
-    /// owner may enter.
+    /// Makes them where they are missing, within a store that is there, and takes `run` for the life
+    /// of this process; only the owner may enter.
     package static func prepare(_ settings: AgentSettings, _ parts: [String]) throws {
-        try make(settings.node.data)
         for part in parts { try make("\(settings.node.data)/\(part)") }
         try make(settings.node.run)
         try take(settings.node.run)

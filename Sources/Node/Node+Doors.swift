@@ -140,6 +140,8 @@ extension Node {
     package enum Happening: Hashable, Sendable {
         case raft(RaftRole, Term, leader: NodeID?)
         case steppedDown(SteppedDown)
+        case replicaLost(NodeID, acknowledged: LogIndex)
+        case contradicted(Contradiction)
         case liveness(NodeID, Gossip.Liveness)
         case restarted(NodeID)
         case conflict(NodeID)

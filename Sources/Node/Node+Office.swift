@@ -83,7 +83,9 @@ extension Node {
     }
 
     private func isComplete(_ node: NodeID) -> Bool {
-        raft.progress.contains { $0.node == node && $0.match == raft.lastPosition.index }
+        raft.progress.contains {
+            $0.node == node && $0.match == raft.lastPosition.index && !$0.isForgetful
+        }
     }
 
     /// Gives the leadership to a living, complete node that should rather be primary.
@@ -205,6 +207,9 @@ extension Node {
             })
         else { return "region \(region) has no data member but this one" }
         guard wasHeard(target) else { return "node \(target) in \(region) does not answer" }
+        guard !isForgetful(target) else {
+            return "node \(target) in \(region) lost writes that it had acknowledged"
+        }
         guard let behind = lag(of: target), behind <= Self.handOverLagMax else {
             return "node \(target) in \(region) is \(lag(of: target) ?? 0) entries behind"
         }
@@ -221,6 +226,10 @@ extension Node {
     private func lag(of node: NodeID) -> UInt64? {
         raft.progress.first { $0.node == node }
             .map { raft.lastPosition.index.distance(above: $0.match) }
+    }
+
+    private func isForgetful(_ node: NodeID) -> Bool {
+        raft.progress.contains { $0.node == node && $0.isForgetful }
     }
 
     /// All that clients were promised stands in the log: the seat can be given up.

@@ -135,6 +135,9 @@ package struct Node: Core {
         case .proposalsRefused(_, let why): proposalRefusal = why
         case .restore(let base): restore(base)
         case .steppedDown(let why): out.append(.happened(.steppedDown(why)))
+        case .replicaLost(let node, let acknowledged):
+            out.append(.happened(.replicaLost(node, acknowledged: acknowledged)))
+        case .contradicted(let found): out.append(.happened(.contradicted(found)))
         case .readReady, .readRefused: break
         }
     }

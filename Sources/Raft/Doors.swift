@@ -32,6 +32,12 @@ package enum Effect: Hashable, Sendable {
     case became(Role, Term, leader: NodeID?)
     /// This node led and gave it up, for this reason; `became` follows.
     case steppedDown(SteppedDown)
+    /// This follower lacks what it had acknowledged to this leader up to here: its disk was emptied or
+    /// rolled back. Said once a loss.
+    case replicaLost(NodeID, acknowledged: LogIndex)
+    /// The leader says otherwise than what is committed here: some voters lost their disks, and what
+    /// they had promised. Said once a term.
+    case contradicted(Contradiction)
     /// The drafts stand in the log from here on, and may still be lost.
     case accepted(first: Position, count: Int)
     case proposalsRefused(count: Int, ProposalRefusal)
@@ -45,6 +51,15 @@ package struct Write: Hashable, Sendable {
     package let number: UInt64
     package let change: LogChange
     package let releases: [Letter]
+}
+
+/// A leader's log and what is committed here part.
+package struct Contradiction: Hashable, Sendable {
+    package let leader: NodeID
+    package let term: Term
+    /// What is committed here, and what the leader has at the same index.
+    package let committed: Position
+    package let claimed: Position
 }
 
 /// Why a leader leads no more.

@@ -18,6 +18,17 @@ package struct Progress: Hashable, Sendable {
         let at: Instant
     }
 
+    /// It lacks what it had acknowledged to this leader (`Raft+Loss.swift`).
+    package struct Loss: Hashable, Sendable {
+        /// What it had acknowledged.
+        package let acknowledged: LogIndex
+        /// Where the leader's log ended, and the newest round, when that was noticed.
+        let logEnd: LogIndex
+        let newestRound: UInt64
+        /// It counts again; what is left is to find out what happened.
+        package internal(set) var isMadeGood = false
+    }
+
     package let node: NodeID
     package var state: State = .probe(waiting: false)
     /// Durable there and equal to ours up to here.
@@ -35,12 +46,17 @@ package struct Progress: Hashable, Sendable {
     package var answerTime: Interval = .zero
     /// Only of a witness.
     package var witness: WitnessFeed?
+    package internal(set) var loss: Loss?
+    /// Rounds, oldest first, that asked for what was acknowledged when they were sent.
+    private var certainRounds: [UInt64] = []
     var fetching = false
 
     /// A new leader knows nothing of a follower before its first answer; `match` is then no fact.
     package var knownMatch: LogIndex? { match == .zero ? nil : match }
     /// Whether it said anything in this term, so that `heardAt` is more than the election's time.
     package var hasAnswered: Bool { round > 0 || match > .zero }
+    /// Until its loss is made good it counts for nothing but being heard.
+    package var isForgetful: Bool { loss?.isMadeGood == false }
 
     init(_ node: NodeID, next: LogIndex, at now: Instant) {
         self.node = node
@@ -66,6 +82,35 @@ package struct Progress: Hashable, Sendable {
         }
         inFlightBytes -= answered.reduce(0) { $0 + $1.byteCount }
         inFlight.removeFirst(answered.count)
+    }
+
+    /// An answer to an older round is not looked at for a loss; the next one shows it as well.
+    private static var certainRoundsMax: Int { 64 }
+
+    mutating func asked(_ index: LogIndex, in round: UInt64) {
+        guard index <= match else { return }
+        if certainRounds.count == Self.certainRoundsMax { certainRounds.removeFirst() }
+        certainRounds.append(round)
+    }
+
+    func hadAcknowledged(whatWasAskedIn round: UInt64) -> Bool { certainRounds.contains(round) }
+
+    /// Where the logs agree now is found out like that of any other, from where they should.
+    mutating func lost(logEnd: LogIndex, newestRound: UInt64) {
+        loss = Loss(
+            acknowledged: max(match, loss?.acknowledged ?? .zero), logEnd: logEnd,
+            newestRound: newestRound)
+        next = match.next
+        match = .zero
+        certainRounds = []
+        witness?.disregardQuestions()
+        probe(from: next)
+    }
+
+    /// What it acknowledged before its loss may still arrive, and tells nothing.
+    func isFromAfterLoss(_ answered: UInt64?) -> Bool {
+        guard let loss, !loss.isMadeGood else { return true }
+        return answered.map { $0 > loss.newestRound } ?? false
     }
 
     /// A witness gets entries only while too few data voters keep up.

@@ -48,7 +48,7 @@ extension Raft {
     mutating func handOverCare() {
         guard role == .leader, transfer == nil else { return }
         let able = progress.filter {
-            membership.isData($0.node) && $0.match == log.lastIndex
+            membership.isData($0.node) && $0.match == log.lastIndex && !$0.isForgetful
                 && now < $0.heardAt + electionTimeout
         }
         let fresh = able.filter { $0.node != caredFor }

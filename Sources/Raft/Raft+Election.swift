@@ -125,7 +125,7 @@ extension Raft {
 
     mutating func becomeFollower(term newTerm: Term, leader newLeader: NodeID?) {
         if newTerm > term {
-            (term, vote) = (newTerm, nil)
+            (term, vote, contradiction) = (newTerm, nil, nil)
             rememberHardState()
         }
         for read in reads { out.append(.readRefused(read.id)) }

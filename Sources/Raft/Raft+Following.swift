@@ -18,13 +18,22 @@ extension Raft {
         position.index <= commitIndex || log.term(at: position.index) == position.term
     }
 
-    /// What is committed here is the same in every leader's log: a letter that says otherwise is none
-    /// of a leader's.
-    private func contradictsCommitted(_ position: Position) -> Bool {
-        guard position.index <= commitIndex, let own = log.term(at: position.index) else {
-            return false
+    /// What is committed here is the same in every lawful leader's log. One that says otherwise was
+    /// elected by voters that forgot their promises: it gets no answer, so that nobody here helps it
+    /// to commit, and a person is told.
+    mutating func contradicts(_ positions: some Sequence<Position>, _ node: NodeID) -> Bool {
+        for position in positions where position.index <= commitIndex {
+            guard let own = log.term(at: position.index), own != position.term else { continue }
+            if contradiction == nil {
+                let found = Contradiction(
+                    leader: node, term: term,
+                    committed: Position(index: position.index, term: own), claimed: position)
+                contradiction = found
+                out.append(.contradicted(found))
+            }
+            return true
         }
-        return own != position.term
+        return false
     }
 
     private func isLawful(_ entries: [Entry], after previous: Position) -> Bool {
@@ -41,7 +50,9 @@ extension Raft {
     mutating func append(
         _ sent: [Entry], after previous: Position, commit: LogIndex, from node: NodeID
     ) {
-        guard isLawful(sent, after: previous), !contradictsCommitted(previous) else { return }
+        let settled = sent.prefix { $0.index <= commitIndex }.map(\.position)
+        guard isLawful(sent, after: previous), !contradicts([previous] + settled, node)
+        else { return }
         let entries = isWitness ? fitting(sent) : sent
         guard holds(previous) else {
             let hint = log.lastAgreeing(with: previous)
@@ -68,6 +79,7 @@ extension Raft {
 
     mutating func heartbeatArrived(_ heartbeat: Letter.Heartbeat, from node: NodeID) {
         announcedByLeader = min(heartbeat.measured, settings.electionCeiling)
+        guard !contradicts(CollectionOfOne(heartbeat.previous), node) else { return }
         let holds = holds(heartbeat.previous)
         if holds { matched = max(matched, heartbeat.previous.index) }
         learnCommit(heartbeat.commit)

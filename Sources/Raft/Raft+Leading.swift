@@ -103,6 +103,7 @@ extension Raft {
         knownFloor = compactionFloor
         for at in progress.indices {
             let previous = askedPosition(at)
+            progress[at].asked(previous.index, in: round)
             let follower = progress[at]
             let commit = min(commitIndex, follower.match)
             let heartbeat = Letter.Heartbeat(
@@ -120,13 +121,16 @@ extension Raft {
         else { return }
         progress[at].heardAt = now
         switch letter.body {
-        case .appended(let through): matched(through, at)
+        case .appended(let through):
+            if progress[at].isFromAfterLoss(nil) { matched(through, at) }
         case .appendRefused(let previous, let hint): refused(previous, hint, at)
         case .heard(let round, let holds, let through, let base):
+            noticeLoss(round, holds: holds, at)
             let aboutNext = witnessHeard(round, holds: holds, base: base, at)
             measure(round, at)
-            matched(through, at)
+            if progress[at].isFromAfterLoss(round) { matched(through, at) }
             if aboutNext { roundHeard(holds: holds, at) }
+            endLosses()
         case .snapshotHeard(let position, let offset): chunkHeard(position, offset, at)
         default: break
         }
@@ -181,10 +185,10 @@ extension Raft {
         commitIndex = index
     }
 
-    /// What a member durably holds of this term's log; 0 if that is not known.
+    /// What a member durably holds of this term's log; 0 if that is not known or doesn't count.
     func acknowledgedIndex(_ node: NodeID) -> UInt64 {
         if node == seat { return disk.durable.rawValue }
-        return progress.first { $0.node == node }?.match.rawValue ?? 0
+        return progress.first { $0.node == node && !$0.isForgetful }?.match.rawValue ?? 0
     }
 
     mutating func replicate() {

@@ -18,7 +18,7 @@ extension Raft {
     mutating func answerReads() {
         guard !reads.isEmpty, commitIndex >= termStart else { return }
         let confirmed = membership.quorumFloor { node in
-            node == seat ? .max : progress.first { $0.node == node }?.round ?? 0
+            node == seat ? .max : progress.first { $0.node == node && !$0.isForgetful }?.round ?? 0
         }
         for at in reads.indices where reads[at].index == nil { reads[at].index = commitIndex }
         for read in reads where read.round <= confirmed {

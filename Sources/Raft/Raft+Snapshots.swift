@@ -62,6 +62,7 @@ extension Raft {
     }
 
     mutating func chunkArrived(_ chunk: Letter.SnapshotChunk, from node: NodeID) {
+        guard !contradicts(CollectionOfOne(chunk.position), node) else { return }
         if isWitness { return baseMoved(chunk, by: node) }
         if chunk.position.index <= commitIndex {
             incoming = nil

@@ -82,7 +82,7 @@ extension Raft {
     private func keepsUp(_ node: NodeID) -> Bool {
         if node == seat { return true }
         guard let follower = progress.first(where: { $0.node == node }),
-            now < follower.heardAt + electionTimeout
+            !follower.isForgetful, now < follower.heardAt + electionTimeout
         else { return false }
         let dueAt = answerDueAt(follower)
         let isPrompt = follower.match >= log.lastIndex || now < dueAt
@@ -125,7 +125,8 @@ extension Raft {
         if progress[at].takesEntries, progress[at].witness == nil || next > log.base.index {
             return log.position(at: next.previous) ?? .zero
         }
-        progress[at].witness?.asked(commitIndex, in: round)
+        let index = progress[at].isForgetful ? .zero : commitIndex
+        progress[at].witness?.asked(index, in: round)
         return log.position(at: commitIndex) ?? log.base
     }
 

@@ -18,6 +18,8 @@ package struct Raft: Sendable {
     package internal(set) var appliedIndex: LogIndex
     /// Every follower and learner, sorted; empty unless this node leads.
     package internal(set) var progress: [Progress] = []
+    /// With the leader of this term.
+    package internal(set) var contradiction: Contradiction?
 
     var vote: NodeID?
     var log: LogWindow

@@ -31,6 +31,12 @@ package struct WitnessFeed: Hashable, Sendable {
         questions.append(Question(round: round, index: index))
     }
 
+    /// A witness that has lost its log lacks what once counted there: its answers to what was asked
+    /// until now say nothing of who holds it.
+    mutating func disregardQuestions() {
+        questions = questions.map { Question(round: $0.round, index: .zero) }
+    }
+
     /// Whether that round was such a question.
     mutating func answered(_ round: UInt64, holds: Bool) -> Bool {
         guard let at = questions.firstIndex(where: { $0.round == round }) else { return false }

@@ -118,6 +118,8 @@ extension Simulation {
         case .raft(.apply(let entries)):
             if let last = entries.last { turnVoter(at, .raft(.applied(last.index))) }
         case .raft(.became(let role, let term, let leader)): became(role, term, leader, at)
+        case .raft(.replicaLost(let node, let index)): lost(node, index, at)
+        case .raft(.contradicted(let found)): contradicted(found, at)
         case .raft: break
         case .gossip(.send(let message, let to)):
             post(at, to, .gossip, GossipCodec.encode(message))
@@ -139,8 +141,23 @@ extension Simulation {
         case .handOver(let node): tell(at, "hands the seat over to node \(node)")
         case .steppedDown(let why): tell(at, "leads no more: \(why)")
         case .resigned(let epoch): tell(at, "resigns from epoch \(epoch)")
+        case .replicaLost(let node, let index): lost(node, index, at)
+        case .contradicted(let found): contradicted(found, at)
         case .restarted, .conflict: break
         }
+    }
+
+    /// No disk here forgets unless a bug was planted: then a leader may well be the first to notice.
+    private mutating func lost(_ node: NodeID, _ acknowledged: LogIndex, _ at: Int) {
+        check(
+            "no disk forgets: node \(machines[at].id) misses on node \(node) what it had "
+                + "acknowledged up to \(acknowledged)")
+    }
+
+    private mutating func contradicted(_ found: Contradiction, _ at: Int) {
+        check(
+            "leader completeness: node \(found.leader), which leads term \(found.term), has "
+                + "\(found.claimed), and node \(machines[at].id) has committed \(found.committed)")
     }
 
     private mutating func became(_ role: RaftRole, _ term: Term, _ leader: NodeID?, _ at: Int) {

@@ -19,26 +19,25 @@ final class Running: Sendable {
     static let windowBytesMax = 1 << 20
 
     private let settings: AgentSettings
+    private let store: OwnStore
     private let board: Switchboard
     private let parts: Switchboard.Parts
     private let admin: AdminServer
     private let logger: Logger
     private let manager = ServiceManager()
 
-    init(_ settings: AgentSettings, _ logger: Logger) throws {
+    init(_ settings: AgentSettings, _ store: OwnStore, _ logger: Logger) throws {
         self.settings = settings
+        self.store = store
         self.logger = logger
         try StateDirectory.prepare(settings, ["journal"])
-        try IdentityFile.check(settings)
         let incarnations = IncarnationFile(in: settings.node.data)
         let board = Switchboard(incarnations: incarnations, logger: logger)
         self.board = board
         var system = SystemRandomNumberGenerator()
         var random = SeededRandom(seed: system.next())
-        var disk = try FileDisk(settings.node.data + "/journal")
-        var (journal, recovered) = try JournalCore.open(
-            &disk,
-            settings: .init(
+        var (journal, recovered) = try store.openJournal(
+            .init(
                 cluster: settings.cluster.cluster, group: Self.group,
                 segmentByteCount: Self.segmentByteCount), random: random.fork())
         var raft = RaftSettings()
@@ -70,7 +69,7 @@ final class Running: Sendable {
             "started",
             metadata: [
                 "node": "\(settings.member.id)", "region": "\(settings.member.region)",
-                "release": "\(Invocation.release)",
+                "release": "\(Invocation.release)", "store": "\(store.name)",
             ])
         manager.ready("witness \(settings.member.id) in \(settings.member.region)")
     }

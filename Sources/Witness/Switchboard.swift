@@ -61,6 +61,17 @@ final class Switchboard: Sendable {
                     "role": "\(role)", "term": "\(term)",
                     "leader": "\(leader.map { "\($0)" } ?? "none")",
                 ])
+        case .replicaLost(let node, let acknowledged):
+            logger.critical(
+                "a member lost writes that it had acknowledged: its disk was emptied or rolled back",
+                metadata: ["node": "\(node)", "acknowledged": "\(acknowledged)"])
+        case .contradicted(let found):
+            logger.critical(
+                "the leader contradicts what is committed here",
+                metadata: [
+                    "leader": "\(found.leader)", "term": "\(found.term)",
+                    "committed": "\(found.committed)", "claimed": "\(found.claimed)",
+                ])
         case .steppedDown, .apply, .restore, .readReady, .readRefused, .accepted, .proposalsRefused:
             // A witness holds no state, and proposes and reads nothing.
             break

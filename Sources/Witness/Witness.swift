@@ -30,7 +30,9 @@ enum Witness {
             switch invocation.deed {
             case .help: finish(Invocation.help("holdfast-witness"))
             case .version: finish("holdfast-witness \(Invocation.release)")
-            case .run: try await run(try AgentSettings.load(invocation), requests)
+            case .run:
+                try await run(
+                    try AgentSettings.load(invocation), invocation.config, requests)
             }
         } catch let refused as Invocation.Refused {
             stop(ExitCode.usage, "holdfast-witness: \(refused)")
@@ -43,16 +45,18 @@ enum Witness {
     }
 
     private static func run(
-        _ settings: AgentSettings, _ requests: AsyncStream<Signals.Request>
+        _ settings: AgentSettings, _ config: String,
+        _ requests: AsyncStream<Signals.Request>
     ) async throws {
         guard settings.member.role == .witness else {
             stop(
                 ExitCode.config,
                 "node \(settings.member.id) stores data: start holdfast-agent for it")
         }
+        let store = try OwnStore(settings, config: config)
         let logger = Logger(settings)
         FileLimit.raise(logger)
-        let running = try Running(settings, logger)
+        let running = try Running(settings, store, logger)
         try await running.start()
         for await request in requests {
             switch request {

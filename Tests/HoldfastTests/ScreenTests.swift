@@ -57,6 +57,19 @@ struct ScreenTests {
                 """)
     }
 
+    @Test func `a member that lost writes is in the first line and its own, however near it is`() {
+        var report = Samples.healthy
+        report.members[2].lagEntries = 0
+        report.members[2].lostIndex = 48_000
+        let lines = lines(report).map(\.text)
+        #expect(
+            Verdict(of: report).text
+                == "DEGRADED: us-east-1 is primary (epoch 3), 3 of 3 nodes, quorum 2; "
+                + "eu-west-1 lost writes")
+        let row = lines.first { $0.hasPrefix("eu-west-1") }
+        #expect(row?.hasSuffix("lost writes") == true)
+    }
+
     @Test func `no quorum`() {
         #expect(
             text(Samples.noQuorum) == """

@@ -4,6 +4,7 @@ import Logging
 import Mesh
 import Raft
 import Settings
+import Store
 import Testing
 
 @Suite("Words, files and places of a daemon")
@@ -37,14 +38,6 @@ struct LaunchTests {
         let directory = try Self.directory()
         try "seven".write(toFile: directory + "/incarnation", atomically: true, encoding: .utf8)
         #expect(throws: StateFile.Failed.self) { try IncarnationFile(in: directory).next() }
-    }
-
-    @Test func `a state file in a missing directory says what failed and where`() {
-        let file = StateFile("x", in: "/nowhere")
-        #expect(throws: StateFile.Failed.self) { try file.replace([1]) }
-        do { try file.replace([1]) } catch {
-            #expect(error.description == "cannot create /nowhere/x.new: errno 2")
-        }
     }
 
     @Test func `the example clusters become memberships: a witness votes beside two data members`()
@@ -86,29 +79,5 @@ struct LaunchTests {
         #expect(
             String(decoding: buffer.prefix(max(count, 0)), as: UTF8.self)
                 == "READY=1\nSTATUS=node 1")
-    }
-
-    @Test func `a data directory belongs to the node that first ran on it`() throws {
-        let root = try Self.directory()
-        let data = root + "/data"
-        try FileManager.default.createDirectory(atPath: data, withIntermediateDirectories: true)
-        let cluster = """
-            cluster: 5f0c3a7e9b2d48c1a6e4f7d08b15c392
-            members:
-              - {id: 1, region: us-east-1, role: data, address: "10.1.0.10:7100"}
-              - {id: 2, region: us-west-2, role: data, address: "10.2.0.10:7100"}
-              - {id: 3, region: eu-west-1, role: data, address: "10.3.0.10:7100"}
-            primaryRegion: us-east-1
-            """
-        func settings(_ node: Int) throws -> AgentSettings {
-            try AgentSettings(file: "node.yaml") { file in
-                file == "node.yaml"
-                    ? "node: \(node)\ncluster: c.yaml\ndata: \(data)\n"
-                        + "tls: {ca: ca.pem, certificate: n.pem, key: n.key}\n" : cluster
-            }
-        }
-        try IdentityFile.check(try settings(3))
-        try IdentityFile.check(try settings(3))
-        #expect(throws: IdentityFile.Foreign.self) { try IdentityFile.check(try settings(2)) }
     }
 }

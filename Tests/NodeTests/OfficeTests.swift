@@ -149,6 +149,32 @@ import Testing
         #expect(trio.primary == 0)
     }
 
+    @Test func `no seat goes to a node that lost what it had acknowledged`() throws {
+        var trio = try acting()
+        trio.run(.seconds(1))
+        let isLost = { (trio: Trio) in
+            trio.seats[0].happened.contains {
+                if case .replicaLost(NodeID(3), _) = $0 { true } else { false }
+            }
+        }
+        #expect(!isLost(trio))
+        // While node 2 is away nobody knows what node 3 forgot.
+        trio.crash(1)
+        trio.crash(2)
+        trio.wipe(2)
+        try trio.restart(2)
+        let isNoticed = trio.run(upTo: .milliseconds(250), until: isLost)
+        #expect(isNoticed)
+        #expect(trio.isOpen(0))
+        trio.run(.milliseconds(60))
+        trio.give(0, .operate(.init(1), .switchOver(Trio.regions[2])))
+        guard case .declined(let reason) = trio.seats[0].answers[.init(1)] else {
+            Issue.record("answered \(String(describing: trio.seats[0].answers[.init(1)]))")
+            return
+        }
+        #expect(reason.contains("lost writes that it had acknowledged"))
+    }
+
     @Test func `a switchover to where the primary is says so`() throws {
         var trio = try acting()
         trio.give(0, .operate(.init(1), .switchOver(Trio.regions[0])))

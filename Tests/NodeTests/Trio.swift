@@ -93,6 +93,13 @@ struct Trio {
     /// The process ends; what was saved stays.
     mutating func crash(_ at: Int) { seats[at].isUp = false }
 
+    /// Its disk is emptied.
+    mutating func wipe(_ at: Int) {
+        (seats[at].hardState, seats[at].entries) = (HardState(), [])
+        seats[at].base = Base(
+            position: .zero, membership: Self.membership, state: Self.firstDecisions.encoded)
+    }
+
     mutating func restart(_ at: Int) throws {
         let restored = try Restored(
             hardState: seats[at].hardState, base: seats[at].base, entries: seats[at].entries)

@@ -64,11 +64,15 @@ struct Cluster {
     /// Whom each letter may reach.
     var isCut: (NodeID, NodeID) -> Bool = { _, _ in false }
     var lossPercent: UInt64 = 0
+    var duplicatePercent: UInt64 = 0
     var delay = Interval.milliseconds(2)
     var jitter = Interval.zero
     /// Disks that save nothing for now.
     var stalled: Set<NodeID> = []
     var appliesAtOnce = true
+    /// Whether disks lose what they held in this run; else nobody may be said to have.
+    var mayForget = false
+    var losses: [NodeID] = []
     var witnessWindowBytesMax = 2_000
     /// Whether every moment is searched for what the witness forgot too early.
     var watchesWitness = true
@@ -167,6 +171,11 @@ struct Cluster {
             }
             leadersByTerm[term] = node
             checkCompleteness(at)
+        case .replicaLost(let lost, let index):
+            losses.append(lost)
+            if !mayForget { violations.append("\(lost) is said to have lost up to \(index)") }
+        case .contradicted(let found):
+            if !mayForget { violations.append("\(node) is contradicted: \(found)") }
         case .became, .accepted, .readRefused, .steppedDown: break
         }
     }
@@ -181,9 +190,12 @@ struct Cluster {
         if case .snapshot = letter.body, letter.from == witness {
             violations.append("the witness sent its base as a snapshot")
         }
-        order += 1
-        let extra = random.interval(in: .zero...jitter)
-        flights.append(Flight(due: now + delay + extra, order: order, letter: copy))
+        let copies = duplicatePercent > 0 && random.chance(duplicatePercent, in: 100) ? 2 : 1
+        for _ in 0..<copies {
+            order += 1
+            let extra = random.interval(in: .zero...jitter)
+            flights.append(Flight(due: now + delay + extra, order: order, letter: copy))
+        }
     }
 
     /// The first `count` writes of `node` become durable, all by default.

@@ -18,6 +18,10 @@ struct RandomRun {
     ]
 
     var cluster: Cluster
+    /// Whether a crash is mostly a restart: short enough for its leader not to be replaced.
+    var restartsAtOnce = false
+    /// How many followers restarted, and were heard again, under the same leader.
+    private(set) var restartsInTerm = 0
     private var chance: SeededRandom
     private let seed: UInt64
     private let data: UInt64
@@ -48,6 +52,7 @@ struct RandomRun {
         // A third of the runs knows times without any majority.
         let mayCrash = seed % 3 == 0 || cluster.nodes.count(where: \.isUp) > Int(count / 2) + 1
         switch chance.next() % 8 {
+        case 0 where restartsAtOnce: restartSoon(node)
         case 0 where mayCrash: cluster.crash(node)
         case 1:
             let cut = NodeID(node)
@@ -63,6 +68,16 @@ struct RandomRun {
         case 6: checkpoint(node)
         default: restartAll()
         }
+    }
+
+    private mutating func restartSoon(_ node: UInt64) {
+        let term = cluster[node].term
+        cluster.crash(node)
+        cluster.run(3)
+        cluster.restart(node)
+        cluster.run(100)
+        let raft = cluster[node]
+        if raft.term == term, raft.role == .follower, raft.leader != nil { restartsInTerm += 1 }
     }
 
     /// Half of the runs forget what some still need, so that snapshots are sent.

@@ -39,6 +39,7 @@ class Node:
         # Not below the home: the path of a Unix socket has at most 107 bytes.
         self.run = os.path.join(cluster.home, f"r{node}")
         self.data = os.path.join(self.home, "data")
+        self.config = os.path.join(self.home, "node.yaml")
         self.log = os.path.join(self.home, "log")
         self.process = None
 
@@ -73,7 +74,7 @@ class Node:
     def words(self, environment):
         """The environment is set last and by `env`: the tools before the agent aren't to be preloaded."""
         name = "holdfast-witness" if self.role == "witness" else "holdfast-agent"
-        words = [self.cluster.program(name), "--config", os.path.join(self.home, "node.yaml")]
+        words = [self.cluster.program(name), "--config", self.config]
         if environment:
             words = ["env"] + [f"{key}={value}" for key, value in environment.items()] + words
         if self.cluster.network:
@@ -197,11 +198,12 @@ class Cluster:
         self.write("cluster.yaml", self.cluster_yaml(identity))
         command(self.program("holdfast"), "cert", "init", "--dir", self.home, "--cluster", identity)
         for node in self.nodes.values():
-            os.makedirs(node.data, 0o700)
+            os.makedirs(node.home, 0o700)
             os.makedirs(node.run, 0o700)
             command(self.program("holdfast"), "cert", "issue", "--dir", self.home, "--node", node.id,
                     "--region", node.region, "--address", node.host)
             self.write(f"node-{node.id}/node.yaml", self.node_yaml(node))
+            command(self.program("holdfast"), "init", "--config", node.config)
 
     def write(self, name, text):
         with open(os.path.join(self.home, name), "x") as file:

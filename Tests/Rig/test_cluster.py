@@ -37,6 +37,8 @@ if words[0] == "cert":
     name = "ca" if words[1] == "init" else "node-" + named["--node"]
     for kind in ("pem", "key"):
         open(os.path.join(named["--dir"], name + "." + kind), "x").close()
+elif words[0] == "init":
+    os.mkdir(os.path.join(os.path.dirname(words[2]), "data"))
 else:
     sys.stdout.write(open(words[1]).read())
 """

@@ -74,6 +74,7 @@ struct StatusScreen: Sendable {
     }
 
     static func lag(of member: MemberReport) -> String {
+        if member.lostIndex != nil { return "lost writes" }
         guard let entries = member.lagEntries else { return member.role == .witness ? "-" : "?" }
         guard entries > 0 else { return "nothing" }
         let bytes = member.lagBytes.map { ", \(Words.bytes($0))" } ?? ""

@@ -110,6 +110,7 @@ struct Verdict: Hashable, Sendable {
         let closed = report.volumes.filter { serves && !$0.isOpen }
         let alarms = report.alarms.filter { $0.severity != .info }
         return unlinked.map { "no link to \($0.region)" }
+            + report.members.filter { $0.lostIndex != nil }.map { "\($0.region) lost writes" }
             + late.map { "\($0.region) lags \($0.lagEntries ?? 0) entries behind" }
             + closed.map { "volume \($0.name) is closed" }
             + (alarms.isEmpty ? [] : [Words.count(alarms.count, "alarm")])

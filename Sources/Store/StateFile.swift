@@ -6,8 +6,17 @@ package struct StateFile: Sendable {
         package let path: String
         package let deed: String
         package let code: Int32
+
+        package init(path: String, deed: String, code: Int32) {
+            self.path = path
+            self.deed = deed
+            self.code = code
+        }
+
         package var description: String { "cannot \(deed) \(path): errno \(code)" }
     }
+
+    static let unfinishedSuffix = ".new"
 
     private let directory: String
     private let name: String
@@ -35,7 +44,7 @@ package struct StateFile: Sendable {
     }
 
     package func replace(_ bytes: [UInt8]) throws(Failed) {
-        let temporary = path + ".new"
+        let temporary = path + Self.unfinishedSuffix
         let file = unsafe open(
             temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard file >= 0 else { throw Failed(path: temporary, deed: "create", code: errno) }
@@ -50,9 +59,6 @@ package struct StateFile: Sendable {
         guard unsafe rename(temporary, path) == 0 else {
             throw Failed(path: path, deed: "rename", code: errno)
         }
-        let folder = unsafe open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard folder >= 0 else { throw Failed(path: directory, deed: "open", code: errno) }
-        defer { close(folder) }
-        guard fsync(folder) == 0 else { throw Failed(path: directory, deed: "sync", code: errno) }
+        try FileSystem.syncDirectory(directory)
     }
 }

@@ -1,0 +1,84 @@
+internal import Glibc
+package import Mesh
+
+/// The directory in which a node keeps all that it must never forget. It is made once, by
+/// `holdfast init`: what a node would make by itself where it finds nothing could stand in for a
+/// disk that is not mounted.
+package struct StoreDirectory: Hashable, Sendable {
+    package let path: String
+    package let cluster: ClusterID
+    package let node: NodeID
+    /// The file which says so; an operator is told its name.
+    package let config: String
+
+    /// The part that holds what the node has promised.
+    package static let journal = "journal"
+    /// Made at every start, and empty until something is stored there.
+    private static let parts = [journal, "volumes"]
+    /// An empty file system holds it.
+    private static let lostAndFound = "lost+found"
+
+    package init(_ path: String, of node: NodeID, in cluster: ClusterID, config: String) {
+        self.path = path
+        self.cluster = cluster
+        self.node = node
+        self.config = config
+    }
+
+    /// Makes the directory of a node that has never served, durable when it returns. Refused where
+    /// anything is there already: it may be what a node has promised.
+    package func make(_ store: StoreID) throws -> Identity {
+        guard unsafe mkdir(path, 0o700) == 0 || errno == EEXIST else {
+            throw StateFile.Failed(path: path, deed: "create directory", code: errno)
+        }
+        let held = try held()
+        guard held.isEmpty else { throw StoreRefused.taken(self, holds: held) }
+        let identity = Identity(cluster: cluster, node: node, store: store)
+        try file.replace(Array(identity.text.utf8))
+        // The directory's own name must survive as well.
+        try FileSystem.syncDirectory(path + "/..")
+        return identity
+    }
+
+    /// Whose data it is, which must be this node's.
+    package func identity() throws -> Identity {
+        guard let bytes = try file.read(bytesMax: Identity.bytesMax) else {
+            throw StoreRefused.absent(self)
+        }
+        guard let text = String(validating: bytes, as: UTF8.self),
+            let found = Identity(parsing: text)
+        else { throw StoreRefused.illegible(self) }
+        guard (found.cluster, found.node) == (cluster, node) else {
+            throw StoreRefused.foreign(self, owner: found)
+        }
+        guard try !found.hasJournal || journalHasFiles() else {
+            throw StoreRefused.journalGone(self)
+        }
+        return found
+    }
+
+    /// Remembers that the journal has files now, before this node speaks to anybody.
+    package func journalBegan(_ identity: Identity) throws {
+        guard !identity.hasJournal else { return }
+        var identity = identity
+        identity.hasJournal = true
+        try file.replace(Array(identity.text.utf8))
+    }
+
+    package func journalHasFiles() throws -> Bool {
+        try FileSystem.names(in: "\(path)/\(Self.journal)").contains { $0 != Self.lostAndFound }
+    }
+
+    private var file: StateFile { StateFile(Identity.fileName, in: path) }
+
+    /// All that is there except what an empty file system, a refused start or an interrupted `make`
+    /// leaves.
+    private func held() throws -> [String] {
+        let unfinished = Identity.fileName + StateFile.unfinishedSuffix
+        return try FileSystem.names(in: path).filter { name in
+            if name == Self.lostAndFound || name == unfinished { return false }
+            guard Self.parts.contains(name) else { return true }
+            return try FileSystem.names(in: "\(path)/\(name)").contains { $0 != Self.lostAndFound }
+        }
+    }
+}

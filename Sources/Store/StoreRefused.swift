@@ -1,0 +1,55 @@
+internal import Mesh
+
+/// Why a node must not start on a directory, or none may be made there.
+package enum StoreRefused: Error, Hashable, Sendable, CustomStringConvertible {
+    /// There is no identity, so nothing tells what this node has promised.
+    case absent(StoreDirectory)
+    case foreign(StoreDirectory, owner: Identity)
+    case illegible(StoreDirectory)
+    /// The journal had files, and has none any more.
+    case journalGone(StoreDirectory)
+    /// A store is to be made where something is already.
+    case taken(StoreDirectory, holds: [String])
+
+    private static let namesMax = 8
+
+    package var description: String {
+        switch self {
+        case .absent(let store):
+            """
+            \(store.path) holds no node's data: it has no file `\(Identity.fileName)`.
+              If node \(store.node) has served before, its disk is not mounted or the directory was \
+            emptied. Mount the disk. Never init a node that has served: it would vote against what \
+            it promised, and flushed writes could be lost.
+              If node \(store.node) is new: holdfast init --config \(store.config)
+            """
+        case .foreign(let store, let owner):
+            "\(Self.file(store)) says that this data belongs to cluster \(owner.cluster) "
+                + "node \(owner.node), and \(store.config) is of cluster \(store.cluster) "
+                + "node \(store.node): correct `data` or `node`; never start a node on another "
+                + "one's data"
+        case .illegible(let store):
+            "\(Self.file(store)) can't be understood: it was changed or is damaged. Put back what "
+                + "docs/formats/store.md says of node \(store.node), if this is its data"
+        case .journalGone(let store):
+            "\(store.path)/\(StoreDirectory.journal) is empty, and \(Self.file(store)) says that "
+                + "node \(store.node) has served: the journal's disk is not mounted or was "
+                + "emptied. Mount it. Without its own journal this node must not vote"
+        case .taken(let store, let names):
+            """
+            \(store.path) holds something already: \(Self.list(names)). Nothing was changed.
+              If it is node \(store.node)'s data, the node needs no init: start it. If not, correct \
+            `data` in \(store.config), or give an empty directory.
+            """
+        }
+    }
+
+    private static func file(_ store: StoreDirectory) -> String {
+        "\(store.path)/\(Identity.fileName)"
+    }
+
+    private static func list(_ names: [String]) -> String {
+        let shown = names.prefix(namesMax).joined(separator: ", ")
+        return names.count > namesMax ? "\(shown) and \(names.count - namesMax) more" : shown
+    }
+}
