@@ -24,6 +24,8 @@ struct TakenTests {
     @Test func `the run directory is taken once, and the second is told by whom`() throws {
         let root = try LaunchTests.directory()
         let settings = try settings(root)
+        try FileManager.default.createDirectory(
+            atPath: "\(root)/data", withIntermediateDirectories: false)
         try StateDirectory.prepare(settings, ["journal"])
         do {
             try StateDirectory.prepare(settings, ["journal"])

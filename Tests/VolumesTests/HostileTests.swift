@@ -208,7 +208,7 @@ struct HostileTests {
     @Test func `the socket is its owner's alone, and a dead process's one is replaced`()
         async throws
     {
-        let path = "/tmp/hf-\(UUID().uuidString.prefix(8))"
+        let path = "\(scratch)/hf-\(UUID().uuidString.prefix(8))"
         try FileManager.default.createDirectory(
             atPath: path + "/volumes", withIntermediateDirectories: true)
         try await succeed(

@@ -63,7 +63,7 @@ private final class Diary: Sendable {
 
 @Suite("The volumes' queue")
 final class VolumeThreadTests {
-    private let path = "/tmp/hf-thread-\(UUID().uuidString.prefix(8))"
+    private let path = "\(scratch)/hf-thread-\(UUID().uuidString.prefix(8))"
 
     deinit { try? FileManager.default.removeItem(atPath: path) }
 
