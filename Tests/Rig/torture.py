@@ -7,6 +7,7 @@ by itself whenever everything is undone. Needs root: namespaces, and small file 
 
 import argparse
 import contextlib
+import math
 import os
 import secrets
 import shutil
@@ -30,8 +31,8 @@ LEDGER_MIB, REGISTERS_MIB, DEPTH = 16, 1, 4
 # How long the whole mesh may take to serve flushed writes again once all is undone.
 HEAL_SECONDS_MAX, CATCH_UP_SECONDS_MAX = 20, 60
 AVAILABLE_SECONDS = 1
-# The trial outlasts the round, so that old primaries are tempted after the healing.
-TRIAL_SECONDS, TRIAL_INTERVAL_MS = int(plan.ROUND_SECONDS) + 2, 20
+# The trial outlasts the faults by so much, so that old primaries are tempted after the healing.
+TEMPTATION_SECONDS, TRIAL_INTERVAL_MS = 3, 20
 CHUNK_SECONDS, WRITER_END_SECONDS_MAX = 2, 30
 ROUNDS_PER_VERDICT, VERDICT_TRIES_MAX = 3, 3
 WORK_SECONDS, LOOK_SECONDS = 0.02, 0.1
@@ -157,7 +158,8 @@ class Run:
 
     def round(self, number, drawn):
         where = f"round {number}, {self.shape}"
-        with Trial(self.options.rig, self.uris("ledger"), TRIAL_SECONDS, TRIAL_INTERVAL_MS) as trial:
+        seconds = math.ceil(max(fault.at + fault.lasting for fault in drawn)) + TEMPTATION_SECONDS
+        with Trial(self.options.rig, self.uris("ledger"), seconds, TRIAL_INTERVAL_MS) as trial:
             self.ward.begin(drawn)
             while self.ward.work():
                 time.sleep(WORK_SECONDS)

@@ -27,7 +27,7 @@ DISK = (FULL, SLOW, FAILING)
 PRIMARY, FOLLOWER, WITNESS = "primary", "follower", "witness"
 # The primary is whom it hurts most.
 ROLES = {"three": (PRIMARY, PRIMARY, FOLLOWER, FOLLOWER), "witness": (PRIMARY, PRIMARY, FOLLOWER, WITNESS)}
-FAULTS_MAX = 3
+FAULTS_MAX = 4
 FIRST_SECONDS, LAST_SECONDS = 0.5, 4.5
 # Everything is over by then, and healed.
 ROUND_SECONDS = 8.0
