@@ -11,10 +11,8 @@ import tempfile
 import time
 
 import linear
-import measure
 import torture
 import torture_plan as plan
-import wounds
 from linear import Operation
 from orders import Orders
 from test_measures import measured
@@ -284,8 +282,41 @@ esac
 """
 
 
-def tortured(sins="", seed=4):
-    return measured(torture.measure_torture, sins, shape="three", minutes=0.3, seed=seed, logs=None)
+def tortured(kind, sins=""):
+    """The stand-in mesh, whose primary is struck again and again in one way."""
+    usual = plan.rounds
+    plan.rounds = lambda seed, shape: itertools.repeat([plan.Fault(0.5, kind, plan.PRIMARY, plan.FOLLOWER, 0, 2.5, None)])
+    try:
+        return measured(torture.measure_torture, sins, shape="three", minutes=0.15, seed=1, logs=None)
+    finally:
+        plan.rounds = usual
+
+
+def an_honest_mesh_stands_the_torture():
+    findings = tortured(plan.KILL)
+    figures = findings.figures
+    assert not findings.broken and figures["lost_flushed"] == figures["nonlinearizable"] == 0, findings.broken
+    assert figures["operations"] > 100 and 50 < figures["availability_percent"] <= 100, figures
+    assert figures["faults"][plan.SIGKILL] > 0 and figures["faults"][plan.POWER_CUT] > 0, figures
+
+
+def a_forgetful_mesh_is_convicted_by_both_judges():
+    findings = tortured(plan.KILL, "forgets")
+    assert findings.figures["lost_flushed"] > 0 and findings.figures["nonlinearizable"] > 0, findings.figures
+
+
+def two_open_exports_are_convicted_under_torture():
+    findings = tortured(plan.ISOLATION, "clings")
+    assert findings.figures["dual_accept"] > 0 and any("two regions" in each for each in findings.broken), findings.broken
+
+
+def a_mesh_that_does_not_heal_is_convicted():
+    usual, torture.HEAL_SECONDS_MAX = torture.HEAL_SECONDS_MAX, 5
+    try:
+        findings = tortured(plan.KILL, "stays")
+    finally:
+        torture.HEAL_SECONDS_MAX = usual
+    assert any("manual repair" in each for each in findings.broken), findings.broken
 
 
 TESTS = [
@@ -294,4 +325,6 @@ TESTS = [
     availability_is_the_share_of_moments_with_an_answer_in_time, a_plan_follows_from_its_seed_alone,
     syncs_are_slow_or_fail_as_ordered_below_one_directory, clocks_are_wrong_as_ordered_and_the_boot_clock_never_jumps,
     shims_without_orders_refuse, registers_of_an_honest_disk_are_linearizable, a_disk_that_reads_stale_is_convicted,
+    an_honest_mesh_stands_the_torture, a_forgetful_mesh_is_convicted_by_both_judges,
+    two_open_exports_are_convicted_under_torture, a_mesh_that_does_not_heal_is_convicted,
 ]

@@ -27,6 +27,8 @@ from full_disk import small_disk
 from wounds import SERVED, Ward
 
 MIB = 1 << 20
+# One after the other: what was flushed just before a fault is left alone until the verdict, for newer writes would hide its loss.
+LEDGERS = tuple(f"ledger{number}" for number in range(1, 7))
 LEDGER_MIB, REGISTERS_MIB, DEPTH = 16, 1, 4
 # How long the whole mesh may take to serve flushed writes again once all is undone.
 HEAL_SECONDS_MAX, CATCH_UP_SECONDS_MAX = 20, 60
@@ -42,11 +44,11 @@ SETUP_SECONDS_MAX, ROUND_SECONDS_MAX = 120, 180
 
 
 class Writer:
-    """flushcheck's writer, on whichever node serves; it ends by itself when its connection does, and is begun again."""
+    """flushcheck's writer, on whichever node serves; it ends by itself when its connection does, and goes on to the next ledger."""
 
-    def __init__(self, judge, mesh):
-        self.judge, self.mesh, self.thread, self.flushed, self.unfit = judge, mesh, None, 0, []
-        self.over = threading.Event()
+    def __init__(self, judges, mesh):
+        self.judges, self.mesh, self.thread, self.flushed, self.unfit = judges, mesh, None, 0, []
+        self.over, self.turn = threading.Event(), 0
 
     def start(self):
         self.over.clear()
@@ -56,12 +58,16 @@ class Writer:
     def work(self):
         while not self.over.wait(tools.POLL_SECONDS):
             for node in self.mesh.data_nodes:
-                if node.serves("ledger") and not self.over.is_set():
+                if node.serves(self.ledger) and not self.over.is_set():
                     self.write(node)
+
+    @property
+    def ledger(self):
+        return LEDGERS[self.turn % len(LEDGERS)]
 
     def write(self, node):
         """A chunk. It is never killed: what it still had under way could overtake its successor's writes."""
-        with self.judge.write(node.uri("ledger"), CHUNK_SECONDS, depth=DEPTH) as program:
+        with self.judges[self.ledger].write(node.uri(self.ledger), CHUNK_SECONDS, depth=DEPTH) as program:
             try:
                 code = program.wait(WRITER_END_SECONDS_MAX)
             except measure.Unmeasured as late:
@@ -71,6 +77,8 @@ class Writer:
             self.flushed += told[-1]["flushesAnswered"] + told[-1]["fuaAnswered"] if told else 0
             if code not in (0, 3) and any("ledger" in line for line in program.lines):
                 self.unfit.append(" | ".join(program.lines))
+            # Of the outcomes 3 is the one which a fault makes.
+            self.turn += code == 3
 
     def stop(self):
         self.over.set()
@@ -108,8 +116,8 @@ class Run:
 
     def __init__(self, findings, mesh, ward, shape, scratch, options):
         self.findings, self.mesh, self.ward, self.shape, self.options = findings, mesh, ward, shape, options
-        self.judge = Judge(options.rig, os.path.join(scratch, f"ledger-{shape}"), LEDGER_MIB * MIB)
-        self.writer = Writer(self.judge, mesh)
+        self.judges = {name: Judge(options.rig, os.path.join(scratch, f"{name}-{shape}"), LEDGER_MIB * MIB) for name in LEDGERS}
+        self.writer = Writer(self.judges, mesh)
         self.notes_path = os.path.join(scratch, f"notes-{shape}")
         self.lost, self.dual, self.availability, self.unlawful, self.operations = 0, 0, 0.0, 0, 0
 
@@ -118,14 +126,15 @@ class Run:
 
     def clients(self, seconds):
         words = [os.path.join(self.options.rig, "registers"), "--notes", self.notes_path, "--seconds", int(seconds)]
-        for uri in self.uris("registers"):
+        for uri in self.uris(SERVED):
             words += ["--uri", uri]
         return Program(words)
 
     def torture(self):
         seconds = self.options.minutes * 60
-        self.mesh.create_volume("ledger", f"{LEDGER_MIB}M")
-        self.mesh.create_volume("registers", f"{REGISTERS_MIB}M")
+        for name in LEDGERS:
+            self.mesh.create_volume(name, f"{LEDGER_MIB}M")
+        self.mesh.create_volume(SERVED, f"{REGISTERS_MIB}M")
         open(self.notes_path, "x").close()
         with self.clients(2 * seconds + SETUP_SECONDS_MAX) as clients, contextlib.closing(Notes(self.notes_path)) as notes:
             self.notes = notes
@@ -159,7 +168,7 @@ class Run:
     def round(self, number, drawn):
         where = f"round {number}, {self.shape}"
         seconds = math.ceil(max(fault.at + fault.lasting for fault in drawn)) + TEMPTATION_SECONDS
-        with Trial(self.options.rig, self.uris("ledger"), seconds, TRIAL_INTERVAL_MS) as trial:
+        with Trial(self.options.rig, self.uris(LEDGERS[0]), seconds, TRIAL_INTERVAL_MS) as trial:
             self.ward.begin(drawn)
             while self.ward.work():
                 time.sleep(WORK_SECONDS)
@@ -181,7 +190,7 @@ class Run:
         def served():
             self.ward.supervise()
             primary = all(node.is_running for node in self.mesh.nodes.values()) and self.mesh.agreed(sorted(self.mesh.nodes))
-            good = primary and primary.serves("ledger") and primary.serves(SERVED) and self.notes.answered_since(began_ns)
+            good = primary and all(map(primary.serves, (*LEDGERS, SERVED))) and self.notes.answered_since(began_ns)
             return primary if good else None
 
         try:
@@ -203,7 +212,7 @@ class Run:
         for attempt in range(VERDICT_TRIES_MAX):
             primary, _ = self.whole(when)
             try:
-                lost, blocks = faults.judge_ledger(self.findings, self.mesh, self.judge, primary, "ledger", when)
+                lost, blocks = self.judged(primary, when)
                 break
             except measure.Unmeasured:
                 # A busy machine may change its primary under the judge's eyes.
@@ -212,6 +221,15 @@ class Run:
         self.lost = max(self.lost, lost)
         self.findings.say(f"    verdict: {lost} of {blocks} flushed blocks lost, {self.writer.flushed} flushes so far; all caught "
                           f"up after {caught_up:.1f} s")
+
+    def judged(self, primary, when):
+        """Of all ledgers which have been begun: (blocks lost, blocks flushed)."""
+        lost, blocks = 0, 0
+        for name, judge in self.judges.items():
+            if os.path.exists(judge.ledger):
+                told = faults.judge_ledger(self.findings, self.mesh, judge, primary, name, f"{when}, {name}")
+                lost, blocks = lost + told[0], blocks + told[1]
+        return lost, blocks
 
     def judge_registers(self, began_ns, ended_ns):
         operations = self.notes.read()

@@ -2,6 +2,7 @@
 a service manager would."""
 
 import collections
+import errno
 import os
 import time
 
@@ -9,6 +10,7 @@ import torture_plan as plan
 from clients import Program
 from cluster import STOP_SECONDS_MAX, powercut_environment
 from full_disk import fill
+from measure import Unmeasured
 from orders import Orders
 
 # As long as a service manager waits before it starts again what ended by itself.
@@ -16,6 +18,7 @@ RESTART_SECONDS = 0.5
 # The agent's exit code for "its disk failed" (see holdfast-agent --help).
 EXIT_DISK = 74
 COMMAND_SECONDS_MAX = 15
+FILL_TRIES_MAX = 5
 # Any volume: where its socket listens, there is the primary.
 SERVED = "registers"
 
@@ -197,10 +200,25 @@ class Ward:
 
     def fill(self, fault, patient):
         patient.is_hurt = True
-        patient.ballast = fill(patient.node, fault.amount)
+        if not self.load(patient, fault.amount):
+            return f"full disk: {patient} has no room left that could be taken"
         self.later(fault.lasting, patient.make_room)
         self.count(plan.FULL)
         return f"full disk: {patient}, {fault.amount} MiB left, for {fault.lasting:.1f} s"
+
+    def load(self, patient, left_mib):
+        """Whether the ballast is there: the agent takes room at the same time, so that ours may be gone."""
+        for _ in range(FILL_TRIES_MAX):
+            try:
+                patient.ballast = fill(patient.node, left_mib)
+                return True
+            except Unmeasured:
+                return False
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                os.remove(os.path.join(patient.node.data, "ballast"))
+        return False
 
     def slow(self, fault, patient):
         patient.is_hurt = True
