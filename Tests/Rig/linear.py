@@ -120,15 +120,23 @@ def judged(operations):
     return found
 
 
-def available(operations, began, ended, within):
-    """The share of the time from `began` to `ended` at which a write issued then could have been answered `within` so long.
+def silences(operations, began, ended, within):
+    """The times between `began` and `ended` at which no write could be issued that was answered `within` so long.
 
     A write that was issued at i and answered at a speaks for every moment from a − within to i: who wanted to write then
     had an answer in time.
     """
-    covered, reached = 0, began
+    found, reached = [], began
     for each in sorted((each for each in operations if each.kind == "w" and each.end), key=lambda each: each.end):
-        first, last = max(reached, each.end - within), min(each.began, ended)
-        if last > first:
-            covered, reached = covered + last - first, last
-    return covered / (ended - began)
+        first, last = each.end - within, min(each.began, ended)
+        if last <= max(first, reached):
+            continue
+        if first > reached:
+            found.append((reached, first))
+        reached = last
+    return found + [(reached, ended)] * (reached < ended)
+
+
+def available(operations, began, ended, within):
+    """The share of the time which isn't silence."""
+    return 1 - sum(last - first for first, last in silences(operations, began, ended, within)) / (ended - began)

@@ -135,6 +135,7 @@ def availability_is_the_share_of_moments_with_an_answer_in_time():
                         ("w1 0 10, w2 20 30, w3 60 70, w4 90 100, w5 100 101", 1.0), ("w1 0 10, w2 80 100", 0.3)):
         found = linear.available(history(text), 0, 100, 50)
         assert abs(found - share) < 0.001, (text, found)
+    assert linear.silences(history("w1 0 10, w2 80 100"), 0, 100, 50) == [(0, 50), (80, 100)]
 
 
 def a_plan_follows_from_its_seed_alone():
@@ -258,7 +259,6 @@ def registers_of_an_honest_disk_are_linearizable():
 
 def a_disk_that_reads_stale_is_convicted():
     with tempfile.TemporaryDirectory() as place:
-        # Every write goes to another file than the one which reads see at the end: a disk which forgets.
         script = os.path.join(place, "plugin.sh")
         with open(script, "w") as file:
             file.write(FORGETFUL)
@@ -275,7 +275,8 @@ case "$1" in
     open) [ -e $disk ] || truncate -s 1M $disk ;;
     can_write|can_flush|can_fua) [ "$1" = can_fua ] && echo native; exit 0 ;;
     pread) dd if=$disk iflag=skip_bytes,count_bytes bs=64K skip=$4 count=$3 status=none ;;
-    pwrite) if [ $((RANDOM % 8)) = 0 ]; then cat > /dev/null; else dd of=$disk oflag=seek_bytes conv=notrunc bs=64K seek=$4 status=none; fi ;;
+    pwrite) [ $((RANDOM % 8)) = 0 ] && disk=$tmpdir/gone
+            dd of=$disk oflag=seek_bytes conv=notrunc bs=64K seek=$4 status=none ;;
     flush) exit 0 ;;
     *) exit 2 ;;
 esac

@@ -27,12 +27,12 @@ from full_disk import small_disk
 from wounds import SERVED, Ward
 
 MIB = 1 << 20
-# One after the other: what was flushed just before a fault is left alone until the verdict, for newer writes would hide its loss.
+# One after the other: what was flushed just before a fault is left alone until the verdict; newer writes would hide its loss.
 LEDGERS = tuple(f"ledger{number}" for number in range(1, 7))
 LEDGER_MIB, REGISTERS_MIB, DEPTH = 16, 1, 4
 # How long the whole mesh may take to serve flushed writes again once all is undone.
 HEAL_SECONDS_MAX, CATCH_UP_SECONDS_MAX = 20, 60
-AVAILABLE_SECONDS = 1
+AVAILABLE_SECONDS, SILENCES_TOLD = 1, 5
 # The trial outlasts the faults by so much, so that old primaries are tempted after the healing.
 TEMPTATION_SECONDS, TRIAL_INTERVAL_MS = 3, 20
 CHUNK_SECONDS, WRITER_END_SECONDS_MAX = 2, 30
@@ -44,7 +44,7 @@ SETUP_SECONDS_MAX, ROUND_SECONDS_MAX = 120, 180
 
 
 class Writer:
-    """flushcheck's writer, on whichever node serves; it ends by itself when its connection does, and goes on to the next ledger."""
+    """flushcheck's writer, on whichever node serves; it ends when its connection does, and goes on to the next ledger."""
 
     def __init__(self, judges, mesh):
         self.judges, self.mesh, self.thread, self.flushed, self.unfit = judges, mesh, None, 0, []
@@ -75,7 +75,7 @@ class Writer:
                 return
             told = program.told()
             self.flushed += told[-1]["flushesAnswered"] + told[-1]["fuaAnswered"] if told else 0
-            if code not in (0, 3) and any("ledger" in line for line in program.lines):
+            if any(line.startswith(("flushcheck: the ledger", "flushcheck: ledger")) for line in program.lines):
                 self.unfit.append(" | ".join(program.lines))
             # Of the outcomes 3 is the one which a fault makes.
             self.turn += code == 3
@@ -116,7 +116,8 @@ class Run:
 
     def __init__(self, findings, mesh, ward, shape, scratch, options):
         self.findings, self.mesh, self.ward, self.shape, self.options = findings, mesh, ward, shape, options
-        self.judges = {name: Judge(options.rig, os.path.join(scratch, f"{name}-{shape}"), LEDGER_MIB * MIB) for name in LEDGERS}
+        self.judges = {name: Judge(options.rig, os.path.join(scratch, f"{name}-{shape}"), LEDGER_MIB * MIB)
+                       for name in LEDGERS}
         self.writer = Writer(self.judges, mesh)
         self.notes_path = os.path.join(scratch, f"notes-{shape}")
         self.lost, self.dual, self.availability, self.unlawful, self.operations = 0, 0, 0.0, 0, 0
@@ -219,8 +220,8 @@ class Run:
                 if attempt + 1 == VERDICT_TRIES_MAX:
                     raise
         self.lost = max(self.lost, lost)
-        self.findings.say(f"    verdict: {lost} of {blocks} flushed blocks lost, {self.writer.flushed} flushes so far; all caught "
-                          f"up after {caught_up:.1f} s")
+        self.findings.say(f"    verdict: {lost} of {blocks} flushed blocks lost, {self.writer.flushed} flushes so far; all caught up "
+                          f"after {caught_up:.1f} s")
 
     def judged(self, primary, when):
         """Of all ledgers which have been begun: (blocks lost, blocks flushed)."""
@@ -241,9 +242,13 @@ class Run:
             self.findings.expect(False, f"{self.shape}: register {register} is linearizable; no order explains: {culprit}")
             for line in story:
                 self.findings.say(f"         {line}")
+        silent = linear.silences(operations, began_ns, ended_ns, AVAILABLE_SECONDS * 1_000_000_000)
+        for first, last in sorted(silent, key=lambda each: each[0] - each[1])[:SILENCES_TOLD]:
+            at = first / 1e9 - self.findings.started
+            self.findings.say(f"    no flushed write for {(last - first) / 1e9:.1f} s from {at:.2f} s on")
         unknown = sum(each.end is None for each in operations)
-        self.findings.say(f"{self.shape}: {self.operations} reads and writes of registers, {unknown} writes of unknown outcome; "
-                          f"a flushed write was answered within {AVAILABLE_SECONDS} s {100 * self.availability:.2f} % of the time")
+        self.findings.say(f"{self.shape}: {self.operations} reads and writes of registers, {unknown} writes of unknown outcome; a "
+                          f"flushed write was answered within {AVAILABLE_SECONDS} s {100 * self.availability:.2f} % of the time")
 
 
 def keep_logs(mesh, place, shape):

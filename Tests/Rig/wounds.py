@@ -31,7 +31,7 @@ class Patient:
         self.orders = Orders(os.path.join(node.home, "orders"))
         # Every second life is under powercut.so, where a kill is a power cut; not all nodes begin with the same.
         self.is_powered = node.id % 2 == 0
-        self.due, self.is_paused, self.is_hurt, self.ballast, self.has_lived = None, False, False, None, False
+        self.due, self.is_paused, self.is_hurt, self.ballast = None, False, False, None
 
     def __str__(self):
         return self.node.region
@@ -115,7 +115,8 @@ class Ward:
                 self.agenda.remove(each)
                 each[1]()
         self.supervise()
-        return bool(self.agenda)
+        now = time.monotonic()
+        return bool(self.agenda) or any(patient.due is not None and patient.due > now for patient in self.patients)
 
     def supervise(self):
         for patient in self.patients:
