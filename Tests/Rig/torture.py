@@ -220,8 +220,8 @@ class Run:
                 if attempt + 1 == VERDICT_TRIES_MAX:
                     raise
         self.lost = max(self.lost, lost)
-        self.findings.say(f"    verdict: {lost} of {blocks} flushed blocks lost, {self.writer.flushed} flushes so far; all caught up "
-                          f"after {caught_up:.1f} s")
+        self.findings.say(f"    verdict: {lost} of {blocks} flushed blocks lost, {self.writer.flushed} flushes so far; "
+                          f"all had caught up after {caught_up:.1f} s")
 
     def judged(self, primary, when):
         """Of all ledgers which have been begun: (blocks lost, blocks flushed)."""
@@ -247,8 +247,9 @@ class Run:
             at = first / 1e9 - self.findings.started
             self.findings.say(f"    no flushed write for {(last - first) / 1e9:.1f} s from {at:.2f} s on")
         unknown = sum(each.end is None for each in operations)
-        self.findings.say(f"{self.shape}: {self.operations} reads and writes of registers, {unknown} writes of unknown outcome; a "
-                          f"flushed write was answered within {AVAILABLE_SECONDS} s {100 * self.availability:.2f} % of the time")
+        percent = f"{100 * self.availability:.2f} %"
+        self.findings.say(f"{self.shape}: {self.operations} reads and writes of registers, {unknown} of unknown outcome; "
+                          f"a flushed write was answered within {AVAILABLE_SECONDS} s {percent} of the time")
 
 
 def keep_logs(mesh, place, shape):
