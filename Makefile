@@ -10,11 +10,11 @@ DEBIAN := binutils curl e2fsprogs fio gcc iproute2 libnbd-bin libnbd-dev libssl-
 # The peers which our figures stand beside.
 DEBIAN_BENCH := etcd-server golang-etcd-server-dev golang-go
 
-# How many takeovers; how long no election may happen in each shape (three, witness or both).
+# How many takeovers; how long a mesh is watched or tortured in each shape (three, witness or both).
 N ?= 50
 MINUTES ?= 10
 SHAPE ?= both
-# How many seeds are simulated: one where one is named.
+# How many seeds are simulated: one where one is named. `torture` draws one when none is named.
 SEEDS ?= $(if $(SEED),1,100)
 # Tests of what has threads.
 SHELLS ?= ^(Control|Driver|Holdfast|Journal|Launch|Transport|Volumes)Tests
@@ -37,8 +37,8 @@ if [ -n "$$missing" ]; then \
 fi
 endef
 
-.PHONY: deps deps-bench build release rig test test-thread lint format proto demo takeover takeover-idle witness full-disk bench-journal \
-	simulate
+.PHONY: deps deps-bench build release rig test test-thread lint format proto demo takeover takeover-idle witness full-disk \
+	torture bench-journal simulate
 
 deps:
 	@$(call install,$(DEBIAN))
@@ -81,6 +81,10 @@ witness: release rig
 # Full disks, of the primary and of a follower; needs root for its small file systems.
 full-disk: release rig
 	$(MEASURE) Tests/Rig/full_disk.py $(EXECUTABLES) $(RIG)
+
+# Faults drawn from a seed at a mesh under load, MINUTES in each shape; needs root for namespaces and small file systems.
+torture: release rig
+	$(MEASURE) Tests/Rig/torture.py $(EXECUTABLES) $(RIG) --minutes $(MINUTES) --shape $(SHAPE) $(if $(SEED),--seed $(SEED))
 
 # The replicated log beside etcd's, and a volume beside the raw disk.
 bench-journal: deps-bench release rig

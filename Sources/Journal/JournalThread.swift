@@ -54,24 +54,32 @@ package final class JournalThread<D: Disk>: Sendable {
         self.tell = tell
     }
 
-    /// Queues `change`, whose number is above all before; false when the queue is full or the
-    /// journal has stopped, and then nothing was taken.
-    package func submit(_ number: UInt64, _ change: LogChange) -> Bool {
+    package enum Submission: Hashable, Sendable {
+        case taken
+        /// The disk has not kept up: nothing was taken.
+        case full
+        /// `.failed` was told or is about to be: nothing is taken any more.
+        case stopped
+    }
+
+    /// Queues `change`, whose number is above all before.
+    package func submit(_ number: UInt64, _ change: LogChange) -> Submission {
         let byteCount =
             change.entries.reduce(change.base?.contents.count ?? 0) { $0 + $1.bytes.count }
-        let (isTaken, wakes) = waiting.withLockedValue { waiting -> (Bool, Bool) in
-            guard !waiting.hasFailed, waiting.changes.count < Self.waitingChangesMax,
+        let (submission, wakes) = waiting.withLockedValue { waiting -> (Submission, Bool) in
+            guard !waiting.hasFailed else { return (.stopped, false) }
+            guard waiting.changes.count < Self.waitingChangesMax,
                 waiting.changes.isEmpty || waiting.byteCount + byteCount <= Self.waitingBytesMax
-            else { return (false, false) }
+            else { return (.full, false) }
             invariant(number > waiting.through, "change \(number) after \(waiting.through)")
             waiting.changes.append((number, change, byteCount))
             waiting.through = number
             waiting.byteCount += byteCount
             defer { waiting.isScheduled = true }
-            return (true, !waiting.isScheduled)
+            return (.taken, !waiting.isScheduled)
         }
         if wakes { queue.async { self.save() } }
-        return isTaken
+        return submission
     }
 
     /// As the last batch left it.

@@ -34,13 +34,14 @@ package final class LogKeeper: Sendable {
         thread.withLockedValue { $0 = journal }
     }
 
-    /// False when the disk has stalled so long that the journal's queue is full.
+    /// False when the disk has stalled so long that the journal's queue is full; a journal that has
+    /// stopped says so itself.
     package func save(_ write: Write) -> Bool {
         if !write.releases.isEmpty {
             let release = Release(number: write.number, letters: write.releases)
             releases.withLockedValue { $0.append(release) }
         }
-        return journal?.submit(write.number, write.change) ?? false
+        return journal?.submit(write.number, write.change) != .full
     }
 
     package func fetch(_ fetch: Fetch, reply: @escaping @Sendable (Fetch, [Entry]) -> Void) {

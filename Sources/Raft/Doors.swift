@@ -68,6 +68,8 @@ package enum SteppedDown: Hashable, Sendable {
     case disk(since: Interval)
     /// No quorum has answered for so long (check-quorum, Raft thesis §6.2).
     case quorumSilent(since: Interval)
+    /// This process was not run for so long: paused, or starved of a processor.
+    case paused(for: Interval)
     /// Somebody speaks in a later term.
     case laterTerm(Term)
     /// It was handing the leadership to this node, and a later term began.

@@ -79,7 +79,7 @@ extension Raft {
         guard now < Instant(nanoseconds: heard) + electionTimeout else {
             // Check-quorum (Raft thesis §6.2): clients must not wait for one who can't commit.
             let silence = now.since(Instant(nanoseconds: heard))
-            out.append(.steppedDown(.quorumSilent(since: silence)))
+            out.append(.steppedDown(pause ?? .quorumSilent(since: silence)))
             return becomeFollower(term: term, leader: nil)
         }
         if let transfer {

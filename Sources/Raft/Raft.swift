@@ -183,7 +183,7 @@ package struct Raft: Sendable {
         if role == .leader {
             if disk.isStalled(at: now, limit: stallLimit) {
                 // The "zombie leader" (etcd #13527): its heartbeats would keep others from leading.
-                out.append(.steppedDown(.disk(since: disk.stalledFor(at: now))))
+                out.append(.steppedDown(pause ?? .disk(since: disk.stalledFor(at: now))))
                 becomeFollower(term: term, leader: nil)
             } else if now >= heartbeatAt {
                 tick()
@@ -191,6 +191,13 @@ package struct Raft: Sendable {
         } else if now >= electionAt {
             electionTimedOut()
         }
+    }
+
+    /// A leader is turned with every heartbeat. One that was not for so long stood still itself, and
+    /// can't tell yet what others did meanwhile: operators would look at the wrong disk or link.
+    var pause: SteppedDown? {
+        guard now >= heartbeatAt + electionTimeout else { return nil }
+        return .paused(for: now.since(heartbeatAt))
     }
 
     func letter(to node: NodeID, _ body: Letter.Body) -> Letter {

@@ -78,10 +78,10 @@ private func opened<D: Disk>(_ disk: D) throws -> (JournalCore<D>, Recovered) {
                 done.signal()
             }
         }
-        #expect(thread.submit(1, LogChange(entries: [entry(1)])))
+        #expect(thread.submit(1, LogChange(entries: [entry(1)])) == .taken)
         isFirst.wait()
         for number in 2...11 as ClosedRange<UInt64> {
-            #expect(thread.submit(number, LogChange(entries: [entry(number)])))
+            #expect(thread.submit(number, LogChange(entries: [entry(number)])) == .taken)
         }
         goOn.signal()
         done.wait()

@@ -122,6 +122,20 @@ import Testing
         #expect(cluster.run(upTo: 1_000) { $0[leader].role == .leader })
     }
 
+    @Test func `a leader that was not run for long blames neither its disk nor its peers`() {
+        var cluster = Cluster(3)
+        _ = cluster.run(upTo: 1_000) { $0.leader != nil }
+        guard let leader = cluster.leader else { return }
+        cluster.run(100)
+        var raft = cluster[leader]
+        let now = raft.deadline + .milliseconds(2_000)
+        var effects: [Effect] = []
+        raft.handle(.deadlineReached, at: now, &effects)
+        let reasons = effects.compactMap { if case .steppedDown(let why) = $0 { why } else { nil } }
+        #expect(reasons == [.paused(for: .milliseconds(2_000))])
+        #expect(raft.role == .follower)
+    }
+
     @Test func `a leader whose write fails steps down at once and probes its disk`() {
         var cluster = Cluster(1)
         _ = cluster.run(upTo: 1_000) { $0.leader != nil }

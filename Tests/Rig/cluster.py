@@ -31,6 +31,11 @@ MESH_PORT, NBD_PORT = 7101, 10809
 POWERCUT_BYTES_MAX = 8 << 30
 
 
+def powercut_environment(shim, node):
+    return {"LD_PRELOAD": os.path.abspath(shim), "HOLDFAST_POWERCUT_DIR": node.data,
+            "HOLDFAST_POWERCUT_BYTES_MAX": POWERCUT_BYTES_MAX}
+
+
 class Node:
     def __init__(self, cluster, node, region, role, host, port, nbd_port):
         self.cluster, self.id, self.region, self.role = cluster, node, region, role
@@ -174,10 +179,7 @@ class Cluster:
         return os.path.join(self.binaries, name)
 
     def powercut(self, node):
-        if not self.shim:
-            return {}
-        return {"LD_PRELOAD": os.path.abspath(self.shim), "HOLDFAST_POWERCUT_DIR": node.data,
-                "HOLDFAST_POWERCUT_BYTES_MAX": POWERCUT_BYTES_MAX}
+        return powercut_environment(self.shim, node) if self.shim else {}
 
     def powercut_escapes(self):
         """What the shim had to let through: a run with any proves nothing about syncs."""
@@ -264,16 +266,20 @@ class Cluster:
         """Waits until these nodes answer and know one leader, and a primary acts; returns the primary."""
         ids = sorted(self.nodes) if ids is None else ids
 
-        def agreed():
+        def ready():
             for node in ids:
                 process = self.nodes[node].process
                 if process is not None and process.poll() is not None:
                     raise RuntimeError(f"node {node} ended with {process.returncode}; see {self.nodes[node].log}")
-            said = [self.nodes[node].status() for node in ids]
-            leaders = {each.get("leader") for each in said if each}
-            return all(said) and len(leaders) == 1 and None not in leaders and self.primary()
+            return self.agreed(ids)
 
-        return wait_until("the mesh is ready", seconds, agreed)
+        return wait_until("the mesh is ready", seconds, ready)
+
+    def agreed(self, ids):
+        """The acting primary when these nodes answer and know one leader, else None."""
+        said = [self.nodes[node].status() for node in ids]
+        leaders = {each.get("leader") for each in said if each}
+        return self.primary() if all(said) and len(leaders) == 1 and None not in leaders else None
 
     def is_caught_up(self):
         """Whether every data node is linked to the primary and holds all of its log."""

@@ -61,6 +61,13 @@ class Network:
         self.nft(self.space(receiver), f"add rule inet cut in ip saddr {self.address(sender)} drop")
         self.cuts.append((sender, receiver))
 
+    def mend(self, sender, receiver):
+        """Undoes one cut, and leaves the receiver's others."""
+        self.cuts.remove((sender, receiver))
+        script = "flush chain inet cut in\n" + "".join(
+            f"add rule inet cut in ip saddr {self.address(other)} drop\n" for other, at in self.cuts if at == receiver)
+        command("ip", "netns", "exec", self.space(receiver), "nft", "-f", "-", given=script)
+
     def isolate(self, node):
         """Cuts a node off from all others, both ways and at one instant; returns the nanoseconds just before it.
 
@@ -75,6 +82,12 @@ class Network:
         at = now_ns()
         command("ip", "netns", "exec", self.hub, "nft", "-f", "-", given=script)
         return at
+
+    def rejoin(self, node):
+        """Undoes one isolation."""
+        self.isolated.remove(node)
+        self.nft(self.hub, f"delete chain netdev isolated to{node}in")
+        self.nft(self.hub, f"delete chain netdev isolated to{node}out")
 
     def heal(self):
         """Undoes every cut."""

@@ -13,6 +13,7 @@ import traceback
 
 import test_cluster
 import test_measures
+import test_torture
 
 OUT = os.path.abspath(sys.argv[1])
 FLUSHCHECK = os.path.join(OUT, "flushcheck")
@@ -355,6 +356,7 @@ TESTS = [
     unsynced_bytes_die_with_the_process, without_the_shim_the_kernel_keeps_them, the_shim_agrees_with_a_model,
     over_its_limit_the_shim_writes_through_and_says_so, a_shim_with_nothing_to_watch_refuses,
     sqlite_keeps_what_it_committed, *test_cluster.TESTS, *test_measures.TESTS,
+    *test_torture.TESTS,
 ]
 
 
