@@ -1,0 +1,77 @@
+import Mesh
+import Testing
+
+@testable import Raft
+
+extension RandomRun {
+    /// A wish at the leader, mostly one that can be granted.
+    mutating func changeMembers() {
+        guard let leader = cluster.leader else { return }
+        var wish = MembershipChange(cluster[leader].membership)
+        for _ in 0...(chance.next() % 2) { alter(&wish) }
+        wish.preferred = wish.voters.data.shuffled(using: &chance)
+        cluster.give(leader, .changeMembership(wish))
+        cluster.run(Int(chance.next() % 100))
+    }
+
+    private mutating func alter(_ wish: inout MembershipChange) {
+        let voters = wish.voters
+        let data = cluster.nodes.map(\.raft.seat).filter { !cluster.witnesses.contains($0) }
+        let strangers = data.filter { !voters.data.contains($0) && !wish.learners.contains($0) }
+        switch chance.next() % 6 {
+        case 0, 1:
+            guard let new = strangers.randomElement(using: &chance) else { return }
+            wish.learners.append(new)
+        case 2, 3:
+            guard let new = wish.learners.randomElement(using: &chance) else { return }
+            wish.learners.removeAll { $0 == new }
+            wish.voters = Electorate(data: voters.data + [new], witness: voters.witness)
+        case 4:
+            guard let gone = voters.data.randomElement(using: &chance) else { return }
+            wish.voters = Electorate(
+                data: voters.data.filter { $0 != gone }, witness: voters.witness)
+            if chance.chance(1, in: 2) { wish.learners.append(gone) }
+        default:
+            let witness =
+                chance.chance(1, in: 3) ? nil : cluster.witnesses.randomElement(using: &chance)
+            wish.voters = Electorate(data: voters.data, witness: witness)
+        }
+    }
+}
+
+@Suite struct `Members that come and go in random histories (Raft §6, protocol rule 1)` {
+    @Test(arguments: RandomRun.shapes, 1...60 as ClosedRange<UInt64>)
+    func `no fault breaks a promise, any majority works alone, and in the end all catch up`(
+        shape: RandomRun.Shape, seed: UInt64
+    ) {
+        var run = RandomRun(shape, seed: seed, changesMembers: true)
+        run.disturb(rounds: 60)
+        #expect(run.cluster.violations == [])
+        #expect(run.cluster.logMismatch() == nil)
+        var settled = run.settles(within: 15_000)
+        #expect(settled, "\(run.cluster.summary)")
+        let works = run.worksWithMajority(within: 15_000)
+        #expect(works, "\(run.cluster.summary)")
+        #expect(run.cluster.violations == [])
+        settled = run.settles(within: 15_000)
+        #expect(settled, "\(run.cluster.summary)")
+        #expect(run.cluster.violations == [])
+    }
+
+    @Test func `the histories know every kind of change, and leaders that remove themselves`() {
+        var (changes, joint) = (0, 0)
+        var kinds: Set<String> = []
+        for seed in 1...60 as ClosedRange<UInt64> {
+            var run = RandomRun(RandomRun.shapes[Int(seed % 5)], seed: seed, changesMembers: true)
+            run.disturb(rounds: 60)
+            changes += run.cluster.membershipsDone.count
+            joint += run.cluster.judged.count { $0[1].outgoing != nil }
+            for case (_, .steppedDown(.removed)) in run.cluster.effects { kinds.insert("removed") }
+            for refusal in run.cluster.membershipRefusals {
+                kinds.insert("\(refusal)".prefix(20) + "")
+            }
+        }
+        print("changes \(changes) joint \(joint) \(kinds.sorted())")
+        #expect(changes > 60 && joint > 60)
+    }
+}
