@@ -51,6 +51,12 @@ import Testing
         return core.give(.deadlineReached)
     }
 
+    private func applyAll(_ core: inout Lone) {
+        while core.raft.appliedIndex < core.raft.handedIndex {
+            _ = core.give(.applied(core.raft.handedIndex))
+        }
+    }
+
     // MARK: What is refused
 
     @Test func `whoever doesn't lead changes nothing, and names the leader`() throws {
@@ -280,12 +286,12 @@ import Testing
         acknowledge(&core, 2, 3, 4, 5)
         #expect(core.raft.compactionFloor == LogIndex(1))
         #expect(core.raft.commitIndex == LogIndex(2), "the joint entry is committed")
-        _ = core.give(.applied(core.raft.handedIndex))
+        applyAll(&core)
         _ = core.give(.checkpointed(Base(position: position(2, 1), contents: [])))
         #expect(core.raft.basePosition == .zero, "nor does a checkpoint")
         acknowledge(&core, 2, 3)
         #expect(core.raft.settledIndex == LogIndex(3))
-        _ = core.give(.applied(core.raft.handedIndex))
+        applyAll(&core)
         _ = core.give(.checkpointed(Base(position: position(2, 1), contents: [])))
         #expect(core.raft.basePosition == position(2, 1))
     }
@@ -322,6 +328,53 @@ import Testing
             #expect(core.raft.membership.outgoing != nil)
             acknowledge(&core, 2, 4)
             #expect(core.raft.membership == MembershipChange(joint).final)
+        }
+    }
+
+    @Test
+    func `a new leader feeds those who go, the witness as a witness, until that is committed`()
+        throws
+    {
+        let joint = Membership(voters: voters(1, 4, 5), outgoing: voters(1, 2, witness: 6))
+        let final = MembershipChange(joint).final
+        var core = try Lone(
+            1, hardState: HardState(term: Term(1), commit: LogIndex(1)),
+            entries: [entry(1, 1), change(2, 1, joint), change(3, 1, final)],
+            voters: voters(1, 2, witness: 6))
+        core.now = core.now + .seconds(2)
+        _ = core.give(.deadlineReached)
+        _ = core.receive(4, 2, .preVoteAnswer(granted: true))
+        core.saveAll()
+        _ = core.receive(4, 2, .voteAnswer(granted: true))
+        #expect(core.raft.progress.map(\.node) == [2, 4, 5, 6].map { NodeID($0) })
+        #expect(core.raft.progress.map { $0.witness != nil } == [false, false, false, true])
+        acknowledge(&core, 4)
+        #expect(core.raft.commitIndex == LogIndex(4))
+        _ = core.receive(6, 2, .heard(round: 1, holds: false, through: .zero, base: .zero))
+        let moves = beat(&core).chunks(to: 6)
+        #expect(moves.map(\.position) == [position(4, 2)], "so it learns that it votes no more")
+        _ = core.receive(6, 2, .appended(through: LogIndex(4)))
+        _ = beat(&core)
+        #expect(core.raft.progress.map(\.node) == [2, 4, 5].map { NodeID($0) })
+        let end = core.now + core.raft.electionTimeout
+        while core.now <= end {
+            _ = beat(&core)
+            acknowledge(&core, 4, 5)
+        }
+        #expect(core.raft.progress.map(\.node) == [4, 5].map { NodeID($0) }, "2 was never heard")
+    }
+
+    @Test func `a witness that was removed stands no more, whatever it holds`() throws {
+        for commit in [2, 3] as [UInt64] {
+            let joint = Membership(voters: voters(1, 2), outgoing: voters(1, 2, witness: 3))
+            var core = try Lone(
+                3, hardState: HardState(term: Term(1), commit: LogIndex(commit)),
+                entries: [
+                    entry(1, 1), change(2, 1, joint), change(3, 1, MembershipChange(joint).final),
+                ], voters: voters(1, 2, witness: 3))
+            core.now = core.now + .seconds(5)
+            let asked = core.give(.deadlineReached).sent.map(\.to)
+            #expect(asked == (commit == 2 ? [NodeID(1), NodeID(2)] : []))
         }
     }
 
