@@ -145,6 +145,19 @@ import Testing
         #expect(cluster.violations == [])
     }
 
+    @Test func `who is back before the leader gave it up is a member like any other`() {
+        var cluster = group()
+        isolate(3, in: &cluster)
+        #expect(change(&cluster, to: voters(1, 2)))
+        cluster.run(60)
+        #expect(cluster[1].progress.contains { $0.node == NodeID(3) && $0.leavesAt != nil })
+        begin(&cluster, MembershipChange(voters: voters(1, 2), learners: [NodeID(3)]))
+        cluster.run(cluster.timeouts(2))
+        cluster.isCut = { _, _ in false }
+        let isBack = cluster.run(upTo: 500) { $0[3].commitIndex == $0[1].commitIndex }
+        #expect(isBack && cluster[3].membership.learners == [NodeID(3)])
+    }
+
     @Test func `a leader that is removed while it is cut off ends as a follower (nasty case 11)`() {
         var cluster = group()
         isolate(1, in: &cluster)

@@ -24,6 +24,8 @@ struct RandomRun {
     var restartsAtOnce = false
     /// How many followers restarted, and were heard again, under the same leader.
     private(set) var restartsInTerm = 0
+    /// How many leaders began a change that omits them.
+    var selfRemovals = 0
     var chance: SeededRandom
     private let seed: UInt64
     private let data: UInt64
