@@ -100,7 +100,8 @@ extension Raft {
     }
 
     private func isSettled(for target: MembershipChange) -> Bool {
-        guard commitIndex == log.lastIndex else { return false }
+        // Who was fit when the change was asked for may have fallen silent since.
+        guard commitIndex == log.lastIndex, unfitness(of: target) == nil else { return false }
         let majority = target.voters.data.count / 2 + 1
         return target.voters.dataFloor(majority) { acknowledgedIndex($0) } >= commitIndex.rawValue
     }

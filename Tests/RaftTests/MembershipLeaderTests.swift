@@ -229,6 +229,17 @@ import Testing
         #expect(later)
     }
 
+    @Test func `a voter that falls silent before the change began does not begin it`() throws {
+        var core = try leader()
+        _ = propose(&core)
+        #expect(ask(&core, MembershipChange(voters: voters(1, 4, 5))) == [])
+        core.now = core.now + core.raft.electionTimeout
+        // 2 and 4 are there, and 4 is one too few to go on with when 5 has died.
+        acknowledge(&core, 2, 4)
+        #expect(core.raft.commitIndex == LogIndex(2))
+        #expect(core.raft.membership.outgoing == nil)
+    }
+
     @Test func `a transfer or the end of the leadership ends a change that has not begun`() throws {
         var core = try leader()
         _ = propose(&core)
