@@ -122,8 +122,9 @@ extension Raft {
 
     /// Tells the shell who is a member now, once that can't be undone.
     mutating func announceMembership() {
-        let settled = log.settled(at: commitIndex)
-        guard let settled, settled.index > announcedMembership.index else { return }
+        guard log.membershipIndex > announcedMembership.index,
+            let settled = log.settled(at: commitIndex), settled.index > announcedMembership.index
+        else { return }
         let former = announcedMembership.membership
         announcedMembership = settled
         guard settled.membership != former else { return }
