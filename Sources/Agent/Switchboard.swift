@@ -175,6 +175,10 @@ final class Switchboard: Sendable {
                     "leader": "\(found.leader)", "term": "\(found.term)",
                     "committed": "\(found.committed)", "claimed": "\(found.claimed)",
                 ])
+        case .membershipRefused(let why):
+            logger.warning("the members stay as they are", metadata: ["why": "\(why)"])
+        case .membershipChanged(let members, let index):
+            logger.notice("members", metadata: ["are": "\(members)", "since": "\(index)"])
         case .liveness(let node, let liveness):
             logger.notice("member", metadata: ["node": "\(node)", "is": "\(liveness)"])
         case .restarted(let node): logger.notice("member restarted", metadata: ["node": "\(node)"])
