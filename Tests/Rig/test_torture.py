@@ -310,11 +310,6 @@ def a_forgetful_mesh_is_convicted_by_both_judges():
     assert findings.figures["lost_flushed"] > 0 and findings.figures["nonlinearizable"] > 0, findings.figures
 
 
-def a_mesh_that_does_not_sync_is_convicted_by_its_power_cuts():
-    findings = tortured(plan.ALL_KILLED, "lazy")
-    assert findings.figures["lost_flushed"] > 0 and findings.figures["nonlinearizable"] > 0, findings.figures
-
-
 def two_open_exports_are_convicted_under_torture():
     findings = tortured(plan.ISOLATION, "clings")
     assert findings.figures["dual_accept"] > 0 and any("two regions" in each for each in findings.broken), findings.broken
@@ -335,7 +330,6 @@ TESTS = [
     availability_is_the_share_of_moments_with_an_answer_in_time, a_plan_follows_from_its_seed_alone,
     syncs_are_slow_or_fail_as_ordered_below_one_directory, clocks_are_wrong_as_ordered_and_the_boot_clock_never_jumps,
     shims_without_orders_refuse, registers_of_an_honest_disk_are_linearizable, a_disk_that_reads_stale_is_convicted,
-    an_honest_mesh_stands_the_torture, a_forgetful_mesh_is_convicted_by_both_judges,
-    a_mesh_that_does_not_sync_is_convicted_by_its_power_cuts, two_open_exports_are_convicted_under_torture,
+    an_honest_mesh_stands_the_torture, a_forgetful_mesh_is_convicted_by_both_judges, two_open_exports_are_convicted_under_torture,
     a_mesh_that_does_not_heal_is_convicted,
 ]
