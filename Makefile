@@ -95,8 +95,7 @@ bench-journal: deps-bench release rig
 test: deps
 	$(MAKE) -C Tests/Rig test
 	swift build --build-tests --jobs $(JOBS) $(CHECK_IMPORTS)
-	# One after the other: simulations that keep every thread busy starved the queues of other tests for 20 s.
-	swift test --skip-build --no-parallel
+	swift test --skip-build
 
 # The modules that have threads, under the thread sanitizer; in a folder of its own.
 test-thread: deps
