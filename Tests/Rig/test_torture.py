@@ -15,6 +15,7 @@ import time
 import linear
 import torture
 import torture_plan as plan
+import wounds
 from linear import Operation
 from orders import Orders
 from test_measures import measured
@@ -310,6 +311,16 @@ def a_forgetful_mesh_is_convicted_by_both_judges():
     assert findings.figures["lost_flushed"] > 0 and findings.figures["nonlinearizable"] > 0, findings.figures
 
 
+def a_mesh_that_does_not_sync_is_convicted_by_its_power_cuts():
+    # Whoever is primary when all are killed: a busy machine may have moved it before.
+    usual, wounds.POWERED_EVERY = wounds.POWERED_EVERY, 1
+    try:
+        findings = tortured(plan.ALL_KILLED, "lazy")
+    finally:
+        wounds.POWERED_EVERY = usual
+    assert findings.figures["lost_flushed"] > 0 and findings.figures["nonlinearizable"] > 0, findings.figures
+
+
 def two_open_exports_are_convicted_under_torture():
     findings = tortured(plan.ISOLATION, "clings")
     assert findings.figures["dual_accept"] > 0 and any("two regions" in each for each in findings.broken), findings.broken
@@ -330,6 +341,7 @@ TESTS = [
     availability_is_the_share_of_moments_with_an_answer_in_time, a_plan_follows_from_its_seed_alone,
     syncs_are_slow_or_fail_as_ordered_below_one_directory, clocks_are_wrong_as_ordered_and_the_boot_clock_never_jumps,
     shims_without_orders_refuse, registers_of_an_honest_disk_are_linearizable, a_disk_that_reads_stale_is_convicted,
-    an_honest_mesh_stands_the_torture, a_forgetful_mesh_is_convicted_by_both_judges, two_open_exports_are_convicted_under_torture,
+    an_honest_mesh_stands_the_torture, a_forgetful_mesh_is_convicted_by_both_judges,
+    a_mesh_that_does_not_sync_is_convicted_by_its_power_cuts, two_open_exports_are_convicted_under_torture,
     a_mesh_that_does_not_heal_is_convicted,
 ]
