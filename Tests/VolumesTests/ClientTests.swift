@@ -253,7 +253,6 @@ struct ClientTests {
             """
             import time
             h.connect_uri("\(rig.uri)")
-            h.pread(512, 0)
             time.sleep(0.6)
             buffer = nbd.Buffer(512)
             cookie = h.aio_pread(buffer, 0)
