@@ -167,7 +167,7 @@ let package = Package(
         tests(
             "TransportTests",
             ["Certificates", "Mesh", "Transport", locks, logging, nio, nioPosix, nioSSL]),
-        tests("VolumeCoreTests", ["Disk", "Mesh", "Record", "VolumeCore"]),
+        tests("VolumeCoreTests", ["Disk", "Mesh", "Record", "SimulatedDisk", "VolumeCore"]),
         tests(
             "VolumesTests",
             ["Disk", "Journal", "Mesh", "Record", "VolumeCore", "Volumes", locks, logging]),

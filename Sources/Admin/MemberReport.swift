@@ -23,12 +23,15 @@ package struct MemberReport: Codable, Hashable, Sendable {
     package var lastRefusal: String?
     /// It had acknowledged the log up to here, and lost of it; only the leader knows.
     package var lostIndex: UInt64?
+    /// It was away for longer than the log reaches, and takes what it lacks from another.
+    package var resync: ResyncReport?
 
     package init(
         node: UInt64, region: String, role: MemberRole, address: String, isSelf: Bool,
         liveness: Liveness, matchIndex: UInt64? = nil, lagEntries: UInt64? = nil,
         lagBytes: UInt64? = nil, roundTripMicroseconds: UInt64? = nil, linkUp: Bool,
-        lastRefusal: String? = nil, lostIndex: UInt64? = nil
+        lastRefusal: String? = nil, lostIndex: UInt64? = nil,
+        resync: ResyncReport? = nil
     ) {
         self.node = node
         self.region = region
@@ -43,6 +46,17 @@ package struct MemberReport: Codable, Hashable, Sendable {
         self.linkUp = linkUp
         self.lastRefusal = lastRefusal
         self.lostIndex = lostIndex
+        self.resync = resync
+    }
+}
+
+/// How far a resync has come; nil where what is missing is not known yet.
+package struct ResyncReport: Codable, Hashable, Sendable {
+    package var percent: UInt64?
+    package var bytesLeft: UInt64?
+    package init(percent: UInt64? = nil, bytesLeft: UInt64? = nil) {
+        self.percent = percent
+        self.bytesLeft = bytesLeft
     }
 }
 

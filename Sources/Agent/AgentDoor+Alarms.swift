@@ -5,6 +5,7 @@ import Node
 import Raft
 import Settings
 import Transport
+import VolumeCore
 
 /// What a person has to know now, worst first.
 extension AgentDoor {
@@ -41,6 +42,7 @@ extension AgentDoor {
                         + "writes are stalled, nothing that was answered is lost",
                     remedy: "free space there; writing goes on by itself"))
         }
+        if let resync = view.resync { alarms.append(alarm(ofOwn: resync, view)) }
         for peer in view.peers where peer.node != settings.member.id {
             guard let member = settings.cluster.members.first(where: { $0.id == peer.node })
             else { continue }
@@ -83,15 +85,53 @@ extension AgentDoor {
                 + "see \"An emptied data directory\" in docs/operations.md")
     }
 
+    private func alarm(ofOwn resync: ResyncStanding, _ view: NodeView) -> Alarm {
+        let others = settings.cluster.dataMembers.filter { $0.id != settings.member.id }
+        let whole = others.filter { member in
+            view.peers.contains {
+                $0.node == member.id && $0.liveness == .alive && $0.report?.resync == nil
+            }
+        }
+        guard whole.isEmpty else {
+            return Alarm(
+                code: "resync", severity: .warning,
+                text: "this node was away for longer than the log reaches, and copies what it lacks: "
+                    + "\(Self.words(resync)). Until then it can't take over",
+                remedy: "keep the primary up until it is done; see \"A member that was away for long\" "
+                    + "in docs/operations.md")
+        }
+        let names = others.map { "node \($0.id) in \($0.region)" }.joined(separator: " or ")
+        return Alarm(
+            code: "no-whole-replica", severity: .critical,
+            text: "the volumes here lack what the log no longer holds (\(Self.words(resync))), and no "
+                + "member that has it is heard: nothing is served",
+            remedy: "bring \(names.isEmpty ? "another data member" : names) up again with its disk")
+    }
+
+    static func words(_ resync: ResyncStanding) -> String {
+        guard resync.isCopying else { return "what it lacks is not known yet" }
+        return "\(percent(of: resync)) % done, \(resync.missingByteCount >> 20) MiB left"
+    }
+
+    /// Rounded down: 100 is said only of what is complete.
+    static func percent(of resync: ResyncStanding) -> UInt64 {
+        let whole = max(resync.wholeByteCount, resync.missingByteCount, 1)
+        return (whole - resync.missingByteCount) * 100 / whole
+    }
+
     private func alarm(of peer: NodeView.Peer, _ member: Member, _ view: NodeView) -> [Alarm] {
         let name = "node \(peer.node) in \(member.region)"
         switch peer.liveness {
         case .dead, nil:
+            let remedy =
+                peer.progress?.isLeftBehind == true
+                ? "; the log is no longer kept for it: once it is back it copies what it lacks"
+                : "; until it is back the log is kept for it"
             return [
                 Alarm(
                     code: "member-dead", severity: .warning, text: "\(name) is not heard",
                     remedy: "see whether its process runs and its address \(member.address) "
-                        + "can be reached; until it is back the log is kept for it")
+                        + "can be reached" + remedy)
             ]
         case .alive, .suspect, .left: break
         }
@@ -100,6 +140,16 @@ extension AgentDoor {
                 Alarm(
                     code: "disk-full", severity: .warning, text: "\(name) has a full disk",
                     remedy: "free space on it: it can't follow much longer")
+            ]
+        }
+        if let resync = peer.report?.resync, member.role == .data {
+            return [
+                Alarm(
+                    code: "resync", severity: .warning,
+                    text: "\(name) was away for longer than the log reaches, and copies what it "
+                        + "lacks: \(Self.words(resync)). Until then it can't take over",
+                    remedy: "keep the primary up until it is done; see \"A member that was away for "
+                        + "long\" in docs/operations.md")
             ]
         }
         guard member.role == .data, let last = peer.progress?.knownMatch,

@@ -124,7 +124,12 @@ extension AgentDoor {
             roundTripMicroseconds: consensus?.roundTrip.map { $0.nanoseconds / 1_000 },
             linkUp: isUp, lastRefusal: isUp ? nil : refusal?.reason,
             lostIndex: peer?.progress.flatMap { $0.isForgetful ? $0.loss : nil }?
-                .acknowledged.rawValue)
+                .acknowledged.rawValue,
+            resync: (isSelf ? view.resync : peer?.report?.resync).map {
+                ResyncReport(
+                    percent: $0.isCopying ? Self.percent(of: $0) : nil,
+                    bytesLeft: $0.isCopying ? $0.missingByteCount : nil)
+            })
     }
 
     func report(_ volume: Volume, _ open: NBDExportStatus?, _ pending: Int? = nil)

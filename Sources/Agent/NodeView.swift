@@ -3,6 +3,7 @@ import Gossip
 import Mesh
 import Node
 import Raft
+import VolumeCore
 import Voting
 
 /// What the core holds at one moment, as far as an operator cares.
@@ -26,6 +27,8 @@ struct NodeView: Sendable {
     let isHandingOver: Bool
     let takeovers: [Takeover]
     let hasRoom: Bool
+    /// What the volumes here lack.
+    let resync: ResyncStanding?
     /// Whether the primary's lease was lately seen renewed, and how long ago the last time was.
     let seesLease: Bool
     let renewalAge: Interval?
@@ -50,6 +53,7 @@ struct NodeView: Sendable {
         volumes = node.decisions.volumes
         takeovers = node.takeovers
         hasRoom = node.hasRoom
+        resync = node.resync
         seesLease = node.seesLease(at: now)
         renewalAge = node.renewalAge(at: now)
         contradiction = raft.contradiction

@@ -37,6 +37,8 @@ final class Running: Sendable {
     private let room: RoomWatch
     private let logger: Logger
     private let manager = ServiceManager()
+    /// Where the log began when this process did.
+    private let base: LogIndex
 
     /// Everything is read and recovered here; nothing is started yet.
     init(
@@ -63,24 +65,26 @@ final class Running: Sendable {
         let now = BootClock.now
         var raft = RaftSettings()
         raft.followsPreference = false
+        raft.logKeptBytesMax = Int(settings.node.logKept)
+        var limits = VolumeLimits()
+        limits.resync.bytesPerSecondMax = settings.node.resyncRate
+        let volumeCore = try Self.volumes(in: settings.node.data + "/volumes", limits)
+        // What the log no longer holds has to come from another replica.
+        let isWhole =
+            !volumeCore.isResyncing && volumeCore.applied >= recovered.base.position.index
+        guard !isWhole || volumeCore.applied <= recovered.last.index else {
+            throw Forgotten(last: recovered.last.index, volumes: volumeCore.applied)
+        }
         let voter = try Voter.restarting(
             settings, raft: raft, group: Self.group, journal: &journal, recovered: recovered,
             initial: initial.encoded,
-            incarnation: try IncarnationFile(in: settings.node.data).next(), random: &random,
-            at: now)
+            incarnation: try IncarnationFile(in: settings.node.data).next(), isWhole: isWhole,
+            random: &random, at: now)
         let decisions =
             recovered.base.position == .zero
             ? initial : try Decisions(parsing: try recovered.base.parsed().state.contents)
         let node = Node(
             settings: Node.Settings(settings), voter: voter, decisions: decisions, at: now)
-        let volumeCore = try Self.volumes(in: settings.node.data + "/volumes")
-        guard volumeCore.applied >= recovered.base.position.index else {
-            throw Incomplete(base: recovered.base.position.index, volumes: volumeCore.applied)
-        }
-        guard volumeCore.applied <= recovered.last.index else {
-            throw Forgotten(last: recovered.last.index, volumes: volumeCore.applied)
-        }
-
         let driver = Driver(node) { board.carryOut($0) }
         let keeper = LogKeeper(journal, send: { board.send($0) }, tell: { board.heard($0) })
         let transport = try Transport(
@@ -101,11 +105,14 @@ final class Running: Sendable {
             startedAt: BootClock.wall.rawValue / 1_000_000_000)
         admin = AdminServer(path: settings.node.run + "/admin.sock", door: door, logger: logger)
         room = RoomWatch(path: settings.node.data)
+        base = recovered.base.position.index
     }
 
-    private static func volumes(in path: String) throws -> VolumeCore<FileDisk> {
+    private static func volumes(
+        in path: String, _ limits: VolumeLimits
+    ) throws -> VolumeCore<FileDisk> {
         let disk = try FileDisk(path)
-        do throws(VolumeRecoveryRefused) { return try VolumeCore(disk: disk) } catch {
+        do throws(VolumeRecoveryRefused) { return try VolumeCore(disk: disk, limits: limits) } catch {
             throw Unreadable(path: path, cause: error)
         }
     }
@@ -118,6 +125,7 @@ final class Running: Sendable {
             tell: { driver.post(.disk(hasRoom: $0)) },
             tick: { driver.post(.wallClock(BootClock.wall)) })
         let volumes = parts.volumes
+        volumes.post(.behind(base))
         try await exports.start { volumes.post($0) }
         try await admin.start()
         driver.start()
@@ -184,16 +192,6 @@ struct Forgotten: DataAtFault {
     var description: String {
         "the volumes hold everything up to entry \(volumes), but the log ends at \(last): the journal "
             + "was emptied or replaced. This node must not vote: put its own journal back, or leave it off"
-    }
-}
-
-/// The volumes on this disk lack what the log no longer holds.
-struct Incomplete: DataAtFault {
-    let base: LogIndex
-    let volumes: LogIndex
-    var description: String {
-        "the volumes hold everything up to entry \(volumes), the log begins behind entry \(base): "
-            + "what lies between is missing here. \(DataAtFaultAdvice.leaveOff)"
     }
 }
 

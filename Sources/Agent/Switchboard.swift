@@ -67,6 +67,8 @@ final class Switchboard: Sendable {
             _ = parts.transport.send(note.encoded, to: to, lane: .bulk)
         case .apply(let ruled): parts.volumes.post(.apply(ruled))
         case .checkpoint: parts.volumes.post(.checkpoint)
+        case .behind(let index): parts.volumes.post(.behind(index))
+        case .pull(let source): parts.volumes.post(.pull(from: source))
         case .placed(let first, let count, let round):
             parts.volumes.post(.proposed(first: first, count: count, round: round))
         case .durable(let index): parts.volumes.post(.durable(through: index))
@@ -117,6 +119,9 @@ final class Switchboard: Sendable {
         case .applied(let index): driver.post(.applied(through: index))
         case .checkpointed(let index): driver.post(.checkpointed(index))
         case .drained: driver.post(.drained)
+        case .send(let message, let to):
+            _ = parts?.transport.send(message.encoded, to: to, lane: .bulk)
+        case .resync(let standing, let index): driver.post(.resync(standing, behind: index))
         case .refused(let index, let reason):
             counters.add("records_refused")
             logger.notice("record refused", metadata: ["index": "\(index)", "why": "\(reason)"])
@@ -139,6 +144,11 @@ final class Switchboard: Sendable {
                 return counters.add("gossip_refused")
             }
             driver.offer(.gossip(message, from: node))
+        case .bulk where bytes.first ?? 0 >= ResyncMessage.kindMin:
+            guard let message = try? ResyncMessage(parsing: bytes) else {
+                return counters.add("resync_refused")
+            }
+            parts?.volumes.offer(message, from: node)
         case .bulk:
             guard let note = try? Note(parsing: bytes) else {
                 return counters.add("notes_refused")
@@ -167,6 +177,15 @@ final class Switchboard: Sendable {
             logger.critical(
                 "a member lost writes that it had acknowledged: its disk was emptied or rolled back",
                 metadata: ["node": "\(node)", "acknowledged": "\(acknowledged)"])
+        case .leftBehind(let node, let index):
+            counters.add("members_left_behind")
+            logger.warning(
+                "the log is no longer kept for a member: it will copy what it lacks",
+                metadata: ["node": "\(node)", "through": "\(index)"])
+        case .resync(isWhole: false):
+            counters.add("resyncs")
+            logger.warning("the log begins behind what the volumes here hold: a resync begins")
+        case .resync(isWhole: true): logger.notice("the resync is complete: this is a replica again")
         case .contradicted(let found):
             counters.add("contradictions")
             logger.critical(
@@ -210,16 +229,16 @@ final class Switchboard: Sendable {
 extension Node.Halt {
     var code: Int32 {
         switch self {
-        case .volumesBehind: ExitCode.disk
+        case .unreadableBase: ExitCode.fault
         case .unknownCommand: ExitCode.fault
         }
     }
 
     var explanation: String {
         switch self {
-        case .volumesBehind(let index):
-            "the mesh's log begins behind entry \(index), and the volumes here lack what came before: "
-                + DataAtFaultAdvice.leaveOff
+        case .unreadableBase(let index):
+            "what was decided up to entry \(index) is told in a form that this release does not know: "
+                + "upgrade this node"
         case .unknownCommand(let index):
             "entry \(index) holds a command that this release does not know: upgrade this node"
         }

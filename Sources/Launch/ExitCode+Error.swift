@@ -36,8 +36,7 @@ package protocol DataAtFault: Error, CustomStringConvertible {}
 package enum DataAtFaultAdvice {
     package static let leaveOff =
         "Put its own files back if they were moved; otherwise leave this node off, the others go on "
-        + "without it. Never init it anew: it would vote without what it promised. Rebuilding a "
-        + "replica from a peer is not in this release"
+        + "without it. Never init it anew: it would vote without what it promised"
 }
 
 extension Logger {

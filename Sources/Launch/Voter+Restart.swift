@@ -16,7 +16,8 @@ extension Voter {
     package static func restarting(
         _ settings: AgentSettings, raft raftSettings: RaftSettings, group: GroupID,
         journal: inout JournalCore<FileDisk>, recovered: Recovered, initial: [UInt8],
-        incarnation: Incarnation, random: inout SeededRandom, at now: Instant
+        incarnation: Incarnation, isWhole: Bool = true, random: inout SeededRandom,
+        at now: Instant
     ) throws -> Voter {
         let base =
             recovered.base.position == .zero
@@ -33,8 +34,8 @@ extension Voter {
         let tailBytes = tail.reduce(0) { $0 + $1.bytes.count }
         restored.untailedByteCount = journal.entriesByteCount - tailBytes
         let raft = Raft(
-            seat: settings.member.id, isWitness: settings.member.role == .witness, group: group,
-            settings: raftSettings, restored: restored, random: random.fork(), at: now)
+            seat: settings.member.id, isWitness: settings.member.role == .witness,
+            isWhole: isWhole, group: group, settings: raftSettings, restored: restored, random: random.fork(), at: now)
         let gossip = Gossip(
             self: settings.member.peer, roster: settings.cluster.peers, settings: Gossip.Settings(),
             boot: BootID(random.next()), incarnation: incarnation, random: random.fork(), at: now)

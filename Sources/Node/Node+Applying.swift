@@ -114,9 +114,4 @@ extension Node {
         }
         out.append(.happened(.refused(entry.index, refusal)))
     }
-
-    /// A base from the leader stands for entries whose bytes the volumes here never saw.
-    mutating func restore(_ base: Base) {
-        out.append(.halt(.volumesBehind(base.position.index)))
-    }
 }

@@ -37,6 +37,8 @@ extension Node {
         package var checkpointBytes = 64 << 20
         package var checkpointEntries = 16_384
         package var publishEvery = Interval.seconds(1)
+        /// How often volumes that lack something may ask for more of it, whatever comes.
+        package var pullEvery = Interval.milliseconds(50)
         /// One proposal carries at most so many bytes of queued writes.
         package var proposalBytesMax = 512 << 10
         /// Well below what the log's queue holds (`JournalThread.waitingChangesMax`).
@@ -95,6 +97,9 @@ extension Node {
         /// Writes that clients were answered, in order.
         case write([Draft], ProposalRound)
         case operate(OperationID, Operation)
+        /// What the volumes lack now, knowing that the log begins behind an index; nil once they are a
+        /// whole replica.
+        case resync(ResyncStanding?, behind: LogIndex)
         /// The exports have finished what they had taken.
         case drained
         case incarnationPersisted(Incarnation)
@@ -114,6 +119,10 @@ extension Node {
         case note(Note, to: NodeID)
         case apply([Ruled])
         case checkpoint
+        /// The log begins behind this index: what the volumes lack of it they have to take elsewhere.
+        case behind(LogIndex)
+        /// The volumes may ask this node for what they lack.
+        case pull(from: NodeID?)
         /// The oldest writes handed in and not placed yet stand in the log from here on.
         case placed(first: LogIndex, count: Int, ProposalRound)
         /// The own log is durable up to here; said while a volume waits for no more than that.
@@ -130,8 +139,8 @@ extension Node {
     }
 
     package enum Halt: Hashable, Sendable {
-        /// The log's beginning is gone and the volumes here lack it.
-        case volumesBehind(LogIndex)
+        /// What the leader says was decided up to here can't be read.
+        case unreadableBase(LogIndex)
         /// An entry that this release does not know.
         case unknownCommand(LogIndex)
     }
@@ -141,6 +150,10 @@ extension Node {
         case raft(RaftRole, Term, leader: NodeID?)
         case steppedDown(SteppedDown)
         case replicaLost(NodeID, acknowledged: LogIndex)
+        /// The log is no longer kept for this member.
+        case leftBehind(NodeID, through: LogIndex)
+        /// The volumes here lack what the log no longer holds, or lack nothing any more.
+        case resync(isWhole: Bool)
         case contradicted(Contradiction)
         case membershipRefused(MembershipRefusal)
         case membershipChanged(Membership, at: LogIndex)

@@ -52,7 +52,7 @@ extension Node {
     /// lives and is complete; otherwise its lease has to end.
     private mutating func succeed(_ primary: Primary) {
         let silentUntil = ledAt + raftSettings.heartbeat * 2
-        if wasHeard(primary.node), now < ledAt + settings.returnPatience,
+        if wasHeard(primary.node), !isPartial(primary.node), now < ledAt + settings.returnPatience,
             transfers.allows(primary.node)
         {
             tendAt = ledAt + settings.returnPatience
@@ -78,13 +78,18 @@ extension Node {
         raft.progress.contains { $0.node == node && $0.round > 0 && isRecent($0.heardAt) }
     }
 
+    /// Whether its volumes lack something: it can't lead before it has it.
+    private func isPartial(_ node: NodeID) -> Bool {
+        raft.progress.contains { $0.node == node && $0.isPartial }
+    }
+
     private func isRecent(_ heardAt: Instant) -> Bool {
         now < heardAt + raftSettings.heartbeat * 4
     }
 
     private func isComplete(_ node: NodeID) -> Bool {
         raft.progress.contains {
-            $0.node == node && $0.match == raft.lastPosition.index && !$0.isForgetful
+            $0.node == node && $0.match == raft.lastPosition.index && $0.isHeir
         }
     }
 
@@ -209,6 +214,9 @@ extension Node {
         guard wasHeard(target) else { return "node \(target) in \(region) does not answer" }
         guard !isForgetful(target) else {
             return "node \(target) in \(region) lost writes that it had acknowledged"
+        }
+        guard !isPartial(target) else {
+            return "node \(target) in \(region) is still taking what it missed from another"
         }
         guard let behind = lag(of: target), behind <= Self.handOverLagMax else {
             return "node \(target) in \(region) is \(lag(of: target) ?? 0) entries behind"

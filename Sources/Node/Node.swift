@@ -3,7 +3,7 @@ internal import Gossip
 package import Mesh
 internal import Raft
 internal import Record
-internal import VolumeCore
+package import VolumeCore
 package import Voting
 internal import Wire
 
@@ -38,6 +38,12 @@ package struct Node: Core {
     var pendingYield: NodeID?
     var published = Publication()
     package internal(set) var hasRoom = true
+    /// What the volumes here lack; nil where they are a whole replica.
+    package internal(set) var resync: ResyncStanding?
+    /// Where the log began when that was last told to the volumes.
+    var behind: LogIndex
+    /// When the volumes may next ask for what they lack.
+    var pullAt = Instant.zero
     var toldDurable = LogIndex.zero
 
     /// What a proposal became; read right behind it.
@@ -54,6 +60,8 @@ package struct Node: Core {
         observed = ObservedLease(settings.lease, processStart: now)
         formerPrimary = decisions.tenure.primary?.node
         historyEnd = voter.raft.lastPosition
+        behind = voter.raft.basePosition.index
+        if !voter.raft.isWhole { resync = .unknown }
     }
 
     package static var wake: Event { .wake }
@@ -61,7 +69,9 @@ package struct Node: Core {
     package var seat: NodeID { settings.seat }
 
     package var deadline: Instant {
-        min(min(voter.deadline, tendAt), min(operations.deadline, published.nextAt))
+        let volumes = resync == nil ? Instant.distantFuture : pullAt
+        return min(
+            min(voter.deadline, tendAt), min(operations.deadline, min(published.nextAt, volumes)))
     }
 
     package mutating func handle(_ event: Event, at now: Instant, _ effects: inout [Effect]) {
@@ -78,6 +88,7 @@ package struct Node: Core {
         case .checkpointed(let index): checkpoints.volumesDurable(through: index)
         case .write(let drafts, let round): queue(drafts, round)
         case .operate(let id, let operation): accept(operation, id)
+        case .resync(let standing, let index): resynced(standing, behind: index)
         case .drained: drained()
         case .incarnationPersisted(let own): turn(.gossip(.persisted(own)))
         case .wallClock(let time): wall.set(time, at: self.now)
@@ -99,6 +110,7 @@ package struct Node: Core {
         tend()
         pumpOperations()
         compact()
+        pull()
         publish()
     }
 
@@ -137,6 +149,8 @@ package struct Node: Core {
         case .steppedDown(let why): out.append(.happened(.steppedDown(why)))
         case .replicaLost(let node, let acknowledged):
             out.append(.happened(.replicaLost(node, acknowledged: acknowledged)))
+        case .leftBehind(let node, let index):
+            out.append(.happened(.leftBehind(node, through: index)))
         case .contradicted(let found): out.append(.happened(.contradicted(found)))
         case .membershipRefused(let why): out.append(.happened(.membershipRefused(why)))
         case .membershipChanged(let members, let index):

@@ -20,6 +20,9 @@ package enum Event: Hashable, Sendable {
     /// `membershipChanged`.
     case changeMembership(MembershipChange)
     case read(UInt64)
+    /// Whether the volumes here are a whole replica. One that took a base takes no volume's bytes with
+    /// it, and is none until this says so.
+    case replica(isWhole: Bool)
     /// The answer to `.fetch`: the entries from its first on, or none if they are gone.
     case fetched(Fetch, [Entry])
 }
@@ -38,6 +41,9 @@ package enum Effect: Hashable, Sendable {
     /// This follower lacks what it had acknowledged to this leader up to here: its disk was emptied or
     /// rolled back. Said once a loss.
     case replicaLost(NodeID, acknowledged: LogIndex)
+    /// The log is no longer kept for this member: what it lacks, up to here, it has to take from
+    /// another one's volumes. Said once until it is back.
+    case leftBehind(NodeID, through: LogIndex)
     /// The leader says otherwise than what is committed here: some voters lost their disks, and what
     /// they had promised. Said once a term.
     case contradicted(Contradiction)
@@ -73,6 +79,8 @@ package struct Contradiction: Hashable, Sendable {
 package enum SteppedDown: Hashable, Sendable {
     /// A write has been under way for so long, or failed (`since` is then zero).
     case disk(since: Interval)
+    /// Whether its volumes are a whole replica changed under it.
+    case replicaChanged
     /// No quorum has answered for so long (check-quorum, Raft thesis §6.2).
     case quorumSilent(since: Interval)
     /// This process was not run for so long: paused, or starved of a processor.

@@ -32,8 +32,9 @@ package struct Letter: Hashable, Sendable {
         case appendRefused(previous: LogIndex, hint: Position)
         case heartbeat(Heartbeat)
         /// Answers a heartbeat at once: `holds` its previous entry in memory, `through` on disk;
-        /// nothing of its log at or below `base` is left.
-        case heard(round: UInt64, holds: Bool, through: LogIndex, base: LogIndex)
+        /// nothing of its log at or below `base` is left. Its volumes are a whole replica, or not.
+        case heard(
+            round: UInt64, holds: Bool, isWhole: Bool = true, through: LogIndex, base: LogIndex)
         case snapshot(SnapshotChunk)
         /// How much of the snapshot at `position` the receiver has.
         case snapshotHeard(position: Position, offset: Int)
@@ -46,7 +47,8 @@ package struct Letter: Hashable, Sendable {
     package struct Heartbeat: Hashable, Sendable {
         package var previous: Position
         package var commit: LogIndex
-        /// Every data voter and learner is known to hold the log durably up to here.
+        /// The log may be forgotten up to here: every data voter and learner is known to hold it
+        /// durably, or was left behind.
         package var floor: LogIndex
         package var round: UInt64
         /// The leader's round trip and save time, so that all wait equally long for it.

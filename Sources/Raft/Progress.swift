@@ -47,6 +47,10 @@ package struct Progress: Hashable, Sendable {
     /// Only of a witness.
     package var witness: WitnessFeed?
     package internal(set) var loss: Loss?
+    /// Its log counts, and its volumes lack something: it is no heir.
+    package internal(set) var isPartial = false
+    /// The log here begins behind what it has.
+    package internal(set) var isLeftBehind = false
     /// Rounds, oldest first, that asked for what was acknowledged when they were sent.
     private var certainRounds: [UInt64] = []
     var fetching = false
@@ -59,6 +63,8 @@ package struct Progress: Hashable, Sendable {
     package var hasAnswered: Bool { round > 0 || match > .zero }
     /// Until its loss is made good it counts for nothing but being heard.
     package var isForgetful: Bool { loss?.isMadeGood == false }
+    /// Whether it can lead, and serve.
+    package var isHeir: Bool { !isForgetful && !isPartial }
 
     init(_ node: NodeID, next: LogIndex, at now: Instant) {
         self.node = node

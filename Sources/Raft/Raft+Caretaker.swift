@@ -1,7 +1,8 @@
 internal import Mesh
 internal import Record
 
-/// What a witness does itself (ADR 2, rules 3 to 7).
+/// What a witness does itself (ADR 2, rules 3 to 7), and in part a data member whose volumes lack
+/// something (ADR 4).
 extension Raft {
     /// An ordinary snapshot message, whose term was found to be this one.
     mutating func baseMoved(_ chunk: Letter.SnapshotChunk, by node: NodeID) {
@@ -40,15 +41,15 @@ extension Raft {
             })
     }
 
-    /// A witness has no state to give, and its base stands for none.
-    func mayGetBase(_ at: Int) -> Bool { !isWitness && progress[at].witness == nil }
+    /// A caretaker has no state to give, and its base stands for none.
+    func mayGetBase(_ at: Int) -> Bool { !isCaretaker && progress[at].witness == nil }
 
     /// A caretaker's only end: the first data voter that lacks nothing is told to stand, and if
     /// nothing comes of it, another one. Those who lack what this witness forgot never get there.
     mutating func handOverCare() {
         guard role == .leader, transfer == nil else { return }
         let able = progress.filter {
-            membership.isData($0.node) && $0.match == log.lastIndex && !$0.isForgetful
+            membership.isData($0.node) && $0.match == log.lastIndex && $0.isHeir
                 && now < $0.heardAt + electionTimeout
         }
         let fresh = able.filter { $0.node != caredFor }

@@ -90,6 +90,7 @@ extension Raft {
         base = Base(position: position, membership: membership, state: state.contents)
         invariant(log.rebase(to: position, membership: membership), "the base is of this log")
         change.base = base
+        noteLeftBehind()
     }
 
     mutating func fetched(_ fetch: Fetch, _ entries: [Entry]) {

@@ -20,10 +20,10 @@ extension Raft {
 
     /// Raft §5.2: chance keeps rivals from splitting every vote. Where an order of preference is
     /// known each rank has a span of its own, so that the best one left usually stands alone.
-    /// A witness lets all of them try first, and then one timeout more.
+    /// A caretaker lets all of them try first, and then one timeout more.
     mutating func rearmElection() {
         let quarter = electionTimeout / 4
-        if isWitness {
+        if isCaretaker {
             let last = electionTimeout + quarter * UInt64(max(settings.ranksMax, 1) + 1)
             electionAt = now + last + electionTimeout + random.interval(in: .zero...quarter)
             return
@@ -42,14 +42,12 @@ extension Raft {
     }
 
     /// A voter that its newest configuration omits still stands until that is known committed:
-    /// nobody else may be able to commit it. A witness that holds no entry has nothing to give.
+    /// nobody else may be able to commit it. A caretaker that holds no entry has nothing to give.
     var canStand: Bool {
         guard !disk.isStalled(at: now, limit: electionTimeout) else { return false }
         let possible = log.memberships(from: commitIndex)
-        if isWitness {
-            return log.lastIndex > log.base.index && possible.contains { $0.votes(seat) }
-        }
-        return possible.contains { $0.isData(seat) }
+        guard !isCaretaker || log.lastIndex > log.base.index else { return false }
+        return possible.contains { isWitness ? $0.votes(seat) : $0.isData(seat) }
     }
 
     mutating func electionTimedOut() {

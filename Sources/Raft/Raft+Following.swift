@@ -88,7 +88,8 @@ extension Raft {
         let answer = letter(
             to: node,
             .heard(
-                round: heartbeat.round, holds: holds, through: through, base: log.base.index))
+                round: heartbeat.round, holds: holds, isWhole: isWhole, through: through,
+                base: log.base.index))
         // A crash that forgot this term could let an older leader replace what is acknowledged.
         if disk.term == term { out.append(.send(answer)) } else { release(answer) }
     }

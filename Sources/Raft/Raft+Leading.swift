@@ -7,7 +7,7 @@ extension Raft {
         failedElections = 0
         termStart = log.lastIndex.next
         progress = []
-        if !isWitness { appendBlank() }
+        if !isCaretaker { appendBlank() }
         meetMembers()
         handOverAt = now + electionTimeout * settings.handOverPause
         startRound()
@@ -30,7 +30,7 @@ extension Raft {
     mutating func propose(_ drafts: [Draft], time: WallTime) {
         guard !drafts.isEmpty else { return }
         guard role == .leader else { return refuse(drafts, .notLeader(leader: leader)) }
-        guard transfer == nil, !isWitness else { return refuse(drafts, .transferring) }
+        guard transfer == nil, !isCaretaker else { return refuse(drafts, .transferring) }
         guard pendingChange == nil else { return refuse(drafts, .changingMembership) }
         guard !drafts.contains(where: { $0.kind == .membership }) else {
             return refuse(drafts, .membership)
@@ -81,7 +81,7 @@ extension Raft {
             }
         }
         dismissLeavers()
-        if isWitness { handOverCare() } else { handOverToPreferred() }
+        if isCaretaker { handOverCare() } else { handOverToPreferred() }
         startRound()
         tendWitnesses()
     }
@@ -120,7 +120,8 @@ extension Raft {
         case .appended(let through):
             if progress[at].isFromAfterLoss(nil) { matched(through, at) }
         case .appendRefused(let previous, let hint): refused(previous, hint, at)
-        case .heard(let round, let holds, let through, let base):
+        case .heard(let round, let holds, let isWhole, let through, let base):
+            if round >= progress[at].round { progress[at].isPartial = !isWhole }
             noticeLoss(round, holds: holds, at)
             let aboutNext = witnessHeard(round, holds: holds, base: base, at)
             measure(round, at)
@@ -131,7 +132,7 @@ extension Raft {
         default: break
         }
         if let transfer, transfer.target == letter.from { nudge(transfer) }
-        if isWitness { handOverCare() }
+        if isCaretaker { handOverCare() }
     }
 
     private mutating func measure(_ number: UInt64, _ at: Int) {
@@ -144,6 +145,7 @@ extension Raft {
     private mutating func matched(_ through: LogIndex, _ at: Int) {
         guard through <= log.lastIndex else { return }
         progress[at].matched(through, at: now)
+        if through >= log.base.index { progress[at].isLeftBehind = false }
         switch progress[at].state {
         case .probe where progress[at].match.next == progress[at].next:
             progress[at].state = .replicate

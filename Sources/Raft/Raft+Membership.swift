@@ -23,7 +23,7 @@ extension Raft {
 
     private func refusal(of target: MembershipChange) -> MembershipRefusal? {
         guard role == .leader else { return .notLeader(leader: leader) }
-        guard transfer == nil, !isWitness else { return .transferring }
+        guard transfer == nil, !isCaretaker else { return .transferring }
         guard commitIndex >= termStart else { return .termNotShown }
         guard pendingChange == nil, log.membershipIndex <= commitIndex,
             membership.outgoing == nil
@@ -50,7 +50,7 @@ extension Raft {
             else { return .notLearner(node) }
             guard isHeard(follower) else { return .silent(node) }
             let lag = lag(of: follower)
-            guard lag <= settings.promotionLagBytesMax else {
+            guard lag <= settings.promotionLagBytesMax, !follower.isPartial else {
                 return .behind(node, byteCount: lag)
             }
         }
@@ -90,7 +90,7 @@ extension Raft {
                 out.append(.membershipRefused(.unsettled))
             }
         }
-        guard !isWitness, log.membershipIndex <= commitIndex, commitIndex >= termStart
+        guard !isCaretaker, log.membershipIndex <= commitIndex, commitIndex >= termStart
         else { return }
         if membership.outgoing != nil {
             appendMembership(MembershipChange(membership).final)
@@ -174,7 +174,7 @@ extension Raft {
     /// The best of the new voters leads next. One that lacks something gets an election timeout to
     /// catch up, in which this leader takes no proposals; then it ends in any case (`tick`).
     private mutating func retire() {
-        let heirs = progress.filter { membership.isData($0.node) && isHeard($0) }
+        let heirs = progress.filter { membership.isData($0.node) && isHeard($0) && $0.isHeir }
         let complete = heirs.filter { $0.match == log.lastIndex }
         let heir = (complete.isEmpty ? heirs : complete).map(\.node).min {
             (membership.rank($0), $0) < (membership.rank($1), $1)

@@ -5,7 +5,7 @@ extension Raft {
     /// ReadIndex (Raft thesis §6.4): what is committed now may be read once a quorum confirms,
     /// by a round that began after now, that nobody led later.
     mutating func read(_ id: UInt64) {
-        guard role == .leader, !isWitness, reads.count < settings.readsMax else {
+        guard role == .leader, !isCaretaker, reads.count < settings.readsMax else {
             return out.append(.readRefused(id))
         }
         let index = commitIndex >= termStart ? commitIndex : nil

@@ -107,6 +107,8 @@ extension Raft {
         commitIndex = new.position.index
         matched = max(matched, new.position.index)
         restoring = (0, state)
+        // A base carries no volume's bytes.
+        isWhole = false
         rearmElection()
     }
 }

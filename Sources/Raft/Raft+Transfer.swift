@@ -15,7 +15,7 @@ extension Raft {
 
     mutating func nudge(_ transfer: Transfer) {
         guard let follower = progress.first(where: { $0.node == transfer.target }),
-            follower.match == log.lastIndex, !follower.isForgetful
+            follower.match == log.lastIndex, follower.isHeir
         else { return }
         send(.timeoutNow, to: transfer.target)
     }
@@ -28,7 +28,7 @@ extension Raft {
         let rank = membership.rank(seat)
         let better = membership.preferred.prefix(rank).first { node in
             progress.contains {
-                $0.node == node && $0.match == log.lastIndex && !$0.isForgetful
+                $0.node == node && $0.match == log.lastIndex && $0.isHeir
                     && now < $0.heardAt + settings.heartbeat * 2
             }
         }

@@ -47,7 +47,7 @@ extension Raft {
     }
 
     /// Rules 1 and 2: every majority with the witness has a data voter that holds all up to here.
-    private func forgettable(by at: Int) -> LogIndex {
+    func forgettable(by at: Int) -> LogIndex {
         let node = progress[at].node
         let halves = log.memberships(from: commitIndex).flatMap { $0.halves(witnessedBy: node) }
         // It votes no more, and is to learn that.

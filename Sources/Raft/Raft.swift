@@ -10,6 +10,9 @@ package struct Raft: Sendable {
     /// Whether this node votes and holds no data: what it is, whoever the voters are.
     package let isWitness: Bool
 
+    /// Whether the volumes here are a whole replica.
+    package internal(set) var isWhole: Bool
+
     package internal(set) var role = Role.follower
     package internal(set) var term: Term
     package internal(set) var leader: NodeID?
@@ -94,11 +97,12 @@ package struct Raft: Sendable {
     }
 
     package init(
-        seat: NodeID, isWitness: Bool, group: GroupID, settings: RaftSettings,
-        restored: Restored, random: SeededRandom, at now: Instant
+        seat: NodeID, isWitness: Bool, isWhole: Bool = true, group: GroupID,
+        settings: RaftSettings, restored: Restored, random: SeededRandom, at now: Instant
     ) {
         self.seat = seat
         self.isWitness = isWitness
+        self.isWhole = isWhole
         self.group = group
         self.settings = settings
         (self.random, self.now) = (random, now)
@@ -121,23 +125,12 @@ package struct Raft: Sendable {
     package var durableIndex: LogIndex { disk.durable }
     /// The first index of this leader's own term; nil while this node doesn't lead, and on a
     /// witness, which appends nothing.
-    package var termStartIndex: LogIndex? { role == .leader && !isWitness ? termStart : nil }
+    package var termStartIndex: LogIndex? { role == .leader && !isCaretaker ? termStart : nil }
     /// Writes that the disk has not answered yet.
     package var writesUnderWay: Int { disk.outstanding.count }
     package var isTransferring: Bool { transfer != nil }
     /// nil below the base and above the end.
     package func term(at index: LogIndex) -> Term? { log.term(at: index) }
-    /// Every data voter and learner is known to hold the log durably up to here, so nobody will
-    /// ask for it again: the base may move up to here and, having no state of a volume, no
-    /// further. Never falls.
-    package var compactionFloor: LogIndex {
-        guard role == .leader else { return knownFloor }
-        let others = progress.filter {
-            membership.isData($0.node) || membership.isLearner($0.node)
-        }
-        let held = others.reduce(disk.durable) { min($0, $1.match) }
-        return max(knownFloor, min(held, settledIndex))
-    }
     /// What the entries in memory weigh.
     package var tailByteCount: Int { log.tailBytes }
 
@@ -161,6 +154,7 @@ package struct Raft: Sendable {
         case .transferLeadership(let target): beginTransfer(to: target)
         case .changeMembership(let target): changeMembership(to: target)
         case .read(let id): read(id)
+        case .replica(let isWhole): replicaChanged(isWhole: isWhole)
         case .fetched(let fetch, let entries): fetched(fetch, entries)
         }
         settle()
@@ -247,7 +241,7 @@ package struct Raft: Sendable {
             guard hear(letter.from) else { return }
             chunkArrived(chunk, from: letter.from)
         case .timeoutNow:
-            guard hear(letter.from), canStand else { return }
+            guard hear(letter.from), canStand, isWhole else { return }
             stand()
         case .appended, .appendRefused, .heard, .snapshotHeard: followerAnswered(letter)
         }

@@ -121,9 +121,10 @@ extension Letter.Body {
             bytes.append(name: heartbeat.floor)
             bytes.append(littleEndian: heartbeat.round)
             bytes.append(littleEndian: heartbeat.measured.nanoseconds)
-        case .heard(let round, let holds, let through, let base):
+        case .heard(let round, let holds, let isWhole, let through, let base):
             bytes.append(littleEndian: round)
-            bytes.append(holds ? 1 : 0)
+            // Nobody but a replica that is not whole says more than earlier releases did.
+            bytes.append((holds ? 1 : 0) | (isWhole ? 0 : 2))
             bytes.append(name: through)
             bytes.append(name: base)
         case .snapshot(let chunk):
@@ -158,9 +159,11 @@ extension Letter.Body {
                     floor: try reader.bounded(), round: try reader.u64(),
                     measured: Interval(nanoseconds: try reader.u64())))
         case 9:
+            let (round, flags) = (try reader.u64(), try reader.u8())
+            guard flags <= 3 else { throw LetterRefused.unlawful("flags \(flags)") }
             self = .heard(
-                round: try reader.u64(), holds: try reader.flag(), through: try reader.bounded(),
-                base: try reader.bounded())
+                round: round, holds: flags & 1 != 0, isWhole: flags & 2 == 0,
+                through: try reader.bounded(), base: try reader.bounded())
         case 10: self = .snapshot(try reader.chunk())
         case 11:
             self = .snapshotHeard(position: try reader.position(), offset: Int(try reader.u32()))

@@ -37,6 +37,12 @@ package struct RaftSettings: Hashable, Sendable {
     /// After a hand-over to a preferred node, how many election timeouts until the next one.
     package var handOverPause: UInt64 = 10
 
+    /// The log is kept for a member that is away until so much of it lies above what that one has;
+    /// for one that answers, twice as much.
+    package var logKeptBytesMax = 8 << 30
+    /// How long a member has to be silent until it counts as away.
+    package var awayAfter = Interval.seconds(30)
+
     /// Entries above a witness's base weigh at most this, there and on its disk.
     package var witnessBytesMax = 4 << 30
     /// Of that, for what a leader appends of its own accord: blank entries and memberships.

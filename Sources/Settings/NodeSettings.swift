@@ -19,6 +19,13 @@ package struct NodeSettings: Hashable, Sendable {
 
     package static let dataDefault = "/var/lib/holdfast"
     package static let runDefault = "/run/holdfast"
+    package static let logKeptDefault: UInt64 = 8 << 30
+    /// Less would leave a member behind that only restarts.
+    package static let logKeptMin: UInt64 = 16 << 20
+    package static let logKeptMax: UInt64 = 1 << 40
+    package static let resyncRateDefault: UInt64 = 100 << 20
+    package static let resyncRateMin: UInt64 = 1 << 20
+    package static let resyncRateMax: UInt64 = 10 << 30
 
     package let node: NodeID
     /// The cluster file's path.
@@ -28,6 +35,10 @@ package struct NodeSettings: Hashable, Sendable {
     package let tls: TLS
     /// Where NBD over TLS is served; nil serves unix sockets only.
     package let nbd: Endpoint?
+    /// Bytes of the log that are kept for a member that is away.
+    package let logKept: UInt64
+    /// Bytes that this node takes in a second from another while it is behind the log.
+    package let resyncRate: UInt64
     package let logLevel: LogLevel
     package let logFormat: LogFormat
 
@@ -48,6 +59,8 @@ package struct NodeSettings: Hashable, Sendable {
         let tls = Self.tls(&section, path: path)
         let nbd = Self.nbd(&section)
         let log = Self.log(&section)
+        let kept = Self.bytes("logKept", Self.logKeptMin...Self.logKeptMax, &section)
+        let rate = Self.bytes("resyncRate", Self.resyncRateMin...Self.resyncRateMax, &section)
         let faults = section.finish()
         guard faults.isEmpty, let node, let cluster, let tls else { throw Faults(all: faults) }
         self.node = node.value
@@ -56,6 +69,8 @@ package struct NodeSettings: Hashable, Sendable {
         self.run = run?.value ?? Self.runDefault
         self.tls = tls
         self.nbd = nbd
+        logKept = kept ?? Self.logKeptDefault
+        resyncRate = rate ?? Self.resyncRateDefault
         logLevel = log.level
         logFormat = log.format
     }
@@ -80,6 +95,18 @@ package struct NodeSettings: Hashable, Sendable {
         let listen = nbd.required("listen", expected: "host:port", parse: Endpoint.init(_:))
         section.adopt(nbd.finish())
         return listen?.value
+    }
+
+    private static func bytes(
+        _ key: String, _ range: ClosedRange<UInt64>, _ section: inout Section
+    ) -> UInt64? {
+        func words(_ count: UInt64) -> String {
+            count >> 30 > 0 ? "\(count >> 30)G" : "\(count >> 20)M"
+        }
+        let (least, most) = (words(range.lowerBound), words(range.upperBound))
+        return section.optional(key, expected: "a size of \(least) to \(most), such as 1G") { text in
+            byteCount(text).flatMap { range.contains($0) ? $0 : nil }
+        }?.value
     }
 
     private static func log(_ section: inout Section) -> (level: LogLevel, format: LogFormat) {

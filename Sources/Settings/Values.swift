@@ -28,6 +28,16 @@ package struct Endpoint: Hashable, Sendable, CustomStringConvertible {
     package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }
 
+/// Reads `512M`, `8G`, `1T` (powers of 1024) or a plain count of bytes; nil for anything else.
+func byteCount(_ text: String) -> UInt64? {
+    let shifts: [String: UInt64] = ["": 0, "K": 10, "M": 20, "G": 30, "T": 40]
+    let digits = text.prefix { ("0"..."9").contains($0) }
+    guard let count = UInt64(digits), let shift = shifts[String(text.dropFirst(digits.count))],
+        count <= UInt64.max >> shift
+    else { return nil }
+    return count << shift
+}
+
 extension Interval {
     private static let units: [(suffix: String, length: Interval)] = [
         ("ms", .milliseconds(1)), ("us", .microseconds(1)), ("s", .seconds(1)),

@@ -130,6 +130,8 @@ final class Machine {
     var appliedBefore = LogIndex.zero
     /// Its letters said that its log is safe up to here; a later leader may have cut it since.
     var promised = LogIndex.zero
+    /// Its own checkpoints let the log forget what is at or below.
+    var compacted = LogIndex.zero
     /// What reached a paused process.
     var inbox: [Occurrence] = []
     /// The earliest wake that is on the agenda.

@@ -4,7 +4,7 @@ internal import VolumeCore
 
 /// A message on its way.
 struct Parcel {
-    enum Lane: UInt8 { case letter, gossip, note }
+    enum Lane: UInt8 { case letter, gossip, note, resync }
     let from: Int
     let to: Int
     let lane: Lane
@@ -31,6 +31,8 @@ enum Occurrence {
 
     /// The acting primary's machine loses power.
     case primaryFalls
+    /// A data member is away for longer than the log is kept for it.
+    case absence(spell: Int?)
     /// Power fails where it hurts most.
     case stroke(Int, life: UInt64, spell: Int)
     case boot(Int)

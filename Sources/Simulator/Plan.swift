@@ -20,6 +20,8 @@ package enum Shape: String, CaseIterable, Sendable {
 package enum Fault: String, CaseIterable, Sendable {
     /// A machine loses power: unsynced sectors keep any subset of their bytes.
     case powerCut = "power_cut"
+    /// A data member is away for long.
+    case absence
     /// A process dies; the page cache lives.
     case kill
     /// A process stands still, then handles all at once.
@@ -58,6 +60,9 @@ package struct Plan: Sendable {
     package var faults = Set(Fault.allCases)
     /// Writes the story of every letter and request too.
     package var isDetailed = false
+
+    /// In every second run the log is kept for a member that is away for a few seconds only.
+    var keepsLittleLog: Bool { faults.contains(.absence) && seed % 2 == 0 }
 
     package init(seed: UInt64, shape: Shape) {
         (self.seed, self.shape) = (seed, shape)

@@ -121,7 +121,7 @@ extension Simulation {
     private mutating func compareImages(_ a: Int, _ b: Int) {
         guard var one = machines[a].agent?.exports.core,
             var other = machines[b].agent?.exports.core,
-            one.applied == other.applied,
+            one.applied == other.applied, !one.isResyncing, !other.isResyncing,
             one.applied >= max(machines[a].appliedBefore, machines[b].appliedBefore)
         else { return }
         let names = one.list.map(\.name)
@@ -159,6 +159,9 @@ extension Simulation {
         let lengths = machines.compactMap { $0.agent?.node.decisions.appliedIndex.rawValue }
         if let least = lengths.min(), UInt64(watch.appliedCount) > least + 2_000 {
             check("liveness: a node has applied \(least) of \(watch.appliedCount) entries")
+        }
+        for at in machines.indices where machines[at].agent?.exports.core.isResyncing == true {
+            check("liveness: node \(machines[at].id) is still no whole replica")
         }
         for at in machines.indices {
             guard let exports = machines[at].agent?.exports, let end = exports.leaseEnds,

@@ -16,12 +16,22 @@ extension Simulation {
         if let first = save.change.entries.first, first.index <= machines[at].promised {
             machines[at].promised = first.index.previous
         }
+        if let base = save.change.base { noteBase(base.position.index, at) }
         machines[at].log.submit(save)
         beginLogJob(at)
         if plan.mutant == .acknowledgesBeforeSync {
             let number = write.number
             turnRaft(at, .saved(through: number), .raft(.saved(through: number)))
         }
+    }
+
+    /// A base may take the place of what no leader committed; one of the process's own stands on what
+    /// its volumes have made durable.
+    private func noteBase(_ index: LogIndex, _ at: Int) {
+        guard let (last, isWhole) = machines[at].raft({ ($0.lastPosition.index, $0.isWhole) })
+        else { return }
+        machines[at].promised = min(machines[at].promised, last)
+        if isWhole { machines[at].compacted = index }
     }
 
     /// What the mutants do to a write before the log's thread has it.
@@ -175,6 +185,9 @@ extension Simulation {
             machines[at].agent?.open.removeAll { $0.volume == volume }
             drop(volume, at)
         case .drained: turn(at, .drained)
+        case .send(let message, let to): post(at, to, .resync, message.encoded)
+        case .resync(let standing, let index): turn(at, .resync(standing, behind: index))
+        case .wantsCheckpoint: post(.checkpoint, toVolumesOf: at)
         case .refused(let index, let reason):
             if plan.isDetailed { tell(at, "entry \(index) changes nothing: \(reason)") }
         }

@@ -43,6 +43,9 @@ extension Simulation {
             bite(spell)
             cutPower(at)
             return start(at, spell)
+        case .absence:
+            agenda.push(time, .absence(spell: spell))
+            return .seconds(12)
         case .kill:
             guard maySpareOne, machines[at].isUp else { return .zero }
             bite(spell)
@@ -102,6 +105,20 @@ extension Simulation {
         fallen = (time, watch.epoch)
         cutPower(acting)
         agenda.push(time + .seconds(3), .boot(acting))
+    }
+
+    /// A data member that is no leader, if one may go, and for so long that others forget it.
+    mutating func absent(_ spell: Int?) {
+        let able = machines.indices.filter { at in
+            machines[at].power == .up && !machines[at].isWitness
+                && machines[at].raft { $0.role } != .leader
+        }
+        guard isStormy, maySpareOne, !able.isEmpty else { return }
+        let at = able[pick(able.count)]
+        if let spell { bite(spell) } else { report.faults[.absence, default: 0] += 1 }
+        tell(at, "goes away for long")
+        cutPower(at)
+        agenda.push(time + random.interval(in: .seconds(6)...(.seconds(12))), .boot(at))
     }
 
     /// Faults by chance rarely meet a voter right behind its vote; some are aimed there.

@@ -95,6 +95,9 @@ extension Simulation {
             case .note:
                 guard machines[parcel.to].agent != nil else { return }
                 turn(parcel.to, .note(try Note(parsing: parcel.bytes), from: from))
+            case .resync:
+                let message = try ResyncMessage(parsing: parcel.bytes)
+                post(.heard(message, from: from), toVolumesOf: parcel.to)
             }
         } catch {
             check("a message of node \(from) cannot be read: \(error)")

@@ -81,6 +81,10 @@ extension Simulation {
         var settings = RaftSettings()
         settings.followsPreference = false
         settings.windowBytesMax = 32 << 10
+        if plan.keepsLittleLog {
+            settings.logKeptBytesMax = 40 << 10
+            settings.awayAfter = .seconds(1)
+        }
         return settings
     }
 
@@ -88,7 +92,7 @@ extension Simulation {
         guard let lease = LeaseTerms(length: .milliseconds(400)) else { return nil }
         var settings = Node.Settings(
             seat: seat, members: members, order: dataMembers, lease: lease)
-        settings.checkpointEntries = 300
+        settings.checkpointEntries = plan.keepsLittleLog ? 100 : 300
         settings.checkpointBytes = 256 << 10
         return settings
     }
@@ -108,6 +112,8 @@ extension Simulation {
         }
         tell(at, "starts, log to \(machines[at].raft { "\($0.lastPosition)" } ?? "?")")
         if machines[at].agent != nil {
+            let base = machines[at].raft { $0.basePosition.index } ?? .zero
+            post(.behind(base), toVolumesOf: at)
             turn(at, .wallClock(WallTime(1_700_000_000_000_000_000 + time.nanoseconds)))
             tellRoom(at)
         } else {
@@ -136,7 +142,11 @@ extension Simulation {
                 "durability: node \(machines[at].id) starts with a log to \(recovered.last), "
                     + "though it was safe up to \(machines[at].promised)")
         }
-        let voter = try restarting(at, &journal, recovered, now)
+        let core = try machines[at].isWitness ? nil : openVolumes(at, recovered)
+        let isWhole = core.map {
+            !$0.isResyncing && $0.applied >= recovered.base.position.index
+        }
+        let voter = try restarting(at, &journal, recovered, isWhole: isWhole ?? true, now)
         machines[at].journal = journal
         machines[at].logDisk = SimulatedDisk()
         machines[at].log = LogDesk()
@@ -145,27 +155,36 @@ extension Simulation {
         machines[at].inbox = []
         machines[at].wakeAt = .never
         machines[at].commitSeen = .zero
-        guard !machines[at].isWitness else { return machines[at].voter = voter }
+        guard let core else { return machines[at].voter = voter }
         let state =
             try recovered.base.position == .zero
             ? firstDecisions : Decisions(parsing: recovered.base.parsed().state.contents)
-        let core = try VolumeCore(
-            disk: machines[at].volumesDisk,
-            limits: VolumeLimits(pendingByteCountMax: 48 << 10, overlayByteCountMax: 32 << 10))
         machines[at].volumesDisk = SimulatedDisk()
-        if core.checkpointed < recovered.base.position.index {
-            check(
-                "node \(machines[at].id) starts with volumes up to \(core.checkpointed), and its "
-                    + "log begins behind \(recovered.base.position)")
-        }
         guard let settings = nodeSettings(machines[at].id) else { return }
         let node = Node(settings: settings, voter: voter, decisions: state, at: now)
         machines[at].agent = Agent(node: node, exports: Exports(core))
     }
 
+    private mutating func openVolumes(
+        _ at: Int, _ recovered: Recovered
+    ) throws -> VolumeCore<SimulatedDisk> {
+        var limits = VolumeLimits(pendingByteCountMax: 48 << 10, overlayByteCountMax: 32 << 10)
+        limits.resync.pieceByteCountMax = 4 << 10
+        limits.resync.windowByteCountMax = 12 << 10
+        limits.resync.askTimeout = .milliseconds(300)
+        limits.resync.progressByteCount = 8 << 10
+        let core = try VolumeCore(disk: machines[at].volumesDisk, limits: limits)
+        if core.checkpointed < min(machines[at].compacted, recovered.base.position.index) {
+            check(
+                "node \(machines[at].id) starts with volumes up to \(core.checkpointed), and had "
+                    + "let its log forget all up to \(machines[at].compacted)")
+        }
+        return core
+    }
+
     private mutating func restarting(
         _ at: Int, _ journal: inout JournalCore<SimulatedDisk>, _ recovered: Recovered,
-        _ now: Instant
+        isWhole: Bool, _ now: Instant
     ) throws -> Voter {
         let base =
             recovered.base.position == .zero
@@ -184,8 +203,8 @@ extension Simulation {
             configurations: journal.configurations(recovered),
             time: tail.last?.time ?? .zero, tail: tail)
         let raft = Raft(
-            seat: machines[at].id, isWitness: machines[at].isWitness, group: Self.group,
-            settings: raftSettings, restored: restored, random: random.fork(), at: now)
+            seat: machines[at].id, isWitness: machines[at].isWitness, isWhole: isWhole,
+            group: Self.group, settings: raftSettings, restored: restored, random: random.fork(), at: now)
         machines[at].incarnation = machines[at].incarnation.next
         let peers = members.map {
             Gossip.Peer(

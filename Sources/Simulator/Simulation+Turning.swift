@@ -74,6 +74,8 @@ extension Simulation {
         case .apply(let ruled): apply(ruled, at)
         case .checkpoint:
             post(.checkpoint, toVolumesOf: at)
+        case .behind(let index): post(.behind(index), toVolumesOf: at)
+        case .pull(let source): post(.pull(from: source), toVolumesOf: at)
         case .placed(let first, let count, let round):
             post(.proposed(first: first, count: count, round: round), toVolumesOf: at)
         case .durable(let index): post(.durable(through: index), toVolumesOf: at)
@@ -142,6 +144,11 @@ extension Simulation {
         case .steppedDown(let why): tell(at, "leads no more: \(why)")
         case .resigned(let epoch): tell(at, "resigns from epoch \(epoch)")
         case .replicaLost(let node, let index): lost(node, index, at)
+        case .leftBehind(let node, let index): tell(at, "keeps no log for node \(node) to \(index)")
+        case .resync(isWhole: false): tell(at, "lacks what the log no longer holds")
+        case .resync(isWhole: true):
+            tell(at, "is a whole replica again")
+            report.resyncs += 1
         case .contradicted(let found): contradicted(found, at)
         case .membershipRefused(let why): tell(at, "keeps the members: \(why)")
         case .membershipChanged(let members, let index):

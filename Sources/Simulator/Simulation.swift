@@ -81,6 +81,11 @@ package struct Simulation {
         agenda.push(.zero + .seconds(2), .weather)
         agenda.push(.zero + .seconds(1), .watch)
         for fall in plan.primaryFalls { agenda.push(.zero + fall, .primaryFalls) }
+        if plan.keepsLittleLog {
+            for second in [12, 36] as [UInt64] where .seconds(second) < plan.stormy {
+                agenda.push(.zero + .seconds(second), .absence(spell: nil))
+            }
+        }
         agenda.push(.zero + plan.stormy, .clearSky)
         agenda.push(.zero + plan.stormy + plan.recovery, .judgement)
     }
@@ -115,6 +120,7 @@ package struct Simulation {
         case .lost(let connection): lost(connection)
         case .clientTurn(let client, let number): clientTurn(client, number)
         case .primaryFalls: primaryFalls()
+        case .absence(let spell): absent(spell)
         case .stroke(let machine, let life, let spell): struck(machine, life, spell)
         case .boot(let machine): boot(machine)
         case .resume(let machine): resume(machine)

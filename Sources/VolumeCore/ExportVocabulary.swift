@@ -103,6 +103,13 @@ package enum ExportEvent: Sendable {
     /// Moves a slice of the overlay into the images, so that the next checkpoint has less to do.
     case fold
     case checkpoint
+    /// The log here begins behind this index, and volumes that lack anything below have to take it
+    /// from elsewhere. Said at a start as well, of the log's base.
+    case behind(LogIndex)
+    /// Now and then while something is missing: it may be asked for, of this node; nil when there is
+    /// nobody to ask.
+    case pull(from: NodeID?)
+    case heard(ResyncMessage, from: NodeID)
 }
 
 package enum ExportEffect: Hashable, Sendable {
@@ -119,4 +126,10 @@ package enum ExportEffect: Hashable, Sendable {
     case drained
     /// A committed record changed nothing: for counters and logs.
     case refused(LogIndex, Applied.Reason)
+    case send(ResyncMessage, to: NodeID)
+    /// How far these volumes are from being a replica, as of the last `.behind` that was handled; nil
+    /// once they are one.
+    case resync(ResyncStanding?, behind: LogIndex)
+    /// A `.checkpoint` would save what was copied, or end the resync.
+    case wantsCheckpoint
 }

@@ -6,6 +6,8 @@ extension Exports {
     mutating func apply(
         _ entries: [Ruled], at now: Instant, _ effects: inout [ExportEffect]
     ) throws(DiskError) {
+        guard !core.isAsking else { return pull.held += entries }
+        if let last = entries.last { core.noteHanded(last.entry.index) }
         var touched: Set<VolumeID> = []
         for ruled in entries where ruled.entry.index > core.applied {
             switch try apply(ruled, &effects) {
@@ -37,6 +39,7 @@ extension Exports {
             return .nothing
         case .deleted(let volume):
             end(volume, &effects)
+            pull.forget(volume)
             let refused = core.delete(volume)
             invariant(refused == nil, "volume \(volume) is open behind its end")
             core.skip(entry.index)

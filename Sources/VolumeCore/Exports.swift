@@ -43,6 +43,13 @@ package struct Exports<D: Disk>: Sendable {
     var exports: [VolumeID: Export] = [:]
     var waiting = Fifo<Waiting>()
     var flight = Flight()
+    var pull = Pull()
+    /// The highest index that the log was said to begin behind.
+    var behind = LogIndex.zero
+    /// Whom to ask for what is missing here.
+    var source: NodeID?
+    /// The manifest that is being told.
+    var served: (id: ManifestID, bytes: [UInt8])?
     /// What the present event made; proposed together once it is handled.
     var drafts: [Draft] = []
 
@@ -87,13 +94,17 @@ package struct Exports<D: Disk>: Sendable {
             try admit(asked, at: now, &effects)
         case .cancelled(let connection): forget(connection)
         case .fold: try core.fold(bytesMax: VolumeLimits.foldSliceByteCount)
-        case .checkpoint: effects.append(.checkpointed(try core.checkpoint()))
+        case .checkpoint: try checkpoint(&effects)
+        case .behind(let index): try fallBehind(through: index, &effects)
+        case .pull(let source): try pull(from: source, at: now, &effects)
+        case .heard(let message, let node): try hear(message, from: node, at: now, &effects)
         }
         if !drafts.isEmpty {
             effects.append(.propose(drafts, round: flight.round))
             drafts = []
         }
         tellDrained(&effects)
+        tendResync(&effects)
     }
 
     private mutating func open(
@@ -150,7 +161,7 @@ package struct Exports<D: Disk>: Sendable {
         effects.append(.drained)
     }
 
-    private mutating func close(_ effects: inout [ExportEffect]) {
+    mutating func close(_ effects: inout [ExportEffect]) {
         tenure = .away
         for volume in exports.keys.sorted() { end(volume, &effects) }
         flight.forget()

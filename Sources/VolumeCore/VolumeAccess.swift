@@ -125,6 +125,7 @@ extension VolumeCore {
         throws(DiskError) -> Result<[UInt8], VolumeRefused>
     {
         guard let place = position(of: id) else { return .failure(.unknownVolume) }
+        guard resync == nil else { return .failure(.closed) }
         guard count <= VolumeLimits.readByteCountMax else { return .failure(.oversized) }
         guard isInside(place, offset: offset, count: UInt64(count)) else {
             return .failure(.outOfRange)
@@ -156,7 +157,7 @@ extension VolumeCore {
                     let run = volume.record.allocation.run(at: offset, in: layer.range)
                     let count = Int(run.end - offset)
                     add(
-                        run.isAllocated
+                        run.isSet
                             ? try disk.read(volume.image, at: offset, count: count)
                             : [UInt8](repeating: 0, count: count))
                     offset = run.end
@@ -208,7 +209,7 @@ extension VolumeCore {
                 while offset < layer.range.upperBound, found.count <= countMax {
                     let run = volume.record.allocation.run(at: offset, in: layer.range)
                     add(
-                        run.end - offset, isHole: !run.isAllocated, isZero: !run.isAllocated)
+                        run.end - offset, isHole: !run.isSet, isZero: !run.isSet)
                     offset = run.end
                 }
             }

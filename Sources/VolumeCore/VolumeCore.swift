@@ -86,12 +86,22 @@ package struct VolumeCore<D: Disk>: Sendable {
     var volumes: [Volume] = []
     var sequence: UInt64
     /// All entries up to here are in the overlay or the images.
-    package private(set) var applied: LogIndex
+    package internal(set) var applied: LogIndex
     /// The log may forget what is at or below.
     package internal(set) var checkpointed: LogIndex
     var pendingByteCount = 0
     var overlayByteCount = 0
     var lastOpening: ExportGeneration
+    /// What is missing of these volumes has to come from another replica first.
+    var resync: VolumeState.Resync?
+    /// What was handed in, or passed over at a start, reaches up to here; `applied` may be ahead.
+    var handed: LogIndex
+    /// Pieces that are on their way from a source.
+    var asked: [AskedPiece] = []
+    /// Of cells that come in several pieces, how many are still to come.
+    var piecesLeft: [CellID: Int] = [:]
+    /// An image was created whose name is not safe yet.
+    var hasNewNames = false
     /// Images whose volumes are deleted, until a checkpoint says so durably.
     var doomed: [(name: String, file: FileHandle)] = []
 
@@ -105,6 +115,9 @@ package struct VolumeCore<D: Disk>: Sendable {
         sequence = state.sequence
         applied = state.applied
         checkpointed = state.applied
+        resync = state.resync
+        // Handed in again from the log's base on, which is not known here.
+        handed = .zero
         do throws(DiskError) {
             if found == nil { try state.save(to: &self.disk) }
             for record in state.volumes {
@@ -141,7 +154,7 @@ package struct VolumeCore<D: Disk>: Sendable {
         return place < volumes.count && volumes[place].id == id ? place : nil
     }
 
-    private func insertion(of id: VolumeID) -> Int {
+    func insertion(of id: VolumeID) -> Int {
         var (low, high) = (0, volumes.count)
         while low < high {
             let middle = (low + high) / 2
@@ -166,9 +179,10 @@ package struct VolumeCore<D: Disk>: Sendable {
         let image = try disk.open(VolumeState.image(of: id), create: true)
         try disk.resize(image, to: 0)
         try disk.resize(image, to: byteCount)
+        hasNewNames = true
+        // Nothing changed it before the entry that creates it.
         let record = VolumeState.Record(
-            id: id, name: name, byteCount: byteCount, isSync: isSync, generation: .none, number: 0,
-            allocation: Allocation(byteCount: byteCount))
+            id: id, name: name, byteCount: byteCount, isSync: isSync, since: applied)
         volumes.insert(Volume(record: record, image: image, isDirty: true), at: insertion(of: id))
         return nil
     }
@@ -180,6 +194,7 @@ package struct VolumeCore<D: Disk>: Sendable {
         guard volumes[place].open == nil else { return .open }
         let volume = volumes.remove(at: place)
         overlayByteCount -= volume.committed.cost
+        asked.removeAll { $0.piece.volume == id }
         doomed.append((VolumeState.image(of: id), volume.image))
         return nil
     }
@@ -188,6 +203,7 @@ package struct VolumeCore<D: Disk>: Sendable {
     /// committed record (protection.md, "Volumes").
     package mutating func open(_ id: VolumeID, generation: ExportGeneration) -> VolumeRefused? {
         guard let place = position(of: id) else { return .unknownVolume }
+        guard resync == nil else { return .closed }
         guard volumes[place].open == nil,
             generation > max(volumes[place].record.generation, volumes[place].barred)
         else {
@@ -217,6 +233,7 @@ package struct VolumeCore<D: Disk>: Sendable {
 
     /// Takes the log one entry further, which changes no volume.
     package mutating func skip(_ index: LogIndex) {
+        noteHanded(index)
         guard index > applied else { return }
         invariant(index == applied.next, "entry \(index) after \(applied)")
         applied = index
@@ -225,7 +242,10 @@ package struct VolumeCore<D: Disk>: Sendable {
     /// Takes the log one entry further. `epoch` is the one current at the entry's index; `.zero` is
     /// nobody's, so nothing is written under it.
     package mutating func apply(_ entry: Entry, epoch: Epoch) throws(DiskError) -> Applied {
-        guard entry.index > applied else { return .nothing }
+        guard entry.index > applied else {
+            noteHanded(entry.index)
+            return .nothing
+        }
         skip(entry.index)
         guard entry.kind == .write else { return .nothing }
         guard entry.epoch == epoch, epoch != .zero else {
@@ -239,6 +259,7 @@ package struct VolumeCore<D: Disk>: Sendable {
             return .refused(.unknownVolume(write.volume))
         }
         if let refused = admit(write, at: place) { return refused }
+        note(write, at: entry.index, place)
         settle(write, at: place)
         if overlayBytes > limits.overlayByteCountMax {
             try fold(bytesMax: limits.overlayByteCountMax)

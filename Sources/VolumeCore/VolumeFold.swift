@@ -25,10 +25,10 @@ extension VolumeCore {
         switch first.content {
         case .hole:
             try disk.deallocate(image, done)
-            volumes[place].record.allocation.deallocate(done)
+            volumes[place].record.allocation.remove(done)
         case .zeroes:
             // One step of the file system, however long: the volumes' queue must not write gigabytes.
-            volumes[place].record.allocation.allocate(done)
+            volumes[place].record.allocation.insert(done)
             try disk.zero(image, done)
         case .data:
             var pieces: [[UInt8]] = []
@@ -41,7 +41,7 @@ extension VolumeCore {
                 cost += extent.cost
                 done = done.lowerBound..<extent.range.upperBound
             }
-            volumes[place].record.allocation.allocate(done)
+            volumes[place].record.allocation.insert(done)
             try disk.write(image, at: done.lowerBound, pieces)
         }
         overlayByteCount -= volumes[place].committed.cost
@@ -59,12 +59,12 @@ extension VolumeCore {
             try disk.sync(volumes[place].image)
             volumes[place].isDirty = false
         }
-        var state = VolumeState()
-        state.sequence = sequence + 1
-        state.applied = applied
-        state.volumes = volumes.map(\.record)
-        try state.save(to: &disk)
-        sequence += 1
+        // What is missing is not known yet: nothing was applied that could be saved.
+        guard resync?.phase != .asking else { return checkpointed }
+        for place in volumes.indices { volumes[place].record.changes.close() }
+        let isWhole = isWhole
+        try save(resync: isWhole ? nil : resync)
+        if isWhole { endResync() }
         checkpointed = applied
         for image in doomed {
             disk.close(image.file)
@@ -72,5 +72,19 @@ extension VolumeCore {
         }
         doomed = []
         return applied
+    }
+
+    /// Writes down what is in the images, which are synced.
+    mutating func save(resync: VolumeState.Resync?) throws(DiskError) {
+        // A state that names an image must never be found without it.
+        if hasNewNames { try disk.syncDirectory() }
+        hasNewNames = false
+        var state = VolumeState()
+        state.sequence = sequence + 1
+        state.applied = applied
+        state.resync = resync
+        state.volumes = volumes.map(\.record)
+        try state.save(to: &disk)
+        sequence += 1
     }
 }

@@ -1,3 +1,5 @@
+package import Mesh
+
 /// Bounds of memory and size; `VolumeCore` answers "wait" or folds rather than pass them.
 package struct VolumeLimits: Hashable, Sendable {
     /// As many as the decisions allow.
@@ -13,10 +15,30 @@ package struct VolumeLimits: Hashable, Sendable {
     /// What one read of a volume may return.
     package static let readByteCountMax = 32 << 20
 
+    /// One piece of a volume that a source is asked for.
+    package static let pieceByteCountMax = 512 << 10
+
+    /// How a replica takes what it lacks.
+    package struct Resync: Hashable, Sendable {
+        /// One piece is at most so long; a power of two, up to `VolumeLimits.pieceByteCountMax`.
+        package var pieceByteCountMax = VolumeLimits.pieceByteCountMax
+        /// Asked for and not here yet.
+        package var windowByteCountMax = 4 << 20
+        /// What is asked for in a second.
+        package var bytesPerSecondMax: UInt64 = 100 << 20
+        /// What has not come by then is asked for again.
+        package var askTimeout = Interval.seconds(3)
+        /// What was copied is made durable after so much of it: a crash costs no more.
+        package var progressByteCount: UInt64 = 256 << 20
+        package init() {}
+    }
+
     /// Writes answered and not committed, over all volumes.
     package var pendingByteCountMax: Int
     /// Committed and not folded, over all volumes: above it an apply folds before it returns.
     package var overlayByteCountMax: Int
+
+    package var resync = Resync()
 
     package init(pendingByteCountMax: Int = 64 << 20, overlayByteCountMax: Int = 64 << 20) {
         self.pendingByteCountMax = pendingByteCountMax

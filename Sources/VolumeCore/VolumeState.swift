@@ -5,8 +5,13 @@ internal import Record
 /// What a checkpoint writes: the applied index, and what of each volume is not in its image.
 ///
 /// Little-endian: crc32c (over all that follows) u32 · byte count u32 · magic u64 · sequence u64 ·
-/// applied index u64 · volume count u32; then per volume id u64 · byte count u64 · generation u64 ·
-/// number u64 · flags u8 (1: sync) · name byte count u16 · name · allocation map.
+/// applied index u64 · resync phase u8 (0 none, 1 asking, 2 copying) · target index u64 · byte count
+/// of the whole resync u64 · volume count u32; then per volume id u64 · byte count u64 · generation
+/// u64 · number u64 · flags u8 (1: sync) · name byte count u16 · name · allocation map · missing map
+/// · changes. The first release's files (`HOLDVOL1`) have no resync, no missing map and no changes.
+///
+/// What a source tells a replica of itself (its manifest) is the same, with the cells that the
+/// replica lacks as missing.
 struct VolumeState: Hashable, Sendable {
     struct Record: Hashable, Sendable {
         var id: VolumeID
@@ -15,17 +20,47 @@ struct VolumeState: Hashable, Sendable {
         var isSync: Bool
         var generation: ExportGeneration
         var number: UInt64
-        var allocation: Allocation
+        var allocation: CellMap
+        /// Cells that have to come from another replica.
+        var missing: CellMap
+        var changes: ChangeRing
+
+        init(
+            id: VolumeID, name: String, byteCount: UInt64, isSync: Bool, since index: LogIndex
+        ) {
+            (self.id, self.name, self.byteCount, self.isSync) = (id, name, byteCount, isSync)
+            (generation, number) = (.none, 0)
+            allocation = CellMap(byteCount: byteCount)
+            missing = CellMap(byteCount: byteCount)
+            changes = ChangeRing(knownAbove: index)
+        }
     }
 
-    static let magic: UInt64 = 0x314c_4f56_444c_4f48  // "HOLDVOL1"
+    /// These volumes lack what the log no longer holds (protocol-rules 7).
+    struct Resync: Hashable, Sendable {
+        enum Phase: UInt8, Sendable {
+            /// What is missing is not known yet.
+            case asking = 1
+            case copying = 2
+        }
+        var phase: Phase
+        /// The images are what they seem only once everything up to here is applied.
+        var target: LogIndex
+        /// What was missing in all when the copying began.
+        var wholeByteCount: UInt64
+    }
+
+    static let magic: UInt64 = 0x324c_4f56_444c_4f48  // "HOLDVOL2"
+    static let formerMagic: UInt64 = 0x314c_4f56_444c_4f48  // "HOLDVOL1"
     static let slots = ["volumes.state.0", "volumes.state.1"]
     static let temporary = "volumes.state.new"
     /// Bounds what is read of a state file: all volumes with the largest map each.
-    static let byteCountMax = UInt64(VolumeLimits.volumeCountMax) * (129 << 10)
+    static let byteCountMax =
+        UInt64(VolumeLimits.volumeCountMax * (ChangeRing.rangesMax + 2)) * (129 << 10)
 
     var sequence: UInt64 = 0
     var applied: LogIndex = .zero
+    var resync: Resync?
     /// Sorted by id.
     var volumes: [Record] = []
 
@@ -34,6 +69,9 @@ struct VolumeState: Hashable, Sendable {
         bytes.append(littleEndian: Self.magic)
         bytes.append(littleEndian: sequence)
         bytes.append(name: applied)
+        bytes.append(littleEndian: resync?.phase.rawValue ?? 0)
+        bytes.append(name: resync?.target ?? .zero)
+        bytes.append(littleEndian: resync?.wholeByteCount ?? 0)
         bytes.append(littleEndian: UInt32(volumes.count))
         for volume in volumes {
             bytes.append(name: volume.id)
@@ -43,7 +81,9 @@ struct VolumeState: Hashable, Sendable {
             bytes.append(littleEndian: UInt8(volume.isSync ? 1 : 0))
             bytes.append(littleEndian: UInt16(volume.name.utf8.count))
             bytes.append(contentsOf: volume.name.utf8)
-            bytes.append(contentsOf: volume.allocation.bits)
+            volume.allocation.encode(into: &bytes)
+            volume.missing.encode(into: &bytes)
+            volume.changes.encode(into: &bytes)
         }
         bytes.store(UInt64(bytes.count), at: 4, count: 4)
         bytes.store(UInt64(Checksum.crc32c(bytes, in: 4..<bytes.count)), at: 0, count: 4)
@@ -57,28 +97,58 @@ struct VolumeState: Hashable, Sendable {
         guard bytes.count >= 36, bytes.load(at: 4, count: 4) == UInt64(bytes.count),
             bytes.load(at: 0, count: 4)
                 == UInt64(Checksum.crc32c(bytes, in: 4..<bytes.count)),
-            bytes.load(at: 8, count: 8) == Self.magic
+            [Self.magic, Self.formerMagic].contains(bytes.load(at: 8, count: 8))
         else { return nil }
+        let isFormer = bytes.load(at: 8, count: 8) == Self.formerMagic
         var reader = ByteReader(bytes, in: 16..<bytes.count)
         do throws(ByteReader.Truncated) {
             sequence = try reader.u64()
             applied = try reader.name()
-            for _ in 0..<(try reader.u32()) {
-                let id: VolumeID = try reader.name()
-                let byteCount = try reader.u64()
-                let generation: ExportGeneration = try reader.name()
-                let number = try reader.u64()
-                let flags = try reader.u8()
-                let name = String(decoding: try reader.take(Int(try reader.u16())), as: UTF8.self)
-                guard flags <= 1, byteCount <= VolumeLimits.volumeByteCountMax else { return nil }
-                let map = try reader.take(Allocation.mapByteCount(of: byteCount))
-                volumes.append(
-                    Record(
-                        id: id, name: name, byteCount: byteCount, isSync: flags == 1,
-                        generation: generation, number: number,
-                        allocation: Allocation(byteCount: byteCount, bits: map)))
+            if !isFormer {
+                let phase = try reader.u8()
+                let target: LogIndex = try reader.name()
+                let whole = try reader.u64()
+                guard phase == 0 || Resync.Phase(rawValue: phase) != nil else { return nil }
+                resync = Resync.Phase(rawValue: phase).map {
+                    Resync(phase: $0, target: target, wholeByteCount: whole)
+                }
+            }
+            let count = try reader.u32()
+            guard count <= VolumeLimits.volumeCountMax else { return nil }
+            for _ in 0..<count {
+                guard let record = try Self.record(&reader, isFormer: isFormer, applied) else {
+                    return nil
+                }
+                volumes.append(record)
             }
         } catch { return nil }
+    }
+
+    private static func record(
+        _ reader: inout ByteReader, isFormer: Bool, _ applied: LogIndex
+    ) throws(ByteReader.Truncated) -> Record? {
+        let id: VolumeID = try reader.name()
+        let byteCount = try reader.u64()
+        let generation: ExportGeneration = try reader.name()
+        let number = try reader.u64()
+        let flags = try reader.u8()
+        let name = String(decoding: try reader.take(Int(try reader.u16())), as: UTF8.self)
+        guard flags <= 1, byteCount <= VolumeLimits.volumeByteCountMax else { return nil }
+        // What the first release changed is not known.
+        var record = Record(
+            id: id, name: name, byteCount: byteCount, isSync: flags == 1, since: applied)
+        (record.generation, record.number) = (generation, number)
+        if isFormer {
+            let map = try reader.take(CellMap.mapByteCount(of: byteCount))
+            record.allocation = CellMap(byteCount: byteCount, bits: map)
+            return record
+        }
+        guard let allocation = CellMap(byteCount: byteCount, &reader),
+            let missing = CellMap(byteCount: byteCount, &reader),
+            let changes = ChangeRing(byteCount: byteCount, &reader)
+        else { return nil }
+        (record.allocation, record.missing, record.changes) = (allocation, missing, changes)
+        return record
     }
 
     /// The newest whole state; nil on a disk that never had one.

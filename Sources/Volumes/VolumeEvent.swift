@@ -13,6 +13,10 @@ package enum VolumeEvent: Sendable {
     case drained
     /// A committed record changed nothing: for counters and logs.
     case refused(LogIndex, Applied.Reason)
+    /// To be sent to another node's volumes.
+    case send(ResyncMessage, to: NodeID)
+    /// What the volumes lack now, knowing where the log begins; nil once they are a whole replica.
+    case resync(ResyncStanding?, behind: LogIndex)
     /// The volumes have stopped for good; the process has to recover from its disk.
     case failed(DiskError)
 }

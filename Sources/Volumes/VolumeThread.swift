@@ -26,6 +26,8 @@ package final class VolumeThread<D: Disk>: Sendable {
         var events: [ExportEvent] = []
         var isScheduled = false
         var hasFailed = false
+        /// How many of them came from other nodes.
+        var peerEvents = 0
     }
 
     fileprivate enum Checkpoint: Sendable {
@@ -69,6 +71,20 @@ package final class VolumeThread<D: Disk>: Sendable {
     }
 
     package func post(_ event: ExportEvent) { post([event]) }
+
+    /// Takes what another node's volumes say, which they say again if it is lost: it is dropped while
+    /// `peerEventsWaitingMax` of them wait.
+    package func offer(_ message: ResyncMessage, from node: NodeID) {
+        let isCrowded = waiting.withLockedValue { waiting in
+            guard waiting.peerEvents < Self.peerEventsWaitingMax else { return true }
+            waiting.peerEvents += 1
+            return false
+        }
+        if !isCrowded { post(.heard(message, from: node)) }
+    }
+
+    /// A replica asks for no more than its window at once.
+    private static var peerEventsWaitingMax: Int { 128 }
 
     /// Takes events from any thread; false once the volumes have failed.
     @discardableResult
@@ -151,6 +167,7 @@ extension VolumeThread {
         let (events, more) = waiting.withLockedValue { waiting -> ([ExportEvent], Bool) in
             let events = Array(waiting.events.prefix(Self.batchMax))
             waiting.events.removeFirst(events.count)
+            waiting.peerEvents -= events.count(where: \.isPeers)
             waiting.isScheduled = !waiting.events.isEmpty
             return (events, waiting.isScheduled)
         }
@@ -201,6 +218,9 @@ extension VolumeThread {
             case .checkpointed(let index): told.append(.checkpointed(index))
             case .drained: told.append(.drained)
             case .refused(let index, let reason): told.append(.refused(index, reason))
+            case .send(let message, let to): told.append(.send(message, to: to))
+            case .resync(let standing, let index): told.append(.resync(standing, behind: index))
+            case .wantsCheckpoint: post(.checkpoint)
             }
         }
         let tenure = work.withLockedValue { work in
@@ -298,8 +318,14 @@ extension VolumeThread.Work {
 extension ExportEvent {
     fileprivate var changesTenure: Bool {
         switch self {
-        case .opened, .closed: true
+        // What falls behind closes first.
+        case .opened, .closed, .behind: true
         default: false
         }
+    }
+
+    fileprivate var isPeers: Bool {
+        if case .heard = self { return true }
+        return false
     }
 }

@@ -75,8 +75,8 @@ final class Switchboard: Sendable {
         case .membershipChanged(let members, let index):
             logger.notice("members", metadata: ["are": "\(members)", "since": "\(index)"])
         case .steppedDown, .apply, .restore, .readReady, .readRefused, .accepted, .proposalsRefused,
-            .membershipRefused:
-            // A witness holds no state, and proposes and reads nothing.
+            .membershipRefused, .leftBehind:
+            // A witness holds no state, moves no base of its own, and proposes and reads nothing.
             break
         }
     }

@@ -223,22 +223,4 @@ import Wire
         }
         #expect(trio.seats[0].checkpointsAsked == 1)
     }
-
-    @Test func `a base for a member that lacks the bytes below it stops that member`() throws {
-        var trio = try acting()
-        let base = Base(
-            position: Position(index: LogIndex(900), term: Term(1)), membership: Trio.membership,
-            state: [])
-        let term = trio.seats[1].node.voter.raft.term
-        let chunk = Letter.SnapshotChunk(
-            position: base.position, byteCount: base.contents.count,
-            checksum: Checksum.crc32c(base.contents), offset: 0, bytes: base.contents)
-        trio.give(
-            1,
-            .letter(
-                Letter(
-                    from: NodeID(1), to: NodeID(2), group: Trio.group, term: term,
-                    body: .snapshot(chunk))))
-        #expect(trio.seats[1].halted == .volumesBehind(LogIndex(900)))
-    }
 }

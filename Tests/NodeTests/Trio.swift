@@ -29,6 +29,9 @@ struct Trio {
         /// What this process told of itself.
         var happened: [Node.Happening] = []
         var applied: [Ruled] = []
+        /// What its volumes were last told of where the log begins, and whom to ask.
+        var behind: LogIndex?
+        var pulled: NodeID?
     }
 
     private enum Mail {
@@ -132,6 +135,8 @@ struct Trio {
             seats[at].applied += ruled
             if let last = ruled.last { give(at, .applied(through: last.entry.index)) }
         case .checkpoint: seats[at].checkpointsAsked += 1
+        case .behind(let index): seats[at].behind = index
+        case .pull(let source): seats[at].pulled = source
         case .answer(let id, let answer): seats[at].answers[id] = answer
         case .halt(let halt): seats[at].halted = halt
         case .open, .lease, .drain, .close, .placed, .durable: seats[at].told.append(effect)

@@ -77,6 +77,9 @@ struct Cluster {
     /// Whether disks lose what they held in this run; else nobody may be said to have.
     var mayForget = false
     var losses: [NodeID] = []
+    /// Those whose volumes, once they were restored, lack something until the test says otherwise.
+    var staysPartial: Set<NodeID> = []
+    var leftBehind: [(node: NodeID, through: LogIndex)] = []
     var witnessWindowBytesMax = 2_000
     /// Whether every moment is searched for what the witness forgot too early.
     var watchesWitness = true
@@ -128,8 +131,9 @@ struct Cluster {
         var settings = settings
         if witnesses.contains(node) { settings.windowBytesMax = witnessWindowBytesMax }
         return Raft(
-            seat: node, isWitness: witnesses.contains(node), group: Self.group, settings: settings,
-            restored: restored, random: random.fork(), at: now)
+            seat: node, isWitness: witnesses.contains(node),
+            isWhole: disk.base.position == .zero || !staysPartial.contains(node),
+            group: Self.group, settings: settings, restored: restored, random: random.fork(), at: now)
     }
 
     private func invariantFailure() -> Never { preconditionFailure("a base that can't be read") }
@@ -183,7 +187,10 @@ struct Cluster {
             give(node.rawValue, .fetched(fetch, Array(found)))
         case .readReady(let id, let index): readsReady.append((node, id, index))
         case .proposalsRefused(_, let why): refusals.append(why)
-        case .restore(let base): nodes[at].restoredTo = base.position.index
+        case .restore(let base):
+            nodes[at].restoredTo = base.position.index
+            if !staysPartial.contains(node) { give(node.rawValue, .replica(isWhole: true)) }
+        case .leftBehind(let left, let index): leftBehind.append((left, index))
         case .became(.leader, let term, _):
             if let other = leadersByTerm[term], other != node {
                 violations.append("\(other) and \(node) both led term \(term)")

@@ -19,6 +19,19 @@ import Testing
         #expect(report.shortfall == nil)
     }
 
+    @Test func `replicas that were away for longer than the log come back among the fixed seeds`() {
+        var resyncs = 0
+        for (shape, seed) in Self.seeds where seed % 2 == 0 {
+            var plan = Plan(seed: seed, shape: shape)
+            plan.faults = [.absence, .kill, .powerCut]
+            var simulation = Simulation(plan)
+            let report = simulation.run()
+            #expect(report.violation == nil, "seed \(seed): \(story(report))")
+            resyncs += report.resyncs
+        }
+        #expect(resyncs >= 5, "\(resyncs)")
+    }
+
     @Test(arguments: Shape.allCases)
     func `the same seed goes the same way, and another one another`(shape: Shape) {
         func run(_ seed: UInt64) -> Report {

@@ -68,13 +68,17 @@ struct StatusScreen: Sendable {
         switch member.liveness {
         case .dead, .left: .bad
         case .suspect: .warning
-        case .alive: member.linkUp ? .plain : .warning
-        case .self: .plain
+        case .alive: member.linkUp && member.resync == nil ? .plain : .warning
+        case .self: member.resync == nil ? .plain : .warning
         }
     }
 
     static func lag(of member: MemberReport) -> String {
         if member.lostIndex != nil { return "lost writes" }
+        if let resync = member.resync {
+            guard let percent = resync.percent, let left = resync.bytesLeft else { return "resync" }
+            return "resync \(percent) %, \(Words.bytes(left)) left"
+        }
         guard let entries = member.lagEntries else { return member.role == .witness ? "-" : "?" }
         guard entries > 0 else { return "nothing" }
         let bytes = member.lagBytes.map { ", \(Words.bytes($0))" } ?? ""

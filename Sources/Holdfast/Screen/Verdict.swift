@@ -111,6 +111,9 @@ struct Verdict: Hashable, Sendable {
         let alarms = report.alarms.filter { $0.severity != .info }
         return unlinked.map { "no link to \($0.region)" }
             + report.members.filter { $0.lostIndex != nil }.map { "\($0.region) lost writes" }
+            + report.members.filter { $0.resync != nil }.map {
+                "\($0.region) copies what it missed"
+            }
             + late.map { "\($0.region) lags \($0.lagEntries ?? 0) entries behind" }
             + closed.map { "volume \($0.name) is closed" }
             + (alarms.isEmpty ? [] : [Words.count(alarms.count, "alarm")])

@@ -1,0 +1,46 @@
+internal import Decisions
+internal import Mesh
+internal import Raft
+internal import Record
+internal import VolumeCore
+internal import Voting
+internal import Wire
+
+/// A replica that the log no longer reaches, as its node sees it (ADR 4).
+extension Node {
+    /// A base from the leader stands for entries whose bytes the volumes here never saw.
+    mutating func restore(_ base: Base) {
+        guard let restored = try? Decisions(parsing: base.contents) else {
+            return out.append(.halt(.unreadableBase(base.position.index)))
+        }
+        decisions = restored
+        formerPrimary = restored.tenure.primary?.node
+        // A lease may have been renewed with any of these entries.
+        observed.received(at: now)
+        checkpoints = Checkpoints()
+        if resync == nil { out.append(.happened(.resync(isWhole: false))) }
+        resync = .unknown
+        behind = base.position.index
+        out.append(.behind(behind))
+    }
+
+    mutating func resynced(_ standing: ResyncStanding?, behind index: LogIndex) {
+        // What the volumes said before they heard of the last base tells nothing of now.
+        guard index >= behind else { return }
+        if standing == nil, resync != nil { out.append(.happened(.resync(isWhole: true))) }
+        resync = standing
+        turn(.raft(.replica(isWhole: standing == nil)))
+    }
+
+    /// Whoever leads has everything, or is about to; a leader that has nothing to give does not answer.
+    mutating func pull() {
+        guard resync != nil, now >= pullAt else { return }
+        pullAt = now + settings.pullEvery
+        let leader = voter.raft.leader
+        out.append(.pull(from: leader == seat ? nil : leader))
+    }
+}
+
+extension ResyncStanding {
+    static let unknown = ResyncStanding(isCopying: false, missingByteCount: 0, wholeByteCount: 0)
+}

@@ -1,0 +1,64 @@
+package import Mesh
+internal import Record
+
+/// How long the log is kept for whom, and what a member is that it was not kept for (ADR 4).
+extension Raft {
+    /// The base may move up to here, and no further: a base has no volume's bytes, so whoever lacks
+    /// more of the log has to take whole cells. Every data voter and learner is known to hold the log
+    /// durably up to here, but for those that were left behind. Never falls.
+    package var compactionFloor: LogIndex {
+        guard role == .leader else { return knownFloor }
+        let others = progress.filter {
+            membership.isData($0.node) || membership.isLearner($0.node)
+        }
+        let kept = others.filter { !isTooFarBehind($0) }
+        var held = kept.reduce(disk.durable) { min($0, $1.match) }
+        // With all of them, whatever a witness could be asked for is held twice.
+        if kept.count < others.count {
+            for at in progress.indices where progress[at].witness != nil {
+                held = min(held, witnessNeeds(at))
+            }
+        }
+        return max(knownFloor, min(held, settledIndex))
+    }
+
+    /// Disks are finite: one member that is away for days must not fill those of the others.
+    private func isTooFarBehind(_ follower: Progress) -> Bool {
+        let missing = log.byteCount(above: max(follower.match, log.base.index))
+        let isAway = now >= follower.heardAt + settings.awayAfter
+        // Of one that was not heard since this leader was elected what it has is not known.
+        guard isAway || follower.knownMatch != nil else { return false }
+        return missing > settings.logKeptBytesMax * (isAway ? 1 : 2)
+    }
+
+    /// What a witness holds or may skip: it can only be fed what follows.
+    private func witnessNeeds(_ at: Int) -> LogIndex {
+        guard let witness = progress[at].witness, let base = witness.base else { return .zero }
+        return max(progress[at].match, max(base, forgettable(by: at)))
+    }
+
+    /// After the base moved: for whom is the log no longer kept?
+    mutating func noteLeftBehind() {
+        guard role == .leader else { return }
+        for at in progress.indices where progress[at].witness == nil {
+            let isBehind = progress[at].match < log.base.index
+            if isBehind, !progress[at].isLeftBehind {
+                out.append(.leftBehind(progress[at].node, through: log.base.index))
+            }
+            progress[at].isLeftBehind = isBehind
+        }
+    }
+
+    /// A leader with a whole log and nothing to serve: a witness, or a data member whose volumes lack
+    /// something. It brings the best of the others up to date, and hands over (protocol rule 6).
+    var isCaretaker: Bool { isWitness || !isWhole }
+
+    /// What a leader may do depends on it, so it leads no further where it changes.
+    mutating func replicaChanged(isWhole: Bool) {
+        guard isWhole != self.isWhole else { return }
+        self.isWhole = isWhole
+        guard role != .follower else { return rearmElection() }
+        if role == .leader { out.append(.steppedDown(.replicaChanged)) }
+        becomeFollower(term: term, leader: nil)
+    }
+}

@@ -1,0 +1,169 @@
+internal import Mesh
+
+/// A set of a volume's cells, one bit each, so that it stays small enough to be written whole with
+/// every checkpoint: which cells of an image hold bytes, which were changed, which are missing.
+struct CellMap: Hashable, Sendable {
+    static let cellByteCountMin: UInt64 = 64 << 10
+    /// Bounds a volume's map to 128 KiB; larger volumes have larger cells.
+    static let cellCountMax: UInt64 = 1 << 20
+
+    let byteCount: UInt64
+    let cellByteCount: UInt64
+    private(set) var bits: [UInt8]
+
+    static func cellByteCount(of byteCount: UInt64) -> UInt64 {
+        var cell = cellByteCountMin
+        while byteCount / cell >= cellCountMax { cell *= 2 }
+        return cell
+    }
+
+    static func mapByteCount(of byteCount: UInt64) -> Int {
+        let cell = cellByteCount(of: byteCount)
+        let cells = byteCount / cell + (byteCount % cell == 0 ? 0 : 1)
+        return Int((cells + 7) / 8)
+    }
+
+    init(byteCount: UInt64) {
+        self.byteCount = byteCount
+        cellByteCount = Self.cellByteCount(of: byteCount)
+        bits = [UInt8](repeating: 0, count: Self.mapByteCount(of: byteCount))
+    }
+
+    init(byteCount: UInt64, bits: [UInt8]) {
+        self.init(byteCount: byteCount)
+        invariant(bits.count == self.bits.count, "a map of \(bits.count) bytes")
+        self.bits = bits
+    }
+
+    private var cellCount: UInt64 { (byteCount + cellByteCount - 1) / cellByteCount }
+    private func isSet(_ cell: UInt64) -> Bool { bits[Int(cell / 8)] & 1 << (cell % 8) != 0 }
+
+    /// Takes in every cell that `range` touches.
+    mutating func insert(_ range: Range<UInt64>) {
+        guard !range.isEmpty else { return }
+        for cell in range.lowerBound / cellByteCount...(range.upperBound - 1) / cellByteCount {
+            bits[Int(cell / 8)] |= 1 << (cell % 8)
+        }
+    }
+
+    /// Drops every cell that `range` covers whole.
+    mutating func remove(_ range: Range<UInt64>) {
+        let first = (range.lowerBound + cellByteCount - 1) / cellByteCount
+        let end = range.upperBound == byteCount ? cellCount : range.upperBound / cellByteCount
+        guard first < end else { return }
+        for cell in first..<end { bits[Int(cell / 8)] &= ~(1 << (cell % 8)) }
+    }
+
+    /// Whether the byte at `offset` lies in a cell of the set, and up to where that answer holds.
+    func run(at offset: UInt64, in range: Range<UInt64>) -> (isSet: Bool, end: UInt64) {
+        var cell = offset / cellByteCount
+        let isSet = isSet(cell)
+        let filler: UInt8 = isSet ? 0xff : 0
+        repeat {
+            cell += 1
+            // Whole bytes at a time: a terabyte's map is walked in a moment.
+            while cell % 8 == 0, cell * cellByteCount < range.upperBound,
+                bits[Int(cell / 8)] == filler
+            {
+                cell += 8
+            }
+        } while cell * cellByteCount < range.upperBound && self.isSet(cell) == isSet
+        return (isSet, min(cell * cellByteCount, range.upperBound))
+    }
+
+    /// The first stretch of the set at or above `offset`.
+    func next(from offset: UInt64) -> Range<UInt64>? {
+        guard offset < byteCount else { return nil }
+        var run = run(at: offset, in: 0..<byteCount)
+        var start = offset
+        if !run.isSet {
+            guard run.end < byteCount else { return nil }
+            start = run.end
+            run = self.run(at: start, in: 0..<byteCount)
+        }
+        return start..<run.end
+    }
+
+    /// All that is not in the set, in order.
+    var gaps: [Range<UInt64>] {
+        var gaps: [Range<UInt64>] = []
+        var offset: UInt64 = 0
+        while offset < byteCount {
+            let run = run(at: offset, in: 0..<byteCount)
+            if !run.isSet { gaps.append(offset..<run.end) }
+            offset = run.end
+        }
+        return gaps
+    }
+
+    var isEmpty: Bool { bits.allSatisfy { $0 == 0 } }
+
+    /// What the cells of the set hold together.
+    var heldByteCount: UInt64 {
+        let cells = bits.reduce(0) { $0 + UInt64($1.nonzeroBitCount) }
+        guard byteCount > 0, isSet(cellCount - 1) else { return cells * cellByteCount }
+        return cells * cellByteCount - (cellCount * cellByteCount - byteCount)
+    }
+
+    mutating func formUnion(_ other: CellMap) {
+        invariant(other.byteCount == byteCount, "maps of one volume")
+        for at in bits.indices { bits[at] |= other.bits[at] }
+    }
+
+    mutating func formIntersection(_ other: CellMap) {
+        invariant(other.byteCount == byteCount, "maps of one volume")
+        for at in bits.indices { bits[at] &= other.bits[at] }
+    }
+}
+
+/// On disk and on the wire: how many stretches u32, then the first cell u32 and how many cells u32
+/// of each; or `wholeMap`, then the bits. The shorter of the two: most maps are nearly empty.
+extension CellMap {
+    private static let wholeMap = UInt32.max
+
+    func encode(into bytes: inout [UInt8]) {
+        var runs: [(first: UInt32, count: UInt32)] = []
+        let runsMax = bits.count / 8
+        var offset: UInt64 = 0
+        while let run = next(from: offset), runs.count <= runsMax {
+            let first = run.lowerBound / cellByteCount
+            let end = (run.upperBound + cellByteCount - 1) / cellByteCount
+            runs.append((UInt32(first), UInt32(end - first)))
+            offset = run.upperBound
+        }
+        guard runs.count <= runsMax else {
+            bytes.append(littleEndian: Self.wholeMap)
+            bytes += bits
+            return
+        }
+        bytes.append(littleEndian: UInt32(runs.count))
+        for run in runs {
+            bytes.append(littleEndian: run.first)
+            bytes.append(littleEndian: run.count)
+        }
+    }
+
+    /// nil for what `encode` did not write.
+    init?(byteCount: UInt64, _ reader: inout ByteReader) {
+        self.init(byteCount: byteCount)
+        do throws(ByteReader.Truncated) {
+            let count = try reader.u32()
+            if count == Self.wholeMap {
+                bits = try reader.take(bits.count)
+                let spare = UInt64(bits.count) * 8 - cellCount
+                guard bits.last.map({ UInt64($0.leadingZeroBitCount) >= spare }) ?? true else {
+                    return nil
+                }
+                return
+            }
+            var end: UInt64 = 0
+            for _ in 0..<count {
+                let first = UInt64(try reader.u32())
+                let cells = UInt64(try reader.u32())
+                guard first >= end, cells > 0, first + cells <= cellCount else { return nil }
+                end = first + cells
+                insert(first * cellByteCount..<min(end * cellByteCount, byteCount))
+            }
+        } catch { return nil }
+    }
+}

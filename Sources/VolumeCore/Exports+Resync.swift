@@ -1,0 +1,182 @@
+internal import Disk
+internal import Mesh
+internal import Record
+
+/// Both sides of a resync: what a source answers, and how a replica asks (ADR 4).
+extension Exports {
+    package var resyncStanding: ResyncStanding? {
+        core.resync.map {
+            ResyncStanding(
+                isCopying: $0.phase == .copying, missingByteCount: core.missingByteCount,
+                wholeByteCount: $0.wholeByteCount)
+        }
+    }
+
+    /// The log here begins behind `index`.
+    mutating func fallBehind(
+        through index: LogIndex, _ effects: inout [ExportEffect]
+    ) throws(DiskError) {
+        close(&effects)
+        behind = max(behind, index)
+        if try core.fallBehind(through: index), core.isAsking { pull = Pull() }
+        tellStanding(&effects)
+    }
+
+    private func tellStanding(_ effects: inout [ExportEffect]) {
+        effects.append(.resync(resyncStanding, behind: behind))
+    }
+
+    /// Asks `source` for what is missing, as much as there is room and time for.
+    mutating func pull(
+        from source: NodeID?, at now: Instant, _ effects: inout [ExportEffect]
+    ) throws(DiskError) {
+        guard core.isResyncing else { return }
+        self.source = source
+        askMore(at: now, &effects)
+        tellStanding(&effects)
+    }
+
+    mutating func hear(
+        _ message: ResyncMessage, from node: NodeID, at now: Instant,
+        _ effects: inout [ExportEffect]
+    ) throws(DiskError) {
+        switch message {
+        case .askManifest(let since, let id, let offset):
+            if let part = manifestPart(since: since, id, from: offset) {
+                effects.append(.send(.manifest(part), to: node))
+            }
+        case .askPiece(let piece):
+            guard let (bytes, index) = try core.contents(of: piece) else { return }
+            effects.append(.send(.piece(piece, asOf: index, bytes: bytes), to: node))
+        case .manifest(let part): try arrived(part, at: now, &effects)
+        case .piece(let piece, let index, let bytes):
+            try arrived(piece, asOf: index, bytes, at: now, &effects)
+        }
+    }
+
+    // MARK: The source
+
+    /// The manifest is made once and told in parts, so that all of them are of one moment.
+    private mutating func manifestPart(
+        since index: LogIndex, _ id: ManifestID, from offset: UInt64
+    ) -> ManifestPart? {
+        var offset = offset
+        if offset == 0 || served?.id != id {
+            guard let bytes = core.manifest(since: index) else { return nil }
+            let fresh = ManifestID(
+                applied: core.applied, checksum: UInt32(bytes.load(at: 0, count: 4)))
+            served = (fresh, bytes)
+            offset = 0
+        }
+        guard let served, offset < UInt64(served.bytes.count) else { return nil }
+        let start = Int(offset)
+        let end = min(start + ResyncMessage.manifestPartByteCountMax, served.bytes.count)
+        // Whoever lost the last part gets another one, from the beginning.
+        if end == served.bytes.count { self.served = nil }
+        return ManifestPart(
+            id: served.id, byteCount: UInt64(served.bytes.count), offset: offset,
+            bytes: Array(served.bytes[start..<end]))
+    }
+
+    // MARK: The replica
+
+    private mutating func arrived(
+        _ part: ManifestPart, at now: Instant, _ effects: inout [ExportEffect]
+    ) throws(DiskError) {
+        guard core.isAsking else { return }
+        if part.offset == 0 {
+            pull.incoming = Pull.Incoming(id: part.id, byteCount: part.byteCount)
+        }
+        guard var incoming = pull.incoming, incoming.id == part.id,
+            incoming.byteCount == part.byteCount, UInt64(incoming.bytes.count) == part.offset
+        else { return }
+        incoming.bytes += part.bytes
+        pull.incoming = incoming
+        pull.manifestAskedAt = nil
+        guard UInt64(incoming.bytes.count) == incoming.byteCount else {
+            return askMore(at: now, &effects)
+        }
+        pull.incoming = nil
+        // One that is too old comes right again once its source has applied more.
+        guard try core.adopt(incoming.bytes) else { return pull.manifestAskedAt = now }
+        let held = pull.held
+        pull = Pull()
+        try apply(held, at: now, &effects)
+        askMore(at: now, &effects)
+        tellStanding(&effects)
+    }
+
+    private mutating func arrived(
+        _ piece: Piece, asOf index: LogIndex, _ bytes: [UInt8]?, at now: Instant,
+        _ effects: inout [ExportEffect]
+    ) throws(DiskError) {
+        guard core.isResyncing else { return }
+        switch try core.take(piece, bytes, asOf: index) {
+        case .unknown: return
+        case .stale: pull.backlog.append(piece)
+        case .taken: pull.unsavedByteCount += UInt64(piece.range.count)
+        }
+        pull.outstanding.removeAll { $0.piece == piece }
+        askMore(at: now, &effects)
+    }
+
+    private mutating func askMore(at now: Instant, _ effects: inout [ExportEffect]) {
+        guard let source else { return }
+        if core.isAsking {
+            let limit = core.limits.resync.askTimeout
+            guard pull.manifestAskedAt.map({ now >= $0 + limit }) ?? true else { return }
+            pull.manifestAskedAt = now
+            let known = pull.incoming
+            effects.append(
+                .send(
+                    .askManifest(
+                        since: core.checkpointed, id: known?.id ?? .none,
+                        offset: UInt64(known?.bytes.count ?? 0)), to: source))
+            return
+        }
+        askPieces(of: source, at: now, &effects)
+    }
+
+    private mutating func askPieces(
+        of source: NodeID, at now: Instant, _ effects: inout [ExportEffect]
+    ) {
+        let limits = core.limits.resync
+        if pull.unasked == nil {
+            pull.unasked = [:]
+            for volume in core.volumes { pull.unasked?[volume.id] = volume.record.missing }
+        }
+        for late in pull.outstanding where now >= late.at + limits.askTimeout {
+            core.giveUp(late.piece)
+            pull.backlog.append(late.piece)
+        }
+        pull.outstanding.removeAll { now >= $0.at + limits.askTimeout }
+        pull.refill(at: now, limits)
+        while pull.allowance > 0, pull.outstandingByteCount < limits.windowByteCountMax,
+            let piece = pull.next(limits)
+        {
+            core.ask(piece)
+            pull.outstanding.append((piece, now))
+            pull.spend(piece.range.count)
+            effects.append(.send(.askPiece(piece), to: source))
+        }
+    }
+
+    /// What was copied is made durable now and then, and at the end, which ends the resync.
+    mutating func tendResync(_ effects: inout [ExportEffect]) {
+        guard core.isResyncing, !pull.hasAskedCheckpoint,
+            pull.isDone && core.isWhole || pull.unsavedByteCount >= core.limits.resync.progressByteCount
+        else { return }
+        pull.hasAskedCheckpoint = true
+        effects.append(.wantsCheckpoint)
+    }
+
+    mutating func checkpoint(_ effects: inout [ExportEffect]) throws(DiskError) {
+        let wasResyncing = core.isResyncing
+        let index = try core.checkpoint()
+        (pull.unsavedByteCount, pull.hasAskedCheckpoint) = (0, false)
+        effects.append(.checkpointed(index))
+        guard wasResyncing else { return }
+        if !core.isResyncing { pull = Pull() }
+        tellStanding(&effects)
+    }
+}

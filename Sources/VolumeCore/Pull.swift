@@ -1,0 +1,93 @@
+internal import Mesh
+internal import Record
+
+/// How far a replica has come that takes what it lacks from another.
+package struct ResyncStanding: Hashable, Sendable {
+    /// What is missing is known.
+    package let isCopying: Bool
+    package let missingByteCount: UInt64
+    /// What was missing in all when the copying began.
+    package let wholeByteCount: UInt64
+
+    package init(isCopying: Bool, missingByteCount: UInt64, wholeByteCount: UInt64) {
+        self.isCopying = isCopying
+        self.missingByteCount = missingByteCount
+        self.wholeByteCount = wholeByteCount
+    }
+}
+
+/// What a replica has asked for, when, and what it asks for next.
+struct Pull: Sendable {
+    struct Incoming: Sendable {
+        let id: ManifestID
+        let byteCount: UInt64
+        var bytes: [UInt8] = []
+    }
+
+    /// Entries that wait until the manifest says where the volumes stand: at most what the log hands
+    /// out at once, since it waits for `.applied`.
+    var held: [Ruled] = []
+    var incoming: Incoming?
+    /// When the manifest was last asked for.
+    var manifestAskedAt: Instant?
+    /// What was not asked for yet, of each volume; nil before the copying began in this process.
+    var unasked: [VolumeID: CellMap]?
+    /// To be asked before that: parts of one cell, and what did not come.
+    var backlog: [Piece] = []
+    var outstanding: [(piece: Piece, at: Instant)] = []
+    /// Bytes that may be asked for now.
+    private(set) var allowance: UInt64 = 0
+    private var refilledAt: Instant?
+    /// Copied since it was last made durable.
+    var unsavedByteCount: UInt64 = 0
+    var hasAskedCheckpoint = false
+
+    /// Nothing is left to be asked for, as far as this process knows.
+    var isDone: Bool { backlog.isEmpty && outstanding.isEmpty && unasked?.isEmpty ?? true }
+    var outstandingByteCount: Int { outstanding.reduce(0) { $0 + $1.piece.range.count } }
+
+    mutating func refill(at now: Instant, _ limits: VolumeLimits.Resync) {
+        let burst = UInt64(limits.windowByteCountMax)
+        guard let before = refilledAt else {
+            (refilledAt, allowance) = (now, burst)
+            return
+        }
+        let passed = min(now.since(before), .seconds(1)).nanoseconds
+        let more = limits.bytesPerSecondMax / 1_000 * passed / 1_000_000
+        // Too short a time buys nothing, and is not forgotten.
+        guard more > 0 else { return }
+        (refilledAt, allowance) = (now, min(allowance + more, burst))
+    }
+
+    mutating func spend(_ byteCount: Int) { allowance -= min(allowance, UInt64(byteCount)) }
+
+    mutating func forget(_ volume: VolumeID) {
+        unasked?[volume] = nil
+        backlog.removeAll { $0.volume == volume }
+        outstanding.removeAll { $0.piece.volume == volume }
+    }
+
+    /// Takes out the next piece to be asked for.
+    mutating func next(_ limits: VolumeLimits.Resync) -> Piece? {
+        if let piece = backlog.popLast() { return piece }
+        let size = UInt64(limits.pieceByteCountMax)
+        while let volume = unasked?.keys.min() {
+            guard let run = unasked?[volume]?.next(from: 0),
+                let cell = unasked?[volume]?.cellByteCount
+            else {
+                unasked?[volume] = nil
+                continue
+            }
+            let isWhole = cell <= size
+            let end = min(run.upperBound, run.lowerBound + (isWhole ? size / cell * cell : cell))
+            unasked?[volume]?.remove(run.lowerBound..<end)
+            var offset = run.lowerBound
+            while offset < end {
+                backlog.append(Piece(volume, offset..<min(offset + size, end)))
+                offset += size
+            }
+            return backlog.popLast()
+        }
+        return nil
+    }
+}

@@ -1,0 +1,220 @@
+package import Disk
+package import Mesh
+internal import Record
+
+/// The way back of a replica that was away for longer than the log reaches (ADR 4).
+///
+/// It takes from a source what the volumes were at one index (the manifest), and piece by piece the
+/// bytes of the cells that it lacks, each as of a later index. Meanwhile it applies the log. Entries
+/// say what bytes become and not what is done to them, so applying one again that a piece had in it
+/// already changes nothing in the end: once everything up to the newest of these indexes is applied
+/// (the target), all cells are what they are elsewhere. Before that some are ahead of the others, and
+/// the image is nobody's (protocol-rules 7).
+extension VolumeCore {
+    /// These volumes are no replica yet.
+    package var isResyncing: Bool { resync != nil }
+    package var isAsking: Bool { resync?.phase == .asking }
+    /// The images are what they seem once everything up to here is applied.
+    package var resyncTarget: LogIndex? { resync?.target }
+
+    package var missingByteCount: UInt64 {
+        volumes.reduce(0) { $0 + $1.record.missing.heldByteCount }
+    }
+
+    /// Nothing is missing, and what was copied is one moment's.
+    var isWhole: Bool {
+        guard let resync, resync.phase == .copying, handed >= resync.target, applied >= resync.target
+        else { return false }
+        return volumes.allSatisfy(\.record.missing.isEmpty)
+    }
+
+    /// The log begins behind `index`: what lies between has to come from a source. False where it was
+    /// applied all the same.
+    package mutating func fallBehind(through index: LogIndex) throws(DiskError) -> Bool {
+        handed = max(handed, index)
+        guard applied < index else { return resync != nil }
+        guard !isAsking else { return true }
+        // Only what the last checkpoint says of the images is sure; what was folded since lies in
+        // cells that the log changed since, and so is asked for.
+        let limits = limits
+        do throws(VolumeRecoveryRefused) {
+            var state = try VolumeState.load(from: &disk) ?? VolumeState()
+            state.sequence += 1
+            state.resync = VolumeState.Resync(
+                phase: .asking, target: state.resync?.target ?? .zero,
+                wholeByteCount: state.resync?.wholeByteCount ?? 0)
+            do throws(DiskError) { try state.save(to: &disk) } catch {
+                throw VolumeRecoveryRefused.state(error)
+            }
+            for file in volumes.map(\.image) + doomed.map(\.file) { disk.close(file) }
+            self = try VolumeCore(disk: disk, limits: limits)
+        } catch {
+            switch error {
+            case .state(let error): throw error
+            case .damaged(let name): throw DiskError(.read, name, .missing)
+            }
+        }
+        handed = index
+        return true
+    }
+
+    /// What the volumes are here and now, as committed, and which of their cells somebody lacks who
+    /// has all up to `index`; nil where this is no source.
+    package func manifest(since index: LogIndex) -> [UInt8]? {
+        guard resync == nil else { return nil }
+        var state = VolumeState()
+        state.applied = applied
+        state.volumes = volumes.map { volume in
+            var record = volume.record
+            for extent in volume.committed.extents {
+                if case .hole = extent.content { continue }
+                record.allocation.insert(extent.range)
+            }
+            record.missing =
+                record.changes.changed(since: index, of: record.byteCount) ?? record.allocation
+            record.missing.formIntersection(record.allocation)
+            return record
+        }
+        return state.encoded
+    }
+
+    /// Becomes what `bytes` say, and knows from then on which cells are missing. False where they are
+    /// no manifest, or older than where the log begins here.
+    package mutating func adopt(_ bytes: [UInt8]) throws(DiskError) -> Bool {
+        guard isAsking, let state = VolumeState(parsing: bytes), state.resync == nil,
+            state.applied >= handed,
+            zip(state.volumes, state.volumes.dropFirst()).allSatisfy({ $0.id < $1.id })
+        else { return false }
+        var adopted: [Volume] = []
+        for record in state.volumes { adopted.append(try adopt(record)) }
+        let kept = Set(adopted.map(\.id))
+        for volume in volumes where !kept.contains(volume.id) {
+            doomed.append((VolumeState.image(of: volume.id), volume.image))
+        }
+        volumes = adopted
+        (overlayByteCount, pendingByteCount, asked, piecesLeft) = (0, 0, [], [:])
+        applied = state.applied
+        let copying = VolumeState.Resync(
+            phase: .copying, target: max(resync?.target ?? .zero, applied),
+            wholeByteCount: missingByteCount)
+        try save(resync: copying)
+        resync = copying
+        checkpointed = applied
+        for image in doomed {
+            disk.close(image.file)
+            try disk.remove(image.name)
+        }
+        doomed = []
+        return true
+    }
+
+    private mutating func adopt(_ record: VolumeState.Record) throws(DiskError) -> Volume {
+        var record = record
+        guard let place = position(of: record.id),
+            volumes[place].record.byteCount == record.byteCount
+        else {
+            let image = try disk.open(VolumeState.image(of: record.id), create: true)
+            try disk.resize(image, to: 0)
+            try disk.resize(image, to: record.byteCount)
+            try disk.sync(image)
+            hasNewNames = true
+            record.missing = record.allocation
+            return Volume(record: record, image: image)
+        }
+        let image = volumes[place].image
+        record.missing.formUnion(volumes[place].record.missing)
+        record.missing.formIntersection(record.allocation)
+        // Also where the map here says so already: a crash may have kept what lay there before.
+        for gap in record.allocation.gaps { try disk.deallocate(image, gap) }
+        try disk.sync(image)
+        return Volume(record: record, image: image)
+    }
+
+    /// Takes the log's word for where it stands, though nothing of it was applied here.
+    mutating func noteHanded(_ index: LogIndex) { handed = max(handed, index) }
+
+    mutating func note(_ write: VolumeWrite, at index: LogIndex, _ place: Int) {
+        let byteCount = volumes[place].record.byteCount
+        volumes[place].record.changes.note(write.range, of: byteCount, at: index)
+        for at in asked.indices where asked[at].piece.volume == write.volume {
+            asked[at].touch(write.range, at: index)
+        }
+    }
+
+    /// From now on what is written over `piece` is remembered until it comes, or is given up.
+    package mutating func ask(_ piece: Piece) {
+        asked.append(AskedPiece(piece, since: applied))
+        guard let id = cellInPart(piece), piecesLeft[id] == nil else { return }
+        let whole = cellRange(id)
+        let size = UInt64(limits.resync.pieceByteCountMax)
+        piecesLeft[id] = Int((UInt64(whole.count) + size - 1) / size)
+    }
+
+    package mutating func giveUp(_ piece: Piece) { asked.removeAll { $0.piece == piece } }
+
+    /// The cell that `piece` is only a part of.
+    private func cellInPart(_ piece: Piece) -> CellID? {
+        guard let place = position(of: piece.volume) else { return nil }
+        let record = volumes[place].record
+        let id = CellID(
+            volume: piece.volume, cell: piece.range.lowerBound / record.missing.cellByteCount)
+        return cellRange(id).count > piece.range.count ? id : nil
+    }
+
+    private func cellRange(_ id: CellID) -> Range<UInt64> {
+        guard let place = position(of: id.volume) else { return 0..<0 }
+        let record = volumes[place].record
+        let start = id.cell * record.missing.cellByteCount
+        return start..<min(start + record.missing.cellByteCount, record.byteCount)
+    }
+
+    /// What a source holds in `piece`, as of `applied`; nil bytes are zeros, nil is no answer.
+    package mutating func contents(of piece: Piece) throws(DiskError) -> (bytes: [UInt8]?, at: LogIndex)? {
+        guard resync == nil, let place = position(of: piece.volume),
+            piece.range.upperBound <= volumes[place].record.byteCount,
+            piece.range.count <= VolumeLimits.pieceByteCountMax
+        else { return nil }
+        let read = try readCommitted(
+            piece.volume, at: piece.range.lowerBound, count: piece.range.count)
+        guard case .success(let bytes) = read else { return nil }
+        return (bytes.allSatisfy { $0 == 0 } ? nil : bytes, applied)
+    }
+
+    /// Takes a piece as a source had it at `index`; nil bytes are zeros.
+    package mutating func take(_ piece: Piece, _ bytes: [UInt8]?, asOf index: LogIndex)
+        throws(DiskError) -> TakenPiece
+    {
+        guard let at = asked.firstIndex(where: { $0.piece == piece }),
+            let place = position(of: piece.volume), bytes.map({ $0.count == piece.range.count }) ?? true
+        else { return .unknown }
+        let found = asked.remove(at: at)
+        guard index >= found.since, !found.isOverrun else { return .stale }
+        volumes[place].isDirty = true
+        overlayByteCount -= volumes[place].committed.cost
+        for part in found.parts(asOf: index) {
+            volumes[place].committed.cut(part)
+            let image = volumes[place].image
+            if let bytes {
+                let start = Int(part.lowerBound - piece.range.lowerBound)
+                try disk.write(image, at: part.lowerBound, [Array(bytes[start..<start + part.count])])
+            } else {
+                try disk.deallocate(image, part)
+                volumes[place].record.allocation.remove(part)
+            }
+        }
+        overlayByteCount += volumes[place].committed.cost
+        if let target = resync?.target, target < index { resync?.target = index }
+        settle(piece, place)
+        return .taken
+    }
+
+    private mutating func settle(_ piece: Piece, _ place: Int) {
+        guard let id = cellInPart(piece), let left = piecesLeft[id] else {
+            return volumes[place].record.missing.remove(piece.range)
+        }
+        piecesLeft[id] = left > 1 ? left - 1 : nil
+        if left == 1 { volumes[place].record.missing.remove(cellRange(id)) }
+    }
+
+    mutating func endResync() { (resync, asked, piecesLeft) = (nil, [], [:]) }
+}

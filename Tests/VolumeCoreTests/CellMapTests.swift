@@ -1,0 +1,94 @@
+import Mesh
+import Testing
+
+@testable import VolumeCore
+
+private let volume: UInt64 = 20 * (64 << 10) + 512
+
+private func cell(_ number: UInt64) -> Range<UInt64> {
+    number * (64 << 10)..<min((number + 1) * (64 << 10), volume)
+}
+
+private func map(_ cells: UInt64...) -> CellMap {
+    var map = CellMap(byteCount: volume)
+    for number in cells { map.insert(cell(number)) }
+    return map
+}
+
+@Suite("Sets of cells and what the log changed")
+struct CellMapTests {
+    @Test func `a map tells stretches, gaps and how much it holds, to the last short cell`() {
+        let found = map(0, 1, 7, 8, 9, 20)
+        #expect(found.next(from: 0) == 0..<cell(1).upperBound)
+        #expect(found.next(from: cell(2).lowerBound) == cell(7).lowerBound..<cell(9).upperBound)
+        #expect(found.next(from: cell(10).lowerBound) == cell(20))
+        #expect(found.next(from: volume) == nil)
+        #expect(
+            found.gaps == [
+                cell(2).lowerBound..<cell(6).upperBound, cell(10).lowerBound..<cell(19).upperBound,
+            ])
+        #expect(found.heldByteCount == 5 * (64 << 10) + 512)
+    }
+
+    @Test(arguments: 1...30)
+    func `a map is read as it was written, whichever way is shorter`(seed: UInt64) throws {
+        var random = SeededRandom(seed: seed)
+        var map = CellMap(byteCount: 64 << 20)
+        for _ in 0..<Int(random.next() % 900) {
+            let at = random.next() % 1_024
+            map.insert(at * (64 << 10)..<(at + 1) * (64 << 10))
+        }
+        var bytes: [UInt8] = []
+        map.encode(into: &bytes)
+        #expect(bytes.count <= 4 + 128)
+        var reader = ByteReader(bytes)
+        #expect(CellMap(byteCount: 64 << 20, &reader) == map)
+        #expect(reader.remaining == 0)
+    }
+
+    @Test func `a map with cells that its volume has not is refused`() {
+        for hostile: [UInt8] in [
+            [1, 0, 0, 0, 21, 0, 0, 0, 1, 0, 0, 0],
+            [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            [2, 0, 0, 0, 4, 0, 0, 0, 2, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0],
+            [255, 255, 255, 255, 0, 0, 0x20],
+            [9, 0, 0, 0, 1, 0, 0, 0],
+        ] {
+            var reader = ByteReader(hostile)
+            #expect(CellMap(byteCount: volume, &reader) == nil, "\(hostile)")
+        }
+    }
+
+    @Test(arguments: 1...10)
+    func `a ring names at least what changed, and not much more however long ago that was`(
+        seed: UInt64
+    ) throws {
+        var random = SeededRandom(seed: seed)
+        let byteCount: UInt64 = 4_096 * (64 << 10)
+        var ring = ChangeRing(knownAbove: LogIndex(100))
+        var written: [UInt64] = []
+        for step in 0..<2_000 {
+            // A cell of its own for each, so that too much shows.
+            let at = UInt64(step) * 2
+            written.append(at)
+            ring.note(at * (64 << 10)..<at * (64 << 10) + 1, of: byteCount, at: LogIndex(UInt64(101 + step)))
+            if random.chance(1, in: 10) { ring.close() }
+        }
+        #expect(ring.spans.count <= ChangeRing.rangesMax)
+        #expect(ring.changed(since: LogIndex(99), of: byteCount) == nil)
+        for away in [1, 30, 200, 900, 1_900] {
+            let since = LogIndex(UInt64(2_100 - away))
+            let changed = try #require(ring.changed(since: since, of: byteCount))
+            for at in written.suffix(away) {
+                #expect(changed.run(at: at * (64 << 10), in: 0..<byteCount).isSet)
+            }
+            let told = Int(changed.heldByteCount / (64 << 10))
+            #expect(told <= away * 4 + 200, "\(told) cells for \(away) entries")
+        }
+        var bytes: [UInt8] = []
+        ring.close()
+        ring.encode(into: &bytes)
+        var reader = ByteReader(bytes)
+        #expect(ChangeRing(byteCount: byteCount, &reader) == ring)
+    }
+}

@@ -1,0 +1,499 @@
+import Disk
+import Mesh
+import Record
+import SimulatedDisk
+import Testing
+
+@testable import VolumeCore
+
+/// A source and a replica on disks that crash, a log that both read, and mail between them that a
+/// test loses, doubles or delays.
+struct Pair {
+    static let source = NodeID(1)
+    static let replica = NodeID(2)
+
+    var random: SeededRandom
+    var log: [Ruled] = []
+    /// The log begins behind this index for the replica.
+    var base = LogIndex.zero
+    var a: Exports<SimulatedDisk>
+    var b: Exports<SimulatedDisk>
+    var toA: [ResyncMessage] = []
+    var toB: [ResyncMessage] = []
+    /// Handed to the replica and not answered `.applied` yet.
+    var handed = LogIndex.zero
+    var isWaiting = false
+    var now = Instant(nanoseconds: 1)
+    var volumes: [VolumeID] = []
+    var numbers: [VolumeID: UInt64] = [:]
+    /// What the replica said of itself last.
+    var standing: ResyncStanding??
+    var completions = 0
+    var copied: UInt64 = 0
+    static let cell: UInt64 = 64 << 10
+    let byteCount: UInt64
+
+    static func limits(_ piece: Int) -> VolumeLimits {
+        var limits = VolumeLimits(pendingByteCountMax: 1 << 20, overlayByteCountMax: 40 << 10)
+        limits.resync.pieceByteCountMax = piece
+        limits.resync.windowByteCountMax = 3 * piece
+        limits.resync.progressByteCount = UInt64(4 * piece)
+        limits.resync.askTimeout = .milliseconds(100)
+        return limits
+    }
+
+    init(seed: UInt64, cells: UInt64 = 6, piece: Int = 64 << 10) throws {
+        random = SeededRandom(seed: seed)
+        byteCount = cells * Self.cell - 4_096
+        a = Exports(try VolumeCore(disk: SimulatedDisk(), limits: Self.limits(piece)))
+        b = Exports(try VolumeCore(disk: SimulatedDisk(), limits: Self.limits(piece)))
+    }
+
+    // MARK: The log
+
+    mutating func append(_ ruling: Ruling, _ draft: Draft = Draft(.command, epoch: Epoch(1))) throws {
+        let at = Position(index: LogIndex(UInt64(log.count + 1)), term: Term(1))
+        log.append(Ruled(draft.sealed(at: at, group: GroupID(1), time: .zero), ruling))
+        _ = try giveA(.apply([log[log.count - 1]]))
+    }
+
+    mutating func create() throws {
+        let id = VolumeID(UInt64(numbers.count + 1))
+        volumes.append(id)
+        numbers[id] = 0
+        try append(.created(id, name: "v\(id)", byteCount: byteCount, isSync: true))
+    }
+
+    mutating func delete(_ id: VolumeID) throws {
+        volumes.removeAll { $0 == id }
+        try append(.deleted(id))
+    }
+
+    mutating func write(
+        _ id: VolumeID, _ range: Range<UInt64>, _ operation: VolumeWrite.Operation = .write
+    ) throws {
+        if operation == .write, range.count > 512 << 10 {
+            let middle = range.lowerBound + (512 << 10)
+            try write(id, range.lowerBound..<middle)
+            return try write(id, middle..<range.upperBound)
+        }
+        numbers[id, default: 0] += 1
+        let (generation, number) = (ExportGeneration(epoch: Epoch(1), opening: 1), numbers[id] ?? 0)
+        let byte = UInt8(truncatingIfNeeded: random.next()) | 1
+        let write =
+            operation == .write
+            ? VolumeWrite(
+                volume: id, offset: range.lowerBound, generation: generation, number: number,
+                data: [UInt8](repeating: byte, count: range.count)[...])
+            : VolumeWrite(
+                zeroing: operation, volume: id, offset: range.lowerBound,
+                byteCount: UInt32(range.count), keepsAllocated: operation == .zeroes,
+                generation: generation, number: number)
+        try append(.accepted, write.draft)
+    }
+
+    mutating func change() throws {
+        switch random.next() % 40 {
+        case 0 where volumes.count < 4: return try create()
+        case 1 where volumes.count > 1:
+            return try delete(volumes[Int(random.next() % UInt64(volumes.count))])
+        default: break
+        }
+        guard !volumes.isEmpty else { return try create() }
+        let id = volumes[Int(random.next() % UInt64(volumes.count))]
+        let offset = random.next() % (byteCount / 512) * 512
+        let longest: UInt64 = random.chance(1, in: 6) ? 3 * Self.cell : 9_000
+        let end = min(offset + 512 + random.next() % longest / 512 * 512, byteCount)
+        let operation: [VolumeWrite.Operation] = [.write, .write, .write, .zeroes, .trim]
+        try write(id, offset..<end, operation[Int(random.next() % 5)])
+    }
+
+    // MARK: The two
+
+    mutating func giveA(_ event: ExportEvent) throws -> [ExportEffect] {
+        var effects: [ExportEffect] = []
+        try a.handle(event, at: now, &effects)
+        for case .send(let message, let to) in effects where to == Self.replica {
+            if case .piece(_, _, let bytes?) = message { copied += UInt64(bytes.count) }
+            toB.append(try ResyncMessage(parsing: message.encoded))
+        }
+        return effects
+    }
+
+    @discardableResult
+    mutating func giveB(_ event: ExportEvent) throws -> [ExportEffect] {
+        var effects: [ExportEffect] = []
+        try b.handle(event, at: now, &effects)
+        for effect in effects {
+            switch effect {
+            case .send(let message, _): toA.append(try ResyncMessage(parsing: message.encoded))
+            case .applied(let index): (handed, isWaiting) = (index, false)
+            case .resync(let standing, _):
+                if case .some(.some) = self.standing, standing == nil { completions += 1 }
+                self.standing = .some(standing)
+            case .wantsCheckpoint: try giveB(.checkpoint)
+            default: break
+            }
+        }
+        return effects
+    }
+
+    /// Hands some more of the log to the replica, as Raft does: one batch, then its answer.
+    mutating func follow(_ count: Int = 20) throws {
+        guard !isWaiting else { return }
+        let rest = log[Int(handed.rawValue)...].prefix(count)
+        guard let last = rest.last else { return }
+        isWaiting = true
+        _ = last
+        try giveB(.apply(Array(rest)))
+    }
+
+    /// The replica takes a base, as far as the source has checkpointed.
+    mutating func forget() throws {
+        _ = try giveA(.checkpoint)
+        guard a.core.checkpointed > handed else { return }
+        (base, handed, isWaiting) = (a.core.checkpointed, a.core.checkpointed, false)
+        try giveB(.behind(base))
+    }
+
+    mutating func mail() throws {
+        let (a, b) = (toA, toB)
+        (toA, toB) = ([], [])
+        for message in a { _ = try giveA(.heard(message, from: Self.replica)) }
+        for message in b { try giveB(.heard(message, from: Self.source)) }
+    }
+
+    mutating func tick() throws {
+        now = now + .milliseconds(20)
+        try giveB(.pull(from: Self.source))
+    }
+
+    /// Power is lost at the replica.
+    mutating func crash() throws {
+        var disk = b.core.disk
+        disk.crash(using: &random)
+        b = Exports(try VolumeCore(disk: disk, limits: b.core.limits))
+        (handed, isWaiting, toB) = (base, false, [])
+        standing = b.core.isResyncing ? .some(.some(Self.some)) : nil
+        try giveB(.behind(base))
+    }
+    static let some = ResyncStanding(isCopying: true, missingByteCount: 1, wholeByteCount: 1)
+
+    /// Until the replica is one again.
+    mutating func finish() throws {
+        for _ in 0..<4_000 where b.core.isResyncing || handed.rawValue < UInt64(log.count) {
+            try tick()
+            try mail()
+            try follow()
+        }
+    }
+
+    // MARK: What must hold
+
+    func bytes(_ core: VolumeCore<SimulatedDisk>, _ id: VolumeID) throws -> [UInt8] {
+        var core = core
+        return try core.readCommitted(id, at: 0, count: Int(byteCount)).get()
+    }
+
+    func expectEqual(sourceLocation: SourceLocation = #_sourceLocation) throws {
+        #expect(!b.core.isResyncing, sourceLocation: sourceLocation)
+        #expect(a.core.applied == b.core.applied, sourceLocation: sourceLocation)
+        #expect(a.core.list == b.core.list, sourceLocation: sourceLocation)
+        for id in volumes {
+            let isEqual = try bytes(a.core, id) == bytes(b.core, id)
+            #expect(isEqual, "volume \(id) differs", sourceLocation: sourceLocation)
+        }
+        for volume in b.core.volumes {
+            let record = a.core.volumes.first { $0.id == volume.id }?.record
+            #expect(record?.generation == volume.record.generation, sourceLocation: sourceLocation)
+            #expect(record?.number == volume.record.number, sourceLocation: sourceLocation)
+        }
+    }
+}
+
+@Suite("A replica that the log no longer reaches")
+struct ResyncTests {
+    @Test func `an empty disk becomes a replica from a source, and from the log behind that`() throws {
+        var pair = try Pair(seed: 1)
+        for _ in 0..<200 { try pair.change() }
+        try pair.forget()
+        #expect(pair.b.core.isAsking)
+        try pair.finish()
+        try pair.expectEqual()
+        #expect(pair.completions == 1)
+        // What it became outlives a crash, and needs no second resync.
+        try pair.crash()
+        try pair.finish()
+        try pair.expectEqual()
+    }
+
+    @Test func `only what changed since its last checkpoint is copied`() throws {
+        var pair = try Pair(seed: 2, cells: 40)
+        try pair.create()
+        let volume = pair.volumes[0]
+        try pair.write(volume, 0..<pair.byteCount)
+        try pair.follow(.max)
+        _ = try pair.giveB(.checkpoint)
+        _ = try pair.giveA(.checkpoint)
+        for at in [3, 4, 30] as [UInt64] {
+            try pair.write(volume, at * Pair.cell + 512..<at * Pair.cell + 1_024)
+        }
+        try pair.forget()
+        try pair.finish()
+        try pair.expectEqual()
+        #expect(pair.copied == 3 * Pair.cell)
+    }
+
+    @Test func `what was trimmed, created or deleted meanwhile is so here too`() throws {
+        var pair = try Pair(seed: 3)
+        for _ in 0..<3 { try pair.create() }
+        for id in pair.volumes { try pair.write(id, 0..<pair.byteCount) }
+        try pair.follow(.max)
+        _ = try pair.giveB(.checkpoint)
+        try pair.delete(VolumeID(2))
+        try pair.write(VolumeID(1), 0..<2 * Pair.cell, .trim)
+        try pair.create()
+        try pair.write(VolumeID(4), 5_120..<9_216)
+        try pair.forget()
+        try pair.finish()
+        try pair.expectEqual()
+        #expect(pair.b.core.list.map(\.id) == [VolumeID(1), VolumeID(3), VolumeID(4)])
+        #expect(pair.b.core.disk.contents(of: VolumeState.image(of: VolumeID(2))) == nil)
+        // A cell that was given back at the source is so here: nothing shows through a later write.
+        try pair.write(VolumeID(1), 1_024..<1_536)
+        try pair.finish()
+        try pair.expectEqual()
+    }
+
+    @Test func `before everything up to the target is applied the bytes are no moment's`() throws {
+        var pair = try Pair(seed: 4, cells: 2)
+        try pair.create()
+        let volume = pair.volumes[0]
+        try pair.write(volume, 0..<pair.byteCount)
+        try pair.forget()
+        try pair.tick()
+        try pair.mail()
+        try pair.mail()
+        // Two writes in order, which the log brings here later than the cell of the second.
+        try pair.write(volume, 0..<512)
+        try pair.write(volume, Pair.cell..<Pair.cell + 512)
+        for _ in 0..<20 where pair.b.core.missingByteCount > 0 {
+            try pair.tick()
+            try pair.mail()
+        }
+        let core = pair.b.core
+        #expect(core.missingByteCount == 0)
+        let target = try #require(core.resyncTarget)
+        #expect(target.rawValue == 4 && core.applied < target)
+        // Nothing is missing, and still this is no replica: its bytes are those of entry 4.
+        #expect(!core.isWhole && pair.standing != .some(nil))
+        _ = try pair.giveB(.checkpoint)
+        #expect(pair.b.core.isResyncing)
+        try pair.crash()
+        #expect(pair.b.core.isResyncing)
+        try pair.finish()
+        try pair.expectEqual()
+    }
+
+    @Test func `nothing is read, opened or given to others before it is complete`() throws {
+        var pair = try Pair(seed: 5)
+        for _ in 0..<60 { try pair.change() }
+        try pair.forget()
+        try pair.tick()
+        try pair.mail()
+        try pair.mail()
+        let volume = pair.volumes[0]
+        #expect(pair.b.core.isResyncing)
+        var core = pair.b.core
+        #expect(try core.readCommitted(volume, at: 0, count: 512) == .failure(.closed))
+        #expect(core.open(volume, generation: ExportGeneration(epoch: Epoch(9), opening: 1)) == .closed)
+        #expect(core.manifest(since: .zero) == nil)
+        #expect(try core.contents(of: Piece(volume, 0..<512)) == nil)
+        let opened = try pair.giveB(.opened(Epoch(9), until: .distantFuture))
+        #expect(!opened.contains { if case .opened = $0 { true } else { false } })
+    }
+
+    @Test func `a piece that is older than what was applied when it was asked for is not taken`() throws {
+        var pair = try Pair(seed: 6, cells: 1)
+        try pair.create()
+        let volume = pair.volumes[0]
+        try pair.write(volume, 0..<8_192)
+        try pair.forget()
+        try pair.tick()
+        try pair.mail()
+        try pair.mail()
+        var core = pair.b.core
+        let piece = try #require(core.asked.first?.piece)
+        let index = core.applied
+        var early = core
+        #expect(try early.take(piece, nil, asOf: index.previous) == .stale)
+        #expect(early.missingByteCount > 0)
+        #expect(try core.take(piece, nil, asOf: index) == .taken)
+        #expect(try core.take(piece, nil, asOf: index) == .unknown)
+    }
+
+    @Test func `what the log wrote here after the moment of a piece stays`() throws {
+        var pair = try Pair(seed: 7, cells: 1)
+        try pair.create()
+        let volume = pair.volumes[0]
+        try pair.write(volume, 0..<32_768)
+        try pair.forget()
+        try pair.tick()
+        try pair.mail()
+        try pair.mail()
+        // The source reads the piece now; what follows is applied here before it arrives.
+        let asks = pair.toA
+        pair.toA = []
+        for ask in asks { _ = try pair.giveA(.heard(ask, from: Pair.replica)) }
+        let pieces = pair.toB
+        pair.toB = []
+        #expect(!pieces.isEmpty)
+        for at in 0..<40 as Range<UInt64> { try pair.write(volume, at * 512..<at * 512 + 1_024) }
+        try pair.write(volume, 20_000..<21_000, .trim)
+        try pair.follow(.max)
+        _ = try pair.giveB(.fold)
+        for piece in pieces { try pair.giveB(.heard(piece, from: Pair.source)) }
+        // It was asked for once, and is here.
+        #expect(pair.b.core.missingByteCount == 0)
+        try pair.finish()
+        try pair.expectEqual()
+    }
+
+    @Test func `a source that vanishes is followed by another that knows other moments`() throws {
+        var pair = try Pair(seed: 8, cells: 12)
+        for _ in 0..<150 { try pair.change() }
+        let earlier = pair.a
+        let count = pair.log.count
+        for _ in 0..<20 { try pair.change() }
+        try pair.forget()
+        for _ in 0..<3 {
+            try pair.tick()
+            try pair.mail()
+        }
+        #expect(pair.b.core.isResyncing && pair.b.core.missingByteCount > 0)
+        // The other one has not applied all that the first had.
+        let first = pair.a
+        pair.a = earlier
+        for _ in 0..<5 {
+            try pair.tick()
+            try pair.mail()
+            try pair.follow()
+        }
+        #expect(count < first.core.applied.rawValue)
+        for ruled in pair.log[count...] { _ = try pair.giveA(.apply([ruled])) }
+        try pair.finish()
+        try pair.expectEqual()
+    }
+
+    @Test(arguments: 1...24)
+    func `whatever is lost, crashes or changes meanwhile, in the end both are equal`(
+        seed: UInt64
+    ) throws {
+        let piece = [64 << 10, 128 << 10, 16 << 10, 8 << 10][Int(seed % 4)]
+        var pair = try Pair(seed: seed, piece: piece)
+        for _ in 0..<60 { try pair.change() }
+        if seed % 3 > 0 {
+            try pair.follow(.max)
+            _ = try pair.giveB(.checkpoint)
+        }
+        for _ in 0..<100 { try pair.change() }
+        try pair.forget()
+        for _ in 0..<400 {
+            switch pair.random.next() % 32 {
+            case 0..<8: try pair.change()
+            case 8..<14: try pair.follow(Int(1 + pair.random.next() % 6))
+            case 14..<20: try pair.mail()
+            case 20..<24: try pair.tick()
+            case 24: pair.toA = []
+            case 25: pair.toB = []
+            case 26: pair.toB += pair.toB
+            case 27: pair.toB.shuffle(using: &pair.random)
+            case 28: try pair.giveB(.fold)
+            case 29: try pair.giveB(.checkpoint)
+            case 30 where pair.random.chance(1, in: 3): try pair.crash()
+            case 31 where pair.random.chance(1, in: 8): try pair.forget()
+            default: _ = try pair.giveA(.fold)
+            }
+        }
+        try pair.finish()
+        try pair.expectEqual()
+    }
+
+    @Test func `power may fail at any step of a resync`() throws {
+        var begun = try Pair(seed: 9, cells: 3, piece: 32 << 10)
+        for _ in 0..<80 { try begun.change() }
+        try begun.follow(.max)
+        _ = try begun.giveB(.checkpoint)
+        for _ in 0..<60 { try begun.change() }
+        var steps = 0
+        var whole = begun
+        try whole.forget()
+        try whole.finish()
+        let all = whole.b.core.disk.counts.steps - begun.b.core.disk.counts.steps
+        #expect(all > 20)
+        while steps < all {
+            steps += 1
+            var pair = begun
+            pair.random = SeededRandom(seed: UInt64(steps))
+            pair.b.alterDisk { $0.powerCutAtStep = $0.counts.steps + steps }
+            _ = try pair.giveA(.checkpoint)
+            (pair.base, pair.handed) = (pair.a.core.checkpointed, pair.a.core.checkpointed)
+            do {
+                try pair.giveB(.behind(pair.base))
+                try pair.finish()
+            } catch is DiskError {}
+            try pair.crash()
+            for _ in 0..<5 { try pair.change() }
+            try pair.finish()
+            try pair.expectEqual()
+        }
+    }
+
+    @Test func `a state of the first release is read, and knows no changes`() throws {
+        var bytes = [UInt8](repeating: 0, count: 8)
+        bytes.append(littleEndian: VolumeState.formerMagic)
+        bytes.append(littleEndian: UInt64(3))
+        bytes.append(littleEndian: UInt64(41))
+        bytes.append(littleEndian: UInt32(1))
+        bytes.append(littleEndian: UInt64(7))
+        bytes.append(littleEndian: UInt64(3 * Pair.cell))
+        bytes.append(littleEndian: UInt64(5))
+        bytes.append(littleEndian: UInt64(6))
+        bytes.append(1)
+        bytes.append(littleEndian: UInt16(2))
+        bytes += Array("d1".utf8) + [0b101]
+        bytes.store(UInt64(bytes.count), at: 4, count: 4)
+        bytes.store(UInt64(Checksum.crc32c(bytes, in: 4..<bytes.count)), at: 0, count: 4)
+        let state = try #require(VolumeState(parsing: bytes))
+        #expect(state.applied == LogIndex(41) && state.resync == nil)
+        let record = try #require(state.volumes.first)
+        #expect(record.name == "d1" && record.number == 6 && record.isSync)
+        #expect(record.allocation.heldByteCount == 2 * Pair.cell && record.missing.isEmpty)
+        #expect(record.changes.changed(since: LogIndex(40), of: record.byteCount) == nil)
+        #expect(record.changes.changed(since: LogIndex(41), of: record.byteCount)?.isEmpty == true)
+        #expect(VolumeState(parsing: state.encoded) == state)
+    }
+
+    @Test func `a message is read as it was written, and what is none is refused`() throws {
+        let piece = Piece(VolumeID(3), 65_536..<66_048)
+        let id = ManifestID(applied: LogIndex(8), checksum: 99)
+        let part = ManifestPart(id: id, byteCount: 10, offset: 4, bytes: [1, 2, 3])
+        for message: ResyncMessage in [
+            .askManifest(since: LogIndex(4), id: id, offset: 7), .manifest(part), .askPiece(piece),
+            .piece(piece, asOf: LogIndex(9), bytes: nil),
+            .piece(piece, asOf: LogIndex(9), bytes: [UInt8](repeating: 5, count: 512)),
+        ] {
+            #expect(try ResyncMessage(parsing: message.encoded) == message)
+            #expect(throws: ResyncMessageRefused.self) {
+                try ResyncMessage(parsing: Array(message.encoded.dropLast()) + [UInt8](repeating: 1, count: 8))
+            }
+        }
+        #expect(throws: ResyncMessageRefused.unknownKind(20)) { try ResyncMessage(parsing: [20]) }
+        var endless = ResyncMessage.askPiece(piece).encoded
+        endless.store(UInt64(UInt32.max), at: 17, count: 4)
+        #expect(throws: ResyncMessageRefused.self) { try ResyncMessage(parsing: endless) }
+        var beyond = ResyncMessage.manifest(part).encoded
+        beyond.store(9, at: 21, count: 8)
+        #expect(throws: ResyncMessageRefused.self) { try ResyncMessage(parsing: beyond) }
+    }
+}
