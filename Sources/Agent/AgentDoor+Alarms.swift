@@ -95,15 +95,18 @@ extension AgentDoor {
         guard whole.isEmpty else {
             return Alarm(
                 code: "resync", severity: .warning,
-                text: "this node was away for longer than the log reaches, and copies what it lacks: "
+                text:
+                    "this node was away for longer than the log reaches, and copies what it lacks: "
                     + "\(Self.words(resync)). Until then it can't take over",
-                remedy: "keep the primary up until it is done; see \"A member that was away for long\" "
+                remedy:
+                    "keep the primary up until it is done; see \"A member that was away for long\" "
                     + "in docs/operations.md")
         }
         let names = others.map { "node \($0.id) in \($0.region)" }.joined(separator: " or ")
         return Alarm(
             code: "no-whole-replica", severity: .critical,
-            text: "the volumes here lack what the log no longer holds (\(Self.words(resync))), and no "
+            text:
+                "the volumes here lack what the log no longer holds (\(Self.words(resync))), and no "
                 + "member that has it is heard: nothing is served",
             remedy: "bring \(names.isEmpty ? "another data member" : names) up again with its disk")
     }
@@ -148,7 +151,8 @@ extension AgentDoor {
                     code: "resync", severity: .warning,
                     text: "\(name) was away for longer than the log reaches, and copies what it "
                         + "lacks: \(Self.words(resync)). Until then it can't take over",
-                    remedy: "keep the primary up until it is done; see \"A member that was away for "
+                    remedy:
+                        "keep the primary up until it is done; see \"A member that was away for "
                         + "long\" in docs/operations.md")
             ]
         }

@@ -112,7 +112,8 @@ final class Running: Sendable {
         in path: String, _ limits: VolumeLimits
     ) throws -> VolumeCore<FileDisk> {
         let disk = try FileDisk(path)
-        do throws(VolumeRecoveryRefused) { return try VolumeCore(disk: disk, limits: limits) } catch {
+        do throws(VolumeRecoveryRefused) { return try VolumeCore(disk: disk, limits: limits) } catch
+        {
             throw Unreadable(path: path, cause: error)
         }
     }

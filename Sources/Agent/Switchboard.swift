@@ -185,7 +185,8 @@ final class Switchboard: Sendable {
         case .resync(isWhole: false):
             counters.add("resyncs")
             logger.warning("the log begins behind what the volumes here hold: a resync begins")
-        case .resync(isWhole: true): logger.notice("the resync is complete: this is a replica again")
+        case .resync(isWhole: true):
+            logger.notice("the resync is complete: this is a replica again")
         case .contradicted(let found):
             counters.add("contradictions")
             logger.critical(

@@ -35,7 +35,8 @@ extension Voter {
         restored.untailedByteCount = journal.entriesByteCount - tailBytes
         let raft = Raft(
             seat: settings.member.id, isWitness: settings.member.role == .witness,
-            isWhole: isWhole, group: group, settings: raftSettings, restored: restored, random: random.fork(), at: now)
+            isWhole: isWhole, group: group, settings: raftSettings, restored: restored,
+            random: random.fork(), at: now)
         let gossip = Gossip(
             self: settings.member.peer, roster: settings.cluster.peers, settings: Gossip.Settings(),
             boot: BootID(random.next()), incarnation: incarnation, random: random.fork(), at: now)

@@ -5,8 +5,8 @@ internal import Voting
 
 /// When the volumes are made durable outside the log, and how far the log may then forget.
 ///
-/// A base holds no volume's bytes, so the log is kept up to what every data member has: a member
-/// that was away catches up from it.
+/// A base holds no volume's bytes, so the log is kept up to what every data member has that was not
+/// left behind: one that was away for less catches up from it.
 struct Checkpoints: Sendable {
     /// Images of the decisions that wait for the others to follow; the oldest alternate goes first.
     static let readyMax = 32
@@ -53,7 +53,9 @@ struct Checkpoints: Sendable {
 
 extension Node {
     mutating func compact() {
-        guard let image = checkpoints.take(upTo: voter.raft.compactionFloor) else { return }
+        // Volumes that took what they lacked are ahead of what the log has handed out.
+        let floor = min(voter.raft.compactionFloor, voter.raft.appliedIndex)
+        guard let image = checkpoints.take(upTo: floor) else { return }
         turn(.raft(.checkpointed(Base(position: image.position, contents: image.contents))))
     }
 }

@@ -109,6 +109,15 @@ extension Node {
         operations.pending[0].isBegun = true
     }
 
+    /// A base stands for an entry of this session, and does not say what became of it. Offered again
+    /// under a new number the command might be carried out twice.
+    mutating func forgetOffered() {
+        guard let sequence = operations.pending.first?.sequence,
+            sequence <= decisions.lastSequence(of: SessionID(seat.rawValue))
+        else { return }
+        answerHead(.unknown(leader: voter.raft.leader))
+    }
+
     mutating func received(_ note: Note, from node: NodeID) {
         guard settings.members.contains(where: { $0.node == node && !$0.isWitness }) else { return }
         switch note {

@@ -18,6 +18,7 @@ extension Node {
         // A lease may have been renewed with any of these entries.
         observed.received(at: now)
         checkpoints = Checkpoints()
+        forgetOffered()
         if resync == nil { out.append(.happened(.resync(isWhole: false))) }
         resync = .unknown
         behind = base.position.index

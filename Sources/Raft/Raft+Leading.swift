@@ -202,16 +202,18 @@ extension Raft {
         if case .snapshot = progress[at].state { return sendChunk(at) }
         if progress[at].next > limit { return probeEnd(at, limit) }
         while progress[at].next <= limit, !progress[at].fetching {
-            switch progress[at].state {
-            case .probe(waiting: true), .snapshot: return
-            case .replicate where !hasRoom(progress[at]): return
-            case .probe, .replicate: break
-            }
             let next = progress[at].next
+            // First: what is on its way to one that is away is not waited for for ever, because no
+            // heartbeat can ask for what is forgotten here.
             guard next > log.base.index else {
                 guard mayGetBase(at) else { return }
                 progress[at].state = .snapshot(sealed(), acknowledged: 0, waiting: false)
                 return sendChunk(at)
+            }
+            switch progress[at].state {
+            case .probe(waiting: true), .snapshot: return
+            case .replicate where !hasRoom(progress[at]): return
+            case .probe, .replicate: break
             }
             let bytesMax = settings.batchBytesMax
             guard let entries = log.entries(from: next, through: limit, bytesMax: bytesMax) else {

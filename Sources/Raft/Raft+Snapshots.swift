@@ -68,6 +68,12 @@ extension Raft {
             incoming = nil
             return release(letter(to: node, .appended(through: commitIndex)))
         }
+        // A base is committed: whoever's log has its entry has all below it, and needs no other state.
+        if log.term(at: chunk.position.index) == chunk.position.term {
+            (incoming, commitIndex) = (nil, chunk.position.index)
+            matched = max(matched, commitIndex)
+            return release(letter(to: node, .appended(through: commitIndex)))
+        }
         guard chunk.byteCount <= Base.contentsByteCountMax else { return }
         var arriving =
             incoming.flatMap {

@@ -104,7 +104,8 @@ package struct NodeSettings: Hashable, Sendable {
             count >> 30 > 0 ? "\(count >> 30)G" : "\(count >> 20)M"
         }
         let (least, most) = (words(range.lowerBound), words(range.upperBound))
-        return section.optional(key, expected: "a size of \(least) to \(most), such as 1G") { text in
+        return section.optional(key, expected: "a size of \(least) to \(most), such as 1G") {
+            text in
             byteCount(text).flatMap { range.contains($0) ? $0 : nil }
         }?.value
     }

@@ -204,7 +204,8 @@ extension Simulation {
             time: tail.last?.time ?? .zero, tail: tail)
         let raft = Raft(
             seat: machines[at].id, isWitness: machines[at].isWitness, isWhole: isWhole,
-            group: Self.group, settings: raftSettings, restored: restored, random: random.fork(), at: now)
+            group: Self.group, settings: raftSettings, restored: restored, random: random.fork(),
+            at: now)
         machines[at].incarnation = machines[at].incarnation.next
         let peers = members.map {
             Gossip.Peer(

@@ -164,7 +164,8 @@ extension Exports {
     /// What was copied is made durable now and then, and at the end, which ends the resync.
     mutating func tendResync(_ effects: inout [ExportEffect]) {
         guard core.isResyncing, !pull.hasAskedCheckpoint,
-            pull.isDone && core.isWhole || pull.unsavedByteCount >= core.limits.resync.progressByteCount
+            pull.isDone && core.isWhole
+                || pull.unsavedByteCount >= core.limits.resync.progressByteCount
         else { return }
         pull.hasAskedCheckpoint = true
         effects.append(.wantsCheckpoint)

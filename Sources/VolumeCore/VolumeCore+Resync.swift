@@ -23,7 +23,8 @@ extension VolumeCore {
 
     /// Nothing is missing, and what was copied is one moment's.
     var isWhole: Bool {
-        guard let resync, resync.phase == .copying, handed >= resync.target, applied >= resync.target
+        guard let resync, resync.phase == .copying, handed >= resync.target,
+            applied >= resync.target
         else { return false }
         return volumes.allSatisfy(\.record.missing.isEmpty)
     }
@@ -169,7 +170,9 @@ extension VolumeCore {
     }
 
     /// What a source holds in `piece`, as of `applied`; nil bytes are zeros, nil is no answer.
-    package mutating func contents(of piece: Piece) throws(DiskError) -> (bytes: [UInt8]?, at: LogIndex)? {
+    package mutating func contents(of piece: Piece) throws(DiskError) -> (
+        bytes: [UInt8]?, at: LogIndex
+    )? {
         guard resync == nil, let place = position(of: piece.volume),
             piece.range.upperBound <= volumes[place].record.byteCount,
             piece.range.count <= VolumeLimits.pieceByteCountMax
@@ -185,7 +188,8 @@ extension VolumeCore {
         throws(DiskError) -> TakenPiece
     {
         guard let at = asked.firstIndex(where: { $0.piece == piece }),
-            let place = position(of: piece.volume), bytes.map({ $0.count == piece.range.count }) ?? true
+            let place = position(of: piece.volume),
+            bytes.map({ $0.count == piece.range.count }) ?? true
         else { return .unknown }
         let found = asked.remove(at: at)
         guard index >= found.since, !found.isOverrun else { return .stale }
@@ -196,7 +200,8 @@ extension VolumeCore {
             let image = volumes[place].image
             if let bytes {
                 let start = Int(part.lowerBound - piece.range.lowerBound)
-                try disk.write(image, at: part.lowerBound, [Array(bytes[start..<start + part.count])])
+                try disk.write(
+                    image, at: part.lowerBound, [Array(bytes[start..<start + part.count])])
             } else {
                 try disk.deallocate(image, part)
                 volumes[place].record.allocation.remove(part)

@@ -21,8 +21,17 @@ struct ResyncTests {
     }
 
     /// Sends node 2 a base whose decisions name a volume.
-    private func base(_ trio: inout Trio, at index: UInt64, _ state: [UInt8]? = nil) {
+    private func base(
+        _ trio: inout Trio, at index: UInt64, _ state: [UInt8]? = nil, using session: SessionID? = nil
+    ) {
         var decisions = trio.seats[0].node.decisions
+        if let session {
+            let next = decisions.lastSequence(of: session) + 1
+            _ = decisions.apply(
+                Decisions.Step(
+                    index: decisions.appliedIndex.next, epoch: .zero, session: session,
+                    sequence: next, deed: .command(.prefer(Trio.regions[2]))))
+        }
         while decisions.appliedIndex < LogIndex(index) {
             _ = decisions.apply(
                 Decisions.Step(index: decisions.appliedIndex.next, epoch: .zero, deed: .blank))
@@ -76,6 +85,20 @@ struct ResyncTests {
         base(&trio, at: 900)
         trio.give(1, .resync(nil, behind: LogIndex(899)))
         #expect(trio.seats[1].node.resync != nil && !trio.seats[1].node.voter.raft.isWhole)
+    }
+
+    @Test func `an operation whose end a base hides is answered as unknown, and not asked again`()
+        throws
+    {
+        var trio = try acting()
+        trio.losesNotes = true
+        trio.give(1, .operate(Node.OperationID(4), .command(.prefer(Trio.regions[2]))))
+        #expect(trio.seats[1].answers[Node.OperationID(4)] == nil)
+        base(&trio, at: 900, using: SessionID(2))
+        #expect(trio.seats[1].answers[Node.OperationID(4)] == .unknown(leader: NodeID(1)))
+        let asked = trio.notes.count
+        trio.run(.seconds(1))
+        #expect(trio.notes.count == asked)
     }
 
     @Test func `a base whose decisions can't be read stops the node`() throws {

@@ -133,7 +133,8 @@ struct Cluster {
         return Raft(
             seat: node, isWitness: witnesses.contains(node),
             isWhole: disk.base.position == .zero || !staysPartial.contains(node),
-            group: Self.group, settings: settings, restored: restored, random: random.fork(), at: now)
+            group: Self.group, settings: settings, restored: restored, random: random.fork(),
+            at: now)
     }
 
     private func invariantFailure() -> Never { preconditionFailure("a base that can't be read") }

@@ -71,7 +71,9 @@ struct CellMapTests {
             // A cell of its own for each, so that too much shows.
             let at = UInt64(step) * 2
             written.append(at)
-            ring.note(at * (64 << 10)..<at * (64 << 10) + 1, of: byteCount, at: LogIndex(UInt64(101 + step)))
+            ring.note(
+                at * (64 << 10)..<at * (64 << 10) + 1, of: byteCount,
+                at: LogIndex(UInt64(101 + step)))
             if random.chance(1, in: 10) { ring.close() }
         }
         #expect(ring.spans.count <= ChangeRing.rangesMax)

@@ -51,7 +51,8 @@ struct Pair {
 
     // MARK: The log
 
-    mutating func append(_ ruling: Ruling, _ draft: Draft = Draft(.command, epoch: Epoch(1))) throws {
+    mutating func append(_ ruling: Ruling, _ draft: Draft = Draft(.command, epoch: Epoch(1))) throws
+    {
         let at = Position(index: LogIndex(UInt64(log.count + 1)), term: Term(1))
         log.append(Ruled(draft.sealed(at: at, group: GroupID(1), time: .zero), ruling))
         _ = try giveA(.apply([log[log.count - 1]]))
@@ -213,7 +214,9 @@ struct Pair {
 
 @Suite("A replica that the log no longer reaches")
 struct ResyncTests {
-    @Test func `an empty disk becomes a replica from a source, and from the log behind that`() throws {
+    @Test func `an empty disk becomes a replica from a source, and from the log behind that`()
+        throws
+    {
         var pair = try Pair(seed: 1)
         for _ in 0..<200 { try pair.change() }
         try pair.forget()
@@ -306,14 +309,17 @@ struct ResyncTests {
         #expect(pair.b.core.isResyncing)
         var core = pair.b.core
         #expect(try core.readCommitted(volume, at: 0, count: 512) == .failure(.closed))
-        #expect(core.open(volume, generation: ExportGeneration(epoch: Epoch(9), opening: 1)) == .closed)
+        #expect(
+            core.open(volume, generation: ExportGeneration(epoch: Epoch(9), opening: 1)) == .closed)
         #expect(core.manifest(since: .zero) == nil)
         #expect(try core.contents(of: Piece(volume, 0..<512)) == nil)
         let opened = try pair.giveB(.opened(Epoch(9), until: .distantFuture))
         #expect(!opened.contains { if case .opened = $0 { true } else { false } })
     }
 
-    @Test func `a piece that is older than what was applied when it was asked for is not taken`() throws {
+    @Test func `a piece that is older than what was applied when it was asked for is not taken`()
+        throws
+    {
         var pair = try Pair(seed: 6, cells: 1)
         try pair.create()
         let volume = pair.volumes[0]
@@ -485,7 +491,8 @@ struct ResyncTests {
         ] {
             #expect(try ResyncMessage(parsing: message.encoded) == message)
             #expect(throws: ResyncMessageRefused.self) {
-                try ResyncMessage(parsing: Array(message.encoded.dropLast()) + [UInt8](repeating: 1, count: 8))
+                try ResyncMessage(
+                    parsing: Array(message.encoded.dropLast()) + [UInt8](repeating: 1, count: 8))
             }
         }
         #expect(throws: ResyncMessageRefused.unknownKind(20)) { try ResyncMessage(parsing: [20]) }

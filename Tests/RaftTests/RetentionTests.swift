@@ -1,0 +1,187 @@
+import Mesh
+import Record
+import Testing
+
+@testable import Raft
+
+@Suite("A member that is away for longer than the log is kept (ADR 4)")
+struct RetentionTests {
+    private static var settings: RaftSettings {
+        var settings = RaftSettings()
+        settings.logKeptBytesMax = 4_000
+        settings.awayAfter = .milliseconds(500)
+        return settings
+    }
+
+    private func group(_ count: Int = 3, hasWitness: Bool = false) -> Cluster {
+        var cluster = Cluster(
+            count, preferred: [NodeID(1)], hasWitness: hasWitness, settings: Self.settings)
+        _ = cluster.run(upTo: 3_000) { $0.leader == 1 && $0[1].commitIndex > .zero }
+        cluster.run(100)
+        return cluster
+    }
+
+    private func write(_ count: Int, to node: UInt64, _ cluster: inout Cluster) {
+        for _ in 0..<count {
+            cluster.propose(node, [UInt8](repeating: 7, count: 100))
+            cluster.run(2)
+        }
+        cluster.run(60)
+    }
+
+    /// The leader makes durable elsewhere what it may, and forgets it.
+    private func compact(_ node: UInt64, _ cluster: inout Cluster) {
+        let floor = cluster[node].compactionFloor
+        guard let term = cluster[node].term(at: floor) else { return }
+        cluster.give(
+            node, .checkpointed(Base(position: Position(index: floor, term: term), contents: [1])))
+        cluster.run(20)
+    }
+
+    @Test func `the log is kept for a member that is away, and not for ever`() {
+        var cluster = group()
+        cluster.crash(3)
+        let held = cluster[1].progress.first { $0.node == NodeID(3) }?.match ?? .zero
+        write(10, to: 1, &cluster)
+        cluster.run(600)
+        #expect(cluster[1].compactionFloor <= held.next, "so little is kept")
+        write(40, to: 1, &cluster)
+        #expect(cluster[1].compactionFloor == cluster[1].commitIndex)
+        #expect(cluster.leftBehind.isEmpty, "nothing is forgotten yet")
+        compact(1, &cluster)
+        #expect(cluster.leftBehind.map(\.node) == [NodeID(3)])
+        #expect(cluster.leftBehind.first?.through == cluster[1].basePosition.index)
+        compact(1, &cluster)
+        #expect(cluster.leftBehind.count == 1, "said once")
+        #expect(cluster.violations == [])
+    }
+
+    @Test func `one that was silent for a moment only is not away`() {
+        var cluster = group()
+        cluster.crash(3)
+        for _ in 0..<30 { cluster.propose(1, [UInt8](repeating: 7, count: 100)) }
+        cluster.run(200)
+        #expect(cluster[1].commitIndex.rawValue > 30)
+        // Twice as much is kept for one that may be back at once.
+        #expect(cluster[1].compactionFloor < cluster[1].commitIndex)
+        cluster.run(600)
+        #expect(cluster[1].compactionFloor == cluster[1].commitIndex)
+    }
+
+    @Test func `nothing goes above what another member has that is here`() {
+        var cluster = group(5)
+        cluster.crash(5)
+        write(10, to: 1, &cluster)
+        cluster.isCut = { _, to in to == NodeID(4) }
+        write(20, to: 1, &cluster)
+        cluster.run(700)
+        let late = cluster[4].lastPosition.index
+        cluster.isCut = { _, _ in false }
+        cluster.stalled = [NodeID(4)]
+        cluster.run(100)
+        #expect(cluster[1].progress.contains { $0.node == NodeID(4) && $0.match <= late })
+        #expect(cluster[1].compactionFloor <= late)
+    }
+
+    @Test func `a witness that gets the entries is never left without one`() {
+        var cluster = group(2, hasWitness: true)
+        cluster.crash(2)
+        write(60, to: 1, &cluster)
+        cluster.run(600)
+        #expect(cluster[3].lastPosition.index == cluster[1].lastPosition.index)
+        cluster.stalled = [NodeID(3)]
+        for _ in 0..<5 { cluster.propose(1) }
+        cluster.run(100)
+        let held = cluster[1].progress.first { $0.node == NodeID(3) }?.match ?? .zero
+        #expect(cluster[1].compactionFloor <= held)
+        compact(1, &cluster)
+        cluster.stalled = []
+        let done = cluster.run(upTo: 1_000) { $0[1].commitIndex == $0[1].lastPosition.index }
+        #expect(done, "\(cluster.summary)")
+        // What comes back is brought up by a base, and the witness may forget again.
+        cluster.restart(2)
+        let back = cluster.run(upTo: 3_000) {
+            $0[2].lastPosition == $0[1].lastPosition && $0[3].basePosition.index > held
+        }
+        #expect(back, "\(cluster.summary)")
+        #expect(cluster.violations == [])
+    }
+
+    /// Node 3 was away, took a base, and its volumes lack something.
+    private func partial() -> Cluster {
+        var cluster = group()
+        cluster.staysPartial = [NodeID(3)]
+        cluster.crash(3)
+        write(60, to: 1, &cluster)
+        cluster.run(600)
+        compact(1, &cluster)
+        cluster.restart(3)
+        _ = cluster.run(upTo: 2_000) { $0[3].lastPosition == $0[1].lastPosition }
+        cluster.run(100)
+        return cluster
+    }
+
+    @Test func `a member that took a base is no heir until its volumes are whole`() {
+        var cluster = partial()
+        #expect(!cluster[3].isWhole)
+        let follower = cluster[1].progress.first { $0.node == NodeID(3) }
+        #expect(follower?.isPartial == true && follower?.isHeir == false)
+        cluster.give(1, .transferLeadership(to: NodeID(3)))
+        cluster.run(cluster.timeouts(3))
+        #expect(cluster.leader == 1)
+        cluster.give(3, .replica(isWhole: true))
+        cluster.run(100)
+        cluster.give(1, .transferLeadership(to: NodeID(3)))
+        #expect(cluster.run(upTo: 2_000) { $0.leader == 3 })
+        #expect(cluster.violations == [])
+    }
+
+    @Test func `its log counts: commits go on with it while another member is away`() {
+        var cluster = partial()
+        cluster.crash(2)
+        write(5, to: 1, &cluster)
+        #expect(cluster[1].commitIndex == cluster[1].lastPosition.index)
+        #expect(cluster.violations == [])
+    }
+
+    @Test func `what only it holds beside a lost leader it hands to a whole member, and serves nothing`() {
+        var cluster = partial()
+        cluster.crash(2)
+        write(5, to: 1, &cluster)
+        let last = cluster[1].lastPosition.index
+        cluster.crash(1)
+        cluster.restart(2)
+        #expect(cluster[2].lastPosition.index < last, "the whole one lacks what was committed")
+        #expect(cluster.run(upTo: 10_000) { $0.leader == 3 }, "\(cluster.summary)")
+        #expect(cluster[3].termStartIndex == nil)
+        cluster.propose(3)
+        #expect(cluster.refusals.last == .transferring)
+        #expect(cluster.run(upTo: 5_000) { $0.leader == 2 }, "\(cluster.summary)")
+        #expect(cluster.run(upTo: 2_000) { $0[2].commitIndex > last })
+        #expect(cluster.violations == [])
+    }
+
+    @Test func `alone with a whole member that lacks nothing it lets that one stand first`() {
+        var cluster = partial()
+        cluster.crash(1)
+        #expect(cluster.run(upTo: 5_000) { $0.leader != nil })
+        #expect(cluster.leader == 2)
+    }
+
+    @Test func `it becomes whole as a caretaker, and then leads like any other`() {
+        var cluster = partial()
+        cluster.crash(2)
+        write(5, to: 1, &cluster)
+        cluster.crash(1)
+        cluster.restart(2)
+        // The other one can't be brought up: its disk stands still.
+        cluster.stalled = [NodeID(2)]
+        _ = cluster.run(upTo: 10_000) { $0[3].role != .follower }
+        cluster.give(3, .replica(isWhole: true))
+        #expect(cluster[3].role == .follower)
+        cluster.stalled = []
+        #expect(cluster.run(upTo: 10_000) { $0.leader != nil }, "\(cluster.summary)")
+        cluster.run(100)
+        #expect(cluster.violations == [])
+    }
+}
