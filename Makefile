@@ -38,7 +38,7 @@ fi
 endef
 
 .PHONY: deps deps-bench build release rig test test-thread lint format proto demo takeover takeover-idle witness full-disk \
-	torture bench-journal simulate
+	torture resync bench-journal simulate
 
 deps:
 	@$(call install,$(DEBIAN))
@@ -82,6 +82,10 @@ witness: release rig
 full-disk: release rig
 	$(MEASURE) Tests/Rig/full_disk.py $(EXECUTABLES) $(RIG)
 
+# A region is dead while more is written than the log keeps for it, comes back, and takes over.
+resync: release rig
+	$(MEASURE) Tests/Rig/resync.py $(EXECUTABLES) $(RIG)
+
 # Faults drawn from a seed at a mesh under load, MINUTES in each shape; needs root for namespaces and small file systems.
 torture: release rig
 	$(MEASURE) Tests/Rig/torture.py $(EXECUTABLES) $(RIG) --minutes $(MINUTES) --shape $(SHAPE) $(if $(SEED),--seed $(SEED))
@@ -96,6 +100,7 @@ test: deps
 	$(MAKE) -C Tests/Rig test
 	swift build --build-tests --jobs $(JOBS) $(CHECK_IMPORTS)
 	swift test --skip-build
+	$(MEASURE) Tests/Rig/resync.py --bin .build/debug $(RIG) --mib 160 --rate 16
 
 # The modules that have threads, under the thread sanitizer; in a folder of its own.
 test-thread: deps

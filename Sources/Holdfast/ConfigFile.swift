@@ -49,6 +49,8 @@ enum ConfigFile {
             run: \(node.run)
             \(nbdText(node))
             log: {level: \(node.logLevel.rawValue), format: \(node.logFormat.rawValue)}
+            logKept: \(node.logKept >> 20)M
+            resyncRate: \(node.resyncRate >> 20)M
             # The cluster's file; cluster, members and primaryRegion have no default.
             secondaryRegions: []
             lease: \(cluster.lease.length)
@@ -71,6 +73,8 @@ enum ConfigFile {
         tls: {ca: \(node.tls.ca), certificate: \(node.tls.certificate), key: \(node.tls.key)}
         \(nbdText(node))
         log: {level: \(node.logLevel.rawValue), format: \(node.logFormat.rawValue)}
+        logKept: \(node.logKept >> 20)M
+        resyncRate: \(node.resyncRate >> 20)M
 
         """
     }

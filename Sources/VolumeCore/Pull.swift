@@ -35,8 +35,8 @@ struct Pull: Sendable {
     /// To be asked before that: parts of one cell, and what did not come.
     var backlog: [Piece] = []
     var outstanding: [(piece: Piece, at: Instant)] = []
-    /// Bytes that may be asked for now.
-    private(set) var allowance: UInt64 = 0
+    /// Bytes that may be asked for now; below zero by what the last piece was longer.
+    private(set) var allowance = 0
     private var refilledAt: Instant?
     /// Copied since it was last made durable.
     var unsavedByteCount: UInt64 = 0
@@ -47,19 +47,19 @@ struct Pull: Sendable {
     var outstandingByteCount: Int { outstanding.reduce(0) { $0 + $1.piece.range.count } }
 
     mutating func refill(at now: Instant, _ limits: VolumeLimits.Resync) {
-        let burst = UInt64(limits.windowByteCountMax)
+        let burst = limits.windowByteCountMax
         guard let before = refilledAt else {
             (refilledAt, allowance) = (now, burst)
             return
         }
         let passed = min(now.since(before), .seconds(1)).nanoseconds
-        let more = limits.bytesPerSecondMax / 1_000 * passed / 1_000_000
+        let more = Int(limits.bytesPerSecondMax / 1_000 * passed / 1_000_000)
         // Too short a time buys nothing, and is not forgotten.
         guard more > 0 else { return }
         (refilledAt, allowance) = (now, min(allowance + more, burst))
     }
 
-    mutating func spend(_ byteCount: Int) { allowance -= min(allowance, UInt64(byteCount)) }
+    mutating func spend(_ byteCount: Int) { allowance -= byteCount }
 
     mutating func forget(_ volume: VolumeID) {
         unasked?[volume] = nil

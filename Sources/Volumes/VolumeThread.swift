@@ -105,7 +105,7 @@ package final class VolumeThread<D: Disk>: Sendable {
         switch event {
         case .opened(_, let until): lease.begin(until: until)
         case .leased(let until): lease.renew(until: until)
-        case .closed: lease.end()
+        case .closed, .behind: lease.end()
         default: break
         }
     }

@@ -56,6 +56,34 @@ struct RetentionTests {
         #expect(cluster.violations == [])
     }
 
+    @Test func `what was on its way to a member that fell silent does not keep its base from it`() {
+        var settings = Self.settings
+        settings.inFlightBytesMax = 2_000
+        var cluster = Cluster(3, preferred: [NodeID(1)], settings: settings)
+        _ = cluster.run(upTo: 3_000) { $0.leader == 1 && $0[1].commitIndex > .zero }
+        cluster.run(100)
+        cluster.isCut = { $0 == NodeID(3) || $1 == NodeID(3) }
+        write(60, to: 1, &cluster)
+        cluster.run(600)
+        compact(1, &cluster)
+        #expect(cluster.leftBehind.map(\.node) == [NodeID(3)])
+        cluster.isCut = { _, _ in false }
+        let back = cluster.run(upTo: 3_000) { $0[3].lastPosition == $0[1].lastPosition }
+        #expect(back, "\(cluster.summary)")
+        #expect(cluster.violations == [])
+    }
+
+    @Test func `a base whose entry is in its log makes nobody less whole`() throws {
+        var core = try Lone(2, hardState: HardState(term: Term(1)), entries: (1...9).map { entry($0, 1) })
+        let base = Base(position: position(6, 1), membership: core.raft.membership, state: [4])
+        let chunk = SealedBase(base).chunk(from: 0, bytesMax: 1_000)
+        let effects = core.receive(1, 1, .snapshot(chunk))
+        #expect(core.raft.isWhole && core.raft.basePosition == .zero)
+        #expect(core.raft.commitIndex == LogIndex(6))
+        #expect(!effects.contains { if case .restore = $0 { true } else { false } })
+        #expect(effects.bodies.contains(.appended(through: LogIndex(6))))
+    }
+
     @Test func `one that was silent for a moment only is not away`() {
         var cluster = group()
         cluster.crash(3)

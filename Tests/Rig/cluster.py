@@ -151,14 +151,16 @@ class Cluster:
     """`roles` has one entry per node; the ids are 1… and the regions REGIONS in order.
 
     `shim` is powercut.so: while it is set, agents are started under it, and killing one is a power cut.
+    `settings` are more lines of each node's file.
     """
 
     def __init__(self, binaries, roles=("data", "data", "data"), namespaces=False, lease=None, keep=False, nbd=False,
-                 shim=None):
+                 shim=None, settings=()):
         if not 1 <= len(roles) <= min(NODES_MAX, len(REGIONS)):
             raise ValueError(f"1…{len(REGIONS)} nodes")
         self.binaries, self.lease, self.keep = os.path.abspath(binaries), lease, keep
         self.roles, self.namespaces, self.nbd, self.shim = roles, namespaces, nbd, shim
+        self.settings = settings
         self.home, self.network, self.nodes = None, None, {}
 
     def __enter__(self):
@@ -227,7 +229,7 @@ class Cluster:
         lines = [
             f"node: {node.id}", "cluster: ../cluster.yaml", f"data: {node.data}", f"run: {node.run}",
             f"tls: {{ca: {self.home}/ca.pem, certificate: {pem}.pem, key: {pem}.key}}",
-            "log: {level: info, format: text}"]
+            "log: {level: info, format: text}", *self.settings]
         if self.nbd and node.role == "data":
             lines.append(f"nbd: {{listen: \"{node.host}:{node.nbd_port}\"}}")
         return "\n".join(lines) + "\n"

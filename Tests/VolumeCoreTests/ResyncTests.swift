@@ -365,6 +365,28 @@ struct ResyncTests {
         try pair.expectEqual()
     }
 
+    @Test func `no more is asked for in a second than may be, however fast the answers come`() throws {
+        var pair = try Pair(seed: 10, cells: 64, piece: 64 << 10)
+        try pair.create()
+        try pair.write(pair.volumes[0], 0..<pair.byteCount)
+        let rate = pair.b.core.limits.resync.windowByteCountMax * 5
+        var limits = pair.b.core.limits
+        limits.resync.bytesPerSecondMax = UInt64(rate)
+        pair.b = Exports(try VolumeCore(disk: SimulatedDisk(), limits: limits))
+        try pair.forget()
+        try pair.tick()
+        try pair.mail()
+        try pair.mail()
+        for _ in 0..<1_000 {
+            pair.now = pair.now + .milliseconds(1)
+            if pair.now.nanoseconds % 20_000_000 == 1 { try pair.giveB(.pull(from: Pair.source)) }
+            try pair.mail()
+        }
+        let burst = pair.b.core.limits.resync.windowByteCountMax
+        #expect(pair.copied <= rate + burst + 2 * (64 << 10), "\(pair.copied)")
+        #expect(pair.copied >= rate / 2, "\(pair.copied)")
+    }
+
     @Test func `a source that vanishes is followed by another that knows other moments`() throws {
         var pair = try Pair(seed: 8, cells: 12)
         for _ in 0..<150 { try pair.change() }

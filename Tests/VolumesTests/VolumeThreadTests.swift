@@ -119,6 +119,19 @@ final class VolumeThreadTests {
         #expect(try await diary.reply(2).check.holds)
     }
 
+    @Test func `what the log begins behind ends a tenure, and the next one's replies leave`() async throws {
+        let diary = Diary()
+        let thread = try await thread(diary)
+        ask(thread, diary, 1, .read(offset: 0, byteCount: 4))
+        let first = try await diary.reply(1)
+        thread.post(.behind(.zero))
+        #expect(!first.check.holds)
+        thread.post(.opened(Epoch(2), until: .distantFuture))
+        _ = try await diary.wait { diary.generation.flatMap { $0.epoch == Epoch(2) ? $0 : nil } }
+        ask(thread, diary, 2, .read(offset: 0, byteCount: 4))
+        #expect(try await diary.reply(2).check.holds)
+    }
+
     @Test func `a check fails once the lease has run out`() async throws {
         let diary = Diary()
         let thread = try await thread(diary)
