@@ -57,6 +57,16 @@ struct ScreenTests {
                 """)
     }
 
+    @Test func `a member that copies what it missed says how much is left`() {
+        var report = Samples.healthy
+        report.members[2].resync = ResyncReport(percent: 42, bytesLeft: 3_328_599_654)
+        #expect(Verdict(of: report).text.hasSuffix("eu-west-1 copies what it missed"))
+        let row = lines(report).map(\.text).first { $0.hasPrefix("eu-west-1") }
+        #expect(row?.hasSuffix("resync 42 %, 3.1 GiB left") == true, "\(row ?? "")")
+        report.members[2].resync = ResyncReport()
+        #expect(StatusScreen.lag(of: report.members[2]) == "resync")
+    }
+
     @Test func `a member that lost writes is in the first line and its own, however near it is`() {
         var report = Samples.healthy
         report.members[2].lagEntries = 0

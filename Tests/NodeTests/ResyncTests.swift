@@ -22,7 +22,8 @@ struct ResyncTests {
 
     /// Sends node 2 a base whose decisions name a volume.
     private func base(
-        _ trio: inout Trio, at index: UInt64, _ state: [UInt8]? = nil, using session: SessionID? = nil
+        _ trio: inout Trio, at index: UInt64, _ state: [UInt8]? = nil,
+        using session: SessionID? = nil
     ) {
         var decisions = trio.seats[0].node.decisions
         if let session {

@@ -74,7 +74,8 @@ struct RetentionTests {
     }
 
     @Test func `a base whose entry is in its log makes nobody less whole`() throws {
-        var core = try Lone(2, hardState: HardState(term: Term(1)), entries: (1...9).map { entry($0, 1) })
+        var core = try Lone(
+            2, hardState: HardState(term: Term(1)), entries: (1...9).map { entry($0, 1) })
         let base = Base(position: position(6, 1), membership: core.raft.membership, state: [4])
         let chunk = SealedBase(base).chunk(from: 0, bytesMax: 1_000)
         let effects = core.receive(1, 1, .snapshot(chunk))
@@ -172,7 +173,9 @@ struct RetentionTests {
         #expect(cluster.violations == [])
     }
 
-    @Test func `what only it holds beside a lost leader it hands to a whole member, and serves nothing`() {
+    @Test
+    func `what only it holds beside a lost leader it hands to a whole member, and serves nothing`()
+    {
         var cluster = partial()
         cluster.crash(2)
         write(5, to: 1, &cluster)

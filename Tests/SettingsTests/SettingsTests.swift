@@ -143,6 +143,23 @@ struct AgentSettingsTests {
         }
     }
 
+    @Test func `how much log is kept and how fast is copied are sizes within bounds`() throws {
+        let own = "node: 1\ncluster: c\ntls: {ca: a, certificate: b, key: c}\n"
+        let usual = try NodeSettings(parsing: own, file: "n")
+        #expect((usual.logKept, usual.resyncRate) == (8 << 30, 100 << 20))
+        let set = try NodeSettings(parsing: own + "logKept: 16M\nresyncRate: 1G", file: "n")
+        #expect((set.logKept, set.resyncRate) == (16 << 20, 1 << 30))
+        for text in ["15M", "2T", "8", "1.5G", "many", "99999999999999999999G"] {
+            do {
+                _ = try NodeSettings(parsing: own + "logKept: \(text)", file: "n")
+                Issue.record("\(text) was accepted")
+            } catch {
+                #expect(error.all.map(\.key) == ["logKept"])
+                #expect("\(error)".contains("16M to 1024G"))
+            }
+        }
+    }
+
     @Test func `a node's faults are told together`() {
         do {
             _ = try NodeSettings(

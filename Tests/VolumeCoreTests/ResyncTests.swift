@@ -365,7 +365,9 @@ struct ResyncTests {
         try pair.expectEqual()
     }
 
-    @Test func `no more is asked for in a second than may be, however fast the answers come`() throws {
+    @Test func `no more is asked for in a second than may be, however fast the answers come`()
+        throws
+    {
         var pair = try Pair(seed: 10, cells: 64, piece: 64 << 10)
         try pair.create()
         try pair.write(pair.volumes[0], 0..<pair.byteCount)

@@ -119,7 +119,9 @@ final class VolumeThreadTests {
         #expect(try await diary.reply(2).check.holds)
     }
 
-    @Test func `what the log begins behind ends a tenure, and the next one's replies leave`() async throws {
+    @Test func `what the log begins behind ends a tenure, and the next one's replies leave`()
+        async throws
+    {
         let diary = Diary()
         let thread = try await thread(diary)
         ask(thread, diary, 1, .read(offset: 0, byteCount: 4))
