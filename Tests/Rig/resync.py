@@ -1,11 +1,12 @@
 """`make resync`: a region that was away for longer than the log is kept comes back, takes what it lacks, and takes over.
 
 While it copies it is killed once more, clients write on, and it serves nothing. At the end the primary dies, the region
-that came back is primary, and it holds every flushed write.
+that came back is primary, and it holds every flushed write. A third one has lost its disk meanwhile, and got all of it.
 """
 
 import argparse
 import os
+import shutil
 import sys
 import time
 
@@ -81,6 +82,18 @@ def copy_back(findings, mesh, judge, away):
     return took
 
 
+def replace_disk(findings, mesh, node):
+    """Its disk was lost: it begins with nothing, and the log does not reach back to there."""
+    started = time.monotonic()
+    node.kill()
+    shutil.rmtree(node.data)
+    node.holdfast("init", "--config", node.config)
+    node.start()
+    tools.wait_until("it has been told that it lacks everything", RESYNC_SECONDS_MAX, lambda: resync_of(node))
+    tools.wait_until("it is whole", RESYNC_SECONDS_MAX, lambda: resync_of(node) is None)
+    findings.say(f"{node.region} lost its disk, and has everything again after {time.monotonic() - started:.1f} s")
+
+
 def measure_resync(findings, options):
     # Small enough a rate that the kill falls into the middle.
     settings = (f"logKept: {LOG_KEPT_MIB}M", f"resyncRate: {options.rate}M")
@@ -95,6 +108,7 @@ def measure_resync(findings, options):
         judge = Judge(options.rig, os.path.join(scratch, "ledger"), LEDGER_MIB * MIB)
         fall_behind(findings, mesh, judge, away, options.mib * MIB, options.rig)
         took = copy_back(findings, mesh, judge, away)
+        replace_disk(findings, mesh, mesh.nodes[3])
         flush_some(judge, primary)
         faults.await_caught_up(mesh, NOTICE_SECONDS_MAX)
         primary.kill()
