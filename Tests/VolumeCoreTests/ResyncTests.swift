@@ -238,13 +238,38 @@ struct ResyncTests {
         try pair.follow(.max)
         _ = try pair.giveB(.checkpoint)
         _ = try pair.giveA(.checkpoint)
-        for at in [3, 4, 30] as [UInt64] {
-            try pair.write(volume, at * Pair.cell + 512..<at * Pair.cell + 1_024)
-        }
+        // The very first entry behind it, in a range of its own.
+        try pair.write(volume, 3 * Pair.cell..<3 * Pair.cell + 512)
+        _ = try pair.giveA(.checkpoint)
+        try pair.write(volume, 4 * Pair.cell + 512..<4 * Pair.cell + 1_024, .trim)
+        try pair.write(volume, 30 * Pair.cell + 512..<30 * Pair.cell + 1_024, .zeroes)
         try pair.forget()
         try pair.finish()
         try pair.expectEqual()
         #expect(pair.copied == 3 * Pair.cell)
+    }
+
+    @Test func `one that falls behind again while it copies still knows what is missing`() throws {
+        var pair = try Pair(seed: 12)
+        try pair.create()
+        let volume = pair.volumes[0]
+        try pair.write(volume, 0..<pair.byteCount)
+        try pair.forget()
+        for _ in 0..<20 where pair.copied == 0 {
+            try pair.tick()
+            try pair.mail()
+        }
+        try pair.mail()
+        _ = try pair.giveB(.checkpoint)
+        let missing = pair.b.core.missingByteCount
+        #expect(missing > 0 && missing < pair.byteCount)
+        _ = try pair.giveA(.checkpoint)
+        try pair.write(volume, 0..<512)
+        try pair.forget()
+        #expect(pair.b.core.isAsking)
+        (pair.toA, pair.toB) = ([], [])
+        try pair.finish()
+        try pair.expectEqual()
     }
 
     @Test func `what was trimmed, created or deleted meanwhile is so here too`() throws {
@@ -265,6 +290,7 @@ struct ResyncTests {
         // A cell that was given back at the source is so here: nothing shows through a later write.
         try pair.write(VolumeID(1), 1_024..<1_536)
         try pair.finish()
+        _ = try pair.giveB(.checkpoint)
         try pair.expectEqual()
     }
 
