@@ -100,7 +100,7 @@ test: deps
 	$(MAKE) -C Tests/Rig test
 	swift build --build-tests --jobs $(JOBS) $(CHECK_IMPORTS)
 	swift test --skip-build
-	$(MEASURE) Tests/Rig/resync.py --bin .build/debug $(RIG) --mib 160 --rate 16
+	$(MEASURE) Tests/Rig/resync.py --bin .build/debug $(RIG) --mib 160 --rate 40
 
 # The modules that have threads, under the thread sanitizer; in a folder of its own.
 test-thread: deps
