@@ -84,7 +84,7 @@ full-disk: release rig
 
 # A region is dead while more is written than the log keeps for it, comes back, and takes over.
 resync: release rig
-	$(MEASURE) Tests/Rig/resync.py $(EXECUTABLES) $(RIG)
+	$(MEASURE) Tests/Rig/resync.py $(EXECUTABLES) $(RIG) --shape $(SHAPE)
 
 # Faults drawn from a seed at a mesh under load, MINUTES in each shape; needs root for namespaces and small file systems.
 torture: release rig
