@@ -74,6 +74,7 @@ struct RandomRun {
             if let leader = cluster.leader {
                 cluster.give(leader, .transferLeadership(to: target))
             }
+        case 6 where seed % 2 == 1 && chance.chance(1, in: 2): changeReplica(node)
         case 6: checkpoint(node)
         case 8...: changeMembers()
         default: restartAll()
@@ -97,6 +98,12 @@ struct RandomRun {
         cluster.run(100)
         let raft = cluster[node]
         if raft.term == term, raft.role == .follower, raft.leader != nil { restartsInTerm += 1 }
+    }
+
+    /// Its volumes lack something from here on, or nothing any more: it may lead as a caretaker only.
+    private mutating func changeReplica(_ node: UInt64) {
+        guard !cluster.witnesses.contains(NodeID(node)) else { return }
+        cluster.give(node, .replica(isWhole: !cluster[node].isWhole))
     }
 
     /// Half of the runs forget what some still need, so that snapshots are sent.
@@ -138,6 +145,9 @@ struct RandomRun {
     private mutating func calm() {
         cluster.isCut = { _, _ in false }
         (cluster.stalled, cluster.lossPercent) = ([], 0)
+        for node in cluster.nodes.map(\.raft.seat.rawValue) {
+            cluster.give(node, .replica(isWhole: true))
+        }
     }
 
     private mutating func restartAll() {
