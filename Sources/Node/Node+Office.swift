@@ -1,6 +1,7 @@
 internal import Decisions
 internal import Gossip
 internal import Mesh
+internal import Planted
 internal import Raft
 internal import Record
 internal import Voting
@@ -143,7 +144,8 @@ extension Node {
             guard case .acting(let renewed) = office else { return }
             acting = renewed
         }
-        if let until = acting.lease.until, now < until {
+        let unrenewed = isPlanted(.opensUnrenewed) ? now + settings.lease.holderStops : nil
+        if let until = acting.lease.until ?? unrenewed, now < until {
             if !acting.isOpen {
                 acting.isOpen = true
                 (acting.toldUntil, toldDurable) = (until, .zero)
@@ -187,7 +189,7 @@ extension Node {
     /// The leadership is gone, and with it the right to act.
     mutating func resign() {
         if case .acting(let acting) = office {
-            out.append(.close)
+            if !isPlanted(.keepsExportsWhenDeposed) { out.append(.close) }
             out.append(.happened(.resigned(acting.epoch)))
             drafts.removeAll()
             if acting.handOver?.relinquished == nil { story.ruled(at: now) }
@@ -237,7 +239,7 @@ extension Node {
         guard case .acting(var acting) = office, var handOver = acting.handOver,
             handOver.relinquished == nil
         else { return }
-        out.append(.close)
+        if !isPlanted(.handsOverUnclosed) { out.append(.close) }
         story.ruled(at: now)
         drafts.removeAll()
         let index = propose(.relinquish(epoch: acting.epoch))

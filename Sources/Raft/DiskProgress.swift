@@ -1,4 +1,5 @@
 internal import Mesh
+internal import Planted
 internal import Record
 
 /// Which writes are under way, and what is durable therefore.
@@ -49,7 +50,7 @@ struct DiskProgress: Hashable, Sendable {
             if let last = write.last { durable = max(durable, last) }
             term = write.term ?? term
         }
-        for write in outstanding {
+        for write in outstanding where !isPlanted(.countsReplacedWrites) {
             if let first = write.first {
                 durable = min(durable, first.rawValue > 0 ? first.previous : .zero)
             }

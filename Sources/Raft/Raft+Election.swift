@@ -1,4 +1,5 @@
 package import Mesh
+internal import Planted
 internal import Record
 
 extension Raft {
@@ -102,11 +103,16 @@ extension Raft {
         becomeFollower(term: term.next, leader: nil)
         (role, vote, consents, ownVoteWrite) = (.candidate, seat, [], nil)
         rememberHardState()
+        if isPlanted(.standsBeforeSaving) {
+            for node in voters { send(.vote(last: log.last), to: node) }
+        }
         for node in voters { release(letter(to: node, .vote(last: log.last))) }
     }
 
     mutating func voteAsked(by node: NodeID, _ last: Position) {
-        let granted = (vote == nil && leader == nil || vote == node) && last >= log.last
+        let granted =
+            (vote == nil && leader == nil || vote == node || isPlanted(.grantsSecondVotes))
+            && (last >= log.last || isPlanted(.votesForShorterLogs))
         if granted {
             if vote == nil {
                 vote = node
@@ -114,24 +120,25 @@ extension Raft {
             }
             rearmElection()
         }
+        if isPlanted(.votesBeforeSaving) { return send(.voteAnswer(granted: granted), to: node) }
         release(letter(to: node, .voteAnswer(granted: granted)))
     }
 
     mutating func voteGranted(by node: NodeID) {
         guard role == .candidate else { return }
         consent(node)
-        if membership.isQuorum(consents) { lead() }
+        if membership.isQuorum(consents) || isPlanted(.leadsWithMinority) { lead() }
     }
 
     mutating func becomeFollower(term newTerm: Term, leader newLeader: NodeID?) {
         if newTerm > term {
             (term, vote, contradiction) = (newTerm, nil, nil)
-            rememberHardState()
+            if !isPlanted(.adoptsTermsUnsaved) { rememberHardState() }
         }
         for read in reads { out.append(.readRefused(read.id)) }
         (reads, rounds, progress, transfer) = ([], [], [], nil)
         (role, leader, ownVoteWrite, caredFor) = (.follower, newLeader, nil, nil)
-        matched = commitIndex
+        if !isPlanted(.keepsOldMatches) { matched = commitIndex }
         rearmElection()
     }
 }

@@ -1,4 +1,5 @@
 internal import Mesh
+internal import Planted
 internal import Record
 
 extension Raft {
@@ -7,7 +8,7 @@ extension Raft {
         failedElections = 0
         termStart = log.lastIndex.next
         progress = []
-        if !isWitness { appendBlank() }
+        if isWitness ? isPlanted(.caretakerAppends) : !isPlanted(.skipsBlank) { appendBlank() }
         meetMembers()
         handOverAt = now + electionTimeout * settings.handOverPause
         startRound()
@@ -76,7 +77,8 @@ extension Raft {
         let heard = membership.quorumFloor { node in
             node == seat ? now.nanoseconds : heardAt(node).nanoseconds
         }
-        guard now < Instant(nanoseconds: heard) + electionTimeout else {
+        guard now < Instant(nanoseconds: heard) + electionTimeout || isPlanted(.leadsWithoutQuorum)
+        else {
             // Check-quorum (Raft thesis §6.2): clients must not wait for one who can't commit.
             let silence = now.since(Instant(nanoseconds: heard))
             out.append(.steppedDown(pause ?? .quorumSilent(since: silence)))
@@ -180,14 +182,18 @@ extension Raft {
     /// Raft §5.4.2: counting replicas commits only entries of the leader's own term, all before
     /// them with them (fig. 8). The leader counts itself like any other, by what is durable.
     mutating func advanceCommit() {
-        let index = LogIndex(membership.quorumFloor { acknowledgedIndex($0) })
-        guard index > commitIndex, log.term(at: index) == term else { return }
+        let floor = membership.quorumFloor { acknowledgedIndex($0) }
+        let index = isPlanted(.commitsWithMinority) ? disk.durable : LogIndex(floor)
+        guard index > commitIndex, log.term(at: index) == term || isPlanted(.commitsEarlierTerms)
+        else { return }
         commitIndex = index
     }
 
     /// What a member durably holds of this term's log; 0 if that is not known or doesn't count.
     func acknowledgedIndex(_ node: NodeID) -> UInt64 {
-        if node == seat { return disk.durable.rawValue }
+        if node == seat {
+            return (isPlanted(.countsOwnUnsaved) ? log.lastIndex : disk.durable).rawValue
+        }
         return progress.first { $0.node == node && !$0.isForgetful }?.match.rawValue ?? 0
     }
 

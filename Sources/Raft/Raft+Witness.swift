@@ -1,4 +1,5 @@
 internal import Mesh
+internal import Planted
 internal import Record
 
 /// How a leader treats a witness (ADR 2). While enough data voters keep up the witness gets only
@@ -49,7 +50,9 @@ extension Raft {
     /// Rules 1 and 2: every majority with the witness has a data voter that holds all up to here.
     private func forgettable(by at: Int) -> LogIndex {
         let floors = membership.halves(witnessedBy: progress[at].node).map { half in
-            half.dataFloor(half.copiesToForget - settings.witnessCopiesMissing) {
+            let missing =
+                settings.witnessCopiesMissing + (isPlanted(.forgetsOneCopyTooEarly) ? 1 : 0)
+            return half.dataFloor(half.copiesToForget - missing) {
                 acknowledgedIndex($0)
             }
         }
@@ -72,7 +75,7 @@ extension Raft {
     /// Whether nothing more can be committed without this witness.
     private func needsEntries(_ at: Int) -> Bool {
         membership.halves(witnessedBy: progress[at].node).contains { half in
-            half.data.count { keepsUp($0) } < half.quorum
+            half.data.count { keepsUp($0) } < half.quorum && !isPlanted(.starvesWitness)
         }
     }
 

@@ -1,5 +1,6 @@
 internal import Glibc
 internal import Mesh
+internal import Planted
 internal import Simulator
 
 /// What the command line asks for.
@@ -8,7 +9,7 @@ struct Options {
 
     static let usage = """
         usage: simulate [--seeds N] [--seed FIRST] [--shape \(names(Shape.self))]
-                        [--mutant \(names(Mutant.self))]
+                        [--mutant NAME [--hunt]] [--mutants]
                         [--jobs N] [--story] [--calm]
         """
 
@@ -20,6 +21,15 @@ struct Options {
     /// nil: all in turn.
     var shape: Shape?
     var mutant: Mutant?
+    /// As the command line has it.
+    var mutantName: String?
+    #if PLANTED
+        /// A bug in the cores themselves, which is there from the first run on.
+        var bug: PlantedBug?
+    #endif
+    /// Ends with the first violation, which is what is wanted.
+    var isHunt = false
+    var listsMutants = false
     /// Threads, each with a run of its own.
     var jobs = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
     /// Prints the story of a run that went well too.
@@ -48,13 +58,38 @@ struct Options {
             case "--seeds": seeds = try number(flag)
             case "--seed": first = try number(flag)
             case "--shape": shape = try Self.choice(Shape.self, try value(flag))
-            case "--mutant": mutant = try Self.choice(Mutant.self, try value(flag))
+            case "--mutant": try take(mutant: try value(flag))
+            case "--hunt": isHunt = true
+            case "--mutants": listsMutants = true
             case "--jobs": jobs = max(1, Int(clamping: try number(flag)))
             case "--story": tellsStory = true
             case "--calm": isCalm = true
             default: throw Refused(what: "\(flag) is not an option")
             }
         }
+    }
+
+    private mutating func take(mutant name: String) throws(Refused) {
+        mutantName = name
+        mutant = Mutant(rawValue: name)
+        #if PLANTED
+            bug = PlantedBug.allCases.first { $0.name == name }
+            guard bug == nil else { return }
+        #endif
+        guard mutant == nil else { return }
+        throw Refused(
+            what:
+                "\(name) is none of \(Self.mutants.joined(separator: " ")); bugs of the cores are "
+                + "compiled by `make mutants` alone")
+    }
+
+    /// All that this build can plant.
+    static var mutants: [String] {
+        #if PLANTED
+            Mutant.allCases.map(\.rawValue) + PlantedBug.allCases.map(\.name)
+        #else
+            Mutant.allCases.map(\.rawValue)
+        #endif
     }
 
     private static func choice<C: RawRepresentable<String> & CaseIterable>(
@@ -72,8 +107,10 @@ struct Options {
 
     func plan(_ seed: UInt64) -> Plan {
         let turn = Self.turn[Int(seed % UInt64(Self.turn.count))]
-        var plan = Plan(seed: seed, shape: shape ?? turn)
+        let hunt = isHunt ? mutantName.flatMap { Hunt.special[$0] } : nil
+        var plan = Plan(seed: seed, shape: shape ?? hunt?.shape ?? turn)
         plan.mutant = mutant
+        if let faults = hunt?.faults { plan.faults = faults }
         if isCalm { plan.faults = [] }
         return plan
     }

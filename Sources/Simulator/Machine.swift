@@ -1,4 +1,5 @@
 internal import Decisions
+internal import Gossip
 internal import JournalCore
 internal import Mesh
 internal import Node
@@ -130,6 +131,15 @@ final class Machine {
     var appliedBefore = LogIndex.zero
     /// Its letters said that its log is safe up to here; a later leader may have cut it since.
     var promised = LogIndex.zero
+    /// What its log held when its last process ended; without the disk, which is `logDisk`.
+    var remains: JournalCore<SimulatedDisk>?
+    /// The highest term in which it promised anything, and the highest incarnation it spoke under.
+    var spokenTerm = Term.zero
+    var spokenIncarnation = Incarnation.zero
+    /// Since when its process runs without a pause.
+    var runsSince = Moment.zero
+    /// When it last resigned from the primary's office, unless it acts again.
+    var resignedAt: Moment?
     /// What reached a paused process.
     var inbox: [Occurrence] = []
     /// The earliest wake that is on the agenda.
@@ -154,6 +164,18 @@ final class Machine {
 
     /// When the present process has to be woken.
     var deadline = Instant.distantFuture
+
+    /// Reads the gossip, whichever process holds it.
+    func gossip<T>(_ body: (Gossip) -> T) -> T? {
+        if let agent { return body(agent.node.voter.gossip) }
+        return voter.map { body($0.gossip) }
+    }
+
+    /// Whether its disk holds this entry, or has a base that stands for it.
+    func holds(_ index: LogIndex, _ term: Term) -> Bool {
+        guard let log = journal ?? remains else { return false }
+        return log.basePosition.index >= index || log.term(at: index) == term
+    }
 
     /// Reads the consensus core, whichever process holds it.
     func raft<T>(_ body: (Raft) -> T) -> T? {

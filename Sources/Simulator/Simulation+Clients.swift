@@ -240,7 +240,7 @@ extension Simulation {
         case (.flush(let covered), .done):
             ledgers[disk].flushed(covered)
             report.flushes += 1
-            if !isStormy { hasRecovered = true }
+            if !isStormy, session.door.machine != fallenForGood { hasRecovered = true }
             if let fallen, generation.epoch > fallen.epoch {
                 report.outages.append(time.since(fallen.at))
                 self.fallen = nil

@@ -104,9 +104,10 @@ extension Simulation {
         agenda.push(time + .seconds(3), .boot(acting))
     }
 
-    /// Faults by chance rarely meet a voter right behind its vote; some are aimed there.
+    /// Faults by chance rarely meet a member right behind its vote, or its first word in a term; some
+    /// are aimed there.
     mutating func aim(_ at: Int) {
-        guard weather.faults.contains(.powerCut), random.chance(1, in: 4) else { return }
+        guard weather.faults.contains(.powerCut), random.chance(1, in: 6) else { return }
         spells.append(Spell(fault: .powerCut))
         let soon = random.interval(in: .zero...(.milliseconds(3)))
         agenda.push(
@@ -166,6 +167,8 @@ extension Simulation {
     private mutating func trouble(_ fault: Fault, _ spell: Int) -> Interval {
         let lasts = random.interval(in: .milliseconds(300)...(.seconds(6)))
         let percent = 2 + random.next() % 40
+        // Some letters come so late that whole elections lie between.
+        let late = percent * (random.chance(1, in: 4) ? 12 : 1)
         let isEverywhere = random.chance(1, in: 3)
         let (a, b) = (pick(machines.count), pick(machines.count))
         tell(nil, "\(fault.rawValue) \(isEverywhere ? "everywhere" : "at node \(a + 1)")")
@@ -174,8 +177,8 @@ extension Simulation {
                 switch fault {
                 case .loss: links[from, to].loss = (spell, percent)
                 case .duplication: links[from, to].duplication = (spell, percent)
-                case .reordering: links[from, to].reordering = (spell, .milliseconds(percent))
-                default: links[from, to].slow = (spell, .milliseconds(percent * 3))
+                case .reordering: links[from, to].reordering = (spell, .milliseconds(late))
+                default: links[from, to].slow = (spell, .milliseconds(max(percent * 3, late)))
                 }
             }
         }
@@ -296,7 +299,11 @@ extension Simulation {
     }
 
     private mutating func fall(_ at: Int, isQuiet: Bool) {
-        if let journal = machines[at].journal { machines[at].logDisk = journal.disk }
+        if var journal = machines[at].journal {
+            machines[at].logDisk = journal.disk
+            journal.alterDisk { $0 = SimulatedDisk() }
+            machines[at].remains = journal
+        }
         if let exports = machines[at].agent?.exports {
             machines[at].volumesDisk = exports.core.disk
             machines[at].appliedBefore = max(machines[at].appliedBefore, exports.core.applied)
@@ -310,6 +317,7 @@ extension Simulation {
         machines[at].power = .down
         machines[at].life += 1
         machines[at].servesUntil = .zero
+        machines[at].resignedAt = nil
         machines[at].inbox = []
         for client in clients.indices where clients[client].session?.door.machine == at {
             guard !isQuiet, let connection = clients[client].session?.connection else { continue }

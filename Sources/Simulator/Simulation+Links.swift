@@ -16,8 +16,9 @@ extension Simulation {
         if case .appended(let through) = letter.body {
             machines[at].promised = max(machines[at].promised, through)
         }
+        let isFresh = checkPromise(letter, at)
         post(at, letter.to, .letter, letter.encoded)
-        if isStormy, case .voteAnswer(granted: true) = letter.body { aim(at) }
+        if isStormy, isFresh { aim(at) }
     }
 
     mutating func send(_ note: Note, _ at: Int, _ to: NodeID) {

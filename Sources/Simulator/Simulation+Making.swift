@@ -136,6 +136,7 @@ extension Simulation {
                 "durability: node \(machines[at].id) starts with a log to \(recovered.last), "
                     + "though it was safe up to \(machines[at].promised)")
         }
+        checkRecovered(recovered, at)
         let voter = try restarting(at, &journal, recovered, now)
         machines[at].journal = journal
         machines[at].logDisk = SimulatedDisk()
@@ -144,6 +145,7 @@ extension Simulation {
         machines[at].power = .up
         machines[at].inbox = []
         machines[at].wakeAt = .never
+        machines[at].runsSince = time
         machines[at].commitSeen = .zero
         guard !machines[at].isWitness else { return machines[at].voter = voter }
         let state =
@@ -157,6 +159,11 @@ extension Simulation {
             check(
                 "node \(machines[at].id) starts with volumes up to \(core.checkpointed), and its "
                     + "log begins behind \(recovered.base.position)")
+        }
+        if core.checkpointed > recovered.last.index {
+            check(
+                "node \(machines[at].id) starts with volumes up to \(core.checkpointed), and its "
+                    + "log ends at \(recovered.last)")
         }
         guard let settings = nodeSettings(machines[at].id) else { return }
         let node = Node(settings: settings, voter: voter, decisions: state, at: now)
@@ -186,6 +193,7 @@ extension Simulation {
             seat: machines[at].id, group: Self.group, settings: raftSettings, restored: restored,
             random: random.fork(), at: now)
         machines[at].incarnation = machines[at].incarnation.next
+        checkIncarnation(at)
         let peers = members.map {
             Gossip.Peer(
                 node: $0.node, region: $0.region, role: $0.isWitness ? .witness : .data)

@@ -68,7 +68,7 @@ extension Simulation {
         case .fetch(let fetch):
             machines[at].log.submit(fetch)
             beginLogJob(at)
-        case .gossip(let message, let to): post(at, to, .gossip, GossipCodec.encode(message))
+        case .gossip(let message, let to): gossip(message, at, to)
         case .persist(let persist): self.persist(persist, at)
         case .note(let note, let to): send(note, at, to)
         case .apply(let ruled): apply(ruled, at)
@@ -80,6 +80,7 @@ extension Simulation {
         case .open(let epoch, let until):
             tell(at, "acts as primary of epoch \(epoch)")
             report.takeovers += 1
+            machines[at].resignedAt = nil
             check(watch.opens(machines[at].id, epoch))
             post(.opened(epoch, until: leaseEnd(until)), toVolumesOf: at)
         case .lease(let until): post(.leased(until: leaseEnd(until)), toVolumesOf: at)
@@ -97,6 +98,7 @@ extension Simulation {
 
     private mutating func apply(_ ruled: [Ruled], _ at: Int) {
         check(watch.applies(machines[at].id, ruled))
+        checkApplied(ruled, at)
         var ruled = ruled
         if plan.mutant == .losesReplicaWrite, at == 1 {
             ruled = ruled.map { one in
@@ -121,8 +123,7 @@ extension Simulation {
         case .raft(.replicaLost(let node, let index)): lost(node, index, at)
         case .raft(.contradicted(let found)): contradicted(found, at)
         case .raft: break
-        case .gossip(.send(let message, let to)):
-            post(at, to, .gossip, GossipCodec.encode(message))
+        case .gossip(.send(let message, let to)): gossip(message, at, to)
         case .gossip(.persist(let persist)): self.persist(persist, at)
         case .gossip: break
         }
@@ -140,7 +141,9 @@ extension Simulation {
         case .handBack(let node): tell(at, "hands the leadership to node \(node)")
         case .handOver(let node): tell(at, "hands the seat over to node \(node)")
         case .steppedDown(let why): tell(at, "leads no more: \(why)")
-        case .resigned(let epoch): tell(at, "resigns from epoch \(epoch)")
+        case .resigned(let epoch):
+            machines[at].resignedAt = time
+            tell(at, "resigns from epoch \(epoch)")
         case .replicaLost(let node, let index): lost(node, index, at)
         case .contradicted(let found): contradicted(found, at)
         case .restarted, .conflict: break
@@ -163,6 +166,7 @@ extension Simulation {
     private mutating func became(_ role: RaftRole, _ term: Term, _ leader: NodeID?, _ at: Int) {
         tell(at, "is \(role) in term \(term)\(leader.map { ", led by \($0)" } ?? "")")
         guard role == .leader else { return }
+        if term > newestLeader.term { newestLeader = (term, time) }
         check(machines[at].raft { raft in watch.leads(raft.seat, raft) } ?? nil)
     }
 }

@@ -33,9 +33,13 @@ package struct Simulation {
     var lastAsk: [Moment]
     var isStormy = true
     var looks = 0
+    /// The highest term that anybody led, and since when.
+    var newestLeader: (term: Term, since: Moment) = (.zero, .zero)
+    /// Who fell for good at the end.
+    var fallenForGood: Int?
     /// When the last primary of the plan's falls fell, and under which epoch it acted.
     var fallen: (at: Moment, epoch: Epoch)?
-    /// A flush that was asked after the storm is answered.
+    /// A flush is answered after the storm, and again after the last fall.
     var hasRecovered = false
 
     var effectsPool: [[Node.Effect]] = []
@@ -66,7 +70,7 @@ package struct Simulation {
             time = at
             report.events += 1
             step(occurrence)
-            if case .judgement = occurrence { break }
+            if case .lastJudgement = occurrence { break }
         }
         report.simulated = Interval(nanoseconds: time.nanoseconds)
         report.operations = watch.operations
@@ -82,7 +86,9 @@ package struct Simulation {
         agenda.push(.zero + .seconds(1), .watch)
         for fall in plan.primaryFalls { agenda.push(.zero + fall, .primaryFalls) }
         agenda.push(.zero + plan.stormy, .clearSky)
-        agenda.push(.zero + plan.stormy + plan.recovery, .judgement)
+        let healed = Moment.zero + plan.stormy + plan.recovery
+        agenda.push(healed, .judgement)
+        agenda.push(healed + plan.bereavement, .lastJudgement)
     }
 
     private mutating func step(_ occurrence: Occurrence) {
@@ -123,7 +129,10 @@ package struct Simulation {
         case .operators: operate()
         case .watch: look()
         case .clearSky: clearSky()
-        case .judgement: judge()
+        case .judgement:
+            judge()
+            fallForGood()
+        case .lastJudgement: judgeLast()
         }
     }
 
@@ -132,6 +141,7 @@ package struct Simulation {
         guard case .paused(let until, let spell) = machines[machine].power, until <= time
         else { return }
         machines[machine].power = .up
+        machines[machine].runsSince = time
         if !machines[machine].inbox.isEmpty { bite(spell) }
         tell(machine, "runs on")
         var inbox: [Occurrence] = []

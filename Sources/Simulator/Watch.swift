@@ -25,6 +25,9 @@ struct Watch {
     private var applied: [Applied] = []
     private var lastSequences: [SessionID: UInt64] = [:]
     private var deeds: Set<Deed> = []
+    private var votes: [NodeID: (term: Term, candidate: NodeID)] = [:]
+    private var volumes: Set<VolumeID> = []
+    private(set) var seat = SeatModel()
     private(set) var epoch = Epoch.zero
     private(set) var operations = 0
 
@@ -87,6 +90,12 @@ struct Watch {
             applied.append(
                 Applied(checksum: entry.checksum, term: entry.term, ruling: ruled.ruling))
             if entry.kind == .write || entry.kind == .command { operations += 1 }
+            if let broken = seat.follow(ruled) { return broken }
+            if case .created(let volume, _, _, _) = ruled.ruling,
+                !volumes.insert(volume).inserted
+            {
+                return "no id is used twice: \(entry.position) creates volume \(volume) again"
+            }
             if let broken = exactlyOnce(ruled) { return broken }
         }
         return nil
@@ -117,8 +126,31 @@ struct Watch {
         return nil
     }
 
+    /// What is known committed at `index`; nil where nobody said so yet.
+    func committedTerm(at index: LogIndex) -> Term? {
+        let at = Int(index.rawValue) - 1
+        return committed.indices.contains(at) && committed[at] != .zero ? committed[at] : nil
+    }
+
+    /// Raft §5.2: one vote a term, a candidate's own included. A vote of an earlier term that is told
+    /// late says nothing new.
+    mutating func votes(_ voter: NodeID, for candidate: NodeID, in term: Term) -> String? {
+        if let last = votes[voter], last.term >= term {
+            guard last.term == term, last.candidate != candidate else { return nil }
+            return "one vote a term: node \(voter) votes for nodes \(last.candidate) and "
+                + "\(candidate) in term \(term)"
+        }
+        votes[voter] = (term, candidate)
+        return nil
+    }
+
+    func lastVote(of voter: NodeID) -> (term: Term, candidate: NodeID)? { votes[voter] }
+
     /// Epochs grow: no export opens under one that was used, or is below one that was.
     mutating func opens(_ node: NodeID, _ epoch: Epoch) -> String? {
+        guard seat.isRenewed(epoch, by: node) else {
+            return "a renewal before acting: node \(node) opens under epoch \(epoch) without one"
+        }
         guard epoch > self.epoch else {
             return "epochs grow: node \(node) opens under \(epoch) after \(self.epoch)"
         }
