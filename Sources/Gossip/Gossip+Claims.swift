@@ -50,7 +50,7 @@ extension Gossip {
     }
 
     mutating func buryOverdue(at now: Instant, _ effects: inout [Effect]) {
-        for node in suspects.sorted() where !isPlanted(.neverBuries) {
+        for node in suspects.sorted() {
             guard let i = places[node], members[i].claim.standing == .suspect,
                 now >= suspicionEnd(of: members[i])
             else { continue }

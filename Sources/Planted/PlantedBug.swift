@@ -166,8 +166,6 @@ package enum PlantedBug: Hashable, Sendable {
     case refutesTooLow
     /// Nobody is probed.
     case neverProbes
-    /// Who is suspected stays suspected.
-    case neverBuries
 }
 
 #if PLANTED
