@@ -72,6 +72,7 @@ let package = Package(
         pure("Disk", []),
         pure("Gossip", ["Mesh", "Planted"]),
         pure("GossipSim", ["Gossip", "Mesh"]),
+        .target(name: "CAllocator"),
         .target(name: "CDisk"),
         shell("Journal", ["CDisk", "Disk", "JournalCore", "Mesh", "Record", locks]),
         pure("JournalCore", ["Disk", "Mesh", "Planted", "Record"]),
@@ -103,8 +104,8 @@ let package = Package(
         shell(
             "Launch",
             [
-                "Control", "Disk", "Gossip", "Journal", "JournalCore", "Mesh", "Raft", "Record",
-                "Settings", "Store", "Transport", "Voting", locks, logging,
+                "CAllocator", "Control", "Disk", "Gossip", "Journal", "JournalCore", "Mesh", "Raft",
+                "Record", "Settings", "Store", "Transport", "Voting", locks, logging,
             ]),
         executable(
             "Agent",

@@ -33,18 +33,19 @@ ETCD_PORTS = [offset + kind for offset in (0, 10, 20) for kind in (0, 1)]
 
 
 class Usage:
-    """CPU and disk of every agent between two moments."""
+    """CPU of every agent, and what went to their disk, between two moments."""
 
     def __init__(self, mesh):
-        self.pids = {node.region: node.process.pid for node in mesh.nodes.values()}
-        self.before = self.now()
+        self.pids, self.home = {node.region: node.process.pid for node in mesh.nodes.values()}, mesh.home
+        self.before, self.written = self.now(), tools.device_written_bytes(self.home)
 
     def now(self):
-        return {name: (tools.cpu_seconds(pid), tools.written_bytes(pid)) for name, pid in self.pids.items()}
+        return {name: tools.cpu_seconds(pid) for name, pid in self.pids.items()}
 
     def spent(self):
-        after = self.now()
-        return {name: tuple(b - a for a, b in zip(self.before[name], after[name])) for name in after}
+        """(CPU seconds by region, bytes to the disk which all of them share)."""
+        written = tools.device_written_bytes(self.home) - self.written
+        return {name: after - self.before[name] for name, after in self.now().items()}, written
 
 
 def certificates(place):
@@ -105,14 +106,14 @@ def append_round(findings, mesh, primary, options):
     nbdload(options.rig, "write", uri, total, WARM_SECONDS, seed=1, **words)
     usage = Usage(mesh)
     load = nbdload(options.rig, "write", uri, total, options.seconds, seed=2, **words)
-    spent, count = usage.spent(), load["answered"]
+    (spent, written), count = usage.spent(), load["answered"]
     ops = count / load["seconds"]
     findings.say(f"ours    {ops:8.0f} appends/s, p50 {load['p50Ms']:.2f} ms, p99 {load['p99Ms']:.2f} ms "
                  f"(1 connection to the primary)")
     cpu = ", ".join(f"{name}{' (primary)' if name == primary.region else ''} {seconds / count * 1e6:.0f} µs"
-                    for name, (seconds, _) in spent.items())
+                    for name, seconds in spent.items())
     findings.say(f"          CPU per append: {cpu}, client {load['cpuSeconds'] / count * 1e6:.0f} µs; "
-                 f"{spent[primary.region][1] / count:.0f} B to the primary's disk each")
+                 f"{written / count:.0f} B to the one disk of all three each")
     return ops
 
 
@@ -133,11 +134,10 @@ def sequential_round(findings, mesh, primary, options):
     moved = base_of(primary)
     checkpoints = f"the log's base moved from {base} to {moved}" if moved > base else \
         "NO checkpoint fell into it: raise --sequential-mib"
-    spent = usage.spent()
-    cpu = ", ".join(f"{name} {seconds:.2f} s" for name, (seconds, _) in spent.items())
-    written = sum(each[1] for each in spent.values())
+    spent, written = usage.spent()
+    cpu = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in spent.items())
     findings.say(f"volume  {rate:8.1f} MB/s sequential, {options.sequential_mib} MiB in sync mode; {checkpoints}")
-    findings.say(f"          CPU: {cpu}, client {load['cpuSeconds']:.2f} s; {written / load['bytes']:.1f} B to disks per byte")
+    findings.say(f"          CPU: {cpu}, client {load['cpuSeconds']:.2f} s; {written / load['bytes']:.1f} B to their one disk per byte")
     return rate
 
 

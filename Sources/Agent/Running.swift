@@ -73,7 +73,7 @@ final class Running: Sendable {
             ? initial : try Decisions(parsing: try recovered.base.parsed().state.contents)
         let node = Node(
             settings: Node.Settings(settings), voter: voter, decisions: decisions, at: now)
-        let volumeCore = try VolumeCore(disk: try FileDisk(settings.node.data + "/volumes"))
+        let volumeCore = try Self.volumes(in: settings.node.data + "/volumes")
         guard volumeCore.applied >= recovered.base.position.index else {
             throw Incomplete(base: recovered.base.position.index, volumes: volumeCore.applied)
         }
@@ -101,6 +101,13 @@ final class Running: Sendable {
             startedAt: BootClock.wall.rawValue / 1_000_000_000)
         admin = AdminServer(path: settings.node.run + "/admin.sock", door: door, logger: logger)
         room = RoomWatch(path: settings.node.data)
+    }
+
+    private static func volumes(in path: String) throws -> VolumeCore<FileDisk> {
+        let disk = try FileDisk(path)
+        do throws(VolumeRecoveryRefused) { return try VolumeCore(disk: disk) } catch {
+            throw Unreadable(path: path, cause: error)
+        }
     }
 
     func start() async throws {
@@ -171,7 +178,7 @@ final class Running: Sendable {
 }
 
 /// The log here is shorter than the volumes: what this node had promised to hold is gone.
-struct Forgotten: Error, CustomStringConvertible {
+struct Forgotten: DataAtFault {
     let last: LogIndex
     let volumes: LogIndex
     var description: String {
@@ -181,12 +188,27 @@ struct Forgotten: Error, CustomStringConvertible {
 }
 
 /// The volumes on this disk lack what the log no longer holds.
-struct Incomplete: Error, CustomStringConvertible {
+struct Incomplete: DataAtFault {
     let base: LogIndex
     let volumes: LogIndex
     var description: String {
         "the volumes hold everything up to entry \(volumes), the log begins behind entry \(base): "
-            + "what lies between is missing here, so this replica has to be made anew from a peer"
+            + "what lies between is missing here. \(DataAtFaultAdvice.leaveOff)"
+    }
+}
+
+/// What the volumes hold can't be told from their files.
+struct Unreadable: DataAtFault {
+    let path: String
+    let cause: VolumeRecoveryRefused
+    var description: String {
+        switch cause {
+        case .state(let error):
+            "the volumes in \(path) can't be read: \(error). \(DataAtFaultAdvice.leaveOff)"
+        case .damaged(let file):
+            "\(path)/\(file) holds what was never written: it is damaged. "
+                + DataAtFaultAdvice.leaveOff
+        }
     }
 }
 

@@ -75,7 +75,7 @@ final class Switchboard: Sendable {
         case .drain: parts.volumes.post(.drain)
         case .close: parts.volumes.post(.closed)
         case .answer(let id, let answer): answers.give(answer, to: id)
-        case .halt(let halt): stop(ExitCode.fault, halt.explanation)
+        case .halt(let halt): stop(halt.code, halt.explanation)
         case .happened(let happening): note(happening)
         }
     }
@@ -175,6 +175,10 @@ final class Switchboard: Sendable {
                     "leader": "\(found.leader)", "term": "\(found.term)",
                     "committed": "\(found.committed)", "claimed": "\(found.claimed)",
                 ])
+        case .membershipRefused(let why):
+            logger.warning("the members stay as they are", metadata: ["why": "\(why)"])
+        case .membershipChanged(let members, let index):
+            logger.notice("members", metadata: ["are": "\(members)", "since": "\(index)"])
         case .liveness(let node, let liveness):
             logger.notice("member", metadata: ["node": "\(node)", "is": "\(liveness)"])
         case .restarted(let node): logger.notice("member restarted", metadata: ["node": "\(node)"])
@@ -204,11 +208,18 @@ final class Switchboard: Sendable {
 }
 
 extension Node.Halt {
+    var code: Int32 {
+        switch self {
+        case .volumesBehind: ExitCode.disk
+        case .unknownCommand: ExitCode.fault
+        }
+    }
+
     var explanation: String {
         switch self {
         case .volumesBehind(let index):
             "the mesh's log begins behind entry \(index), and the volumes here lack what came before: "
-                + "this replica has to be made anew"
+                + DataAtFaultAdvice.leaveOff
         case .unknownCommand(let index):
             "entry \(index) holds a command that this release does not know: upgrade this node"
         }

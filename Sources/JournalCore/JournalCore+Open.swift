@@ -15,6 +15,8 @@ package struct Recovered: Hashable, Sendable {
     package let base: Base
     /// Of all entries above the base.
     package let positions: [Position]
+    /// Those of them that say who the members are. The entries themselves are read by `entries`.
+    package let configurations: [LogIndex]
     package let last: Position
     package let tornTail: TornTail?
 }
@@ -65,7 +67,9 @@ extension JournalCore {
             hardState: hardState, base: contents,
             positions: places.enumerated().map { offset, place in
                 Position(index: firstIndex.advanced(by: offset), term: place.term)
-            }, last: last, tornTail: tail.flatMap { tornTail($0) })
+            },
+            configurations: log.configurations.filter { $0 > base.position.index }, last: last,
+            tornTail: tail.flatMap { tornTail($0) })
     }
 
     private func tornTail(_ tail: SegmentScan) -> Recovered.TornTail? {
@@ -289,6 +293,7 @@ extension JournalCore {
 private struct RecoveredLog {
     var previous = Position.zero
     var places: [EntryPlace] = []
+    var configurations: [LogIndex] = []
     var standing = Standing()
     private var isEmpty = true
 
@@ -301,7 +306,7 @@ private struct RecoveredLog {
 
     mutating func take(_ scan: SegmentScan, of header: SegmentHeader) throws {
         if isEmpty || header.isReset {
-            (previous, places) = (header.previous, [])
+            (previous, places, configurations) = (header.previous, [], [])
             isEmpty = false
         } else {
             let kept = Int(clamping: header.previous.index.distance(above: previous.index))
@@ -315,11 +320,13 @@ private struct RecoveredLog {
                 throw JournalError.damaged([damage], lastKnown: last)
             }
             places.removeLast(places.count - kept)
+            configurations.removeAll { $0 > header.previous.index }
         }
         standing = header.standing
         for batch in scan.batches {
             let segment = UInt32(truncatingIfNeeded: header.sequence)
             places += batch.entries.map { EntryPlace($0, in: segment) }
+            configurations += batch.configurations
             standing = batch.frame.standing
         }
     }

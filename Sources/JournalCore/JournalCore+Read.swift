@@ -37,6 +37,15 @@ extension JournalCore {
         return entries
     }
 
+    /// The entries that say who the members are, wherever they lie.
+    package mutating func configurations(_ recovered: Recovered) throws(JournalError) -> [Entry] {
+        var entries: [Entry] = []
+        for index in recovered.configurations {
+            entries += try self.entries(from: index, through: index, bytesMax: .max)
+        }
+        return entries
+    }
+
     /// Reads `run`, whose records lie one behind the other, at once.
     private mutating func read(
         _ run: [EntryPlace], from first: LogIndex, into entries: inout [Entry]

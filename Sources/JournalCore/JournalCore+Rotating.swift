@@ -16,9 +16,6 @@ struct Prepared: Sendable {
 }
 
 extension JournalCore {
-    /// Old segments kept for their blocks. A file that is written again costs the disk a third less
-    /// than one that is first filled with zeros.
-    static var sparesMax: Int { 4 }
     /// Bounds how long one step delays the next batch; above what a batch usually is, so that the
     /// preparation keeps up.
     private static var prepareStepByteCount: Int { 4 << 20 }
@@ -142,7 +139,7 @@ extension JournalCore {
 
     private mutating func retire(_ name: String, _ header: SegmentHeader) throws {
         let isUsual = header.byteCount == UInt64(settings.segmentByteCount)
-        guard isUsual, spares.count < Self.sparesMax else { return try disk.remove(name) }
+        guard isUsual, spares.count < settings.sparesMax else { return try disk.remove(name) }
         try disk.rename(name, to: JournalFile.spare(header.sequence).name)
         spares.append(header.sequence)
     }
@@ -154,7 +151,7 @@ extension JournalCore {
         let byteCount = try disk.byteCount(file)
         disk.close(file)
         let isUsual = byteCount == UInt64(settings.segmentByteCount)
-        guard isUsual, spares.count < Self.sparesMax else { return try disk.remove(name) }
+        guard isUsual, spares.count < settings.sparesMax else { return try disk.remove(name) }
         spares.append(sequence)
     }
 }

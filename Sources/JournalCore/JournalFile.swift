@@ -1,3 +1,5 @@
+import Mesh
+
 /// The names in a journal's directory; what has another name is none of the journal's business.
 enum JournalFile: Hashable, Sendable {
     case segment(UInt64)
@@ -33,16 +35,11 @@ enum JournalFile: Hashable, Sendable {
 
     var name: String {
         switch self {
-        case .segment(let number): "segment-" + Self.hex(number)
-        case .index(let number): "index-" + Self.hex(number)
-        case .base(let number): "base-" + Self.hex(number)
-        case .spare(let number): "spare-" + Self.hex(number)
+        case .segment(let number): "segment-" + Hexadecimal.text(number)
+        case .index(let number): "index-" + Hexadecimal.text(number)
+        case .base(let number): "base-" + Hexadecimal.text(number)
+        case .spare(let number): "spare-" + Hexadecimal.text(number)
         case .unfinished(let name): name
         }
-    }
-
-    private static func hex(_ number: UInt64) -> String {
-        let digits = String(number, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
     }
 }

@@ -16,6 +16,8 @@ struct Batch: Hashable, Sendable {
     var frameOffset: Int
     var chain: UInt32
     var entries: [IndexRow]
+    /// Which of them say who the members are.
+    var configurations: [LogIndex] = []
 
     var end: Int { frameOffset + CommitFrame.byteCount }
 
@@ -68,12 +70,8 @@ struct SegmentScan: Sendable {
             let isBroken = found.frame.start > end
             let builds = isBroken || found.frame.previousChain == chain
             let before = lastKnown
-            if builds, let entries = Self.entries(bytes, of: found, after: isBroken ? nil : before)
-            {
-                batches.append(
-                    Batch(
-                        frame: found.frame, frameOffset: found.offset, chain: found.chain,
-                        entries: entries))
+            if builds, let batch = Self.batch(bytes, of: found, after: isBroken ? nil : before) {
+                batches.append(batch)
             } else {
                 let safe = seal != nil || number + 1 < frames.count || isNamed(from: end)
                 guard safe else { break }
@@ -131,9 +129,9 @@ struct SegmentScan: Sendable {
         return frames
     }
 
-    /// The batch's records; nil unless all are what the frame's checksum covers.
-    private static func entries(_ bytes: [UInt8], of found: FoundFrame, after previous: Position?)
-        -> [IndexRow]?
+    /// nil unless all its records are what the frame's checksum covers.
+    private static func batch(_ bytes: [UInt8], of found: FoundFrame, after previous: Position?)
+        -> Batch?
     {
         let frame = found.frame
         let seed = CommitFrame.seed(
@@ -142,6 +140,7 @@ struct SegmentScan: Sendable {
         let room = (found.offset - frame.start) / Entry.headerByteCount
         guard sum == frame.batchChecksum, frame.entryCount <= room else { return nil }
         var rows: [IndexRow] = []
+        var configurations: [LogIndex] = []
         rows.reserveCapacity(frame.entryCount)
         var offset = frame.start
         for _ in 0..<frame.entryCount {
@@ -150,6 +149,7 @@ struct SegmentScan: Sendable {
             else { return nil }
             if let last = rows.last, entry.index != last.position.index.next { return nil }
             rows.append(IndexRow(entry, at: offset))
+            if entry.kind == .membership { configurations.append(entry.index) }
             offset += entry.bytes.count
         }
         if let last = rows.last {
@@ -158,7 +158,9 @@ struct SegmentScan: Sendable {
                 return nil
             }
         }
-        return rows
+        return Batch(
+            frame: frame, frameOffset: found.offset, chain: found.chain, entries: rows,
+            configurations: configurations)
     }
 
     private mutating func note(

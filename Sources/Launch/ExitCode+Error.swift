@@ -13,7 +13,7 @@ extension ExitCode {
         switch error {
         case let error as DiskError where error.cause == .system(EWOULDBLOCK): busy
         case is StateDirectory.Taken, SocketRefused.taken: busy
-        case is DiskError, is JournalError, is StateFile.Failed: disk
+        case is DiskError, is JournalError, is StateFile.Failed, is any DataAtFault: disk
         case is CredentialsRefused, is StoreRefused: config
         default: fault
         }
@@ -27,6 +27,17 @@ extension ExitCode {
         }
         return "\(error)"
     }
+}
+
+/// What a node holds is not what it must hold: no restart mends that.
+package protocol DataAtFault: Error, CustomStringConvertible {}
+
+/// What to do about it.
+package enum DataAtFaultAdvice {
+    package static let leaveOff =
+        "Put its own files back if they were moved; otherwise leave this node off, the others go on "
+        + "without it. Never init it anew: it would vote without what it promised. Rebuilding a "
+        + "replica from a peer is not in this release"
 }
 
 extension Logger {

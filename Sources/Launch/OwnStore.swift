@@ -14,7 +14,7 @@ package struct OwnStore: Sendable {
     package init(_ settings: AgentSettings, config: String) throws {
         directory = StoreDirectory(
             settings.node.data, of: settings.member.id, in: settings.cluster.cluster,
-            config: config)
+            members: settings.cluster.roles, config: config)
         identity = try directory.identity()
     }
 

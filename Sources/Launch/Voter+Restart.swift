@@ -28,12 +28,13 @@ extension Voter {
         }
         var restored = try Restored(
             hardState: recovered.hardState, base: base, positions: recovered.positions,
+            configurations: journal.configurations(recovered),
             time: tail.last?.time ?? .zero, tail: tail)
         let tailBytes = tail.reduce(0) { $0 + $1.bytes.count }
         restored.untailedByteCount = journal.entriesByteCount - tailBytes
         let raft = Raft(
-            seat: settings.member.id, group: group, settings: raftSettings, restored: restored,
-            random: random.fork(), at: now)
+            seat: settings.member.id, isWitness: settings.member.role == .witness, group: group,
+            settings: raftSettings, restored: restored, random: random.fork(), at: now)
         let gossip = Gossip(
             self: settings.member.peer, roster: settings.cluster.peers, settings: Gossip.Settings(),
             boot: BootID(random.next()), incarnation: incarnation, random: random.fork(), at: now)

@@ -108,18 +108,10 @@ package struct ClusterID: Hashable, Sendable, CustomStringConvertible {
     }
     /// Reads 32 hexadecimal digits; nil for anything else.
     package init?(_ text: String) {
-        guard text.utf8.count == 32, text.allSatisfy(\.isHexDigit),
-            let high = UInt64(text.prefix(16), radix: 16),
-            let low = UInt64(text.suffix(16), radix: 16)
-        else { return nil }
-        self.init(high: high, low: low)
+        guard let words = Hexadecimal.words(text) else { return nil }
+        self.init(high: words.high, low: words.low)
     }
-    package var description: String { Self.hex(high) + Self.hex(low) }
-
-    private static func hex(_ word: UInt64) -> String {
-        let digits = String(word, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
-    }
+    package var description: String { Hexadecimal.text(high) + Hexadecimal.text(low) }
 }
 
 /// A region's name as operators write it: 1 to 63 of `a-z 0-9 -`, beginning with a letter.

@@ -142,6 +142,8 @@ extension Node {
         case steppedDown(SteppedDown)
         case replicaLost(NodeID, acknowledged: LogIndex)
         case contradicted(Contradiction)
+        case membershipRefused(MembershipRefusal)
+        case membershipChanged(Membership, at: LogIndex)
         case liveness(NodeID, Gossip.Liveness)
         case restarted(NodeID)
         case conflict(NodeID)

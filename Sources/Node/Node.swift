@@ -138,6 +138,9 @@ package struct Node: Core {
         case .replicaLost(let node, let acknowledged):
             out.append(.happened(.replicaLost(node, acknowledged: acknowledged)))
         case .contradicted(let found): out.append(.happened(.contradicted(found)))
+        case .membershipRefused(let why): out.append(.happened(.membershipRefused(why)))
+        case .membershipChanged(let members, let index):
+            out.append(.happened(.membershipChanged(members, at: index)))
         case .readReady, .readRefused: break
         }
     }

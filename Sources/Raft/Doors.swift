@@ -16,6 +16,9 @@ package enum Event: Hashable, Sendable {
     /// The state up to here is durable elsewhere as `contents`; the log before it may go.
     case checkpointed(Base)
     case transferLeadership(to: NodeID)
+    /// The members shall be these; answered by `membershipRefused` or, in time, on every member by
+    /// `membershipChanged`.
+    case changeMembership(MembershipChange)
     case read(UInt64)
     /// The answer to `.fetch`: the entries from its first on, or none if they are gone.
     case fetched(Fetch, [Entry])
@@ -41,6 +44,10 @@ package enum Effect: Hashable, Sendable {
     /// The drafts stand in the log from here on, and may still be lost.
     case accepted(first: Position, count: Int)
     case proposalsRefused(count: Int, ProposalRefusal)
+    /// The members stay as they are.
+    case membershipRefused(MembershipRefusal)
+    /// These are the members from here on: it is committed, and no longer joint.
+    case membershipChanged(Membership, at: LogIndex)
     /// The state is to become these contents; what was applied before is past.
     case restore(Base)
 }
@@ -74,6 +81,8 @@ package enum SteppedDown: Hashable, Sendable {
     case laterTerm(Term)
     /// It was handing the leadership to this node, and a later term began.
     case transferred(to: NodeID)
+    /// It is no voter any more, and who omits it is committed.
+    case removed
 }
 
 package struct Fetch: Hashable, Sendable {
@@ -96,4 +105,6 @@ package enum ProposalRefusal: Hashable, Sendable {
     case uncommittedBytes
     /// A membership is never a client's draft.
     case membership
+    /// The voters are about to change, and all before has to be committed first.
+    case changingMembership
 }

@@ -56,6 +56,19 @@ struct LogWindow: Hashable, Sendable {
     var tailFirst: LogIndex { LogIndex(lastIndex.rawValue + 1 - UInt64(tail.count)) }
     var membership: Membership { memberships[memberships.count - 1].membership }
 
+    var membershipIndex: LogIndex { memberships[memberships.count - 1].index }
+
+    /// The newest configuration that is committed and not joint, if `index` is committed.
+    func settled(at index: LogIndex) -> (index: LogIndex, membership: Membership)? {
+        memberships.last { $0.index <= index && $0.membership.outgoing == nil }
+    }
+
+    /// All that may decide as long as only `index` is known to be committed, the newest last.
+    func memberships(from index: LogIndex) -> [Membership] {
+        let start = memberships.lastIndex { $0.index <= index } ?? 0
+        return memberships[start...].map(\.membership)
+    }
+
     /// The configuration in force when everything up to `index` is applied.
     func membership(at index: LogIndex) -> Membership {
         (memberships.last { $0.index <= index } ?? memberships[0]).membership

@@ -36,7 +36,7 @@ package struct Electorate: Hashable, Sendable {
 
 /// Who votes and who listens from one log entry on (Raft §6). While `outgoing` is there the
 /// configuration is joint, and every decision needs a majority of both halves.
-package struct Membership: Hashable, Sendable {
+package struct Membership: Hashable, Sendable, CustomStringConvertible {
     package static let membersMax = 64
 
     package let voters: Electorate
@@ -54,6 +54,17 @@ package struct Membership: Hashable, Sendable {
         self.outgoing = outgoing
         self.learners = Set(learners).sorted()
         self.preferred = preferred
+    }
+
+    package var description: String {
+        func names(_ nodes: [NodeID]) -> String {
+            nodes.map { "\($0)" }.joined(separator: ", ")
+        }
+        func half(_ half: Electorate) -> String {
+            names(half.data) + (half.witness.map { " with witness \($0)" } ?? "")
+        }
+        return half(voters) + (outgoing.map { ", coming from \(half($0))" } ?? "")
+            + (learners.isEmpty ? "" : ", learning \(names(learners))")
     }
 
     /// Everyone the leader talks to, sorted.
@@ -76,6 +87,9 @@ package struct Membership: Hashable, Sendable {
 
     /// Votes, and holds data in neither half.
     package func isWitness(_ node: NodeID) -> Bool { votes(node) && !isData(node) }
+
+    package func isLearner(_ node: NodeID) -> Bool { learners.contains(node) }
+    package func isMember(_ node: NodeID) -> Bool { votes(node) || isLearner(node) }
 
     /// 0 leads before 1, and so on.
     package func rank(_ node: NodeID) -> Int { preferred.firstIndex(of: node) ?? preferred.count }

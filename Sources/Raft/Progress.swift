@@ -50,6 +50,8 @@ package struct Progress: Hashable, Sendable {
     /// Rounds, oldest first, that asked for what was acknowledged when they were sent.
     private var certainRounds: [UInt64] = []
     var fetching = false
+    /// It is no member any more, and at this time it is given up at the latest.
+    var leavesAt: Instant?
 
     /// A new leader knows nothing of a follower before its first answer; `match` is then no fact.
     package var knownMatch: LogIndex? { match == .zero ? nil : match }

@@ -84,6 +84,8 @@ extension Raft {
         let position = state.position
         // A snapshot installed meanwhile, or a later checkpoint, already covers it.
         guard position.index > log.base.index else { return }
+        // Rule 1: whoever forgets into a change of the voters can't say any more who they were.
+        guard position.index <= settledIndex else { return }
         invariant(position.index <= appliedIndex, "only what is applied is checkpointed")
         invariant(log.term(at: position.index) == position.term, "a checkpoint of this log")
         let membership = log.membership(at: position.index)

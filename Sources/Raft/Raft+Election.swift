@@ -46,8 +46,11 @@ extension Raft {
     /// nobody else may be able to commit it. A witness that holds no entry has nothing to give.
     var canStand: Bool {
         guard !disk.isStalled(at: now, limit: electionTimeout) else { return false }
-        if isWitness { return log.lastIndex > log.base.index }
-        return membership.isData(seat) || log.membership(at: commitIndex).isData(seat)
+        let possible = log.memberships(from: commitIndex)
+        if isWitness {
+            return log.lastIndex > log.base.index && possible.contains { $0.votes(seat) }
+        }
+        return possible.contains { $0.isData(seat) }
     }
 
     mutating func electionTimedOut() {
@@ -136,6 +139,7 @@ extension Raft {
             if !isPlanted(.adoptsTermsUnsaved) { rememberHardState() }
         }
         for read in reads { out.append(.readRefused(read.id)) }
+        cancelChange(.notLeader(leader: newLeader))
         (reads, rounds, progress, transfer) = ([], [], [], nil)
         (role, leader, ownVoteWrite, caredFor) = (.follower, newLeader, nil, nil)
         if !isPlanted(.keepsOldMatches) { matched = commitIndex }

@@ -22,19 +22,7 @@ extension Raft {
         appendOwn([blank.sealed(at: position, group: group, time: log.time)])
     }
 
-    /// Members come and go with the entry that names them, not with its commit (Raft §6).
-    private mutating func meetMembers() {
-        let members = membership.members.filter { $0 != seat }
-        progress.removeAll { !members.contains($0.node) }
-        for node in members where !progress.contains(where: { $0.node == node }) {
-            var follower = Progress(node, next: max(termStart, log.base.index.next), at: now)
-            if membership.isWitness(node) { follower.witness = WitnessFeed() }
-            progress.append(follower)
-        }
-        progress.sort { $0.node < $1.node }
-    }
-
-    private mutating func appendOwn(_ entries: [Entry]) {
+    mutating func appendOwn(_ entries: [Entry]) {
         for at in progress.indices { progress[at].owes(after: log.lastIndex, at: now) }
         log.append(entries)
         change.entries += entries
@@ -44,6 +32,7 @@ extension Raft {
         guard !drafts.isEmpty else { return }
         guard role == .leader else { return refuse(drafts, .notLeader(leader: leader)) }
         guard transfer == nil, !isWitness else { return refuse(drafts, .transferring) }
+        guard pendingChange == nil else { return refuse(drafts, .changingMembership) }
         guard !drafts.contains(where: { $0.kind == .membership }) else {
             return refuse(drafts, .membership)
         }
@@ -85,8 +74,15 @@ extension Raft {
             return becomeFollower(term: term, leader: nil)
         }
         if let transfer {
-            if now >= transfer.deadline { self.transfer = nil } else { nudge(transfer) }
+            if now < transfer.deadline {
+                nudge(transfer)
+            } else if hasBeenRemoved {
+                return stepDownRemoved()
+            } else {
+                self.transfer = nil
+            }
         }
+        dismissLeavers()
         if isWitness { handOverCare() } else { handOverToPreferred() }
         startRound()
         tendWitnesses()

@@ -9,6 +9,7 @@ extension Raft {
         else { return }
         let begun = Transfer(target: target, deadline: now + electionTimeout)
         transfer = begun
+        cancelChange(.transferring)
         nudge(begun)
     }
 
@@ -21,7 +22,7 @@ extension Raft {
 
     /// Leadership drifts to the preferred node once it lacks nothing.
     mutating func handOverToPreferred() {
-        guard settings.followsPreference, transfer == nil, now >= handOverAt,
+        guard settings.followsPreference, transfer == nil, pendingChange == nil, now >= handOverAt,
             commitIndex >= termStart
         else { return }
         let rank = membership.rank(seat)

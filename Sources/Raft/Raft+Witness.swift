@@ -49,10 +49,14 @@ extension Raft {
 
     /// Rules 1 and 2: every majority with the witness has a data voter that holds all up to here.
     private func forgettable(by at: Int) -> LogIndex {
-        let floors = membership.halves(witnessedBy: progress[at].node).map { half in
-            let missing =
-                settings.witnessCopiesMissing + (isPlanted(.forgetsOneCopyTooEarly) ? 1 : 0)
-            return half.dataFloor(half.copiesToForget - missing) {
+        let node = progress[at].node
+        let halves = log.memberships(from: commitIndex).flatMap { $0.halves(witnessedBy: node) }
+        // It votes no more, and is to learn that.
+        if halves.isEmpty { return settledIndex }
+        let missing =
+            settings.witnessCopiesMissing + (isPlanted(.forgetsOneCopyTooEarly) ? 1 : 0)
+        let floors = halves.map { half in
+            half.dataFloor(half.copiesToForget - missing) {
                 acknowledgedIndex($0)
             }
         }
@@ -62,14 +66,12 @@ extension Raft {
 
     /// What is committed; but until a change of the members is committed, no base passes its first
     /// entry: the old halves' copies say nothing of the new ones'.
-    private var settledIndex: LogIndex {
-        let known = log.memberships
-        let settled = known.lastIndex {
-            $0.index <= commitIndex && $0.membership.outgoing == nil
+    var settledIndex: LogIndex {
+        guard let settled = log.settled(at: commitIndex) else { return .zero }
+        guard let next = log.memberships.first(where: { $0.index > settled.index }) else {
+            return commitIndex
         }
-        guard let settled else { return .zero }
-        guard settled + 1 < known.count else { return commitIndex }
-        return min(commitIndex, known[settled + 1].index.previous)
+        return min(commitIndex, next.index.previous)
     }
 
     /// Whether nothing more can be committed without this witness.

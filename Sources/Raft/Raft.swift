@@ -8,6 +8,8 @@ package struct Raft: Sendable {
     package let seat: NodeID
     package let group: GroupID
     package let settings: RaftSettings
+    /// Whether this node votes and holds no data: what it is, whoever the voters are.
+    package let isWitness: Bool
 
     package internal(set) var role = Role.follower
     package internal(set) var term: Term
@@ -57,6 +59,8 @@ package struct Raft: Sendable {
     var rounds: [SentRound] = []
     var reads: [PendingRead] = []
     var transfer: Transfer?
+    /// A change of the voters that waits until all before it is settled.
+    var pendingChange: PendingChange?
     /// Whom this witness last told to stand.
     var caredFor: NodeID?
 
@@ -66,6 +70,7 @@ package struct Raft: Sendable {
     var changedFirst: LogIndex?
     var releases: [Letter] = []
     var announced: Announcement
+    var announcedMembership: (index: LogIndex, membership: Membership)
 
     struct SentRound: Hashable, Sendable {
         let number: UInt64
@@ -90,10 +95,11 @@ package struct Raft: Sendable {
     }
 
     package init(
-        seat: NodeID, group: GroupID, settings: RaftSettings, restored: Restored,
-        random: SeededRandom, at now: Instant
+        seat: NodeID, isWitness: Bool, group: GroupID, settings: RaftSettings,
+        restored: Restored, random: SeededRandom, at now: Instant
     ) {
         self.seat = seat
+        self.isWitness = isWitness
         self.group = group
         self.settings = settings
         (self.random, self.now) = (random, now)
@@ -105,6 +111,7 @@ package struct Raft: Sendable {
         (appliedIndex, handedIndex, matched) = (start, start, start)
         disk = DiskProgress(durable: restored.lastIndex, term: restored.hardState.term)
         announced = Announcement(role: .follower, term: restored.hardState.term, leader: nil)
+        announcedMembership = log.settled(at: commitIndex) ?? (start, restored.baseMembership)
         invariant(log.last.term <= term, "a node knows the term of every entry it holds")
         rearmElection()
     }
@@ -113,8 +120,6 @@ package struct Raft: Sendable {
     package var basePosition: Position { log.base }
     package var membership: Membership { log.membership }
     package var durableIndex: LogIndex { disk.durable }
-    /// Whether this node votes but holds no data.
-    package var isWitness: Bool { membership.isWitness(seat) }
     /// The first index of this leader's own term; nil while this node doesn't lead, and on a
     /// witness, which appends nothing.
     package var termStartIndex: LogIndex? { role == .leader && !isWitness ? termStart : nil }
@@ -128,11 +133,13 @@ package struct Raft: Sendable {
     /// further. Never falls.
     package var compactionFloor: LogIndex {
         guard role == .leader else { return knownFloor }
-        let others = progress.filter { !membership.isWitness($0.node) }
+        let others = progress.filter {
+            membership.isData($0.node) || membership.isLearner($0.node)
+        }
         let held =
             isPlanted(.compactsAboveFloor)
             ? commitIndex : others.reduce(disk.durable) { min($0, $1.match) }
-        return max(knownFloor, min(held, commitIndex))
+        return max(knownFloor, min(held, settledIndex))
     }
     /// What the entries in memory weigh.
     package var tailByteCount: Int { log.tailBytes }
@@ -155,6 +162,7 @@ package struct Raft: Sendable {
         case .applied(let index): applied(index)
         case .checkpointed(let state): checkpointed(state)
         case .transferLeadership(let target): beginTransfer(to: target)
+        case .changeMembership(let target): changeMembership(to: target)
         case .read(let id): read(id)
         case .fetched(let fetch, let entries): fetched(fetch, entries)
         }
@@ -167,6 +175,7 @@ package struct Raft: Sendable {
     private mutating func settle() {
         if role == .leader {
             advanceCommit()
+            advanceChange()
             answerReads()
         }
         flush()
@@ -175,6 +184,7 @@ package struct Raft: Sendable {
         // A witness applies nothing, so nobody there waits for what is not committed.
         let evictable = isWitness ? disk.durable : min(commitIndex, disk.durable)
         log.evict(through: evictable, bytesMax: settings.windowBytesMax)
+        announceMembership()
         let present = Announcement(role: role, term: term, leader: leader)
         if present != announced {
             announced = present

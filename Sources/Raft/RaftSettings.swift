@@ -32,6 +32,8 @@ package struct RaftSettings: Hashable, Sendable {
     package var applyBytesMax = 1 << 20
     package var snapshotChunkBytesMax = 256 << 10
     package var readsMax = 4_096
+    /// A learner that lacks more of what is committed becomes no voter: commits would wait for it.
+    package var promotionLagBytesMax = 4 << 20
     /// After a hand-over to a preferred node, how many election timeouts until the next one.
     package var handOverPause: UInt64 = 10
 

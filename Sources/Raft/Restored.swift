@@ -40,12 +40,12 @@ package struct Restored: Hashable, Sendable {
 
     /// Takes a journal's word for where the terms lie, so that a start need not read the entries:
     /// `positions` of all above the base, `time` of the newest, and of the entries themselves only
-    /// the newest, as many as should stay in memory (none will do).
-    ///
-    /// Only the tail is searched for memberships: a log that has one further down needs the other
-    /// initialiser, or this node would count quorums by a configuration that is past.
+    /// the newest, as many as should stay in memory (none will do). `configurations` are all entries
+    /// of kind membership above the base: without one of them this node would count quorums by a
+    /// configuration that is past.
     package init(
-        hardState: HardState, base: Base, positions: [Position], time: WallTime, tail: [Entry]
+        hardState: HardState, base: Base, positions: [Position], configurations: [Entry],
+        time: WallTime, tail: [Entry]
     ) throws(LetterRefused) {
         let end = positions.last ?? base.position
         invariant(
@@ -61,6 +61,20 @@ package struct Restored: Hashable, Sendable {
             lastIndex = position.index
         }
         self.time = time
+        memberships = []
+        for entry in configurations {
+            let offset = entry.index.distance(above: base.position.index)
+            invariant(
+                entry.kind == .membership && offset > 0 && offset <= UInt64(positions.count)
+                    && positions[Int(offset) - 1] == entry.position
+                    && entry.index > memberships.last?.index ?? .zero,
+                "the configuration at \(entry.position) is of this log")
+            memberships.append((entry.index, try Membership(parsing: Array(entry.payload))))
+        }
+        let missing = tail.first { entry in
+            entry.kind == .membership && !memberships.contains { $0.index == entry.index }
+        }
+        invariant(missing == nil, "no configuration of the log is left out")
     }
 
     package static func == (a: Self, b: Self) -> Bool {

@@ -31,6 +31,11 @@ package struct ClusterSettings: Hashable, Sendable {
     package let lease: LeaseTerms
 
     package var dataMembers: [Member] { members.filter { $0.role == .data } }
+    /// Whose majority decides, as text: "1 data, 2 data, 3 witness".
+    package var roles: String {
+        members.map { "\($0.id) \($0.role == .witness ? "witness" : "data")" }
+            .joined(separator: ", ")
+    }
     package var witness: Member? { members.first { $0.role == .witness } }
 
     package init(parsing text: String, file: String) throws(Faults) {

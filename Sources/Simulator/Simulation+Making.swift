@@ -188,10 +188,11 @@ extension Simulation {
         }
         let restored = try Restored(
             hardState: recovered.hardState, base: base, positions: recovered.positions,
+            configurations: journal.configurations(recovered),
             time: tail.last?.time ?? .zero, tail: tail)
         let raft = Raft(
-            seat: machines[at].id, group: Self.group, settings: raftSettings, restored: restored,
-            random: random.fork(), at: now)
+            seat: machines[at].id, isWitness: machines[at].isWitness, group: Self.group,
+            settings: raftSettings, restored: restored, random: random.fork(), at: now)
         machines[at].incarnation = machines[at].incarnation.next
         checkIncarnation(at)
         let peers = members.map {

@@ -146,6 +146,9 @@ extension Simulation {
             tell(at, "resigns from epoch \(epoch)")
         case .replicaLost(let node, let index): lost(node, index, at)
         case .contradicted(let found): contradicted(found, at)
+        case .membershipRefused(let why): tell(at, "keeps the members: \(why)")
+        case .membershipChanged(let members, let index):
+            tell(at, "has other members since \(index): \(members)")
         case .restarted, .conflict: break
         }
     }

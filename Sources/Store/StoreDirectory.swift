@@ -8,6 +8,8 @@ package struct StoreDirectory: Hashable, Sendable {
     package let path: String
     package let cluster: ClusterID
     package let node: NodeID
+    /// As the cluster's file has them: "1 data, 2 data, 3 witness".
+    package let members: String
     /// The file which says so; an operator is told its name.
     package let config: String
 
@@ -18,9 +20,12 @@ package struct StoreDirectory: Hashable, Sendable {
     /// An empty file system holds it.
     private static let lostAndFound = "lost+found"
 
-    package init(_ path: String, of node: NodeID, in cluster: ClusterID, config: String) {
+    package init(
+        _ path: String, of node: NodeID, in cluster: ClusterID, members: String, config: String
+    ) {
         self.path = path
         self.cluster = cluster
+        self.members = members
         self.node = node
         self.config = config
     }
@@ -33,7 +38,7 @@ package struct StoreDirectory: Hashable, Sendable {
         }
         let held = try held()
         guard held.isEmpty else { throw StoreRefused.taken(self, holds: held) }
-        let identity = Identity(cluster: cluster, node: node, store: store)
+        let identity = Identity(cluster: cluster, node: node, store: store, members: members)
         try file.replace(Array(identity.text.utf8))
         // The directory's own name must survive as well.
         try FileSystem.syncDirectory(path + "/..")
@@ -50,6 +55,9 @@ package struct StoreDirectory: Hashable, Sendable {
         else { throw StoreRefused.illegible(self) }
         guard (found.cluster, found.node) == (cluster, node) else {
             throw StoreRefused.foreign(self, owner: found)
+        }
+        guard found.members ?? members == members else {
+            throw StoreRefused.otherMembers(self, owner: found)
         }
         guard try !found.hasJournal || journalHasFiles() else {
             throw StoreRefused.journalGone(self)

@@ -5,6 +5,8 @@ package enum StoreRefused: Error, Hashable, Sendable, CustomStringConvertible {
     /// There is no identity, so nothing tells what this node has promised.
     case absent(StoreDirectory)
     case foreign(StoreDirectory, owner: Identity)
+    /// The cluster's file lists others than when the store was made.
+    case otherMembers(StoreDirectory, owner: Identity)
     case illegible(StoreDirectory)
     /// The journal had files, and has none any more.
     case journalGone(StoreDirectory)
@@ -28,6 +30,14 @@ package enum StoreRefused: Error, Hashable, Sendable, CustomStringConvertible {
                 + "node \(owner.node), and \(store.config) is of cluster \(store.cluster) "
                 + "node \(store.node): correct `data` or `node`; never start a node on another "
                 + "one's data"
+        case .otherMembers(let store, let owner):
+            """
+            the members are \(owner.members ?? "unknown") since \(store.path) was made, and the \
+            cluster's file of \(store.config) lists \(store.members).
+              Put the file back as it was: a node that counts another majority than its peers could \
+            become a second primary. Members can't be changed in this release, not even where some \
+            are lost for good.
+            """
         case .illegible(let store):
             "\(Self.file(store)) can't be understood: it was changed or is damaged. Put back what "
                 + "docs/formats/store.md says of node \(store.node), if this is its data"

@@ -39,7 +39,7 @@ final class Running: Sendable {
         var (journal, recovered) = try store.openJournal(
             .init(
                 cluster: settings.cluster.cluster, group: Self.group,
-                segmentByteCount: Self.segmentByteCount), random: random.fork())
+                segmentByteCount: Self.segmentByteCount, sparesMax: 0), random: random.fork())
         var raft = RaftSettings()
         raft.followsPreference = false
         raft.windowBytesMax = Self.windowBytesMax

@@ -72,7 +72,10 @@ final class Switchboard: Sendable {
                     "leader": "\(found.leader)", "term": "\(found.term)",
                     "committed": "\(found.committed)", "claimed": "\(found.claimed)",
                 ])
-        case .steppedDown, .apply, .restore, .readReady, .readRefused, .accepted, .proposalsRefused:
+        case .membershipChanged(let members, let index):
+            logger.notice("members", metadata: ["are": "\(members)", "since": "\(index)"])
+        case .steppedDown, .apply, .restore, .readReady, .readRefused, .accepted, .proposalsRefused,
+            .membershipRefused:
             // A witness holds no state, and proposes and reads nothing.
             break
         }

@@ -16,6 +16,7 @@ import Voting
 enum Witness {
     /// Not asynchronous: signals have to be held before the runtime starts its threads.
     static func main() {
+        Allocator.keepSmall()
         Signals.hold()
         let requests = AsyncStream<Signals.Request>.makeStream(
             bufferingPolicy: .bufferingOldest(16))

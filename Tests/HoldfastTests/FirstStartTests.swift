@@ -67,18 +67,24 @@ struct FirstStartTests {
 
     /// Whether it starts; it is stopped again.
     private func starts(_ node: Int) async throws -> Bool {
-        let log = "\(home)/log-\(node)"
-        _ = FileManager.default.createFile(atPath: log, contents: nil)
+        let log = Pipe()
         let process = Process()
         process.executableURL = URL(filePath: try daemon(node))
         process.arguments = ["--config", config(node)]
         process.standardInput = FileHandle.nullDevice
-        process.standardError = try FileHandle(forWritingTo: URL(filePath: log))
+        process.standardError = log
         try process.run()
-        var hasStarted = false
-        for _ in 0..<Self.startSecondsMax * 20 where process.isRunning && !hasStarted {
-            try await Task.sleep(for: .milliseconds(50))
-            hasStarted = try String(contentsOfFile: log, encoding: .utf8).contains(" started ")
+        // One that says nothing is ended, and with it the log.
+        let limit = DispatchWorkItem { process.terminate() }
+        DispatchQueue.global().asyncAfter(
+            deadline: .now() + .seconds(Self.startSecondsMax), execute: limit)
+        defer { limit.cancel() }
+        var (said, hasStarted) = (Data(), false)
+        while !hasStarted {
+            let more = log.fileHandleForReading.availableData
+            guard !more.isEmpty else { break }
+            said += more
+            hasStarted = String(decoding: said, as: UTF8.self).contains(" started ")
         }
         process.terminate()
         process.waitUntilExit()
@@ -150,6 +156,26 @@ struct FirstStartTests {
         #expect(
             try String(contentsOfFile: home + "/data/identity", encoding: .utf8)
                 == identity + "journal begun\n")
+        try FileManager.default.removeItem(atPath: home)
+    }
+
+    /// Two of three seem dead, and somebody makes the third one's file list it alone.
+    @Test func `a node whose list of members was edited does not start`() async throws {
+        #expect(try await initialise(1).code == 0)
+        #expect(try await starts(1))
+        let path = home + "/cluster.yaml"
+        let whole = try String(contentsOfFile: path, encoding: .utf8)
+        let alone = whole.split(separator: "\n").filter {
+            !$0.contains("id: 2") && !$0.contains("id: 3")
+        }
+        try alone.joined(separator: "\n").write(toFile: path, atomically: false, encoding: .utf8)
+        let said = try await refused(1)
+        #expect(said.code == 78)
+        #expect(
+            said.errors.contains("the members are 1 data, 2 data, 3 witness since \(home)/data"))
+        #expect(said.errors.contains("lists 1 data.") && said.errors.contains("a second primary"))
+        try whole.write(toFile: path, atomically: false, encoding: .utf8)
+        #expect(try await starts(1))
         try FileManager.default.removeItem(atPath: home)
     }
 

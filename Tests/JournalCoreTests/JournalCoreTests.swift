@@ -28,6 +28,18 @@ import Testing
         }
     }
 
+    @Test func `configurations of a log that its base contradicts are gone with it`() throws {
+        var disk = SimulatedDisk()
+        var (journal, _) = try open(&disk)
+        try journal.append([LogChange(entries: (1...8).map { entry($0, term: 1) })])
+        disk = journal.disk
+        #expect(try open(&disk).recovered.configurations == [LogIndex(3), LogIndex(7)])
+        let other = Base(position: Position(index: LogIndex(5), term: Term(2)), contents: [1])
+        try journal.append([LogChange(base: other, entries: [entry(6, term: 2)])])
+        disk = journal.disk
+        #expect(try open(&disk).recovered.configurations == [LogIndex(6)])
+    }
+
     @Test func `a batch costs one sync`() throws {
         var disk = SimulatedDisk()
         var (journal, _) = try open(&disk)

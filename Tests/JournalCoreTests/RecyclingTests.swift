@@ -87,6 +87,15 @@ import Testing
         #expect(try spares(of: open(&disk).journal).count == 4)
     }
 
+    @Test func `who keeps no spares gives every old segment back`() throws {
+        var disk = try withSpare().disk
+        var frugal = settings
+        frugal.sparesMax = 0
+        let (journal, _) = try SimulatedJournal.open(
+            &disk, settings: frugal, random: SeededRandom(seed: 1))
+        #expect(try spares(of: journal) == [])
+    }
+
     /// If the directory were not synced before the first new byte, a crash could show the new bytes
     /// under the old name, where they are damage.
     @Test func `a power cut in any step of taking a spare loses nothing`() throws {

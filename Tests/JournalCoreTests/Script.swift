@@ -12,7 +12,9 @@ let settings = SimulatedJournal.Settings(
 
 func entry(_ index: UInt64, term: UInt64, byteCount: Int = 40) -> Entry {
     let payload = (0..<byteCount).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ Int(index + term)) }
-    return Draft(.write, epoch: Epoch(1), sequence: index, payload: payload)
+    // Some say who the members are: what they say is no matter to a journal.
+    let kind: Entry.Kind = (index + term) % 4 == 0 ? .membership : .write
+    return Draft(kind, epoch: Epoch(1), sequence: index, payload: payload)
         .sealed(
             at: Position(index: LogIndex(index), term: Term(term)), group: group,
             time: WallTime(index))
@@ -33,6 +35,8 @@ struct Model: Hashable {
     var base = Base.empty
     var entries: [Entry] = []
     var hardState = HardState()
+    /// Which of the entries say who the members are.
+    var configurations: [LogIndex] = []
 
     var last: Position { entries.last?.position ?? base.position }
 
@@ -47,6 +51,7 @@ struct Model: Hashable {
             entries += change.entries
         }
         if let hardState = change.hardState { self.hardState = hardState }
+        configurations = entries.filter { $0.kind == .membership }.map(\.index)
     }
 }
 
@@ -57,7 +62,9 @@ func model(_ journal: inout SimulatedJournal, _ recovered: Recovered) throws -> 
         let next = (entries.last?.index ?? recovered.base.position.index).next
         entries += try journal.entries(from: next, through: recovered.last.index, bytesMax: 9_000)
     }
-    return Model(base: recovered.base, entries: entries, hardState: recovered.hardState)
+    return Model(
+        base: recovered.base, entries: entries, hardState: recovered.hardState,
+        configurations: try journal.configurations(recovered).map(\.index))
 }
 
 /// A run of batches that appends, overwrites, votes, compacts and starts over.

@@ -87,4 +87,29 @@ private func opened<D: Disk>(_ disk: D) throws -> (JournalCore<D>, Recovered) {
         done.wait()
         #expect(told.withLockedValue { $0 } == [1, 11])
     }
+
+    @Test func `a full queue takes nothing more, and a stopped journal says so instead`() throws {
+        var disk = SimulatedDisk()
+        disk.failingSync = 1
+        let (core, _) = try opened(disk)
+        let (isHeld, goOn, failed) = (
+            DispatchSemaphore(value: 0), DispatchSemaphore(value: 0), DispatchSemaphore(value: 0)
+        )
+        let thread = JournalThread(core) { event in
+            if case .failed = event { failed.signal() }
+        }
+        thread.read(from: LogIndex(1), through: LogIndex(1), bytesMax: 1) { _ in
+            isHeld.signal()
+            goOn.wait()
+        }
+        isHeld.wait()
+        let most = UInt64(JournalThread<SimulatedDisk>.waitingChangesMax)
+        for number in 1...most {
+            #expect(thread.submit(number, LogChange(entries: [entry(number)])) == .taken)
+        }
+        #expect(thread.submit(most + 1, LogChange(entries: [entry(most + 1)])) == .full)
+        goOn.signal()
+        failed.wait()
+        #expect(thread.submit(most + 1, LogChange(entries: [entry(most + 1)])) == .stopped)
+    }
 }

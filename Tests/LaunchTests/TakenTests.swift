@@ -39,6 +39,12 @@ struct TakenTests {
         }
     }
 
+    @Test func `data that no restart mends ends as a fault of the disk`() {
+        struct Lacking: DataAtFault { var description: String { DataAtFaultAdvice.leaveOff } }
+        #expect(ExitCode.code(of: Lacking()) == 74)
+        #expect(ExitCode.explain(Lacking()).contains("Never init it anew"))
+    }
+
     @Test func `a journal that is locked and a socket that answers are busy too`() {
         let locked = DiskError(.open, "/d/journal", .system(EWOULDBLOCK))
         #expect(ExitCode.code(of: locked) == 75)

@@ -73,8 +73,8 @@ struct Trio {
         raft.followsPreference = false
         let peers = Self.members.map { Gossip.Peer(node: $0.node, region: $0.region, role: .data) }
         let core = Raft(
-            seat: peers[at].node, group: Self.group, settings: raft, restored: restored,
-            random: random.fork(), at: now)
+            seat: peers[at].node, isWitness: false, group: Self.group, settings: raft,
+            restored: restored, random: random.fork(), at: now)
         let gossip = Gossip(
             self: peers[at], roster: peers, settings: Gossip.Settings(),
             boot: BootID(random.next()), incarnation: Incarnation(1), random: random.fork(),

@@ -1,5 +1,5 @@
 import Mesh
-import Raft
+@testable import Raft
 import Record
 
 /// A disk that answers late: what isn't yet saved is lost by a crash.
@@ -50,7 +50,10 @@ struct Cluster {
     }
 
     static let group = GroupID(7)
+    /// As the group begins.
     let membership: Membership
+    /// Machines that hold no data, whoever votes.
+    let witnesses: [NodeID]
     var witness: NodeID? { membership.voters.witness }
     var settings: RaftSettings
     var nodes: [Node] = []
@@ -61,6 +64,7 @@ struct Cluster {
     var effects: [(NodeID, Effect)] = []
     var readsReady: [(NodeID, UInt64, LogIndex)] = []
     var refusals: [ProposalRefusal] = []
+    var membershipRefusals: [MembershipRefusal] = []
     /// Whom each letter may reach.
     var isCut: (NodeID, NodeID) -> Bool = { _, _ in false }
     var lossPercent: UInt64 = 0
@@ -82,37 +86,50 @@ struct Cluster {
     /// Bytes of all letters sent, by receiver.
     var received: [NodeID: Int] = [:]
     var leadersByTerm: [Term: NodeID] = [:]
+    /// Pairs of configurations that followed each other, as far as they were looked at.
+    var judged: Set<[Membership]> = []
+    var membershipsDone: [LogIndex: Membership] = [:]
     var committed: [LogIndex: Entry] = [:]
     var violations: [String] = []
 
     init(
         _ count: Int, seed: UInt64 = 1, preferred: [NodeID] = [], hasWitness: Bool = false,
-        settings: RaftSettings = RaftSettings()
+        spares: Int = 0, hasSpareWitness: Bool = false, settings: RaftSettings = RaftSettings()
     ) {
         let voters = (1...UInt64(count)).map { NodeID($0) }
         membership = Membership(
             voters: Electorate(
                 data: voters, witness: hasWitness ? NodeID(UInt64(count) + 1) : nil),
             preferred: preferred)
+        let inUse = UInt64(count + (hasWitness ? 1 : 0))
+        let machines = inUse + UInt64(spares + (hasSpareWitness ? 1 : 0))
+        witnesses =
+            (hasWitness ? [NodeID(inUse)] : []) + (hasSpareWitness ? [NodeID(machines)] : [])
         self.settings = settings
         random = SeededRandom(seed: seed)
-        for node in membership.members {
+        for node in (1...machines).map({ NodeID($0) }) {
             let base = Base(position: .zero, membership: membership, state: [])
             let disk = SlowDisk(base: base)
             nodes.append(Node(raft: start(node, disk), disk: disk))
         }
     }
 
+    /// As from a journal: only the newest entries come to memory.
     private mutating func start(_ node: NodeID, _ disk: SlowDisk) -> Raft {
+        let (entries, tail) = (disk.entries, Array(disk.entries.suffix(2)))
         guard
-            let restored = try? Restored(
-                hardState: disk.hardState, base: disk.base, entries: disk.entries)
+            var restored = try? Restored(
+                hardState: disk.hardState, base: disk.base, positions: entries.map(\.position),
+                configurations: entries.filter { $0.kind == .membership },
+                time: entries.last?.time ?? .zero, tail: tail)
         else { invariantFailure() }
+        let others = entries.dropLast(tail.count)
+        restored.untailedByteCount = others.reduce(0) { $0 + $1.bytes.count }
         var settings = settings
-        if node == witness { settings.windowBytesMax = witnessWindowBytesMax }
+        if witnesses.contains(node) { settings.windowBytesMax = witnessWindowBytesMax }
         return Raft(
-            seat: node, group: Self.group, settings: settings, restored: restored,
-            random: random.fork(), at: now)
+            seat: node, isWitness: witnesses.contains(node), group: Self.group, settings: settings,
+            restored: restored, random: random.fork(), at: now)
     }
 
     private func invariantFailure() -> Never { preconditionFailure("a base that can't be read") }
@@ -147,7 +164,9 @@ struct Cluster {
         case .save(let write): nodes[at].writes.append(write)
         case .send(let letter): post(letter)
         case .apply(let entries):
-            if node == witness { violations.append("the witness applies \(entries.count)") }
+            if witnesses.contains(node) {
+                violations.append("the witness applies \(entries.count)")
+            }
             nodes[at].applied += entries
             noteCommitted(entries, node)
             if appliesAtOnce, let last = entries.last {
@@ -176,6 +195,8 @@ struct Cluster {
             if !mayForget { violations.append("\(lost) is said to have lost up to \(index)") }
         case .contradicted(let found):
             if !mayForget { violations.append("\(node) is contradicted: \(found)") }
+        case .membershipRefused(let why): membershipRefusals.append(why)
+        case .membershipChanged(let members, let index): noteMembership(members, index, node)
         case .became, .accepted, .readRefused, .steppedDown: break
         }
     }
@@ -187,7 +208,7 @@ struct Cluster {
             return
         }
         received[letter.to, default: 0] += letter.encoded.count
-        if case .snapshot = letter.body, letter.from == witness {
+        if case .snapshot = letter.body, witnesses.contains(letter.from) {
             violations.append("the witness sent its base as a snapshot")
         }
         let copies = duplicatePercent > 0 && random.chance(duplicatePercent, in: 100) ? 2 : 1
@@ -256,100 +277,5 @@ struct Cluster {
     mutating func propose(_ node: UInt64, _ payload: [UInt8] = [1, 2, 3]) {
         let draft = Draft(.write, epoch: Epoch(1), payload: payload)
         give(node, .propose([draft], time: WallTime(now.nanoseconds)))
-    }
-}
-
-extension Cluster {
-    var summary: String {
-        nodes.map {
-            let (raft, up) = ($0.raft, $0.isUp)
-            return "\(raft.seat) up \(up) \(raft.role) term \(raft.term) last "
-                + "\(raft.lastPosition) commit \(raft.commitIndex) applied \(raft.appliedIndex) "
-                + "durable \(raft.durableIndex) timeout \(raft.electionTimeout) "
-                + "\(raft.progress.map { "\($0.node) \($0.match) \($0.next) \($0.state)" })"
-        }.joined(separator: "\n")
-    }
-
-    /// State machine safety (Raft fig. 3).
-    private mutating func noteCommitted(_ entries: [Entry], _ node: NodeID) {
-        for entry in entries {
-            if let known = committed[entry.index], known != entry {
-                violations.append("\(node) applied \(entry.position), not \(known.position)")
-            }
-            committed[entry.index] = entry
-        }
-    }
-
-    /// Leader completeness (Raft fig. 3).
-    private mutating func checkCompleteness(_ at: Int) {
-        let raft = nodes[at].raft
-        let held = Dictionary(
-            uniqueKeysWithValues: everything(at).map { ($0.index, $0) })
-        for (index, entry) in committed where index > raft.basePosition.index {
-            if held[index] != entry {
-                violations.append("leader \(raft.seat) lacks committed \(entry.position)")
-            }
-        }
-        for (index, term) in promised where index > raft.basePosition.index {
-            if raft.term(at: index) != term {
-                violations.append("leader \(raft.seat) lacks promised \(index)@\(term)")
-            }
-        }
-    }
-
-    /// What a leader takes for committed is promised, applied or not.
-    private mutating func notePromised(_ raft: Raft) {
-        while promisedIndex < raft.commitIndex {
-            promisedIndex = promisedIndex.next
-            promised[promisedIndex] = raft.term(at: promisedIndex)
-        }
-        if let term = promised[raft.commitIndex], raft.term(at: raft.commitIndex) != term {
-            violations.append("leader \(raft.seat) committed another \(raft.commitIndex)")
-        }
-    }
-
-    /// ADR 2: any majority that contains the witness also contains a data voter whose disk holds
-    /// all that the witness forgot.
-    private mutating func checkForgetting() {
-        guard let witness else { return }
-        let base = self[witness.rawValue].basePosition
-        let voters = membership.voters
-        let lacking = nodes.filter { $0.raft.seat != witness && !$0.disk.holds(base) }.count
-        if lacking + 1 >= voters.quorum {
-            violations.append("\(lacking) data voters lack \(base), which the witness forgot")
-        }
-        let own = everything(Int(witness.rawValue) - 1).first { leadersByTerm[$0.term] == witness }
-        if let own { violations.append("the witness appended \(own.position) as leader") }
-    }
-
-    /// The whole log of a node, with what it hasn't saved yet.
-    func everything(_ at: Int) -> [Entry] {
-        var disk = nodes[at].disk
-        for write in nodes[at].writes { disk.keep(write.change) }
-        return disk.entries
-    }
-
-    private mutating func check(_ at: Int) {
-        let raft = nodes[at].raft
-        if raft.durableIndex > raft.lastPosition.index { violations.append("durable past the end") }
-        if raft.appliedIndex > raft.commitIndex { violations.append("applied past the commit") }
-        if raft.role == .leader { notePromised(raft) }
-    }
-
-    /// Log matching (Raft §5.3): equal (index, term) means equal prefixes.
-    func logMismatch() -> String? {
-        for a in nodes.indices {
-            for b in nodes.indices where b > a {
-                let (left, right) = (everything(a), everything(b))
-                let other = Dictionary(uniqueKeysWithValues: right.map { ($0.index, $0) })
-                var agreed = false
-                for entry in left.reversed() {
-                    guard let twin = other[entry.index] else { continue }
-                    if agreed, twin != entry { return "\(a) and \(b) differ below \(entry.index)" }
-                    if twin.term == entry.term { agreed = true }
-                }
-            }
-        }
-        return nil
     }
 }

@@ -19,8 +19,8 @@ struct Lone {
             hardState: hardState, base: Base(position: .zero, membership: membership, state: []),
             entries: entries)
         raft = Raft(
-            seat: NodeID(seat), group: Cluster.group, settings: settings, restored: restored,
-            random: SeededRandom(seed: seed), at: .zero)
+            seat: NodeID(seat), isWitness: voters.witness == NodeID(seat), group: Cluster.group,
+            settings: settings, restored: restored, random: SeededRandom(seed: seed), at: .zero)
     }
 
     init(raft: Raft) { self.raft = raft }

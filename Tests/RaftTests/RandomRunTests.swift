@@ -18,17 +18,26 @@ struct RandomRun {
     ]
 
     var cluster: Cluster
+    /// Whether members come and go.
+    let changesMembers: Bool
     /// Whether a crash is mostly a restart: short enough for its leader not to be replaced.
     var restartsAtOnce = false
     /// How many followers restarted, and were heard again, under the same leader.
     private(set) var restartsInTerm = 0
-    private var chance: SeededRandom
+    /// How many leaders began a change that omits them.
+    var selfRemovals = 0
+    var chance: SeededRandom
     private let seed: UInt64
     private let data: UInt64
 
-    init(_ shape: Shape, seed: UInt64, settings: RaftSettings = RaftSettings()) {
+    init(
+        _ shape: Shape, seed: UInt64, changesMembers: Bool = false,
+        settings: RaftSettings = RaftSettings()
+    ) {
+        self.changesMembers = changesMembers
         cluster = Cluster(
-            shape.data, seed: seed, hasWitness: shape.hasWitness, settings: settings)
+            shape.data, seed: seed, hasWitness: shape.hasWitness,
+            spares: changesMembers ? 2 : 0, hasSpareWitness: changesMembers, settings: settings)
         (chance, self.seed, data) = (SeededRandom(seed: seed ^ 0x5eed), seed, UInt64(shape.data))
         cluster.jitter = .milliseconds(10)
         cluster.lossPercent = seed % 10
@@ -50,8 +59,8 @@ struct RandomRun {
         let count = UInt64(cluster.nodes.count)
         let node = chance.next() % count + 1
         // A third of the runs knows times without any majority.
-        let mayCrash = seed % 3 == 0 || cluster.nodes.count(where: \.isUp) > Int(count / 2) + 1
-        switch chance.next() % 8 {
+        let mayCrash = seed % 3 == 0 || isSpared(node)
+        switch chance.next() % (changesMembers ? 14 : 8) {
         case 0 where restartsAtOnce: restartSoon(node)
         case 0 where mayCrash: cluster.crash(node)
         case 1:
@@ -61,13 +70,23 @@ struct RandomRun {
         case 3: cluster.stalled = [NodeID(node)]
         case 4: cluster.stalled = []
         case 5:
-            let target = NodeID(chance.next() % data + 1)
+            let target = NodeID(chance.next() % (changesMembers ? count : data) + 1)
             if let leader = cluster.leader {
                 cluster.give(leader, .transferLeadership(to: target))
             }
         case 6: checkpoint(node)
+        case 8...: changeMembers()
         default: restartAll()
         }
+    }
+
+    /// Whether most are up without this one.
+    private func isSpared(_ node: UInt64) -> Bool {
+        guard changesMembers else {
+            return cluster.nodes.count(where: \.isUp) > cluster.nodes.count / 2 + 1
+        }
+        let others = cluster.nodes.filter { $0.isUp && $0.raft.seat != NodeID(node) }
+        return cluster.nodes.allSatisfy { $0.raft.membership.isQuorum(others.map(\.raft.seat)) }
     }
 
     private mutating func restartSoon(_ node: UInt64) {
@@ -84,7 +103,7 @@ struct RandomRun {
     private mutating func checkpoint(_ node: UInt64) {
         let raft = cluster[node]
         let index = seed % 2 == 0 ? raft.appliedIndex : raft.compactionFloor
-        guard NodeID(node) != cluster.witness, index <= raft.appliedIndex,
+        guard !cluster.witnesses.contains(NodeID(node)), index <= raft.appliedIndex,
             let term = raft.term(at: index)
         else { return }
         let position = Position(index: index, term: term)
@@ -95,16 +114,13 @@ struct RandomRun {
     /// comes to lead and commits something of its own term.
     mutating func worksWithMajority(within milliseconds: Int) -> Bool {
         calm()
-        let others = cluster.nodes.map(\.raft.seat).filter { $0 != cluster.witness }
-        let quorum = cluster.membership.voters.quorum
-        let spared = quorum - (cluster.witness == nil ? 0 : 1)
-        let alive = others.shuffled(using: &chance).prefix(spared)
-        for node in others where !alive.contains(node) && cluster.isUp(node) {
-            cluster.crash(node.rawValue)
-        }
-        for node in cluster.nodes.map(\.raft.seat)
-        where !cluster.isUp(node) && (alive.contains(node) || node == cluster.witness) {
-            cluster.restart(node.rawValue)
+        let voters = (foremost.membership).voters
+        let spared = voters.quorum - (voters.witness == nil ? 0 : 1)
+        let data = voters.data.shuffled(using: &chance).prefix(spared)
+        let alive = Array(data) + (voters.witness.map { [$0] } ?? [])
+        for node in cluster.nodes.map(\.raft.seat) {
+            if !alive.contains(node), cluster.isUp(node) { cluster.crash(node.rawValue) }
+            if alive.contains(node), !cluster.isUp(node) { cluster.restart(node.rawValue) }
         }
         return cluster.run(upTo: milliseconds) { now in
             guard let leader = now.leader, let start = now[leader].termStartIndex else {
@@ -112,6 +128,11 @@ struct RandomRun {
             }
             return now[leader].appliedIndex >= start
         }
+    }
+
+    /// Who knows most of what is committed.
+    private var foremost: Raft {
+        cluster.nodes.map(\.raft).reduce(cluster[1]) { $0.commitIndex < $1.commitIndex ? $1 : $0 }
     }
 
     private mutating func calm() {
@@ -125,21 +146,25 @@ struct RandomRun {
         }
     }
 
-    /// Whether all caught up, under a leader with data, and the witness forgot everything.
+    /// Whether all members caught up, under a leader with data and with no change under way, and the
+    /// witness forgot everything.
     mutating func settles(within milliseconds: Int) -> Bool {
         calm()
         restartAll()
         return cluster.run(upTo: milliseconds) { now in
             guard now.leaders.count == 1, let leader = now.leader,
-                now.leaders.first != now.witness, now[leader].commitIndex.rawValue > 0
+                !now.witnesses.contains(NodeID(leader)), now[leader].commitIndex.rawValue > 0
             else { return false }
-            return now.nodes.allSatisfy { node in
-                let reached =
-                    node.raft.seat == now.witness
-                    ? node.raft.basePosition.index : node.raft.appliedIndex
-                return reached == now[leader].commitIndex
-                    && node.raft.lastPosition == now[leader].lastPosition
-            }
+            let members = now[leader].membership
+            return members.outgoing == nil && members.isData(NodeID(leader))
+                && members.members.allSatisfy { node in
+                    let raft = now[node.rawValue]
+                    let reached =
+                        now.witnesses.contains(node)
+                        ? raft.basePosition.index : raft.appliedIndex
+                    return reached == now[leader].commitIndex
+                        && raft.lastPosition == now[leader].lastPosition
+                }
         }
     }
 }

@@ -317,11 +317,11 @@ import Testing
         for kept in 0...entries.count {
             let part = try Restored(
                 hardState: state, base: base, positions: entries.map(\.position),
-                time: WallTime(9), tail: Array(entries.suffix(kept)))
+                configurations: [], time: WallTime(9), tail: Array(entries.suffix(kept)))
             #expect(part == whole)
             let raft = Raft(
-                seat: NodeID(1), group: Cluster.group, settings: RaftSettings(), restored: part,
-                random: SeededRandom(seed: 1), at: .zero)
+                seat: NodeID(1), isWitness: false, group: Cluster.group, settings: RaftSettings(),
+                restored: part, random: SeededRandom(seed: 1), at: .zero)
             #expect(raft.lastPosition == position(4, 4))
             let terms = (1...5).map { raft.term(at: LogIndex($0))?.rawValue }
             #expect(terms == [1, 1, 2, 4, nil])
@@ -335,11 +335,12 @@ import Testing
             state: [])
         let restored = try Restored(
             hardState: HardState(term: Term(1), commit: LogIndex(2)), base: base,
-            positions: entries.map(\.position), time: .zero, tail: [])
+            positions: entries.map(\.position), configurations: [], time: .zero, tail: [])
         var core = Lone(
             raft: Raft(
-                seat: NodeID(1), group: Cluster.group, settings: RaftSettings(),
-                restored: restored, random: SeededRandom(seed: 1), at: .zero))
+                seat: NodeID(1), isWitness: false, group: Cluster.group,
+                settings: RaftSettings(), restored: restored, random: SeededRandom(seed: 1),
+                at: .zero))
         core.now = core.raft.deadline
         let fetches = core.give(.deadlineReached).compactMap {
             if case .fetch(let fetch) = $0 { fetch } else { nil }

@@ -190,4 +190,62 @@ import Testing
         let moves = beat(&core).chunks(to: 3).map(\.position)
         #expect(moves == [position(1, 1)])
     }
+
+    /// Leads term 2 under a joint configuration in which 4 takes the place of 2; entry 1 is committed.
+    private func jointLeader() throws -> Lone {
+        let joint = Membership(
+            voters: Electorate(data: [NodeID(1), NodeID(4)], witness: NodeID(3)),
+            outgoing: Electorate(data: [NodeID(1), NodeID(2)], witness: NodeID(3)))
+        let change = Draft(.membership, epoch: .zero, payload: joint.encoded).sealed(
+            at: position(2, 1), group: Cluster.group, time: .zero)
+        var core = try Lone(
+            1, hardState: HardState(term: Term(1), commit: LogIndex(1)),
+            entries: [entry(1, 1), change],
+            voters: Electorate(data: [NodeID(1), NodeID(2)], witness: NodeID(3)))
+        core.now = core.now + .seconds(2)
+        _ = core.give(.deadlineReached)
+        _ = core.receive(3, 2, .preVoteAnswer(granted: true))
+        core.saveAll()
+        _ = core.receive(3, 2, .voteAnswer(granted: true))
+        #expect(core.raft.role == .leader, "1 and the witness are a majority of both halves")
+        core.saveAll()
+        _ = core.receive(3, 2, .heard(round: 1, holds: true, through: .zero, base: .zero))
+        return core
+    }
+
+    @Test(arguments: [2, 4] as [UInt64])
+    func `under a joint configuration the base moves to what both halves hold`(first: UInt64) throws
+    {
+        var core = try jointLeader()
+        _ = acknowledge(&core, first, 1)
+        let early = beat(&core).chunks(to: 3)
+        #expect(early.isEmpty)
+        _ = acknowledge(&core, 6 - first, 1)
+        let moves = beat(&core).chunks(to: 3).map(\.position)
+        #expect(moves == [position(1, 1)])
+    }
+
+    @Test(arguments: [[2], [4], [2, 4]] as [[UInt64]])
+    func `under a joint configuration entries flow to the witness if either half needs them`(
+        present: [UInt64]
+    ) throws {
+        var core = try jointLeader()
+        var fed: [Entry] = []
+        let end = core.now + core.raft.electionTimeout
+        while core.now < end {
+            for node in present {
+                let held = core.raft.lastPosition.index
+                _ = core.receive(
+                    node, 2,
+                    .heard(round: core.raft.round, holds: true, through: held, base: .zero))
+            }
+            core.saveAll()
+            _ = core.give(.propose([blank], time: .zero))
+            fed += beat(&core).fed(3)
+            _ = core.receive(
+                3, 2,
+                .heard(round: core.raft.round, holds: true, through: .zero, base: .zero))
+        }
+        #expect(fed.isEmpty == (present == [2, 4]))
+    }
 }

@@ -137,6 +137,25 @@ import Testing
         #expect(core.raft.vote == NodeID(2))
     }
 
+    @Test func `a caretaker whose hand-over came to nothing goes on caring`() throws {
+        var core = try witness()
+        core.elect()
+        _ = core.receive(2, 2, .appended(through: LogIndex(4)))
+        #expect(core.raft.transfer?.target == NodeID(2))
+        let begun = core.now
+        var again: [NodeID] = []
+        while core.now < begun + core.raft.electionTimeout * 2 {
+            core.now = core.now + core.raft.settings.heartbeat
+            _ = core.give(.deadlineReached)
+            let answer = Letter.Body.heard(
+                round: core.raft.round, holds: true, through: LogIndex(4), base: .zero)
+            let effects = core.receive(1, 2, answer) + core.receive(2, 2, answer)
+            again += effects.sent.filter { $0.body == .timeoutNow }.map(\.to)
+        }
+        #expect(core.raft.role == .leader)
+        #expect(again.contains(NodeID(1)), "and tries the other one")
+    }
+
     @Test func `one who lacks what was forgotten gets no base and no hand-over (rule 7)`() throws {
         var core = try witness()
         _ = core.receive(1, 1, move(to: position(2, 1)))

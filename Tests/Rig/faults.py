@@ -87,10 +87,10 @@ def take_over(mesh, kind, judge, volume, rig, trial_seconds, warm_seconds=1.0, b
     return Takeover(fault_ns, accepted_ns, nodes[winner], verdict, flushes)
 
 
-def judge_ledger(findings, mesh, judge, node, volume, when):
+def judge_ledger(findings, mesh, judge, node, volume, when, needs_flushes=True):
     """Verifies the ledger on a node; returns the counts of lost and of flushed blocks."""
     mesh.await_served(node, volume)
-    told = judge.verify(node.uri(volume))
+    told = judge.verify(node.uri(volume), needs_flushes)
     faults = Judge.faults(told)
     findings.expect(not faults, f"flushcheck {when}: {faults} of {told['blocksFlushed']} flushed blocks")
     return told["lostFlushed"], told["blocksFlushed"]

@@ -55,7 +55,10 @@ class Findings:
 @contextlib.contextmanager
 def bounded(seconds):
     """Turns signals and the end of the time into an exception, once: what comes later must not disturb the cleaning up."""
+    stopped = []
+
     def stop(number, _):
+        stopped.append(number)
         for each in SIGNALS:
             signal.signal(each, signal.SIG_IGN)
         reason = f"took longer than {seconds} s" if number == signal.SIGALRM else signal.Signals(number).name
@@ -67,7 +70,8 @@ def bounded(seconds):
         yield
     finally:
         signal.alarm(0)
-        for each, handler in usual.items():
+        # Who was stopped is about to end, and says why: another signal must not end it first.
+        for each, handler in usual.items() if not stopped else ():
             signal.signal(each, handler)
 
 

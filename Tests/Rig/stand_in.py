@@ -194,8 +194,14 @@ def ask(words):
             file.truncate(int(size[:-1]) << {"K": 10, "M": 20, "G": 30}[size[-1]])
 
 
+def init(config):
+    os.mkdir(re.search(r"data: (\S+)", open(config).read())[1], 0o700)
+
+
 def main():
     if os.path.basename(sys.argv[0]) == "holdfast":
+        if sys.argv[1] == "init":
+            return init(sys.argv[3])
         return certificate(sys.argv[2:]) if sys.argv[1] == "cert" else ask(sys.argv[1:])
     agent = Agent(sys.argv[2])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

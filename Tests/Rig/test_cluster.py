@@ -140,12 +140,14 @@ def from_the_shell_it_serves_until_its_input_ends():
 
 
 def hears(network, sender, receiver):
-    listen = ("import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('', 9)); s.settimeout(0.4)\n"
-              "print('up', flush=True)\ntry: print(s.recv(9).decode())\nexcept TimeoutError: print('nothing')")
+    # Only what was sent is waited for, however long it takes to start who sends.
+    listen = ("import socket, sys; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('', 9))\n"
+              "print('up', flush=True); sys.stdin.read(); s.settimeout(0.2)\n"
+              "try: print(s.recv(9).decode())\nexcept TimeoutError: print('nothing')")
     send = f"import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'heard', ('{network.address(receiver)}', 9))"
     inside = ["ip", "netns", "exec"]
     listener = subprocess.Popen(inside + [network.space(receiver), sys.executable, "-c", listen],
-                                stdout=subprocess.PIPE, text=True)
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     listener.stdout.readline()
     tools.command(*inside, network.space(sender), sys.executable, "-c", send)
     return listener.communicate(timeout=5)[0].strip() == "heard"

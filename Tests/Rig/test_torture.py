@@ -15,6 +15,7 @@ import time
 import linear
 import torture
 import torture_plan as plan
+import wounds
 from linear import Operation
 from orders import Orders
 from test_measures import measured
@@ -311,7 +312,12 @@ def a_forgetful_mesh_is_convicted_by_both_judges():
 
 
 def a_mesh_that_does_not_sync_is_convicted_by_its_power_cuts():
-    findings = tortured(plan.ALL_KILLED, "lazy")
+    # Whoever is primary when all are killed: a busy machine may have moved it before.
+    usual, wounds.POWERED_EVERY = wounds.POWERED_EVERY, 1
+    try:
+        findings = tortured(plan.ALL_KILLED, "lazy")
+    finally:
+        wounds.POWERED_EVERY = usual
     assert findings.figures["lost_flushed"] > 0 and findings.figures["nonlinearizable"] > 0, findings.figures
 
 

@@ -63,12 +63,16 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
 
 
-def written_bytes(pid):
-    """What the process caused to be written to a disk; 0 where the kernel doesn't count it."""
+def device_written_bytes(path):
+    """What was written to the block device below `path`, by anybody; 0 where the kernel doesn't count it.
+
+    Not /proc/PID/io: it counts a whole folio of the page cache for each block of it that is written.
+    """
+    device = os.stat(path).st_dev
     try:
-        with open(f"/proc/{pid}/io") as file:
-            return next(int(line.split()[1]) for line in file if line.startswith("write_bytes"))
-    except (OSError, StopIteration):
+        with open(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/stat") as file:
+            return int(file.read().split()[6]) * 512
+    except OSError:
         return 0
 
 

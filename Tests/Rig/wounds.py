@@ -19,6 +19,8 @@ RESTART_SECONDS = 0.5
 EXIT_DISK = 74
 COMMAND_SECONDS_MAX = 15
 FILL_TRIES_MAX = 5
+# One life of so many is under powercut.so, where a kill is a power cut.
+POWERED_EVERY = 2
 # Any volume: where its socket listens, there is the primary.
 SERVED = "registers"
 
@@ -29,9 +31,9 @@ class Patient:
     def __init__(self, node, rig):
         self.node, self.rig = node, rig
         self.orders = Orders(os.path.join(node.home, "orders"))
-        # Every second life is under powercut.so, where a kill is a power cut; not all nodes begin with the same.
-        self.is_powered = node.id % 2 == 0
-        self.due, self.is_paused, self.is_hurt, self.ballast = None, False, False, None
+        # Not all nodes begin with the same kind of life.
+        self.lives = node.id
+        self.is_powered, self.due, self.is_paused, self.is_hurt, self.ballast = False, None, False, False, None
 
     def __str__(self):
         return self.node.region
@@ -41,7 +43,8 @@ class Patient:
         return self.node.is_running and self.due is None and not self.is_paused
 
     def start(self):
-        self.is_powered, self.due, self.is_paused = not self.is_powered, None, False
+        self.lives += 1
+        self.is_powered, self.due, self.is_paused = self.lives % POWERED_EVERY == 0, None, False
         environment = self.orders.environment(self.rig, self.node.data)
         if self.is_powered:
             own = environment["LD_PRELOAD"]

@@ -15,9 +15,12 @@ struct StoreTests {
         try FileManager.default.createDirectory(atPath: home, withIntermediateDirectories: true)
     }
 
-    private func store(of node: UInt64 = 1) -> StoreDirectory {
+    private static let members = "1 data, 2 data, 3 witness"
+
+    private func store(of node: UInt64 = 1, members: String = Self.members) -> StoreDirectory {
         StoreDirectory(
-            home + "/data", of: NodeID(node), in: Self.cluster, config: "/etc/holdfast/node.yaml")
+            home + "/data", of: NodeID(node), in: Self.cluster, members: members,
+            config: "/etc/holdfast/node.yaml")
     }
 
     private func write(_ text: String, to name: String) throws {
@@ -42,13 +45,17 @@ struct StoreTests {
 
     @Test func `what is made is found again, as text that a person can read`() throws {
         let made = try store().make(Self.id)
-        #expect(made == Identity(cluster: Self.cluster, node: NodeID(1), store: Self.id))
+        #expect(
+            made
+                == Identity(
+                    cluster: Self.cluster, node: NodeID(1), store: Self.id, members: Self.members))
         #expect(try store().identity() == made)
         #expect(try names() == ["identity"])
         #expect(
             try String(contentsOfFile: home + "/data/identity", encoding: .utf8) == """
                 cluster 000000005f0c3a7e000000000000feed node 1
                 store 0000000000000abc0000000000000001
+                members 1 data, 2 data, 3 witness
 
                 """)
     }
@@ -102,6 +109,19 @@ struct StoreTests {
         #expect(told.contains("is of cluster \(Self.cluster) node 2"))
     }
 
+    /// Alone in its own file, a node would elect itself beside the others.
+    @Test func `who lists other members than the store was made with is refused`() throws {
+        let made = try store().make(Self.id)
+        for other in ["1 data", "1 data, 2 data, 3 data", "1 data, 2 data, 3 witness, 4 data"] {
+            let told = refusal { try store(members: other).identity() }
+            #expect(told.contains("members are \(Self.members) since \(home)/data was made"))
+            #expect(told.contains("lists \(other).") && told.contains("second primary"))
+        }
+        try store().journalBegan(made)
+        try write("", to: "journal/segment-1")
+        #expect(try store().identity().members == Self.members)
+    }
+
     @Test func `a directory from before there were stores is its node's`() throws {
         try write("cluster \(Self.cluster) node 1\n", to: "identity")
         #expect(
@@ -127,10 +147,12 @@ struct StoreTests {
     @Test func `every identity is read as it was written`() {
         for store in [nil, Self.id] {
             for hasJournal in [false, true] {
-                let identity = Identity(
-                    cluster: Self.cluster, node: NodeID(.max), store: store,
-                    hasJournal: hasJournal)
-                #expect(Identity(parsing: identity.text) == identity)
+                for members in [nil, Self.members] {
+                    let identity = Identity(
+                        cluster: Self.cluster, node: NodeID(.max), store: store, members: members,
+                        hasJournal: hasJournal)
+                    #expect(Identity(parsing: identity.text) == identity)
+                }
             }
         }
     }

@@ -19,7 +19,7 @@ struct InitCommand: ParsableCommand {
         let settings = try ConfigFile.agent(config)
         let directory = StoreDirectory(
             settings.node.data, of: settings.member.id, in: settings.cluster.cluster,
-            config: config)
+            members: settings.cluster.roles, config: config)
         Terminal.show(Self.lines(try Self.make(directory), directory, settings.member))
     }
 
