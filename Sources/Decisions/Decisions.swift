@@ -114,9 +114,7 @@ package struct Decisions: Hashable, Sendable {
     /// A deposed primary's entry may commit late, behind its successor's promotion: its epoch is
     /// then not the present one, and it neither renews nor writes.
     private mutating func renew(_ step: Step) throws(Refusal) -> Outcome {
-        guard case .held(let primary, _) = tenure,
-            primary.epoch == step.epoch || isPlanted(.acceptsDeposedEpochs)
-        else {
+        guard case .held(let primary, _) = tenure, primary.epoch == step.epoch else {
             throw .staleEpoch(current: tenure.epoch, offered: step.epoch)
         }
         tenure = .held(primary, renewal: step.index)

@@ -130,8 +130,6 @@ package enum PlantedBug: Hashable, Sendable {
 
     // MARK: Decisions
 
-    /// A deposed primary's entries renew and write.
-    case acceptsDeposedEpochs
     /// A successor waits for half the lease.
     case waitsForHalfALease
     /// A successor measures from its own start, whatever it received since.

@@ -82,7 +82,7 @@ extension Raft {
     mutating func preVoteAsked(by node: NodeID, term asked: Term, _ last: Position) {
         let led = leaderHeardAt.map { now < $0 + electionTimeout } ?? false
         let granted =
-            asked > term && last >= log.last && role != .leader && !(leader != nil && led)
+            asked > term && mayLead(last) && role != .leader && !(leader != nil && led)
         out.append(
             .send(
                 Letter(
@@ -112,10 +112,15 @@ extension Raft {
         for node in voters { release(letter(to: node, .vote(last: log.last))) }
     }
 
+    /// Raft §5.4.1: only who holds all that this node holds.
+    private func mayLead(_ last: Position) -> Bool {
+        last >= log.last || isPlanted(.votesForShorterLogs)
+    }
+
     mutating func voteAsked(by node: NodeID, _ last: Position) {
         let granted =
             (vote == nil && leader == nil || vote == node || isPlanted(.grantsSecondVotes))
-            && (last >= log.last || isPlanted(.votesForShorterLogs))
+            && mayLead(last)
         if granted {
             if vote == nil {
                 vote = node

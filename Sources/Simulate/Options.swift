@@ -10,7 +10,7 @@ struct Options {
     static let usage = """
         usage: simulate [--seeds N] [--seed FIRST] [--shape \(names(Shape.self))]
                         [--mutant NAME [--hunt]] [--mutants]
-                        [--jobs N] [--story] [--calm]
+                        [--jobs N] [--story] [--calm] [--spells N,N...|none]
         """
 
     var seeds: UInt64 = 20
@@ -34,6 +34,8 @@ struct Options {
     var jobs = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
     /// Prints the story of a run that went well too.
     var tellsStory = false
+    /// The only spells of bad weather that strike.
+    var spells: Set<Int>?
     /// Without any fault: what the mesh itself costs.
     var isCalm = false
 
@@ -64,6 +66,7 @@ struct Options {
             case "--jobs": jobs = max(1, Int(clamping: try number(flag)))
             case "--story": tellsStory = true
             case "--calm": isCalm = true
+            case "--spells": spells = try Self.numbers(try value(flag))
             default: throw Refused(what: "\(flag) is not an option")
             }
         }
@@ -92,6 +95,18 @@ struct Options {
         #endif
     }
 
+    private static func numbers(_ text: String) throws(Refused) -> Set<Int> {
+        guard text != "none" else { return [] }
+        var numbers: Set<Int> = []
+        for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+            guard let number = Int(part), number >= 0 else {
+                throw Refused(what: "--spells needs numbers like 3,17 or none, not \(text)")
+            }
+            numbers.insert(number)
+        }
+        return numbers
+    }
+
     private static func choice<C: RawRepresentable<String> & CaseIterable>(
         _: C.Type, _ text: String
     ) throws(Refused) -> C {
@@ -111,7 +126,9 @@ struct Options {
         var plan = Plan(seed: seed, shape: shape ?? hunt?.shape ?? turn)
         plan.mutant = mutant
         if let faults = hunt?.faults { plan.faults = faults }
+        plan.lease = hunt?.lease
         if isCalm { plan.faults = [] }
+        plan.spells = spells
         return plan
     }
 }

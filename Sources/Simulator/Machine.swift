@@ -136,6 +136,8 @@ final class Machine {
     /// The highest term in which it promised anything, and the highest incarnation it spoke under.
     var spokenTerm = Term.zero
     var spokenIncarnation = Incarnation.zero
+    /// When its process last took a letter of each other one.
+    var heard: [Moment]
     /// Since when its process runs without a pause.
     var runsSince = Moment.zero
     /// When it last resigned from the primary's office, unless it acts again.
@@ -152,8 +154,9 @@ final class Machine {
     /// The highest index that it was seen to take for committed.
     var commitSeen = LogIndex.zero
 
-    init(id: NodeID, isWitness: Bool, pace: Pace, clock: VirtualClock) {
+    init(id: NodeID, isWitness: Bool, pace: Pace, clock: VirtualClock, peers: Int) {
         (self.id, self.isWitness, self.pace, self.clock) = (id, isWitness, pace, clock)
+        heard = Array(repeating: .zero, count: peers)
     }
 
     var isUp: Bool { power != .down }

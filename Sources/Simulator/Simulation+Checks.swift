@@ -159,6 +159,7 @@ extension Simulation {
         }
         compareImages()
         judgeGossip()
+        check(operators.judge())
         let lengths = machines.compactMap { $0.agent?.node.decisions.appliedIndex.rawValue }
         if let least = lengths.min(), UInt64(watch.appliedCount) > least + 2_000 {
             check("liveness: a node has applied \(least) of \(watch.appliedCount) entries")

@@ -17,13 +17,23 @@ extension Simulation {
 
     mutating func blow() {
         guard isStormy, !weather.faults.isEmpty else { return }
-        agenda.push(time + random.interval(in: weather.pause), .weather)
-        let fault = weather.faults[Int(random.next() % UInt64(weather.faults.count))]
-        spells.append(Spell(fault: fault))
-        let spell = spells.count - 1
-        let lasts = strike(fault, spell)
-        agenda.push(time + lasts, .calm(spell))
+        agenda.push(time + sky.interval(in: weather.pause), .weather)
+        let fault = weather.faults[Int(sky.next() % UInt64(weather.faults.count))]
+        // Each draws from chances of its own, so that leaving one out changes no other.
+        let kept = random
+        random = sky.fork()
+        let spell = begin(fault)
+        if strikes(spell) { agenda.push(time + strike(fault, spell), .calm(spell)) }
+        random = kept
     }
+
+    private mutating func begin(_ fault: Fault) -> Int {
+        spells.append(Spell(fault: fault))
+        report.spells = spells.count
+        return spells.count - 1
+    }
+
+    private func strikes(_ spell: Int) -> Bool { plan.spells?.contains(spell) ?? true }
 
     private mutating func pick(_ count: Int) -> Int { Int(random.next() % UInt64(count)) }
 
@@ -108,10 +118,10 @@ extension Simulation {
     /// are aimed there.
     mutating func aim(_ at: Int) {
         guard weather.faults.contains(.powerCut), random.chance(1, in: 6) else { return }
-        spells.append(Spell(fault: .powerCut))
+        let spell = begin(.powerCut)
         let soon = random.interval(in: .zero...(.milliseconds(3)))
-        agenda.push(
-            time + soon, .stroke(at, life: machines[at].life, spell: spells.count - 1))
+        guard strikes(spell) else { return }
+        agenda.push(time + soon, .stroke(at, life: machines[at].life, spell: spell))
     }
 
     /// Back at once: whatever the machine forgot is asked for while it matters.

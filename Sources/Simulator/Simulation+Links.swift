@@ -70,7 +70,9 @@ extension Simulation {
         agenda.push(arrival, .arrival(parcel))
         if let twice = link.duplication, random.chance(twice.percent, in: 100) {
             bite(twice.spell)
-            let later = random.interval(in: .zero...(.milliseconds(50)))
+            // Some come when the sender's term is long over.
+            let isLate = random.chance(1, in: 5)
+            let later = random.interval(in: .zero...(isLate ? .seconds(4) : .milliseconds(50)))
             agenda.push(arrival + later, .arrival(parcel))
         }
     }
@@ -87,6 +89,7 @@ extension Simulation {
             case .letter:
                 let letter = try Letter(parsing: parcel.bytes)
                 if plan.isDetailed { tell(parcel.to, "from \(from): \(summary(letter))") }
+                machines[parcel.to].heard[parcel.from] = time
                 turnRaft(parcel.to, .letter(letter), .raft(.received(letter)))
             case .gossip:
                 let message = try GossipCodec.decode(parcel.bytes)

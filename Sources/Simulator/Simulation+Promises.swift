@@ -179,6 +179,12 @@ extension Simulation {
                 "a leader without a quorum gives up: node \(machines[at].id) leads term \(term), "
                     + "and term \(newestLeader.term) was led since \(newestLeader.since)")
         }
+        let heard = max(ran, quorumHeard(at))
+        if term > .zero, time > heard + Self.lingeringMax {
+            check(
+                "a leader without a quorum gives up: node \(machines[at].id) leads term \(term), "
+                    + "and heard of no quorum since \(heard)")
+        }
         let free = max(ran, machines[at].stalledUntil)
         if let resigned = machines[at].resignedAt, machines[at].agent?.open.isEmpty == false,
             time > max(resigned, free) + .seconds(1)
@@ -187,6 +193,12 @@ extension Simulation {
                 "exports close at demotion: node \(machines[at].id) resigned at \(resigned), and "
                     + "its exports are open")
         }
+    }
+
+    /// When so many others had last been heard as make a quorum with itself.
+    private func quorumHeard(_ at: Int) -> Moment {
+        let others = machines.indices.filter { $0 != at }.map { machines[at].heard[$0] }
+        return others.sorted(by: >)[machines.count / 2 - 1]
     }
 
     /// No false death lasts, and nobody's incarnation is invented.

@@ -86,7 +86,7 @@ extension Simulation {
         case .lease(let until): post(.leased(until: leaseEnd(until)), toVolumesOf: at)
         case .drain: post(.drain, toVolumesOf: at)
         case .close: post(.closed, toVolumesOf: at)
-        case .answer(let id, let answer): operators.answered(id, answer, &watch)
+        case .answer(let id, let answer): operators.answered(id, answer, at: time)
         case .halt(let halt): check("node \(machines[at].id) halts: \(halt)")
         case .happened(let happening): happened(happening, at)
         }

@@ -17,6 +17,8 @@ package struct Simulation {
 
     let plan: Plan
     var random: SeededRandom
+    /// The weather's chances.
+    var sky: SeededRandom
     var agenda = Agenda<Occurrence>()
     var time = Moment.zero
     var machines: [Machine] = []
@@ -26,6 +28,8 @@ package struct Simulation {
     var clients: [Client] = []
     var ledgers: [Ledger] = []
     var operators: Operators
+    /// Short ones end before anybody stands; under long ones a successor has to wait.
+    let lease: Interval
     var watch = Watch()
     var story = Story()
     var report: Report
@@ -50,12 +54,16 @@ package struct Simulation {
         random = SeededRandom(seed: plan.seed &* 0x9e37_79b9 &+ 17)
         report = Report(plan: plan)
         let count = plan.shape.dataMembers + (plan.shape.hasWitness ? 1 : 0)
+        sky = random.fork()
         var chance = random.fork()
         links = Links(count) { _, _ in
             let delay = chance.interval(in: .microseconds(200)...(.milliseconds(4)))
             return Links.Link(delay: delay, jitter: delay / 4)
         }
         weather = Weather(plan, &chance)
+        let lengths: [UInt64] = [400, 400, 1_000, 2_500]
+        let drawn = Interval.milliseconds(lengths[Int(chance.next() % UInt64(lengths.count))])
+        lease = plan.lease ?? drawn
         operators = Operators(&chance)
         lastAsk = []
         makeMachines(count, &chance)
