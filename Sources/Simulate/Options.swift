@@ -11,6 +11,7 @@ struct Options {
         usage: simulate [--seeds N] [--seed FIRST] [--shape \(names(Shape.self))]
                         [--mutant NAME [--hunt]] [--mutants]
                         [--jobs N] [--story] [--calm] [--spells N,N...|none]
+                        [--faults NAME,NAME...] [--lease-ms N]
         """
 
     var seeds: UInt64 = 20
@@ -36,6 +37,9 @@ struct Options {
     var tellsStory = false
     /// The only spells of bad weather that strike.
     var spells: Set<Int>?
+    /// What the weather is drawn from, and how long a lease lasts, if not all and any.
+    var faults: Set<Fault>?
+    var lease: Interval?
     /// Without any fault: what the mesh itself costs.
     var isCalm = false
 
@@ -66,6 +70,11 @@ struct Options {
             case "--jobs": jobs = max(1, Int(clamping: try number(flag)))
             case "--story": tellsStory = true
             case "--calm": isCalm = true
+            case "--faults":
+                let names = try value(flag).split(separator: ",").map(String.init)
+                faults = []
+                for name in names { faults?.insert(try Self.choice(Fault.self, name)) }
+            case "--lease-ms": lease = .milliseconds(try number(flag))
             case "--spells": spells = try Self.numbers(try value(flag))
             default: throw Refused(what: "\(flag) is not an option")
             }
@@ -125,8 +134,8 @@ struct Options {
         let hunt = isHunt ? mutantName.flatMap { Hunt.special[$0] } : nil
         var plan = Plan(seed: seed, shape: shape ?? hunt?.shape ?? turn)
         plan.mutant = mutant
-        if let faults = hunt?.faults { plan.faults = faults }
-        plan.lease = hunt?.lease
+        if let faults = faults ?? hunt?.faults { plan.faults = faults }
+        plan.lease = lease ?? hunt?.lease
         if isCalm { plan.faults = [] }
         plan.spells = spells
         return plan

@@ -16,7 +16,8 @@ extension Simulation {
         guard index > machines[at].commitSeen else { return }
         machines[at].commitSeen = index
         let term = agent.node.voter.raft.term(at: index)
-        check(watch.commits(machines[at].id, index, term))
+        let current = agent.node.voter.raft.term
+        check(watch.commits(machines[at].id, index, term, knownIn: current))
         checkCommit(index, term, at)
     }
 

@@ -81,7 +81,7 @@ extension Simulation {
             guard machines[at].isUp else { return .zero }
             let lasts = random.interval(in: .milliseconds(50)...(.seconds(3)))
             tell(at, "has disks that stall for \(lasts)")
-            machines[at].stalledUntil = time + lasts
+            machines[at].stalledUntil = max(machines[at].stalledUntil, time + lasts)
             bite(spell)
             return lasts
         case .syncFailure: return failSync(at, spell)
@@ -122,6 +122,21 @@ extension Simulation {
         let soon = random.interval(in: .zero...(.milliseconds(3)))
         guard strikes(spell) else { return }
         agenda.push(time + soon, .stroke(at, life: machines[at].life, spell: spell))
+    }
+
+    /// So with letters of terms that are over: chance rarely has one arrive while it could matter.
+    mutating func haunt(_ at: Int) {
+        guard weather.faults.contains(.duplication), random.chance(1, in: 2) else { return }
+        let spell = begin(.duplication)
+        for from in machines.indices where from != at {
+            let past = links[from, at].past
+            guard !past.isEmpty else { continue }
+            let parcel = past[pick(past.count)]
+            let soon = random.interval(in: .zero...(.milliseconds(20)))
+            guard strikes(spell), parcel.connection == links[from, at].connection else { continue }
+            bite(spell)
+            agenda.push(time + soon, .arrival(parcel))
+        }
     }
 
     /// Back at once: whatever the machine forgot is asked for while it matters.

@@ -97,7 +97,8 @@ extension Simulation {
     }
 
     private mutating func apply(_ ruled: [Ruled], _ at: Int) {
-        check(watch.applies(machines[at].id, ruled))
+        let current = machines[at].raft { $0.term } ?? .zero
+        check(watch.applies(machines[at].id, ruled, in: current))
         checkApplied(ruled, at)
         var ruled = ruled
         if plan.mutant == .losesReplicaWrite, at == 1 {
@@ -168,6 +169,7 @@ extension Simulation {
 
     private mutating func became(_ role: RaftRole, _ term: Term, _ leader: NodeID?, _ at: Int) {
         tell(at, "is \(role) in term \(term)\(leader.map { ", led by \($0)" } ?? "")")
+        if isStormy { haunt(at) }
         guard role == .leader else { return }
         if term > newestLeader.term { newestLeader = (term, time) }
         check(machines[at].raft { raft in watch.leads(raft.seat, raft) } ?? nil)
