@@ -59,6 +59,7 @@ enum Witness {
         FileLimit.raise(logger)
         let running = try Running(settings, store, logger)
         try await running.start()
+        Allocator.forgetStart()
         for await request in requests {
             switch request {
             case .reload: running.reloadCredentials()
