@@ -11,6 +11,8 @@ package enum MeshRefused: Hashable, Sendable {
     case noQuorum(reachable: Int, needed: Int)
     /// Only the acting primary does this; `primary` is the region that the mesh agreed on.
     case notPrimary(primary: String?)
+    /// `last` was primary and is not heard any more; who follows is not decided yet.
+    case primaryAway(last: String)
     /// It may or may not have happened.
     case timedOut(doing: String, seconds: UInt64)
     /// The mesh went on while this was being done, so it was not done.

@@ -94,6 +94,9 @@ package struct QuorumReport: Codable, Hashable, Sendable {
     package var reachable: Int
     package var ok: Bool
 
+    /// Whether anything can be decided: enough voters are heard.
+    package var isReached: Bool { reachable >= needed }
+
     package init(voters: Int, needed: Int, reachable: Int, ok: Bool) {
         self.voters = voters
         self.needed = needed

@@ -92,7 +92,7 @@ extension AgentDoor {
                 ? nil : view.renewalAge.map { $0.nanoseconds / 1_000_000 })
     }
 
-    private func quorum(_ view: NodeView) -> QuorumReport {
+    func quorum(_ view: NodeView) -> QuorumReport {
         let voters = view.membership.voters
         let reachable = view.reachable(from: settings.member.id)
         return QuorumReport(

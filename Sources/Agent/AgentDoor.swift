@@ -46,10 +46,19 @@ struct AgentDoor: AdminDoor {
             report(volume, open.first { $0.name == volume.name })
         }
         let victim = try VolumeDeletion(
-            actsHere: view.isActing, primary: view.tenure.primary?.region.text, volumes: reports
+            quorum: quorum(view), actsHere: view.isActing, primary: incumbent(view),
+            volumes: reports
         ).admit(name)
         let answer = await ask(.command(.deleteVolume(VolumeID(victim.id))))
         _ = try outcome(answer, doing: "delete \(name)")
+    }
+
+    private func incumbent(_ view: NodeView) -> VolumeDeletion.Incumbent? {
+        view.tenure.primary.map { primary in
+            VolumeDeletion.Incumbent(
+                region: primary.region.text,
+                isHeard: primary.node == settings.member.id || view.hears(primary.node))
+        }
     }
 
     func switchover(to region: String) async throws(AdminRefused) -> SwitchoverReport {

@@ -64,6 +64,11 @@ struct NodeView: Sendable {
 
     var isActing: Bool { actsUntil.map { now < $0 } ?? false }
 
+    /// One that is only suspected may live.
+    func hears(_ node: NodeID) -> Bool {
+        peers.contains { $0.node == node && ($0.liveness == .alive || $0.liveness == .suspect) }
+    }
+
     /// Voters that this node hears from, itself included.
     func reachable(from seat: NodeID) -> Int {
         membership.voters.all.count { voter in

@@ -5,6 +5,7 @@ import Testing
 private let refusals: [AdminRefused] = [
     .mesh(.noQuorum(reachable: 1, needed: 2)), .mesh(.notPrimary(primary: "us-east-1")),
     .mesh(.timedOut(doing: "creating db", seconds: 15)), .mesh(.overtaken(why: "epoch 4 began")),
+    .mesh(.primaryAway(last: "us-east-1")),
     .node(.busy(doing: "draining its exports")), .node(.witness(cannot: "keeps no volumes")),
     .node(.stopping), .node(.diskFull(why: "cannot write segment-3: no space left")),
     .node(.entriesAbsent(first: 7, last: 9)), .node(.mishap(why: "cannot read segment-3")),
@@ -45,7 +46,7 @@ struct ProblemTests {
 
     @Test func `only what a quorum would cure counts as want of quorum`() {
         let codes = refusals.map { Problem($0) }.filter(\.isForWantOfQuorum).map(\.code)
-        #expect(codes == ["no-quorum", "timed-out", "overtaken"])
+        #expect(codes == ["no-quorum", "timed-out", "overtaken", "primary-away"])
     }
 }
 

@@ -136,7 +136,24 @@ struct ProgramTests {
         let said = try await Program.ask(
             ["volume", "create", "new", "--size", "1G"], Samples.noQuorum)
         #expect(said.code == 4)
-        #expect(said.errors.contains("1 voters are reachable, 2 are needed"))
+        #expect(said.errors.contains("1 voter is reachable, 2 are needed"))
+    }
+
+    /// The primary that was named last may be the very node that is dead.
+    @Test(arguments: [
+        ["volume", "delete", "scratch", "--yes"], ["volume", "delete", "none", "--dry-run"],
+        ["switchover", "eu-west-1", "--yes"], ["switchover", "mars"],
+    ])
+    func `what can't be decided is refused with that alone`(words: [String]) async throws {
+        let said = try await Program.ask(words, Samples.noQuorum)
+        #expect(said.code == 4 && said.output == "" && said.errors.contains("No quorum."))
+        #expect(!said.errors.contains("Ask a node") && !said.errors.contains("Use one of"))
+    }
+
+    @Test func `nobody is sent to a dead primary to delete a volume`() async throws {
+        let said = try await Program.ask(
+            ["volume", "delete", "scratch", "--yes"], Samples.takingOver)
+        #expect(said.code == 4 && said.errors.contains("us-east-1 was primary and is not heard"))
     }
 
     @Test func `help and version are no errors`() async throws {

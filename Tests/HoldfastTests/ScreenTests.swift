@@ -77,10 +77,10 @@ struct ScreenTests {
                   written; us-east-1 (node 1) is dead and eu-west-1 (node 3) is suspect
                 node 2, us-west-2 (data)   cluster 5f0c3a7e   holdfast 0.1.0   up 3h 12m
 
-                REGION     NODE  ROLE     STATE    LINK  ROUND TRIP  BEHIND
-                us-east-1     1  data     dead     down           -  ?
-                us-west-2     2  primary  self     -              -  nothing
-                eu-west-1     3  data     suspect  down           -  ?
+                REGION     NODE  ROLE         STATE    LINK  ROUND TRIP  BEHIND
+                us-east-1     1  data         dead     down           -  ?
+                us-west-2     2  was primary  self     -              -  nothing
+                eu-west-1     3  data         suspect  down           -  ?
 
                 VOLUME      SIZE  MODE   STATE   CLIENTS  UNCOMMITTED
                 db        10 GiB  sync   closed        0      1.5 MiB
@@ -119,7 +119,7 @@ struct ScreenTests {
                 node 2, us-west-2 (data)   cluster 5f0c3a7e   holdfast 0.1.0   up 3h 12m
 
                 REGION     NODE  ROLE         STATE  LINK  ROUND TRIP  BEHIND
-                us-east-1     1  primary      dead   down           -  13402 entries, 52 MiB
+                us-east-1     1  was primary  dead   down           -  13402 entries, 52 MiB
                 us-west-2     2  data, leads  self   -              -  nothing
                 eu-west-1     3  data         alive  up        8.3 ms  4 entries, 16.2 KiB
 

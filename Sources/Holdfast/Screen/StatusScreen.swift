@@ -59,7 +59,10 @@ struct StatusScreen: Sendable {
     }
 
     private func role(of member: MemberReport) -> String {
-        let role = report.primary?.node == member.node ? "primary" : member.role.rawValue
+        let isNamed = report.primary?.node == member.node
+        // Whoever is not heard, or hears too few, may have lost the seat since.
+        let isCertain = report.quorum.isReached && member.isHeard
+        let role = isNamed ? isCertain ? "primary" : "was primary" : member.role.rawValue
         let leadsAlone = report.leader == member.node && report.primary?.node != member.node
         return leadsAlone ? "\(role), leads" : role
     }

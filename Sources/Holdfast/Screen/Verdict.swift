@@ -26,13 +26,14 @@ struct Verdict: Hashable, Sendable {
 
     init(of report: StatusReport) {
         let quorum = report.quorum
-        guard quorum.reachable >= quorum.needed else {
+        guard quorum.isReached else {
             let absent = Self.absences(report)
             let who = absent.isEmpty ? "" : "; \(Words.list(absent))"
             state = .noQuorum
             sentence =
-                "node \(report.node) reaches \(quorum.reachable) of \(quorum.voters) voters and "
-                + "\(quorum.needed) are needed: nothing can be written\(who)"
+                "node \(report.node) reaches \(quorum.reachable) of "
+                + "\(counted(quorum.voters, "voter")) and \(counted(quorum.needed, "is", "are")) needed: "
+                + "nothing can be written\(who)"
             return
         }
         if let why = Self.vacancy(report) {
@@ -45,7 +46,8 @@ struct Verdict: Hashable, Sendable {
         let place =
             report.primary.map { "\($0.region) is primary (epoch \($0.epoch))" }
             ?? "a witness does not know the primary"
-        let base = "\(place), \(up) of \(report.members.count) nodes, quorum \(quorum.needed)"
+        let nodes = "\(up) of \(counted(report.members.count, "node"))"
+        let base = "\(place), \(nodes), quorum \(quorum.needed)"
         state = troubles.isEmpty ? .ok : .degraded
         sentence = base + (troubles.isEmpty ? Self.lagWords(report) : "; " + Words.list(troubles))
     }
@@ -55,7 +57,7 @@ struct Verdict: Hashable, Sendable {
         guard let primary = report.primary else { return vacancyWithoutPrimary(report) }
         let name = "\(primary.region) (epoch \(primary.epoch))"
         let member = report.members.first { $0.node == primary.node }
-        if let member, !member.isUp, member.liveness != .suspect {
+        if let member, !member.isHeard {
             return "\(name) is \(member.liveness.rawValue); another region is becoming primary"
         }
         guard let leader = report.leader else { return "no leader is elected; \(name) was primary" }
@@ -131,4 +133,6 @@ struct Verdict: Hashable, Sendable {
 
 extension MemberReport {
     var isUp: Bool { liveness == .alive || liveness == .self }
+    /// One that is only suspected may act all the same.
+    var isHeard: Bool { isUp || liveness == .suspect }
 }
