@@ -132,7 +132,7 @@ struct FirstStartTests {
         // The journal's disk alone is not mounted.
         try FileManager.default.moveItem(atPath: data + "/journal", toPath: home + "/aside")
         let gone = try await refused(node)
-        #expect(gone.code == 78 && gone.errors.contains("\(data)/journal is empty"))
+        #expect(gone.code == 78 && gone.errors.contains("\(data)/journal has no segments"))
         try FileManager.default.moveItem(atPath: home + "/aside", toPath: data + "/journal")
         #expect(try await starts(node))
         try FileManager.default.removeItem(atPath: data)

@@ -100,6 +100,31 @@ struct LogCheckTests {
         try FileManager.default.removeItem(atPath: data)
     }
 
+    /// With the index gone as well, nothing in the journal itself tells that there was more.
+    @Test(arguments: [[], ["base-0000000000000001"], ["spare-0000000000000001"]])
+    func `an emptied journal is damage, whatever outlived its segments`(left: [String]) async throws
+    {
+        let data = try made()
+        let journal = data + "/journal"
+        for name in try FileManager.default.contentsOfDirectory(atPath: journal) {
+            try FileManager.default.removeItem(atPath: "\(journal)/\(name)")
+        }
+        for name in left { try Data([1]).write(to: URL(filePath: "\(journal)/\(name)")) }
+        let identity = "cluster \(Self.cluster) node 1\n"
+        let file = data + "/identity"
+        try identity.write(toFile: file, atomically: false, encoding: .utf8)
+        #expect(try await check(data).code == 0, "this node has not begun")
+        for name in left { try Data([1]).write(to: URL(filePath: "\(journal)/\(name)")) }
+        try (identity + "journal begun\n").write(toFile: file, atomically: false, encoding: .utf8)
+        let before = try contents(data)
+        let said = try await check(data)
+        #expect(said.code == 1 && said.output == "")
+        #expect(said.errors.contains("all segments are missing"))
+        #expect(said.errors.contains("Don't start this node as it is"))
+        #expect(try contents(data) == before)
+        try FileManager.default.removeItem(atPath: data)
+    }
+
     @Test func `a journal in use is not read`() async throws {
         let data = try made()
         try await release(data)

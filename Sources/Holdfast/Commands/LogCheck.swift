@@ -6,6 +6,7 @@ internal import JournalCore
 internal import Mesh
 internal import Record
 internal import Settings
+internal import Store
 
 struct LogCheck: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -31,8 +32,32 @@ struct LogCheck: ParsableCommand {
             (cluster, directory) = (settings.cluster.cluster, settings.node.data)
         }
         let path = directory + "/journal"
+        try Self.refuseEmptied(directory, path)
         Terminal.show(Self.lines(try Self.open(path, cluster), path))
     }
+
+    /// A journal without segments is a new node's, unless the identity beside it says otherwise. Then
+    /// all that the node had promised is gone, which is damage if anything is.
+    private static func refuseEmptied(_ directory: String, _ path: String) throws(Failure) {
+        let isEmptied: Bool
+        do { isEmptied = try StoreDirectory.hasLostJournal(in: directory) } catch {
+            throw Failure(.refused, "\(error)\n  Check the path, and who may read there.")
+        }
+        guard isEmptied else { return }
+        throw Failure(
+            .refused,
+            """
+            \(path): 1 damaged place; the last position known is lost
+              all segments are missing: \(directory)/\(Identity.fileName) says that this node has served
+              \(advice)
+            """)
+    }
+
+    private static let advice = """
+        Don't start this node as it is, and keep all its files: a voter that forgot what it \
+        acknowledged could undo a decision. The other members hold the same entries; see "A \
+        damaged journal" in docs/operations.md.
+        """
 
     private static func open(_ path: String, _ cluster: ClusterID?) throws -> Recovered {
         let files: FileDisk
@@ -86,9 +111,7 @@ struct LogCheck: ParsableCommand {
         return """
             \(Words.count(places.count, "damaged place")); the last position known is \(last)
             \(list)
-              Don't start this node as it is, and keep all its files: a voter that forgot what it \
-            acknowledged could undo a decision. The other members hold the same entries; see "A \
-            damaged journal" in docs/operations.md.
+              \(advice)
             """
     }
 
