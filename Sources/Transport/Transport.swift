@@ -139,7 +139,18 @@ package final class Transport: Sendable {
         }
     }
 
-    package var refusals: Refusals { shared.withLockedValue { $0.refusals } }
+    /// Of each peer that was refused lately and has not come in since, the last refusal.
+    package var refusals: Refusals {
+        shared.withLockedValue { shared in
+            shared.refusals.forget(before: .transportNow - limits.refusalStands)
+            return shared.refusals
+        }
+    }
+
+    /// Until when the certificates in use are valid.
+    package var certificates: [CertificateEnd] {
+        shared.withLockedValue { $0.credentials.ends }
+    }
 
     /// Closes everything and ends the threads. Nothing is received after it returns.
     package func shutdown() async {
@@ -265,7 +276,9 @@ extension Transport {
     }
 
     func refused(_ refusal: Refusal) {
-        let isNews = shared.withLockedValue { $0.refusals.note(refusal, roster: $0.gate.roster) }
+        let isNews = shared.withLockedValue {
+            $0.refusals.note(refusal, roster: $0.gate.roster, at: .transportNow)
+        }
         logger.log(
             level: isNews ? .warning : .debug, "peer refused",
             metadata: [
