@@ -14,7 +14,8 @@ extension ExitCode {
         case let error as DiskError where error.cause == .system(EWOULDBLOCK): busy
         case is StateDirectory.Taken, SocketRefused.taken: busy
         case is DiskError, is JournalError, is StateFile.Failed, is any DataAtFault: disk
-        case is CredentialsRefused, is StoreRefused: config
+        case is CredentialsRefused, is StoreRefused, is any SettingsAtFault: config
+        case SocketRefused.tooLong: config
         default: fault
         }
     }
@@ -31,6 +32,9 @@ extension ExitCode {
 
 /// What a node holds is not what it must hold: no restart mends that.
 package protocol DataAtFault: Error, CustomStringConvertible {}
+
+/// What the settings ask for can't be had: no restart mends that either.
+package protocol SettingsAtFault: Error, CustomStringConvertible {}
 
 /// What to do about it.
 package enum DataAtFaultAdvice {
