@@ -4,6 +4,7 @@ package enum AdminRefused: Error, Hashable, Sendable {
     case node(NodeRefused)
     case volume(VolumeRefused)
     case region(RegionRefused)
+    case alarm(AlarmRefused)
 }
 
 /// The mesh cannot decide it, or has decided otherwise.
@@ -40,6 +41,12 @@ package enum VolumeRefused: Hashable, Sendable {
     case sizeUnlawful(byteCount: UInt64, expected: String)
     case inUse(name: String, clients: Int)
     case tooMany(limit: Int)
+}
+
+package enum AlarmRefused: Hashable, Sendable {
+    case unknown(name: String, known: [String])
+    /// It tells of what is so now, and would come back at once.
+    case endsByItself(name: String)
 }
 
 package enum RegionRefused: Hashable, Sendable {

@@ -36,6 +36,7 @@ extension Problem {
         case .node(let refused): self.init(refused)
         case .volume(let refused): self.init(refused)
         case .region(let refused): self.init(refused)
+        case .alarm(let refused): self.init(refused)
         }
     }
 
@@ -144,6 +145,20 @@ extension Problem {
                 "too-many-volumes", 409, "Too many volumes",
                 "There \(limit == 1 ? "is" : "are") \(counted(limit, "volume")), and no more are allowed.",
                 "Delete one that is no longer needed.")
+        }
+    }
+
+    private init(_ refused: AlarmRefused) {
+        switch refused {
+        case .unknown(let name, let known):
+            self.init(
+                "alarm-unknown", 404, "No such alarm", "There is no alarm named \(name).",
+                "Use one of: \(known.joined(separator: ", ")).")
+        case .endsByItself(let name):
+            self.init(
+                "alarm-ends-by-itself", 409, "This alarm is not to be cleared",
+                "\(name) tells of what is so now, and ends with it.",
+                "Do what `holdfast alarm list` says of it.")
         }
     }
 

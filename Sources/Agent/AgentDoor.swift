@@ -19,6 +19,7 @@ struct AgentDoor: AdminDoor {
     let board: Switchboard
     let parts: Switchboard.Parts
     let exports: NBDServer
+    let keeper: AlarmKeeper
     let startedAt: UInt64
 
     var view: NodeView {
@@ -103,6 +104,11 @@ struct AgentDoor: AdminDoor {
             }
             throw .mesh(.timedOut(doing: doing, seconds: 10))
         }
+    }
+
+    func clearAlarm(named code: String) async throws(AdminRefused) -> AlarmClearing {
+        defer { parts.driver.post(.announce(keeper.bulletin)) }
+        return try await keeper.clear(named: code)
     }
 
     func log(_ query: LogQuery) async throws(AdminRefused) -> LogReport {

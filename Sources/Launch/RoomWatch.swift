@@ -13,10 +13,16 @@ package final class RoomWatch: Sendable {
     package static let every = Interval.milliseconds(250)
 
     private let path: String
+    private let reserve: UInt64
     private let queue = DispatchQueue(label: "holdfast.room")
-    private let hasRoom = NIOLockedValueBox(true)
+    private let sawRoom = NIOLockedValueBox(true)
 
-    package init(path: String) { self.path = path }
+    package init(path: String, reserveBytes: UInt64 = RoomWatch.reserveBytes) {
+        self.path = path
+        reserve = reserveBytes
+    }
+
+    package var hasRoom: Bool { sawRoom.withLockedValue { $0 } }
 
     /// `tell` is called at each change, `tick` about once a second; until the process ends.
     package func start(
@@ -30,8 +36,8 @@ package final class RoomWatch: Sendable {
         _ tick: @escaping @Sendable () -> Void
     ) {
         if let free = Self.freeBytes(path) {
-            let changed = hasRoom.withLockedValue { hasRoom -> Bool? in
-                let needed = Self.reserveBytes + (hasRoom ? 0 : Self.returnBytes)
+            let changed = sawRoom.withLockedValue { hasRoom -> Bool? in
+                let needed = reserve + (hasRoom ? 0 : Self.returnBytes)
                 guard (free >= needed) != hasRoom else { return nil }
                 hasRoom = free >= needed
                 return hasRoom

@@ -15,7 +15,8 @@ private let refusals: [AdminRefused] = [
     .volume(.inUse(name: "db", clients: 2)), .volume(.tooMany(limit: 64)),
     .region(.unknown(name: "mars", known: ["a", "b"])),
     .region(.notReady(name: "b", why: "it lags 312 entries behind")),
-    .region(.isPrimary(name: "a")),
+    .region(.isPrimary(name: "a")), .alarm(.endsByItself(name: "disk-full")),
+    .alarm(.unknown(name: "x", known: ["disk-full"])),
 ]
 
 @Suite("A refusal becomes a problem (RFC 9457)")
@@ -47,6 +48,18 @@ struct ProblemTests {
     @Test func `only what a quorum would cure counts as want of quorum`() {
         let codes = refusals.map { Problem($0) }.filter(\.isForWantOfQuorum).map(\.code)
         #expect(codes == ["no-quorum", "timed-out", "overtaken", "primary-away"])
+    }
+}
+
+@Suite("Why there is a new primary")
+struct TakeoverReasonTests {
+    @Test func `a primary that follows itself was restarted, whatever gave its seat up`() {
+        #expect(TakeoverReport.Reason.switchover.following(itself: true) == .restart)
+        #expect(TakeoverReport.Reason.takeover.following(itself: true) == .restart)
+        #expect(TakeoverReport.Reason.start.following(itself: true) == .start)
+        for reason in [TakeoverReport.Reason.switchover, .takeover, .start] {
+            #expect(reason.following(itself: false) == reason)
+        }
     }
 }
 

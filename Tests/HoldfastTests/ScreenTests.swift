@@ -195,6 +195,15 @@ struct ScreenTests {
                 """))
     }
 
+    @Test func `a primary's return after its restart is no switchover`() {
+        var report = Samples.healthy
+        report.takeovers[0].reason = .restart
+        report.takeovers[0].from = "us-east-1"
+        #expect(
+            text(report).contains(
+                "LAST TAKEOVER restart, epoch 3: us-east-1 is primary again, 3h 10m ago"))
+    }
+
     @Test func `a follower that has not answered yet is told without numbers`() {
         let follower = FollowerReport(
             node: 2, feeding: .probe, matchIndex: nil, nextIndex: 9, inFlightBytes: 0,

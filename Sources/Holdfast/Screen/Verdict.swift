@@ -9,9 +9,6 @@ struct Verdict: Hashable, Sendable {
         case noQuorum = "NO QUORUM"
     }
 
-    /// Entries under way are no lag: a follower may be this far behind while a client writes.
-    static let lagEntriesTolerated: UInt64 = 1_000
-
     let state: State
     let sentence: String
 
@@ -107,7 +104,9 @@ struct Verdict: Hashable, Sendable {
 
     private static func troubles(_ report: StatusReport) -> [String] {
         let unlinked = report.members.filter { $0.isUp && !$0.isSelf && !$0.linkUp }
-        let late = report.members.filter { $0.isUp && $0.lagEntries ?? 0 > lagEntriesTolerated }
+        let late = report.members.filter {
+            $0.isUp && $0.lagEntries ?? 0 > MemberReport.lagTolerated
+        }
         let serves = report.primary?.acting == true
         let closed = report.volumes.filter { serves && !$0.isOpen }
         let alarms = report.alarms.filter { $0.severity != .info }

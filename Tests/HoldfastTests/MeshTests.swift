@@ -1,0 +1,158 @@
+import Admin
+import Alarms
+import Foundation
+import Mesh
+import Testing
+
+/// Two agents and a witness as an operator runs them, each with a cluster file of its own.
+@Suite("What every node of a mesh tells its operator", .timeLimit(.minutes(3)))
+final class MeshTests {
+    private static let cluster = "5f0c3a7e9b2d48c1a6e4f7d08b15c392"
+    private static let regions = ["us-east-1", "us-west-2", "eu-west-1"]
+    private static let secondsMax = 40
+    private let home: String
+    private var running: [Int: Process] = [:]
+
+    init() async throws {
+        home = try Program.freshDirectory()
+        let ports = try (1...3).map { _ in try FirstStartTests.freePort() }
+        _ = try await Program.run(["cert", "init", "--dir", home, "--cluster", Self.cluster])
+        for node in 1...3 {
+            _ = try await Program.run([
+                "cert", "issue", "--dir", home, "--node", "\(node)", "--region",
+                Self.regions[node - 1], "--address", "127.0.0.1",
+            ])
+            try write(lease: "400ms", ports: ports, of: node)
+            try """
+            node: \(node)
+            cluster: cluster-\(node).yaml
+            data: data-\(node)
+            run: run-\(node)
+            tls: {ca: ca.pem, certificate: node-\(node).pem, key: node-\(node).key}
+            """.write(toFile: config(node), atomically: false, encoding: .utf8)
+            #expect(try await Program.run(["init", "--config", config(node)]).code == 0)
+        }
+    }
+
+    deinit {
+        for process in running.values { process.terminate() }
+        for process in running.values { process.waitUntilExit() }
+        try? FileManager.default.removeItem(atPath: home)
+    }
+
+    private func config(_ node: Int) -> String { "\(home)/node-\(node).yaml" }
+
+    private func write(lease: String, ports: [UInt16], of node: Int) throws {
+        let members = (1...3).map { id in
+            "  - {id: \(id), region: \(Self.regions[id - 1]), role: \(id == 3 ? "witness" : "data"), "
+                + "address: \"127.0.0.1:\(ports[id - 1])\"}\n"
+        }
+        try """
+        cluster: \(Self.cluster)
+        members:
+        \(members.joined())primaryRegion: us-east-1
+        lease: \(lease)
+
+        """.write(toFile: "\(home)/cluster-\(node).yaml", atomically: false, encoding: .utf8)
+    }
+
+    private func setLease(_ lease: String, of node: Int) throws {
+        let path = "\(home)/cluster-\(node).yaml"
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+        try text.replacing(/lease: .*/, with: "lease: \(lease)")
+            .write(toFile: path, atomically: false, encoding: .utf8)
+    }
+
+    private func start(_ node: Int) throws {
+        let process = Process()
+        let name = node == 3 ? "holdfast-witness" : "holdfast-agent"
+        process.executableURL = URL(filePath: try Program.path).deletingLastPathComponent()
+            .appending(path: name)
+        process.arguments = ["--config", config(node)]
+        process.standardInput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        running[node] = process
+    }
+
+    private func stop(_ node: Int) {
+        running[node]?.terminate()
+        running[node]?.waitUntilExit()
+        running[node] = nil
+    }
+
+    private func ask(_ node: Int, _ words: [String]) async throws -> Program.Said {
+        try await Program.run(["--socket", "\(home)/run-\(node)/admin.sock"] + words)
+    }
+
+    /// The alarms of a node once they are as `wanted`; what they are at last if they never get so.
+    private func alarms(_ node: Int, until wanted: ([Alarm]) -> Bool) async throws -> [Alarm] {
+        var alarms: [Alarm] = []
+        for _ in 0..<Self.secondsMax * 4 {
+            let said = try await ask(node, ["alarm", "list", "-o", "json"])
+            if said.code == 0 {
+                alarms = try JSONDecoder().decode(
+                    AlarmsReport.self, from: Data(said.output.utf8)
+                ).alarms
+                if wanted(alarms) { break }
+            }
+            try await Task.sleep(for: .milliseconds(250))
+        }
+        return alarms
+    }
+
+    private func has(_ code: AlarmCode, _ alarms: [Alarm]) -> Bool {
+        alarms.contains { $0.code == code.rawValue }
+    }
+
+    @Test func `a cluster file that differs is told by every node, until it is the same again`()
+        async throws
+    {
+        try setLease("300ms", of: 3)
+        for node in 1...3 { try start(node) }
+        for node in 1...3 {
+            let alarms = try await alarms(node) { has(.clusterFileDiffers, $0) }
+            let found = alarms.filter { $0.code == AlarmCode.clusterFileDiffers.rawValue }
+            #expect(found.allSatisfy { $0.severity == .critical && $0.text.contains("node 3") })
+            #expect(found.count == (node == 3 ? 2 : 1), "node \(node): \(alarms)")
+        }
+        stop(3)
+        let left = try await alarms(1) { has(.memberLeft, $0) }
+        #expect(has(.memberLeft, left) && !has(.clusterFileDiffers, left), "\(left)")
+        try setLease("400ms", of: 3)
+        try start(3)
+        for node in 1...3 { #expect(try await alarms(node) { $0.isEmpty } == [], "node \(node)") }
+        let witness = try await ask(3, ["status", "--check"])
+        #expect(witness.code == 0)
+    }
+
+    @Test func `what one node saw shows on all, past restarts, until it is cleared on any`()
+        async throws
+    {
+        var incidents = Incidents()
+        incidents.note(
+            .replicaLost, about: NodeID(1), index: LogIndex(7), seenBy: NodeID(2),
+            at: 1_795_500_000_000)
+        try Data(incidents.encoded).write(to: URL(filePath: home + "/data-2/alarms"))
+        for node in 1...3 { try start(node) }
+        for node in 1...3 {
+            let alarms = try await alarms(node) { has(.replicaLost, $0) }
+            #expect(has(.replicaLost, alarms), "node \(node): \(alarms)")
+        }
+        stop(1)
+        try start(1)
+        let again = try await alarms(1) { has(.replicaLost, $0) }
+        #expect(has(.replicaLost, again))
+        let cleared = try await ask(3, ["alarm", "clear", "replica-lost"])
+        #expect(cleared.code == 0 && cleared.output == "cleared replica-lost: 1 incident\n")
+        for node in 1...3 {
+            let alarms = try await alarms(node) { $0.isEmpty }
+            #expect(alarms == [], "node \(node)")
+        }
+        stop(2)
+        try start(2)
+        #expect(try await alarms(2) { $0.isEmpty } == [])
+        let status = try await ask(1, ["status"])
+        #expect(status.output.contains("LAST TAKEOVER") && !status.output.contains("replica-lost"))
+    }
+}
