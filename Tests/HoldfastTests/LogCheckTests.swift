@@ -69,6 +69,9 @@ struct LogCheckTests {
         #expect(
             said.output.hasPrefix(
                 "\(data)/journal is sound\n  entries 1 to 3, base 0@0, last 3@1\n"))
+        try await release(data)
+        let json = try await Program.run(["log", "check", "--data", data, "-o", "json"])
+        #expect(json.code == 0 && json.output.contains("\"lastIndex\" : 3"))
         try FileManager.default.removeItem(atPath: data)
     }
 

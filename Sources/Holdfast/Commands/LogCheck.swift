@@ -13,6 +13,26 @@ struct LogCheck: ParsableCommand {
         commandName: "check",
         abstract: "Reads a stopped node's whole journal, changes nothing, and names any damage.")
 
+    /// A sound journal, for a program.
+    struct Sound: Encodable {
+        let journal: String
+        let baseIndex: UInt64
+        let lastIndex: UInt64
+        let lastTerm: UInt64
+        let term: UInt64
+        let commit: UInt64
+        let tornBytes: Int
+
+        init(_ found: Recovered, _ path: String) {
+            journal = path
+            baseIndex = found.base.position.index.rawValue
+            (lastIndex, lastTerm) = (found.last.index.rawValue, found.last.term.rawValue)
+            (term, commit) = (found.hardState.term.rawValue, found.hardState.commit.rawValue)
+            tornBytes = found.tornTail?.byteCount ?? 0
+        }
+    }
+
+    @OptionGroup var options: OutputOptions
     @Option(help: "The node's configuration file; also checks that the journal is this mesh's.")
     var config: String?
     @Option(help: "The node's data directory.")
@@ -33,7 +53,8 @@ struct LogCheck: ParsableCommand {
         }
         let path = directory + "/journal"
         try Self.refuseEmptied(directory, path)
-        Terminal.show(Self.lines(try Self.open(path, cluster), path))
+        let found = try Self.open(path, cluster)
+        try options.show(Sound(found, path), Self.lines(found, path))
     }
 
     /// A journal without segments is a new node's, unless the identity beside it says otherwise. Then
