@@ -1,3 +1,4 @@
+import Alarms
 import Decisions
 import Gossip
 import Mesh
@@ -74,8 +75,8 @@ struct NodeView: Sendable {
             return match.map { own.distance(above: $0) }
         }
         let heard = peers.filter { $0.node != seat && $0.liveness == .alive }
-        let newest = heard.compactMap(\.report?.last).reduce(own, max)
-        return newest.distance(above: raft.durable)
+        return Lags.own(
+            durable: raft.durable, committed: own, heard: heard.compactMap(\.report?.last))
     }
 
     /// One that is only suspected may live.

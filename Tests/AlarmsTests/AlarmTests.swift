@@ -50,6 +50,15 @@ struct AlarmTests {
         #expect(alarm.text.hasSuffix("since 2026-11-24 06:00 UTC") && alarm.since == Calm.now)
     }
 
+    /// Its leader tells it to commit no more than it holds, so its own log alone says nothing.
+    @Test func `a node learns from what others say of their logs that it is behind`() {
+        func lag(_ heard: [UInt64]) -> UInt64 {
+            Lags.own(
+                durable: LogIndex(100), committed: LogIndex(100), heard: heard.map { LogIndex($0) })
+        }
+        #expect(lag([]) == 0 && lag([90, 100]) == 0 && lag([90, 5_100]) == 5_000)
+    }
+
     @Test func `a small lag is an alarm once it lasts, and a tolerated one never`() {
         func alarms(entries: UInt64, since: UInt64?) -> Int {
             Calm.alarms { $0.peers[0].lag = .init(entries: entries, since: since) }.count

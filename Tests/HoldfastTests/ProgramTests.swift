@@ -40,6 +40,15 @@ struct ProgramTests {
         #expect(said.code == code && said.output == "" && said.errors == "")
     }
 
+    @Test func `a node that is behind itself is not well`() async throws {
+        var report = Samples.healthy
+        report.leader = 2
+        report.members[0].lagEntries = 1_001
+        #expect(try await Program.ask(["status", "--check"], report).code == 1)
+        let said = try await Program.ask(["status"], report)
+        #expect(said.output.contains("us-east-1 lags 1001 entries behind"))
+    }
+
     @Test(arguments: [
         ["members"], ["raft"], ["volume", "list"], ["log", "dump"], ["status", "-o", "yaml"],
         ["members", "-o", "yaml"], ["raft", "-o", "json"],
