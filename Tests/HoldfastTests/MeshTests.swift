@@ -161,6 +161,40 @@ final class MeshTests {
         }
     }
 
+    /// What docs/operations.md forbids: a node that has served is emptied and made anew.
+    @Test func `a lost replica is told by all, past the end of its leader`() async throws {
+        for node in 1...3 { try start(node) }
+        for node in 1...3 { #expect(try await check(node, until: 0) == 0, "node \(node)") }
+        let leader = try await leader()
+        let loser = 3 - leader
+        stop(loser)
+        try FileManager.default.removeItem(atPath: "\(home)/data-\(loser)")
+        #expect(try await Program.run(["init", "--config", config(loser)]).code == 0)
+        try start(loser)
+        for node in 1...3 {
+            // It gets everything back, since the log still begins with its first entry.
+            let found = try await alarms(node) { alarms in
+                alarms.contains { $0.code == "replica-lost" && $0.severity == .warning }
+            }
+            #expect(found.contains { $0.text.hasPrefix("node \(loser) in ") }, "\(node): \(found)")
+        }
+        stop(leader)
+        try start(leader)
+        for node in 1...3 {
+            let found = try await alarms(node) { has(.replicaLost, $0) && !has(.memberLeft, $0) }
+            #expect(has(.replicaLost, found), "node \(node): \(found)")
+        }
+        let cleared = try await ask(loser, ["alarm", "clear", "replica-lost"])
+        #expect(cleared.code == 0)
+        for node in 1...3 { #expect(try await alarms(node) { $0.isEmpty } == [], "node \(node)") }
+    }
+
+    private func leader() async throws -> Int {
+        let said = try await ask(3, ["status", "-o", "json"])
+        let report = try JSONDecoder().decode(StatusReport.self, from: Data(said.output.utf8))
+        return Int(try #require(report.leader))
+    }
+
     @Test func `what one node saw shows on all, past restarts, until it is cleared on any`()
         async throws
     {

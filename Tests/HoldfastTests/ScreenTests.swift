@@ -70,6 +70,12 @@ struct ScreenTests {
         #expect(row?.hasSuffix("lost writes") == true)
     }
 
+    @Test func `a member that was stopped has left`() {
+        var report = Samples.oneDead
+        report.members[0].liveness = .left
+        #expect(Verdict(of: report).sentence.hasSuffix("us-east-1 (node 1) has left"))
+    }
+
     @Test func `no quorum`() {
         #expect(
             text(Samples.noQuorum) == """

@@ -55,7 +55,7 @@ struct Verdict: Hashable, Sendable {
         let name = "\(primary.region) (epoch \(primary.epoch))"
         let member = report.members.first { $0.node == primary.node }
         if let member, !member.isHeard {
-            return "\(name) is \(member.liveness.rawValue); another region is becoming primary"
+            return "\(name) \(member.liveness.verb); another region is becoming primary"
         }
         guard let leader = report.leader else { return "no leader is elected; \(name) was primary" }
         if primary.node == report.node, !primary.acting {
@@ -98,7 +98,7 @@ struct Verdict: Hashable, Sendable {
 
     private static func absences(_ report: StatusReport) -> [String] {
         report.members.filter { !$0.isUp }.map { member in
-            "\(member.region) (node \(member.node)) is \(member.liveness.rawValue)"
+            "\(member.region) (node \(member.node)) \(member.liveness.verb)"
         }
     }
 
@@ -128,6 +128,11 @@ struct Verdict: Hashable, Sendable {
         }
         return ", nothing lagging"
     }
+}
+
+extension MemberReport.Liveness {
+    /// As in "node 2 has left".
+    fileprivate var verb: String { self == .left ? "has left" : "is \(rawValue)" }
 }
 
 extension MemberReport {
