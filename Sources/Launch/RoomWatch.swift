@@ -8,8 +8,8 @@ internal import NIOConcurrencyHelpers
 package final class RoomWatch: Sendable {
     /// Room for the segment in use, the next one and a checkpoint.
     package static let reserveBytes: UInt64 = 192 << 20
-    /// Writing goes on only with so much more, or it would stutter at the edge.
-    package static let returnBytes: UInt64 = 64 << 20
+    /// Writing goes on only with this part of the reserve more, or it would stutter at the edge.
+    package static let returnPart: UInt64 = 3
     package static let every = Interval.milliseconds(250)
 
     private let path: String
@@ -37,7 +37,7 @@ package final class RoomWatch: Sendable {
     ) {
         if let free = Self.freeBytes(path) {
             let changed = sawRoom.withLockedValue { hasRoom -> Bool? in
-                let needed = reserve + (hasRoom ? 0 : Self.returnBytes)
+                let needed = reserve + (hasRoom ? 0 : reserve / Self.returnPart)
                 guard (free >= needed) != hasRoom else { return nil }
                 hasRoom = free >= needed
                 return hasRoom
