@@ -13,6 +13,7 @@ extension ExitCode {
         switch error {
         case let error as DiskError where error.cause == .system(EWOULDBLOCK): busy
         case is StateDirectory.Taken, SocketRefused.taken: busy
+        case let error as ListenRefused where error.isTaken: busy
         case is DiskError, is JournalError, is StateFile.Failed, is any DataAtFault: disk
         case is CredentialsRefused, is StoreRefused, is any SettingsAtFault: config
         case SocketRefused.tooLong: config

@@ -85,6 +85,18 @@ import Testing
         #expect(gate.judge(moved, dialed: nil)?.cause == .wrongName)
     }
 
+    @Test func `who can't listen says where, why and what to do`() async throws {
+        let rig = try Rig()
+        let (b, _) = try await rig.node(2, peers: [1: 0])
+        let port = try #require(b.port)
+        let taken = await #expect(throws: ListenRefused.self) {
+            _ = try await rig.node(1, port: port, peers: [2: port])
+        }
+        #expect(taken?.isTaken == true && taken?.address == "127.0.0.1:\(port)")
+        #expect(taken?.description.contains("Address already in use; end the process") == true)
+        await b.shutdown()
+    }
+
     @Test func `an oversized frame closes the link`() async throws {
         let rig = try Rig()
         let (b, seenByB) = try await rig.node(2, peers: [1: 0])
