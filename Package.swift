@@ -68,6 +68,7 @@ let package = Package(
     targets: [
         .target(name: "CChecksum"),
         pure("Admin", []),
+        pure("Alarms", ["Admin", "Mesh"]),
         pure("Decisions", ["Mesh", "Planted"]),
         pure("Disk", []),
         pure("Gossip", ["Mesh", "Planted"]),
@@ -104,21 +105,23 @@ let package = Package(
         shell(
             "Launch",
             [
-                "CAllocator", "Control", "Disk", "Gossip", "Journal", "JournalCore", "Mesh", "Raft",
-                "Record", "Settings", "Store", "Transport", "Voting", locks, logging,
+                "Admin", "Alarms", "CAllocator", "Control", "Decisions", "Disk", "Gossip",
+                "Journal", "JournalCore", "Mesh", "Raft", "Record", "Settings", "Store",
+                "Transport", "Voting", locks, logging,
             ]),
         executable(
             "Agent",
             [
-                "Admin", "Control", "Decisions", "Disk", "Driver", "Gossip", "Journal",
+                "Admin", "Alarms", "Control", "Decisions", "Disk", "Driver", "Gossip", "Journal",
                 "JournalCore", "Launch", "Mesh", "Node", "Raft", "Record", "Settings", "Store",
                 "Transport", "VolumeCore", "Volumes", "Voting", "Wire", locks, logging,
             ], path: "Sources/Agent"),
         executable(
             "Witness",
             [
-                "Admin", "Control", "Driver", "Gossip", "Journal", "JournalCore", "Launch", "Mesh",
-                "Raft", "Record", "Settings", "Store", "Transport", "Voting", locks, logging,
+                "Admin", "Alarms", "Control", "Driver", "Gossip", "Journal", "JournalCore",
+                "Launch", "Mesh", "Raft", "Record", "Settings", "Store", "Transport", "Voting",
+                locks, logging,
             ], path: "Sources/Witness"),
         shell("Control", ["Admin", locks, logging, nio, nioHTTP1, nioPosix]),
         shell("Settings", ["Decisions", "Mesh", yams]),
@@ -136,6 +139,7 @@ let package = Package(
                 "Mesh", "Record", "Settings", "Store", argumentParser, yams,
             ], path: "Sources/Holdfast"),
         tests("AdminTests", ["Admin"]),
+        tests("AlarmsTests", ["Admin", "Alarms", "Mesh"]),
         tests("CertificatesTests", ["Certificates", "Mesh", asn1, x509]),
         tests("ControlTests", ["Admin", "Control", locks, logging, nio, nioPosix]),
         tests("DecisionsTests", ["Decisions", "Mesh"]),
@@ -144,7 +148,8 @@ let package = Package(
         tests(
             "HoldfastTests",
             [
-                "Admin", "Control", "Disk", "Holdfast", "Journal", "JournalCore", "Mesh", "Record",
+                "Admin", "Alarms", "Control", "Disk", "Holdfast", "Journal", "JournalCore", "Mesh",
+                "Record",
                 argumentParser, logging,
             ]),
         tests("HouseTests", []),
@@ -154,7 +159,10 @@ let package = Package(
             ["Disk", "Journal", "JournalCore", "Mesh", "Record", "SimulatedDisk", locks]),
         tests(
             "LaunchTests",
-            ["Control", "Disk", "Launch", "Mesh", "Raft", "Settings", "Store", logging]),
+            [
+                "Admin", "Alarms", "Control", "Disk", "Launch", "Mesh", "Raft", "Settings", "Store",
+                logging,
+            ]),
         tests("MeshTests", ["Mesh"]),
         tests("NBDProtocolTests", ["NBDProtocol"]),
         tests(

@@ -1,115 +1,67 @@
 import Admin
+import Alarms
+import Driver
 import Gossip
+import Journal
+import Launch
 import Mesh
 import Node
 import Raft
 import Settings
 import Transport
+import Volumes
+import Voting
 
-/// What a person has to know now, worst first.
+/// What a person has to know now.
 extension AgentDoor {
-    /// A member further behind than this is not one that a region's loss can be survived with.
-    private static var lagEntriesMax: UInt64 { 10_000 }
+    func alarms(_ view: NodeView) -> [Alarm] { sight(view).alarms }
 
-    func alarms(_ view: NodeView) -> [Alarm] {
-        var alarms: [Alarm] = []
+    private func sight(_ view: NodeView) -> Sight {
         let voters = view.membership.voters
-        let reachable = view.reachable(from: settings.member.id)
-        if reachable < voters.quorum {
-            alarms.append(
-                Alarm(
-                    code: "no-quorum", severity: .critical,
-                    text: "\(reachable) of \(voters.count) voters are reachable, "
-                        + "\(voters.quorum) are needed: nothing can be written",
-                    remedy: "bring another member up, or its link; see the members below"))
+        var sight = Sight(
+            settings,
+            quorum: .init(
+                voters: voters.count, reachable: view.reachable(from: settings.member.id),
+                needed: voters.quorum), keeper: keeper, transport: parts.transport,
+            now: BootClock.unixSeconds)
+        sight.hasRoom = view.hasRoom
+        sight.lag = lag(of: settings.member.id, view)
+        sight.peers = settings.others.map { member in
+            let known = view.peers.first { $0.node == member.id }
+            var peer = Sight.Peer(
+                member, liveness: known?.liveness, report: known?.report, transport: parts.transport
+            )
+            peer.lag = member.role == .data ? lag(of: member.id, view) : nil
+            peer.loss = known?.progress?.loss.map {
+                Sight.Loss(acknowledged: $0.acknowledged, isMadeGood: $0.isMadeGood)
+            }
+            return peer
         }
-        if let found = view.contradiction {
-            alarms.append(
-                Alarm(
-                    code: "contradiction", severity: .critical,
-                    text: "leader \(found.leader) contradicts what is committed here: entry "
-                        + "\(found.committed) is \(found.claimed) there, so voters have lost what "
-                        + "they had promised",
-                    remedy: "stop the clients, keep the disks of all members as they are, and see "
-                        + "whose was emptied or rolled back"))
+        let faults = exports.status.compactMap { export in
+            export.socketFault.map { (export.name, $0) }
         }
-        if !view.hasRoom {
-            alarms.append(
-                Alarm(
-                    code: "disk-full", severity: .critical,
-                    text: "the file system of \(settings.node.data) is nearly full: "
-                        + "writes are stalled, nothing that was answered is lost",
-                    remedy: "free space there; writing goes on by itself"))
-        }
-        for peer in view.peers where peer.node != settings.member.id {
-            guard let member = settings.cluster.members.first(where: { $0.id == peer.node })
-            else { continue }
-            if let loss = peer.progress?.loss { alarms.append(alarm(of: loss, member)) }
-            alarms += alarm(of: peer, member, view)
-        }
-        for refusal in parts.transport.refusals.lastByPeer.values.sorted(by: {
-            ($0.peer ?? NodeID(0)) < ($1.peer ?? NodeID(0))
-        }) where !isUp(refusal.peer) {
-            alarms.append(
-                Alarm(
-                    code: "peer-refused", severity: .warning,
-                    text: "node \(refusal.peer.map { "\($0)" } ?? "?") was refused: "
-                        + "\(refusal.reason)",
-                    remedy: "see that its certificate and its cluster file are this mesh's"))
-        }
-        return alarms
+        sight.socketFaults = Dictionary(faults) { first, _ in first }
+        return sight
     }
 
-    private func isUp(_ node: NodeID?) -> Bool {
-        parts.transport.links.contains {
-            $0.node == node && $0.lane == .consensus && $0.isUp
+    private func lag(of node: NodeID, _ view: NodeView) -> Sight.Lag? {
+        view.lagEntries(of: node, on: settings.member.id).map {
+            Sight.Lag(entries: $0, since: keeper.lagBegan(node))
         }
     }
 
-    private func alarm(of loss: Progress.Loss, _ member: Member) -> Alarm {
-        guard !loss.isMadeGood else {
-            return Alarm(
-                code: "replica-lost", severity: .info,
-                text: "node \(member.id) in \(member.region) had lost writes that it had "
-                    + "acknowledged, and holds them again",
-                remedy: "find out what happened to its disk; this ends with the leader's term")
+    /// Once in a while: takes in what other nodes tell, and tells them what this one knows.
+    func look() {
+        let view = view
+        let lags = settings.cluster.dataMembers.compactMap { member in
+            view.lagEntries(of: member.id, on: settings.member.id).map { (member.id, $0) }
         }
-        return Alarm(
-            code: "replica-lost", severity: .critical,
-            text: "node \(member.id) in \(member.region) lost writes that it had acknowledged, up "
-                + "to entry \(loss.acknowledged): its disk was emptied or rolled back. It counts "
-                + "for nothing until it holds them again and every voter was heard",
-            remedy: "keep all other members up until then, and find out what happened to its disk; "
-                + "see \"An emptied data directory\" in docs/operations.md")
-    }
-
-    private func alarm(of peer: NodeView.Peer, _ member: Member, _ view: NodeView) -> [Alarm] {
-        let name = "node \(peer.node) in \(member.region)"
-        switch peer.liveness {
-        case .dead, nil:
-            return [
-                Alarm(
-                    code: "member-dead", severity: .warning, text: "\(name) is not heard",
-                    remedy: "see whether its process runs and its address \(member.address) "
-                        + "can be reached; until it is back the log is kept for it")
-            ]
-        case .alive, .suspect, .left: break
-        }
-        if peer.report?.hasRoom == false {
-            return [
-                Alarm(
-                    code: "disk-full", severity: .warning, text: "\(name) has a full disk",
-                    remedy: "free space on it: it can't follow much longer")
-            ]
-        }
-        guard member.role == .data, let last = peer.progress?.knownMatch,
-            view.raft.last.index.distance(above: last) > Self.lagEntriesMax
-        else { return [] }
-        return [
-            Alarm(
-                code: "member-lags", severity: .warning,
-                text: "\(name) is \(view.raft.last.index.distance(above: last)) entries behind",
-                remedy: "it catches up by itself; should it not, see its disk and its link")
-        ]
+        keeper.look(
+            bulletins: view.peers.compactMap { peer in
+                peer.report.flatMap { Bulletin(parsing: $0.bulletin) }
+            },
+            madeGood: view.peers.filter { $0.progress?.loss?.isMadeGood == true }.map(\.node),
+            lags: Dictionary(lags) { first, _ in first }, at: BootClock.unixSeconds)
+        parts.driver.post(.announce(keeper.bulletin))
     }
 }

@@ -102,7 +102,7 @@ extension Node {
 
     /// Whether it says of itself that its disk is full.
     private func isShort(of node: NodeID) -> Bool {
-        voter.gossip.healthMap[node].flatMap { Publication.Report(parsing: $0.bytes) }
+        voter.gossip.healthMap[node].flatMap { Report(parsing: $0.bytes) }
             .map { !$0.hasRoom } ?? false
     }
 

@@ -14,5 +14,8 @@ package struct TransportLimits: Hashable, Sendable {
     package var silenceMax = Interval.seconds(6)
     /// Accepted connections that have not shown who they are.
     package var strangersMax = 64
+    /// A peer is told as refused for so long after the last time. One that is still turned away comes
+    /// again within `backoffCeiling` and a greeting.
+    package var refusalStands = Interval.seconds(60)
     package init() {}
 }

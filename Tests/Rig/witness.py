@@ -20,7 +20,7 @@ SAMPLE_SECONDS = 0.1
 # What the product promises of the witness while all regions are up.
 RSS_MIB_MAX, DISK_MIB_MAX, TRAFFIC_PERCENT_MAX = 32, 16, 1.0
 LOAD_SECONDS_MAX, HAND_OVER_SECONDS_MAX, FORGET_SECONDS_MAX = 600, 300, 180
-LEDGER_SECONDS = 3
+LEDGER_SECONDS, AFTERMATH_SECONDS = 3, 1
 RUN_SECONDS_MAX = 2400
 
 
@@ -53,6 +53,8 @@ def all_regions_up(findings, mesh, options):
     before, cpu = tools.received_bytes(pid, MESH_INTERFACE), tools.cpu_seconds(pid)
     with Sampler(witness) as sampler:
         load = nbdload(options.rig, "write", primary.uri("disk"), total, LOAD_SECONDS_MAX, seed=1)
+        # What it is told of the last writes comes after they are answered.
+        time.sleep(AFTERMATH_SECONDS)
     received = tools.received_bytes(pid, MESH_INTERFACE) - before
     resident, peak = tools.memory_mib(pid)
     percent = 100 * received / total
