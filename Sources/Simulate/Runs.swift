@@ -53,7 +53,9 @@ final class Runs: Sendable {
         let shortfall = options.isCalm ? nil : report.shortfall
         var lines = [line(report) + (shortfall.map { ": TOO LITTLE: \($0)" } ?? "")]
         if options.tellsStory { lines += report.story.map { "  \($0)" } }
-        if let violation = report.violation { lines += explanation(violation, plan, spells: report.spells) }
+        if let violation = report.violation {
+            lines += explanation(violation, plan, spells: report.spells)
+        }
         sum.withLockedValue { sum in
             sum.simulated = sum.simulated + report.simulated
             sum.events += report.events

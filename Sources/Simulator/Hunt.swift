@@ -16,7 +16,8 @@ package struct Hunt: Sendable {
     /// Letters of terms that are over arrive, and what they say may matter.
     private static let straggling = Hunt(faults: [.duplication, .cut, .slowLink])
     /// A successor has to wait for it.
-    private static let longLease = Hunt(faults: [.cut, .slowLink, .pause], lease: .milliseconds(2_500))
+    private static let longLease = Hunt(
+        faults: [.cut, .slowLink, .pause], lease: .milliseconds(2_500))
 
     /// By the mutant's name on the command line.
     package static let special: [String: Hunt] = [

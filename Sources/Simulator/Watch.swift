@@ -97,7 +97,9 @@ struct Watch {
             }
             if let broken = commits(
                 node, entry.index, entry.term, knownIn: current)
-            { return broken }
+            {
+                return broken
+            }
             applied.append(
                 Applied(checksum: entry.checksum, term: entry.term, ruling: ruled.ruling))
             if entry.kind == .write || entry.kind == .command { operations += 1 }

@@ -50,7 +50,8 @@ import Testing
     }
 
     /// Sixty seconds of storm, and one power cut is to blame.
-    @Test func `what a violation needs of the weather is found, and breaks the same promise again`() {
+    @Test func `what a violation needs of the weather is found, and breaks the same promise again`()
+    {
         for seed in Self.seeds {
             var plan = Plan(seed: seed, shape: .three)
             plan.mutant = .skipsLogSync
