@@ -76,7 +76,7 @@ extension JournalCore {
             let spare = spares.removeFirst()
             try disk.rename(JournalFile.spare(spare).name, to: name)
             // Before a byte of it changes: a crash must not bring back its old name over new bytes.
-            if !isPlanted(.recyclesUnderOldName) { try disk.syncDirectory() }
+            try disk.syncDirectory()
             let file = try disk.open(name, create: false)
             return Prepared(file: file, byteCount: settings.segmentByteCount, isRecycled: true)
         }

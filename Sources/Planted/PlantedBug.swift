@@ -11,10 +11,6 @@ package enum PlantedBug: Hashable, Sendable {
     case takesStaleAppends
     /// A follower takes a past leader's heartbeat for its present one's.
     case takesStaleHeartbeats
-    /// A candidate counts a vote of an earlier term.
-    case countsStaleVotes
-    /// A leader counts an acknowledgement of an earlier term.
-    case countsStaleAnswers
     /// A voter votes for whoever asks, as often as asked.
     case grantsSecondVotes
     /// A voter does not compare the candidate's log with its own.
@@ -48,10 +44,6 @@ package enum PlantedBug: Hashable, Sendable {
     case truncatesWhatAgrees
     /// A follower does not look whether its log holds the entry before the first.
     case skipsLogMatching
-    /// A follower takes the leader's commit index for its own log's, whatever that holds.
-    case trustsCommitHints
-    /// A saved write counts though a later one is replacing its bytes.
-    case countsReplacedWrites
     /// What agreed with the last leader's log counts as agreeing with the next one's.
     case keepsOldMatches
     /// A leader begins its term without an entry of its own.
@@ -92,8 +84,6 @@ package enum PlantedBug: Hashable, Sendable {
     case trustsForeignFrames
     /// What was read after a failed sync is taken for safe.
     case trustsCacheAfterFailedSync
-    /// A file is written again while a crash may bring back its old name.
-    case recyclesUnderOldName
     /// A replaced suffix is followed in the same segment.
     case truncatesInPlace
     /// A batch repeats the former term and vote.

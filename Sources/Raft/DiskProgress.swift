@@ -1,5 +1,4 @@
 internal import Mesh
-internal import Planted
 internal import Record
 
 /// Which writes are under way, and what is durable therefore.
@@ -50,7 +49,7 @@ struct DiskProgress: Hashable, Sendable {
             if let last = write.last { durable = max(durable, last) }
             term = write.term ?? term
         }
-        for write in outstanding where !isPlanted(.countsReplacedWrites) {
+        for write in outstanding {
             if let first = write.first {
                 durable = min(durable, first.rawValue > 0 ? first.previous : .zero)
             }

@@ -103,7 +103,6 @@ extension Raft {
     }
 
     private mutating func learnCommit(_ commit: LogIndex) {
-        let matched = isPlanted(.trustsCommitHints) ? log.lastIndex : matched
         commitIndex = max(commitIndex, min(commit, matched, log.lastIndex))
     }
 }

@@ -265,8 +265,6 @@ package struct Raft: Sendable {
         switch letter.body {
         case .append: isPlanted(.takesStaleAppends)
         case .heartbeat: isPlanted(.takesStaleHeartbeats)
-        case .voteAnswer: isPlanted(.countsStaleVotes)
-        case .appended, .heard: isPlanted(.countsStaleAnswers)
         default: false
         }
     }

@@ -29,17 +29,10 @@ package struct Hunt: Sendable {
         "starves-witness": Hunt(shape: .twoAndWitness),
         // A sync that failed, and then a power cut before the bytes are written again.
         "trusts-cache-after-failed-sync": Hunt(faults: [.syncFailure, .powerCut]),
-        // Renamed files, and rows of an index, that a power cut separates from what they speak of.
-        "recycles-under-old-name": Hunt(faults: [.powerCut]),
         "indexes-before-sync": Hunt(faults: [.powerCut]),
         "takes-stale-appends": straggling,
         "takes-stale-heartbeats": straggling,
-        "counts-stale-votes": straggling,
-        "counts-stale-answers": straggling,
-        // A suffix that was replaced while its bytes were on their way to the disk.
-        "counts-replaced-writes": Hunt(faults: [.cut, .diskStall, .powerCut]),
         "keeps-old-matches": Hunt(faults: [.cut, .slowLink]),
-        "trusts-commit-hints": Hunt(faults: [.cut, .slowLink]),
         "drifts-beyond-bound": Hunt(shape: .three, faults: [.cut, .pause]),
         "waits-for-half-a-lease": longLease,
         "ignores-renewals": longLease,
