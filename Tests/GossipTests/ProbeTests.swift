@@ -98,18 +98,4 @@ struct ProbeTests {
         #expect(node.gossip.liveness(of: NodeID(2)) == .alive)
         #expect(!node.effects.contains(.became(NodeID(2), .dead)))
     }
-
-    @Test func `pauses of each in turn bury nobody who runs (nasty case 14)`() {
-        var mesh = VirtualMesh(members: 5, seed: 12)
-        mesh.run(for: .seconds(3))
-        for node in (1...5).map({ NodeID($0) }) {
-            let before = mesh.verdicts.count
-            mesh.pause(node, for: .seconds(2))
-            mesh.run(for: .seconds(6))
-            let buried = mesh.verdicts[before...].filter { $0.liveness == .dead }.map(\.on)
-            #expect(buried.allSatisfy { $0 == node })
-            mesh.run(for: .seconds(90))
-            #expect(mesh.isSettled)
-        }
-    }
 }
