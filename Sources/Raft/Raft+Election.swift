@@ -6,9 +6,14 @@ extension Raft {
     /// The shorter end of an election timeout: several of what was measured, within named limits,
     /// and longer after each election that failed, in case nothing could be measured.
     package var electionTimeout: Interval {
-        let wanted = max(settings.electionFloor, measured * settings.roundTripsPerElection)
-        let patient = wanted + wanted / 2 * min(failedElections, 8)
+        let patient = usualTimeout + usualTimeout / 2 * min(failedElections, 8)
         return min(patient, max(settings.electionCeiling, settings.electionFloor))
+    }
+
+    /// However many elections failed.
+    var usualTimeout: Interval {
+        let wanted = max(settings.electionFloor, measured * settings.roundTripsPerElection)
+        return min(wanted, max(settings.electionCeiling, settings.electionFloor))
     }
 
     /// What a round trip and a save take here or, as the leader says, elsewhere.

@@ -5,12 +5,11 @@ internal import Record
 extension Raft {
     mutating func lead() {
         (role, leader, consents, ownVoteWrite) = (.leader, seat, [], nil)
-        failedElections = 0
         termStart = log.lastIndex.next
         progress = []
         if isWitness ? isPlanted(.caretakerAppends) : !isPlanted(.skipsBlank) { appendBlank() }
         meetMembers()
-        handOverAt = now + electionTimeout * settings.handOverPause
+        handOverAt = now + usualTimeout * settings.handOverPause
         startRound()
     }
 
@@ -136,9 +135,19 @@ extension Raft {
         if isWitness { handOverCare() }
     }
 
+    /// Until then a new leader is as patient as its election had to be: where a round trip is longer
+    /// than the floor, its term would end before the first answer, and so would every next one's.
+    private var hasAnsweringQuorum: Bool {
+        let rounds = membership.quorumFloor { node in
+            node == seat ? .max : progress.first { $0.node == node }?.round ?? 0
+        }
+        return rounds > 0
+    }
+
     private mutating func measure(_ number: UInt64, _ at: Int) {
         guard number <= round, number > progress[at].round else { return }
         progress[at].round = number
+        if failedElections > 0, hasAnsweringQuorum { failedElections = 0 }
         guard let sent = rounds.first(where: { $0.number == number }) else { return }
         roundTrip = (roundTrip * 7 + now.since(sent.at)) / 8
     }

@@ -1,5 +1,6 @@
 internal import Glibc
 package import Mesh
+internal import NIOCore
 internal import NIOSSL
 
 /// Where a node's credentials lie. `ca` may hold several authorities, for the time in which one
@@ -93,6 +94,8 @@ struct Credentials: Sendable {
         tls.minimumTLSVersion = .tlsv13
         tls.maximumTLSVersion = .tlsv13
         tls.trustRoots = .certificates(roots)
+        // A peer that reads nothing never takes TLS's farewell either.
+        tls.shutdownTimeout = TimeAmount(TransportLimits.farewellDeadline)
         // Peers are known by their URI name, checked against the roster: host names say less.
         tls.certificateVerification = .noHostnameVerification
     }
