@@ -16,6 +16,8 @@ MINUTES ?= 10
 SHAPE ?= both
 # How many seeds are simulated: one where one is named. `torture` draws one when none is named.
 SEEDS ?= $(if $(SEED),1,100)
+# In how many seeds a planted bug is looked for at most.
+SEEDS_MAX ?= 200
 # Tests of what has threads.
 SHELLS ?= ^(Control|Driver|Holdfast|Journal|Launch|Transport|Volumes)Tests
 # Files that measure nothing go to memory or TMPDIR; what the agents write goes to TMPDIR.
@@ -38,7 +40,7 @@ fi
 endef
 
 .PHONY: deps deps-bench build release rig test test-thread lint format proto demo takeover takeover-idle witness full-disk \
-	torture resync bench-journal simulate
+	torture resync bench-journal simulate mutants
 
 deps:
 	@$(call install,$(DEBIAN))
@@ -72,7 +74,13 @@ takeover-idle: release rig
 # A whole mesh in one thread, with faults: SEEDS of them, or the one of SEED with its story.
 simulate: release
 	.build/release/simulate --seeds $(SEEDS) $(if $(SEED),--seed $(SEED) --story) \
-		$(if $(filter-out both,$(SHAPE)),--shape $(SHAPE)) $(if $(MUTANT),--mutant $(MUTANT))
+		$(if $(filter-out both,$(SHAPE)),--shape $(SHAPE)) $(if $(MUTANT),--mutant $(MUTANT)) $(if $(SPELLS),--spells $(SPELLS))
+
+# Every bug that can be planted is planted, and has to be found: in a build of its own, for what ships has none.
+mutants: deps
+	swift build -c release -Xswiftc -DPLANTED --scratch-path .build-planted --jobs $(JOBS) --product simulate
+	$(MEASURE) Tests/Rig/mutants.py --simulate .build-planted/release/simulate --seeds $(SEEDS_MAX) --jobs $(JOBS) \
+		$(if $(MUTANT),--mutant $(MUTANT))
 
 # What the witness costs, and what it hands over; needs root for its network namespaces.
 witness: release rig

@@ -4,6 +4,7 @@ package enum AdminRefused: Error, Hashable, Sendable {
     case node(NodeRefused)
     case volume(VolumeRefused)
     case region(RegionRefused)
+    case alarm(AlarmRefused)
 }
 
 /// The mesh cannot decide it, or has decided otherwise.
@@ -11,6 +12,8 @@ package enum MeshRefused: Hashable, Sendable {
     case noQuorum(reachable: Int, needed: Int)
     /// Only the acting primary does this; `primary` is the region that the mesh agreed on.
     case notPrimary(primary: String?)
+    /// `last` was primary and is not heard any more; who follows is not decided yet.
+    case primaryAway(last: String)
     /// It may or may not have happened.
     case timedOut(doing: String, seconds: UInt64)
     /// The mesh went on while this was being done, so it was not done.
@@ -38,6 +41,12 @@ package enum VolumeRefused: Hashable, Sendable {
     case sizeUnlawful(byteCount: UInt64, expected: String)
     case inUse(name: String, clients: Int)
     case tooMany(limit: Int)
+}
+
+package enum AlarmRefused: Hashable, Sendable {
+    case unknown(name: String, known: [String])
+    /// It tells of what is so now, and would come back at once.
+    case endsByItself(name: String)
 }
 
 package enum RegionRefused: Hashable, Sendable {

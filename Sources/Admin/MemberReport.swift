@@ -5,6 +5,9 @@ package struct MemberReport: Codable, Hashable, Sendable {
         /// The answering node.
         case `self`
     }
+    /// Entries under way are no lag: a follower may be this far behind while a client writes.
+    package static let lagTolerated: UInt64 = 1_000
+
     package var node: UInt64
     package var region: String
     package var role: MemberRole

@@ -25,7 +25,8 @@ package struct Problem: Error, Codable, Hashable, Sendable {
     }
 
     /// The mesh could not decide in time: asking again later may help, changing the request won't.
-    package var isForWantOfQuorum: Bool { ["no-quorum", "timed-out", "overtaken"].contains(code) }
+    package var isForWantOfQuorum: Bool { Self.undecided.contains(code) }
+    private static let undecided = ["no-quorum", "primary-away", "timed-out", "overtaken"]
 }
 
 extension Problem {
@@ -35,6 +36,7 @@ extension Problem {
         case .node(let refused): self.init(refused)
         case .volume(let refused): self.init(refused)
         case .region(let refused): self.init(refused)
+        case .alarm(let refused): self.init(refused)
         }
     }
 
@@ -43,7 +45,8 @@ extension Problem {
         case .noQuorum(let reachable, let needed):
             self.init(
                 "no-quorum", 503, "No quorum",
-                "\(reachable) voters are reachable, \(needed) are needed.",
+                "\(counted(reachable, "voter is", "voters are")) reachable, "
+                    + "\(counted(needed, "is", "are")) needed: nothing can be decided.",
                 "Bring another member up, then ask again; see `holdfast status`.")
         case .notPrimary(let primary?):
             self.init(
@@ -53,6 +56,11 @@ extension Problem {
             self.init(
                 "not-primary", 409, "This node is not the acting primary",
                 "The mesh has no primary yet.", "Wait until `holdfast status` names a primary.")
+        case .primaryAway(let last):
+            self.init(
+                "primary-away", 503, "The primary is away",
+                "Region \(last) was primary and is not heard; nothing was done.",
+                "Wait until `holdfast status` names a primary that is heard, then ask it.")
         case .timedOut(let doing, let seconds):
             self.init(
                 "timed-out", 504, "Not decided in time",
@@ -130,14 +138,27 @@ extension Problem {
         case .inUse(let name, let clients):
             self.init(
                 "volume-in-use", 409, "The volume is in use",
-                clients == 1
-                    ? "1 client has \(name) open." : "\(clients) clients have \(name) open.",
+                "\(counted(clients, "client has", "clients have")) \(name) open.",
                 "Disconnect them, then ask again.")
         case .tooMany(let limit):
             self.init(
                 "too-many-volumes", 409, "Too many volumes",
-                "There are \(limit) volumes, and no more are allowed.",
+                "There \(limit == 1 ? "is" : "are") \(counted(limit, "volume")), and no more are allowed.",
                 "Delete one that is no longer needed.")
+        }
+    }
+
+    private init(_ refused: AlarmRefused) {
+        switch refused {
+        case .unknown(let name, let known):
+            self.init(
+                "alarm-unknown", 404, "No such alarm", "There is no alarm named \(name).",
+                "Use one of: \(known.joined(separator: ", ")).")
+        case .endsByItself(let name):
+            self.init(
+                "alarm-ends-by-itself", 409, "This alarm is not to be cleared",
+                "\(name) tells of what is so now, and ends with it.",
+                "Do what `holdfast alarm list` says of it.")
         }
     }
 

@@ -94,6 +94,9 @@ package struct QuorumReport: Codable, Hashable, Sendable {
     package var reachable: Int
     package var ok: Bool
 
+    /// Whether anything can be decided: enough voters are heard.
+    package var isReached: Bool { reachable >= needed }
+
     package init(voters: Int, needed: Int, reachable: Int, ok: Bool) {
         self.voters = voters
         self.needed = needed
@@ -112,12 +115,34 @@ package struct Alarm: Codable, Hashable, Sendable {
     package var severity: Severity
     package var text: String
     package var remedy: String
+    /// Unix seconds; nil where it is not known.
+    package var since: UInt64?
 
-    package init(code: String, severity: Severity, text: String, remedy: String) {
+    package init(
+        code: String, severity: Severity, text: String, remedy: String, since: UInt64? = nil
+    ) {
         self.code = code
         self.severity = severity
         self.text = text
         self.remedy = remedy
+        self.since = since
+    }
+}
+
+/// `GET /v1/alarms`.
+package struct AlarmsReport: Codable, Hashable, Sendable {
+    package var alarms: [Alarm]
+    package init(alarms: [Alarm]) { self.alarms = alarms }
+}
+
+/// The answer to `DELETE /v1/alarms/CODE`.
+package struct AlarmClearing: Codable, Hashable, Sendable {
+    package var code: String
+    /// How many incidents stood behind it.
+    package var cleared: Int
+    package init(code: String, cleared: Int) {
+        self.code = code
+        self.cleared = cleared
     }
 }
 
@@ -129,6 +154,12 @@ package struct TakeoverReport: Codable, Hashable, Sendable {
         case switchover
         /// The mesh had no primary before.
         case start
+        /// The same node again: it was restarted, or had lost its leadership for a moment.
+        case restart
+
+        /// The same, of a primary that followed itself or another one. A seat is given up by
+        /// whoever hands over, and also by whoever finds itself named after a restart.
+        package func following(itself: Bool) -> Self { itself && self != .start ? .restart : self }
     }
     package struct Phase: Codable, Hashable, Sendable {
         package var name: String

@@ -92,7 +92,7 @@ extension AgentDoor {
                 ? nil : view.renewalAge.map { $0.nanoseconds / 1_000_000 })
     }
 
-    private func quorum(_ view: NodeView) -> QuorumReport {
+    func quorum(_ view: NodeView) -> QuorumReport {
         let voters = view.membership.voters
         let reachable = view.reachable(from: settings.member.id)
         return QuorumReport(
@@ -107,10 +107,7 @@ extension AgentDoor {
         let peer = view.peers.first { $0.node == member.id }
         let own = links.filter { $0.node == member.id }
         let consensus = own.first { $0.lane == .consensus }
-        // What the gossip says of others is seconds old, and a node that hears no leader does not
-        // know how far the mesh is.
         let match = isSelf ? view.raft.durable : peer?.progress?.knownMatch
-        let newest = view.raft.leader.map { _ in max(view.raft.last.index, view.raft.commit) }
         let refusal = parts.transport.refusals.lastByPeer[member.id]
         let isUp = isSelf || consensus?.isUp == true
         return MemberReport(
@@ -120,14 +117,14 @@ extension AgentDoor {
             liveness: isSelf ? .`self` : MemberReport.Liveness(peer?.liveness),
             matchIndex: member.role == .witness ? nil : match?.rawValue,
             lagEntries: member.role == .witness
-                ? nil : match.flatMap { match in newest?.distance(above: match) },
+                ? nil : view.lagEntries(of: member.id, on: settings.member.id),
             roundTripMicroseconds: consensus?.roundTrip.map { $0.nanoseconds / 1_000 },
             linkUp: isUp, lastRefusal: isUp ? nil : refusal?.reason,
             lostIndex: peer?.progress.flatMap { $0.isForgetful ? $0.loss : nil }?
                 .acknowledged.rawValue,
             resync: (isSelf ? view.resync : peer?.report?.resync).map {
                 ResyncReport(
-                    percent: $0.isCopying ? Self.percent(of: $0) : nil,
+                    percent: $0.isCopying ? $0.percent : nil,
                     bytesLeft: $0.isCopying ? $0.missingByteCount : nil)
             })
     }
@@ -156,7 +153,9 @@ extension AgentDoor {
             }
         return TakeoverReport(
             epoch: takeover.epoch.rawValue, from: takeover.from.map(region),
-            to: region(takeover.to), reason: reason, at: takeover.at.rawValue / 1_000_000,
+            to: region(takeover.to),
+            reason: reason.following(itself: takeover.from == takeover.to),
+            at: takeover.at.rawValue / 1_000_000,
             phases: takeover.phases.map {
                 TakeoverReport.Phase(
                     name: $0.name, milliseconds: Double($0.took.nanoseconds / 1_000) / 1_000)

@@ -19,6 +19,7 @@ struct AgentDoor: AdminDoor {
     let board: Switchboard
     let parts: Switchboard.Parts
     let exports: NBDServer
+    let keeper: AlarmKeeper
     let startedAt: UInt64
 
     var view: NodeView {
@@ -46,10 +47,19 @@ struct AgentDoor: AdminDoor {
             report(volume, open.first { $0.name == volume.name })
         }
         let victim = try VolumeDeletion(
-            actsHere: view.isActing, primary: view.tenure.primary?.region.text, volumes: reports
+            quorum: quorum(view), actsHere: view.isActing, primary: incumbent(view),
+            volumes: reports
         ).admit(name)
         let answer = await ask(.command(.deleteVolume(VolumeID(victim.id))))
         _ = try outcome(answer, doing: "delete \(name)")
+    }
+
+    private func incumbent(_ view: NodeView) -> VolumeDeletion.Incumbent? {
+        view.tenure.primary.map { primary in
+            VolumeDeletion.Incumbent(
+                region: primary.region.text,
+                isHeard: primary.node == settings.member.id || view.hears(primary.node))
+        }
     }
 
     func switchover(to region: String) async throws(AdminRefused) -> SwitchoverReport {
@@ -94,6 +104,11 @@ struct AgentDoor: AdminDoor {
             }
             throw .mesh(.timedOut(doing: doing, seconds: 10))
         }
+    }
+
+    func clearAlarm(named code: String) async throws(AdminRefused) -> AlarmClearing {
+        defer { parts.driver.post(.announce(keeper.bulletin)) }
+        return try await keeper.clear(named: code)
     }
 
     func log(_ query: LogQuery) async throws(AdminRefused) -> LogReport {

@@ -1,3 +1,4 @@
+import Alarms
 import Decisions
 import Gossip
 import Mesh
@@ -11,7 +12,7 @@ struct NodeView: Sendable {
     struct Peer: Sendable {
         let node: NodeID
         let liveness: Gossip.Liveness?
-        let report: Publication.Report?
+        let report: Report?
         let progress: Progress?
     }
 
@@ -44,7 +45,7 @@ struct NodeView: Sendable {
             Peer(
                 node: member.node, liveness: gossip.liveness(of: member.node),
                 report: gossip.healthMap[member.node].flatMap {
-                    Publication.Report(parsing: $0.bytes)
+                    Report(parsing: $0.bytes)
                 },
                 progress: raft.progress.first { $0.node == member.node })
         }
@@ -67,6 +68,25 @@ struct NodeView: Sendable {
     }
 
     var isActing: Bool { actsUntil.map { now < $0 } ?? false }
+
+    /// How far behind a member is, as far as `seat` knows now. Of others only the leader does; of
+    /// itself, every node that hears one, though what it hears of others' logs is seconds old.
+    func lagEntries(of node: NodeID, on seat: NodeID) -> UInt64? {
+        guard raft.leader != nil else { return nil }
+        let own = max(raft.last.index, raft.commit)
+        guard node == seat else {
+            let match = peers.first { $0.node == node }?.progress?.knownMatch
+            return match.map { own.distance(above: $0) }
+        }
+        let heard = peers.filter { $0.node != seat && $0.liveness == .alive }
+        return Lags.own(
+            durable: raft.durable, committed: own, heard: heard.compactMap(\.report?.last))
+    }
+
+    /// One that is only suspected may live.
+    func hears(_ node: NodeID) -> Bool {
+        peers.contains { $0.node == node && ($0.liveness == .alive || $0.liveness == .suspect) }
+    }
 
     /// Voters that this node hears from, itself included.
     func reachable(from seat: NodeID) -> Int {

@@ -21,7 +21,7 @@ import Voting
 import Wire
 
 /// The agent's parts from their making to their end.
-final class Running: Sendable {
+final class Running: DaemonParts {
     /// One Raft group today; every message and record names it all the same.
     static let group = GroupID(1)
     /// A stopping agent begins no further hand-over after so long.
@@ -41,13 +41,16 @@ final class Running: Sendable {
     private let base: LogIndex
 
     /// Everything is read and recovered here; nothing is started yet.
-    init(
-        _ settings: AgentSettings, _ store: OwnStore, _ board: Switchboard, _ logger: Logger
-    ) throws {
+    init(_ settings: AgentSettings, _ store: OwnStore, _ logger: Logger) throws {
         self.settings = settings
         self.store = store
-        self.board = board
         self.logger = logger
+        let alarms = try AlarmKeeper(
+            in: settings.node.data, own: settings.member.id, clusterFile: settings.cluster.print,
+            logger: logger)
+        let board = Switchboard(
+            incarnations: IncarnationFile(in: settings.node.data), keeper: alarms, logger: logger)
+        self.board = board
         try StateDirectory.prepare(settings, ["journal", "volumes"])
         var system = SystemRandomNumberGenerator()
         var random = SeededRandom(seed: system.next())
@@ -102,7 +105,7 @@ final class Running: Sendable {
             driver: driver, keeper: keeper, transport: transport, volumes: volumes)
         door = AgentDoor(
             settings: settings, board: board, parts: parts, exports: exports,
-            startedAt: BootClock.wall.rawValue / 1_000_000_000)
+            keeper: alarms, startedAt: BootClock.unixSeconds)
         admin = AdminServer(path: settings.node.run + "/admin.sock", door: door, logger: logger)
         room = RoomWatch(path: settings.node.data)
         base = recovered.base.position.index
@@ -120,11 +123,15 @@ final class Running: Sendable {
 
     func start() async throws {
         board.connect(parts)
-        let driver = parts.driver
+        let (driver, door) = (parts.driver, door)
         driver.post(.wallClock(BootClock.wall))
+        driver.post(.announce(board.keeper.bulletin))
         room.start(
             tell: { driver.post(.disk(hasRoom: $0)) },
-            tick: { driver.post(.wallClock(BootClock.wall)) })
+            tick: {
+                driver.post(.wallClock(BootClock.wall))
+                door.look()
+            })
         let volumes = parts.volumes
         volumes.post(.behind(base))
         try await exports.start { volumes.post($0) }
@@ -140,9 +147,10 @@ final class Running: Sendable {
         manager.ready("node \(settings.member.id) in \(settings.member.region)")
     }
 
-    func reloadCredentials() {
+    func reload() {
         do {
             try parts.transport.reloadCredentials()
+            try exports.reloadCertificates()
             logger.notice("certificates were read again")
         } catch {
             logger.error(
@@ -160,6 +168,7 @@ final class Running: Sendable {
         await admin.shutdown()
         parts.driver.stop()
         board.settleFiles()
+        await board.keeper.settle()
         await parts.transport.shutdown()
         logger.notice("stopped")
     }
@@ -210,6 +219,8 @@ struct Unreadable: DataAtFault {
         }
     }
 }
+
+extension NBDServerRefused: SettingsAtFault {}
 
 extension AgentSettings {
     /// Where NBD is served over TLS, with the certificates that the mesh knows this node by.

@@ -1,3 +1,4 @@
+import Alarms
 import Dispatch
 import Driver
 import Gossip
@@ -27,11 +28,13 @@ final class Switchboard: Sendable {
     let logger: Logger
     let answers = Answers()
     let counters = Counters()
+    let keeper: AlarmKeeper
     private let incarnations: IncarnationFile
     private let connected = NIOLockedValueBox<Parts?>(nil)
     private let files = DispatchQueue(label: "holdfast.files")
 
-    init(incarnations: IncarnationFile, logger: Logger) {
+    init(incarnations: IncarnationFile, keeper: AlarmKeeper, logger: Logger) {
+        self.keeper = keeper
         self.incarnations = incarnations
         self.logger = logger
     }
@@ -174,6 +177,8 @@ final class Switchboard: Sendable {
             logger.warning("leads no more", metadata: ["why": "\(why)"])
         case .replicaLost(let node, let acknowledged):
             counters.add("replicas_lost")
+            keeper.note(
+                .replicaLost, about: node, index: acknowledged, at: BootClock.unixMilliseconds)
             logger.critical(
                 "a member lost writes that it had acknowledged: its disk was emptied or rolled back",
                 metadata: ["node": "\(node)", "acknowledged": "\(acknowledged)"])
@@ -189,6 +194,9 @@ final class Switchboard: Sendable {
             logger.notice("the resync is complete: this is a replica again")
         case .contradicted(let found):
             counters.add("contradictions")
+            keeper.note(
+                .contradiction, about: found.leader, index: found.committed.index,
+                at: BootClock.unixMilliseconds)
             logger.critical(
                 "the leader contradicts what is committed here",
                 metadata: [

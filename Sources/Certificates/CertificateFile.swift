@@ -32,6 +32,11 @@ enum CertificateFile {
 
     static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 
+    /// Whether there is no such file; one that can't be looked at may be there.
+    static func isAbsent(_ path: String) -> Bool {
+        unsafe access(path, F_OK) != 0 && errno == ENOENT
+    }
+
     static func read(_ path: String) throws(CertificateError) -> String {
         let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { throw .file(path: path, doing: "open", errno: errno) }

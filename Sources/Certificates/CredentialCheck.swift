@@ -32,7 +32,7 @@ package struct CredentialCheck: Hashable, Sendable {
     }
 
     /// The files that are not there at all: certificates are often made after the configuration.
-    package var absent: [String] { [ca, certificate, key].filter { !CertificateFile.exists($0) } }
+    package var absent: [String] { [ca, certificate, key].filter(CertificateFile.isAbsent) }
 
     package func faults(now: Date = Date()) async -> [Fault] {
         var faults: [Fault] = []

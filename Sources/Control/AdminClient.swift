@@ -8,6 +8,8 @@ internal import NIOPosix
 package enum AskFailed: Error, Hashable, Sendable {
     /// Nobody answers there.
     case unreachable(path: String, why: String)
+    /// Somebody may answer there, and not to this user; `owner` may ask, as far as can be seen.
+    case forbidden(path: String, owner: String?)
     /// The node answered, and said no.
     case refused(Problem)
     /// Somebody took the question and did not answer in time.
@@ -123,6 +125,8 @@ package struct AdminClient: Sendable {
                         return try Wire(wrappingChannelSynchronously: channel)
                     }
                 }
+        } catch let error as IOError where [EACCES, EPERM].contains(error.errnoCode) {
+            throw AskFailed.forbidden(path: path, owner: Self.owner(of: path))
         } catch let error as IOError {
             throw AskFailed.unreachable(path: path, why: Self.words(of: error.errnoCode))
         } catch {
@@ -130,11 +134,22 @@ package struct AdminClient: Sendable {
         }
     }
 
+    /// Whose the socket is, or the nearest directory above it that this user may look at.
+    private static func owner(of path: String) -> String? {
+        var path = path
+        var status = stat()
+        while unsafe stat(path, &status) != 0 {
+            guard let slash = path.lastIndex(of: "/"), slash > path.startIndex else { return nil }
+            path = String(path[..<slash])
+        }
+        guard status.st_uid != 0, let entry = unsafe getpwuid(status.st_uid) else { return nil }
+        return unsafe String(cString: entry.pointee.pw_name)
+    }
+
     private static func words(of code: CInt) -> String {
         switch code {
         case ENOENT: "there is no such socket"
         case ECONNREFUSED: "nobody listens there: the agent has died or is stopped"
-        case EACCES, EPERM: "only root and the node's own user may use it"
         default: unsafe String(cString: strerror(code))
         }
     }

@@ -11,5 +11,7 @@ package protocol AdminDoor: Sendable {
     func deleteVolume(named name: String) async throws(AdminRefused)
     /// Returns once the new primary acts.
     func switchover(to region: String) async throws(AdminRefused) -> SwitchoverReport
+    /// Clears what stands until an operator has seen it, on every node in time.
+    func clearAlarm(named code: String) async throws(AdminRefused) -> AlarmClearing
     func log(_ query: LogQuery) async throws(AdminRefused) -> LogReport
 }

@@ -54,6 +54,10 @@ extension Answer {
                 self.init(204)
             case .switchover(let request):
                 self.init(200, try await door.switchover(to: request.region))
+            case .alarms:
+                self.init(200, AlarmsReport(alarms: try await door.status().alarms))
+            case .clearAlarm(let code):
+                self.init(200, try await door.clearAlarm(named: code))
             case .log(let query): self.init(200, try await door.log(query))
             }
         } catch {

@@ -9,6 +9,8 @@ package enum Route: Hashable, Sendable {
     case createVolume(VolumeRequest)
     case deleteVolume(named: String)
     case switchover(SwitchoverRequest)
+    case alarms
+    case clearAlarm(named: String)
     case log(LogQuery)
 }
 
@@ -40,6 +42,9 @@ extension Route {
             AdminRequest("DELETE", "/v1/volumes/" + PercentText.encoded(name))
         case .switchover(let request):
             AdminRequest("POST", "/v1/switchover", body: JSON.encoded(request))
+        case .alarms: AdminRequest("GET", "/v1/alarms")
+        case .clearAlarm(let code):
+            AdminRequest("DELETE", "/v1/alarms/" + PercentText.encoded(code))
         case .log(let query): AdminRequest("GET", "/v1/log?" + Self.text(of: query))
         }
     }

@@ -11,6 +11,7 @@ package enum Router {
         case "/v1/status": return try get(.status, request)
         case "/v1/members": return try get(.members, request)
         case "/v1/raft": return try get(.raft, request)
+        case "/v1/alarms": return try get(.alarms, request)
         case "/v1/log":
             try demand(["GET"], request)
             return .log(try logQuery(query))
@@ -20,14 +21,20 @@ package enum Router {
         case "/v1/volumes":
             try demand(["GET", "POST"], request)
             return request.method == "GET" ? .volumes : .createVolume(try body(request))
-        default: return try volume(at: path, request)
+        case let path where path.hasPrefix(alarmsPrefix):
+            return .clearAlarm(named: try deletion(at: path, behind: alarmsPrefix, request))
+        default:
+            return .deleteVolume(named: try deletion(at: path, behind: volumesPrefix, request))
         }
     }
 
-    private static func volume(
-        at path: String, _ request: AdminRequest
-    ) throws(HTTPRefused) -> Route {
-        let prefix = "/v1/volumes/"
+    private static let alarmsPrefix = "/v1/alarms/"
+    private static let volumesPrefix = "/v1/volumes/"
+
+    /// The name of what is to go.
+    private static func deletion(
+        at path: String, behind prefix: String, _ request: AdminRequest
+    ) throws(HTTPRefused) -> String {
         guard path.hasPrefix(prefix) else { throw .pathUnknown(path) }
         let name = path.dropFirst(prefix.count)
         guard !name.isEmpty, !name.contains("/") else { throw .pathUnknown(path) }
@@ -35,7 +42,7 @@ package enum Router {
             throw .malformed(why: "\(path) is not percent-encoded UTF-8.")
         }
         try demand(["DELETE"], request)
-        return .deleteVolume(named: name)
+        return name
     }
 
     private static func get(

@@ -1,4 +1,5 @@
 package import Mesh
+internal import Planted
 
 /// What the mesh has agreed on: a deterministic function of the committed log.
 ///
@@ -85,6 +86,7 @@ package struct Decisions: Hashable, Sendable {
     private mutating func admit(_ session: SessionID, _ sequence: UInt64) throws(Refusal) {
         guard session != .none else { return }
         let last = lastSequences[session] ?? 0
+        if sequence <= last, isPlanted(.acceptsRepeats) { return }
         guard sequence > last else { throw .duplicate(session: session, sequence: sequence) }
         guard sequence == last + 1 else {
             throw .gap(session: session, expected: last + 1, offered: sequence)
@@ -170,7 +172,9 @@ package struct Decisions: Hashable, Sendable {
         }
         volumesEverCreated += 1
         let volume = Volume(
-            id: VolumeID(volumesEverCreated), name: name, byteCount: byteCount,
+            id: VolumeID(
+                isPlanted(.reusesVolumeIds) ? UInt64(volumes.count) + 1 : volumesEverCreated),
+            name: name, byteCount: byteCount,
             durability: durability)
         volumes.append(volume)
         return .created(volume)

@@ -1,4 +1,5 @@
 package import Mesh
+internal import Planted
 
 /// How long a lease lasts, and how far two clocks may run apart meanwhile.
 package struct LeaseTerms: Hashable, Sendable {
@@ -23,7 +24,9 @@ package struct LeaseTerms: Hashable, Sendable {
     /// On the holder's clock, from the moment at which it proposed the renewal.
     package var holderStops: Interval { length - margin }
     /// On a successor's clock, from the moment at which it received the renewal.
-    package var successorStarts: Interval { length + margin }
+    package var successorStarts: Interval {
+        isPlanted(.waitsForHalfALease) ? length / 2 : length + margin
+    }
     /// An idle primary renews so often that one lost renewal ends nothing.
     package var renewEvery: Interval { length / 3 }
 }
@@ -99,7 +102,9 @@ package struct ObservedLease: Hashable, Sendable {
     }
 
     /// An entry that would renew, or a snapshot that may hold one, came into this node's log.
-    package mutating func received(at now: Instant) { receivedAt = max(receivedAt, now) }
+    package mutating func received(at now: Instant) {
+        if !isPlanted(.ignoresRenewals) { receivedAt = max(receivedAt, now) }
+    }
 
     /// From when on every renewal in this node's log has surely ended for its holder.
     package var ends: Instant { receivedAt + terms.successorStarts }

@@ -7,6 +7,9 @@ package enum BootClock {
     package static var now: Instant { Instant(nanoseconds: read(CLOCK_BOOTTIME)) }
     package static var wall: WallTime { WallTime(read(CLOCK_REALTIME)) }
 
+    package static var unixSeconds: UInt64 { wall.rawValue / 1_000_000_000 }
+    package static var unixMilliseconds: UInt64 { wall.rawValue / 1_000_000 }
+
     private static func read(_ clock: clockid_t) -> UInt64 {
         var time = timespec()
         let result = unsafe clock_gettime(clock, &time)

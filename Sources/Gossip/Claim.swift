@@ -1,4 +1,5 @@
 package import Mesh
+internal import Planted
 
 extension Gossip {
     /// How a member stands; at one incarnation the later case wins (SWIM §4.2), and `left` is the
@@ -48,7 +49,8 @@ extension Gossip {
             let standing: Liveness
             let boot: BootID
             static func < (a: Self, b: Self) -> Bool {
-                (a.incarnation, a.standing, a.boot) < (b.incarnation, b.standing, b.boot)
+                if isPlanted(.ignoresIncarnations) { return a.standing < b.standing }
+                return (a.incarnation, a.standing, a.boot) < (b.incarnation, b.standing, b.boot)
             }
         }
 

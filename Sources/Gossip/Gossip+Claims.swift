@@ -1,4 +1,5 @@
 import Mesh
+internal import Planted
 
 extension Gossip {
     /// Takes in a claim; true when it told something new.
@@ -114,7 +115,7 @@ extension Gossip {
     mutating func hearOfSelf(
         _ claim: Claim, from sender: NodeID, _ effects: inout [Effect]
     ) {
-        guard !hasLeft else { return }
+        guard !hasLeft, !isPlanted(.neverRefutes) else { return }
         let mine = ownClaim
         let isForeign = claim.standing == .alive && claim.boot != boot
         let outranks = mine.joined(with: claim) != mine
@@ -148,7 +149,8 @@ extension Gossip {
     mutating func refute(
         above heard: Incarnation, tell sender: NodeID, _ effects: inout [Effect]
     ) {
-        let next = max(max(heard, incarnation), pending ?? .zero).next
+        let known = max(max(heard, incarnation), pending ?? .zero)
+        let next = isPlanted(.refutesTooLow) ? known : known.next
         guard next < Limit.incarnationMax else {
             counters.implausible += 1
             return
@@ -159,6 +161,9 @@ extension Gossip {
         refutation.incarnation = next
         var listeners = audience()
         if !listeners.contains(sender) { listeners.append(sender) }
+        if isPlanted(.refutesUnsaved) {
+            for node in listeners { effects.append(.send(refutation, to: node)) }
+        }
         effects.append(
             .persist(
                 Persist(

@@ -1,4 +1,5 @@
 import Mesh
+internal import Planted
 
 extension Gossip {
     /// In a small mesh each member is probed once in two periods, in a large one a member a period
@@ -11,7 +12,7 @@ extension Gossip {
 
     /// SWIM §4.3: round-robin over a shuffled order bounds the time to the first probe.
     mutating func probeNext(at now: Instant, _ effects: inout [Effect]) {
-        for _ in 0...members.count {
+        for _ in 0...members.count where !isPlanted(.neverProbes) {
             if ring.isEmpty {
                 ring = members.filter { $0.claim.standing <= .suspect }.map(\.peer.node)
                 guard !ring.isEmpty else { return }

@@ -45,6 +45,13 @@ struct Failure: Error, Hashable, Sendable {
                 .unreachable,
                 "no agent answers on \(path): \(why)\n  Start the agent, or give its socket with "
                     + "--socket or HOLDFAST_SOCKET.")
+        case .forbidden(let path, let owner):
+            let user = owner.map { ", who is \($0)" } ?? ""
+            self.init(
+                .unreachable,
+                "\(path) may not be used by you: only root and the node's own user\(user), may\n"
+                    + "  Run it as one of them, with sudo for example; whether the agent runs can't "
+                    + "be seen from here.")
         case .late(let path, let seconds):
             self.init(
                 .noQuorum,

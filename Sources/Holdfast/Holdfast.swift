@@ -19,7 +19,8 @@ struct Holdfast: AsyncParsableCommand {
         version: HoldfastVersion.text,
         subcommands: [
             StatusCommand.self, MembersCommand.self, RaftCommand.self, VolumeCommand.self,
-            SwitchoverCommand.self, LogCommand.self, CertCommand.self, ConfigCommand.self,
+            SwitchoverCommand.self, AlarmCommand.self, LogCommand.self, CertCommand.self,
+            ConfigCommand.self,
             InitCommand.self,
         ])
 

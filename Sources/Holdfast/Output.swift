@@ -9,6 +9,14 @@ enum Format: String, CaseIterable, ExpressibleByArgument, Sendable {
 struct OutputOptions: ParsableArguments {
     @Option(name: .shortAndLong, help: "table for people, json or yaml for programs.")
     var output = Format.table
+
+    /// Of what was done without a node: `value` for a program, `lines` for a person.
+    func show(_ value: some Encodable, _ lines: [Line]) throws {
+        guard output == .table else {
+            return Terminal.write(try output.text(of: Format.json(value)))
+        }
+        Terminal.show(lines)
+    }
 }
 
 /// Any JSON, so that fields which this release does not know are shown all the same.

@@ -21,6 +21,11 @@ enum Terminal {
         return (Int(size.ws_col), Int(size.ws_row))
     }
 
+    /// Lines are broken for a terminal alone: whoever reads a pipe reads lines.
+    static var width: Int {
+        outputIsTerminal ? size?.width ?? StatusScreen.widthDefault : .max
+    }
+
     static var now: UInt64 { UInt64(max(0, time(nil))) }
 
     /// Writes all of it; a reader who has gone (`| head`) ends this process quietly, as it ends `cat`.

@@ -1,4 +1,5 @@
 import Mesh
+internal import Planted
 import Record
 
 /// Measures that the formats share.
@@ -79,8 +80,9 @@ struct FoundFrame: Hashable, Sendable {
         let start = bytes.load(at: offset + 32, count: 8)
         guard start >= UInt64(SegmentHeader.byteCount), start <= UInt64(offset),
             start % UInt64(Layout.blockByteCount) == 0,
-            bytes.load(at: offset + 16, count: 8) == segment.high,
-            bytes.load(at: offset + 24, count: 8) == segment.low
+            bytes.load(at: offset + 16, count: 8) == segment.high
+                && bytes.load(at: offset + 24, count: 8) == segment.low
+                || isPlanted(.trustsForeignFrames)
         else { return nil }
         frame = CommitFrame(
             segment: segment, start: Int(start),

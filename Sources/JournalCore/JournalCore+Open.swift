@@ -1,5 +1,6 @@
 import Disk
 package import Mesh
+internal import Planted
 package import Record
 
 /// What a journal held when it was opened.
@@ -271,7 +272,7 @@ extension JournalCore {
         guard var segment = segments.last else { return }
         defer { segments[segments.count - 1] = segment }
         mustRotate = !tail.endsClean
-        if let batch = tail.batches.last {
+        if let batch = tail.batches.last, !isPlanted(.trustsCacheAfterFailedSync) {
             let start = UInt64(batch.frame.start)
             let bytes = try disk.read(
                 segment.file, at: start, count: batch.end - batch.frame.start)

@@ -1,5 +1,6 @@
 internal import Disk
 internal import Mesh
+internal import Planted
 internal import Record
 
 /// What segments are preallocated with, made once: a megabyte is not filled for every batch.
@@ -43,10 +44,10 @@ extension JournalCore {
         try disk.write(index, at: 0, [IndexFile.header(header.id)])
         try disk.sync(index)
         try disk.write(next.file, at: 0, [head] + batch.pieces)
-        try disk.sync(next.file)
+        if !isPlanted(.skipsSegmentSync) { try disk.sync(next.file) }
         let name = JournalFile.segment(header.sequence).name
         try disk.rename(name + JournalFile.unfinishedSuffix, to: name)
-        try disk.syncDirectory()
+        if !isPlanted(.skipsSegmentDirectorySync) { try disk.syncDirectory() }
         segments.append(
             Segment(
                 header: header, file: next.file, index: index,
@@ -127,7 +128,7 @@ extension JournalCore {
     /// is let go of again by the next `open`.
     mutating func removeOldSegments() throws {
         let needed = Self.firstNeeded(segments.map(\.header), base: basePosition) ?? 0
-        for _ in 0..<needed {
+        for _ in 0..<min(needed + (isPlanted(.retiresLiveSegments) ? 1 : 0), segments.count) {
             let old = segments.removeFirst()
             disk.close(old.file)
             disk.close(old.index)

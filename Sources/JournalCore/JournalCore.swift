@@ -1,5 +1,6 @@
 package import Disk
 package import Mesh
+internal import Planted
 package import Record
 
 /// A node's log on a disk: appends batches that are safe when `append` returns, and gives back on
@@ -117,14 +118,15 @@ package struct JournalCore<D: Disk>: Sendable {
 
 extension JournalCore {
     private mutating func write(_ merged: MergedChange) throws {
-        var standing = Standing(hardState: merged.hardState, base: base)
+        var standing = Standing(
+            hardState: isPlanted(.keepsOldHardState) ? hardState : merged.hardState, base: base)
         let formerBase = base.number
         if let newBase = merged.base { standing.base = try writeBase(newBase) }
         let recordsByteCount = merged.entries.reduce(0) { $0 + $1.bytes.count }
         let needed = CommitFrame.batchByteCount(recordsByteCount: recordsByteCount)
         let fits =
             segments.last.map { $0.end + needed <= Int($0.header.byteCount) } ?? false
-        let isCut = merged.isReset || merged.kept != last
+        let isCut = (merged.isReset || merged.kept != last) && !isPlanted(.truncatesInPlace)
         let rows: [IndexRow]
         if fits && !isCut && !mustRotate {
             rows = try appendBatch(merged, standing)
@@ -144,7 +146,8 @@ extension JournalCore {
             merged, standing, segment: segment.header.id, start: segment.end,
             previousChain: segment.chain)
         try disk.write(segment.file, at: UInt64(segment.end), batch.pieces)
-        try disk.sync(segment.file)
+        if isPlanted(.indexesBeforeSync) { try appendRows(batch.rows) }
+        if !isPlanted(.skipsBatchSync) { try disk.sync(segment.file) }
         segment.end = batch.end
         segment.chain = batch.chain
         segments[segments.count - 1] = segment
@@ -161,9 +164,9 @@ extension JournalCore {
         try disk.resize(file, to: 0)
         let pieces = BaseFile.pieces(base, number: number, cluster: settings.cluster)
         try disk.write(file, at: 0, pieces)
-        try disk.sync(file)
+        if !isPlanted(.skipsBaseSync) { try disk.sync(file) }
         try disk.rename(name + JournalFile.unfinishedSuffix, to: name)
-        try disk.syncDirectory()
+        if !isPlanted(.skipsBaseDirectorySync) { try disk.syncDirectory() }
         return BaseReference(
             number: number, position: base.position,
             checksum: Checksum.crc32c(base.contents),

@@ -13,8 +13,10 @@ extension ExitCode {
         switch error {
         case let error as DiskError where error.cause == .system(EWOULDBLOCK): busy
         case is StateDirectory.Taken, SocketRefused.taken: busy
+        case let error as ListenRefused where error.isTaken: busy
         case is DiskError, is JournalError, is StateFile.Failed, is any DataAtFault: disk
-        case is CredentialsRefused, is StoreRefused: config
+        case is CredentialsRefused, is StoreRefused, is any SettingsAtFault: config
+        case SocketRefused.tooLong: config
         default: fault
         }
     }
@@ -31,6 +33,9 @@ extension ExitCode {
 
 /// What a node holds is not what it must hold: no restart mends that.
 package protocol DataAtFault: Error, CustomStringConvertible {}
+
+/// What the settings ask for can't be had: no restart mends that either.
+package protocol SettingsAtFault: Error, CustomStringConvertible {}
 
 /// What to do about it.
 package enum DataAtFaultAdvice {

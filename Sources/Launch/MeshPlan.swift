@@ -1,3 +1,5 @@
+package import Alarms
+internal import Decisions
 package import Gossip
 package import Mesh
 package import Raft
@@ -34,6 +36,18 @@ extension ClusterSettings {
     }
 
     package var peers: [Gossip.Peer] { members.map(\.peer) }
+
+    /// What has to be the same on every node. Of two files that differ, the prints do as well, but for
+    /// a chance that an alarm may be left to (FNV-1a).
+    package var print: ClusterPrint {
+        let regions = ([primaryRegion] + secondaryRegions).map(\.text)
+        let each = members.map { "\($0.id) \($0.region) \($0.role) \($0.address)" }
+        let text = (["\(cluster)"] + each + regions).joined(separator: "\n")
+        let members = text.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { hash, byte in
+            (hash ^ UInt64(byte)) &* 0x100_0000_01b3
+        }
+        return ClusterPrint(members: members, lease: lease.length)
+    }
 }
 
 extension Member {
@@ -48,6 +62,9 @@ extension AgentSettings {
             name: PeerName(cluster: cluster.cluster, region: member.region, node: member.id),
             featureLevel: 1)
     }
+
+    /// Every member but this one.
+    package var others: [Member] { cluster.members.filter { $0.id != member.id } }
 
     package var credentials: CredentialPaths {
         CredentialPaths(ca: node.tls.ca, certificate: node.tls.certificate, key: node.tls.key)

@@ -8,15 +8,21 @@ internal import NIOConcurrencyHelpers
 package final class RoomWatch: Sendable {
     /// Room for the segment in use, the next one and a checkpoint.
     package static let reserveBytes: UInt64 = 192 << 20
-    /// Writing goes on only with so much more, or it would stutter at the edge.
-    package static let returnBytes: UInt64 = 64 << 20
+    /// Writing goes on only with this part of the reserve more, or it would stutter at the edge.
+    package static let returnPart: UInt64 = 3
     package static let every = Interval.milliseconds(250)
 
     private let path: String
+    private let reserve: UInt64
     private let queue = DispatchQueue(label: "holdfast.room")
-    private let hasRoom = NIOLockedValueBox(true)
+    private let sawRoom = NIOLockedValueBox(true)
 
-    package init(path: String) { self.path = path }
+    package init(path: String, reserveBytes: UInt64 = RoomWatch.reserveBytes) {
+        self.path = path
+        reserve = reserveBytes
+    }
+
+    package var hasRoom: Bool { sawRoom.withLockedValue { $0 } }
 
     /// `tell` is called at each change, `tick` about once a second; until the process ends.
     package func start(
@@ -30,8 +36,8 @@ package final class RoomWatch: Sendable {
         _ tick: @escaping @Sendable () -> Void
     ) {
         if let free = Self.freeBytes(path) {
-            let changed = hasRoom.withLockedValue { hasRoom -> Bool? in
-                let needed = Self.reserveBytes + (hasRoom ? 0 : Self.returnBytes)
+            let changed = sawRoom.withLockedValue { hasRoom -> Bool? in
+                let needed = reserve + (hasRoom ? 0 : reserve / Self.returnPart)
                 guard (free >= needed) != hasRoom else { return nil }
                 hasRoom = free >= needed
                 return hasRoom

@@ -1,4 +1,5 @@
 internal import Mesh
+internal import Planted
 internal import Raft
 internal import Record
 internal import Voting
@@ -31,7 +32,8 @@ struct Checkpoints: Sendable {
 
     mutating func begin(_ position: Position, _ contents: [UInt8]) {
         (bytes, entries) = (0, 0)
-        begun = Image(position: position, contents: contents)
+        let image = Image(position: position, contents: contents)
+        if isPlanted(.compactsBeforeCheckpoint) { ready.append(image) } else { begun = image }
     }
 
     mutating func volumesDurable(through index: LogIndex) {

@@ -1,5 +1,6 @@
 internal import Decisions
 internal import Mesh
+internal import Planted
 internal import Raft
 internal import Record
 internal import VolumeCore
@@ -64,6 +65,9 @@ extension Node {
 
     private mutating func renewed(_ epoch: Epoch, at index: LogIndex) {
         guard case .acting(var acting) = office, acting.epoch == epoch else { return }
+        if isPlanted(.measuresLeaseFromCommit) {
+            acting.lease.proposed(index, epoch: epoch, at: now)
+        }
         acting.lease.renewed(through: index)
         office = .acting(acting)
     }

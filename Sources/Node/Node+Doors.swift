@@ -107,6 +107,8 @@ extension Node {
         case wallClock(WallTime)
         /// Whether the log's disk has room beyond its reserve.
         case disk(hasRoom: Bool)
+        /// What this node's reports in the gossip carry from now on, for other nodes' operators.
+        case announce([UInt8])
         case leave
     }
 

@@ -1,6 +1,7 @@
 internal import Decisions
 internal import Gossip
 internal import Mesh
+internal import Planted
 internal import Raft
 internal import Record
 internal import Voting
@@ -106,7 +107,7 @@ extension Node {
 
     /// Whether it says of itself that its disk is full.
     private func isShort(of node: NodeID) -> Bool {
-        voter.gossip.healthMap[node].flatMap { Publication.Report(parsing: $0.bytes) }
+        voter.gossip.healthMap[node].flatMap { Report(parsing: $0.bytes) }
             .map { !$0.hasRoom } ?? false
     }
 
@@ -148,7 +149,8 @@ extension Node {
             guard case .acting(let renewed) = office else { return }
             acting = renewed
         }
-        if let until = acting.lease.until, now < until {
+        let unrenewed = isPlanted(.opensUnrenewed) ? now + settings.lease.holderStops : nil
+        if let until = acting.lease.until ?? unrenewed, now < until {
             if !acting.isOpen {
                 acting.isOpen = true
                 (acting.toldUntil, toldDurable) = (until, .zero)
@@ -192,7 +194,7 @@ extension Node {
     /// The leadership is gone, and with it the right to act.
     mutating func resign() {
         if case .acting(let acting) = office {
-            out.append(.close)
+            if !isPlanted(.keepsExportsWhenDeposed) { out.append(.close) }
             out.append(.happened(.resigned(acting.epoch)))
             drafts.removeAll()
             if acting.handOver?.relinquished == nil { story.ruled(at: now) }
@@ -245,7 +247,7 @@ extension Node {
         guard case .acting(var acting) = office, var handOver = acting.handOver,
             handOver.relinquished == nil
         else { return }
-        out.append(.close)
+        if !isPlanted(.handsOverUnclosed) { out.append(.close) }
         story.ruled(at: now)
         drafts.removeAll()
         let index = propose(.relinquish(epoch: acting.epoch))

@@ -1,4 +1,5 @@
 internal import Decisions
+internal import Gossip
 internal import Mesh
 internal import Raft
 internal import Record
@@ -13,6 +14,9 @@ struct OperationQueue: Sendable {
     struct Pending: Sendable {
         let id: Node.OperationID
         let operation: Node.Operation
+        /// Never the same twice at this node, not in another process either: an answer is not to be
+        /// taken from an entry that this node asked for before.
+        let request: UInt64
         let deadline: Instant
         /// Its place in the session, once it was offered to the log.
         var sequence: UInt64?
@@ -21,9 +25,17 @@ struct OperationQueue: Sendable {
     }
     var pending: [Pending] = []
     var nextTry = Instant.zero
+    /// Requests of this process.
+    private var requests: UInt64 = 0
 
     var deadline: Instant { pending.isEmpty ? .distantFuture : min(nextTry, firstDeadline) }
     private var firstDeadline: Instant { pending.map(\.deadline).min() ?? .distantFuture }
+
+    /// No process of this node has spoken under `incarnation` before.
+    mutating func nextRequest(_ incarnation: Incarnation) -> UInt64 {
+        requests += 1
+        return incarnation.rawValue << 32 | requests & 0xffff_ffff
+    }
 }
 
 extension Node {
@@ -34,7 +46,9 @@ extension Node {
         if operations.pending.isEmpty { operations.nextTry = now }
         operations.pending.append(
             OperationQueue.Pending(
-                id: id, operation: operation, deadline: now + settings.operationDeadline))
+                id: id, operation: operation,
+                request: operations.nextRequest(voter.gossip.incarnation),
+                deadline: now + settings.operationDeadline))
     }
 
     mutating func pumpOperations() {
@@ -47,7 +61,7 @@ extension Node {
         guard now >= operations.nextTry, let head = operations.pending.first else { return }
         operations.nextTry = now + settings.operationRetry
         switch head.operation {
-        case .command(let command): offer(command)
+        case .command(let command): offer(command.encoded(request: head.request))
         case .switchOver(let region): offerSwitchOver(to: region)
         }
     }
@@ -57,13 +71,13 @@ extension Node {
         operations.nextTry = now
     }
 
-    private mutating func offer(_ command: Command) {
+    private mutating func offer(_ command: [UInt8]) {
         let sequence = decisions.lastSequence(of: SessionID(seat.rawValue)) + 1
         operations.pending[0].sequence = sequence
         if voter.raft.role == .leader {
-            _ = propose([draft(of: seat, sequence, command.encoded)])
+            _ = propose([draft(of: seat, sequence, command)])
         } else if let leader = voter.raft.leader {
-            out.append(.note(.propose(sequence: sequence, payload: command.encoded), to: leader))
+            out.append(.note(.propose(sequence: sequence, payload: command), to: leader))
         }
     }
 
@@ -79,9 +93,9 @@ extension Node {
             head.sequence == entry.sequence
         else { return }
         if case .refused(.duplicate) = outcome { return }
-        // An earlier process of this node may have left another command under this number: then
-        // this one goes on with the next.
-        guard command.encoded.elementsEqual(entry.payload) else {
+        // What this node asked before, in an earlier process even, may stand under this number, and
+        // this node may learn of it only now: then this one goes on with the next.
+        guard command.encoded(request: head.request).elementsEqual(entry.payload) else {
             operations.nextTry = now
             return
         }

@@ -6,7 +6,7 @@ internal import VolumeCore
 internal import Voting
 internal import Wire
 
-/// A replica that the log no longer reaches, as its node sees it (ADR 4).
+/// A replica that the log no longer reaches, as its node sees it (ADR 5).
 extension Node {
     /// A base from the leader stands for entries whose bytes the volumes here never saw.
     mutating func restore(_ base: Base) {

@@ -93,6 +93,7 @@ package struct Node: Core {
         case .incarnationPersisted(let own): turn(.gossip(.persisted(own)))
         case .wallClock(let time): wall.set(time, at: self.now)
         case .disk(let hasRoom): self.hasRoom = hasRoom
+        case .announce(let bulletin): published.bulletin = bulletin
         case .leave: turn(.gossip(.leave))
         }
         settle()

@@ -1,14 +1,15 @@
 internal import Mesh
+internal import Planted
 internal import Record
 
 /// What a witness does itself (ADR 2, rules 3 to 7), and in part a data member whose volumes lack
-/// something (ADR 4).
+/// something (ADR 5).
 extension Raft {
     /// An ordinary snapshot message, whose term was found to be this one.
     mutating func baseMoved(_ chunk: Letter.SnapshotChunk, by node: NodeID) {
         let moved = Base(position: chunk.position, contents: chunk.bytes)
         // Rule 4: of two moves the older may arrive later.
-        if moved.position.index > log.base.index {
+        if moved.position.index > log.base.index || isPlanted(.movesBaseBack) {
             guard chunk.offset == 0, chunk.bytes.count == chunk.byteCount,
                 Checksum.crc32c(chunk.bytes) == chunk.checksum, let parsed = try? moved.parsed()
             else { return }

@@ -1,9 +1,11 @@
 internal import Mesh
+internal import Planted
 internal import Record
 
 extension Raft {
     /// One write for everything that an event changed, so that one save covers it.
     mutating func flush() {
+        let vote = isPlanted(.forgetsVotes) ? nil : vote
         let hardState = HardState(term: term, vote: vote, commit: commitIndex)
         // The commit index is a hint: it rides along, and never costs a write of its own.
         if change.hardState != nil || !change.entries.isEmpty || change.base != nil {
@@ -52,7 +54,7 @@ extension Raft {
     /// Committed and durable entries, one batch at a time. Durable, so that no state machine is
     /// ever ahead of its own log after a crash.
     mutating func handOut() {
-        let limit = min(commitIndex, disk.durable)
+        let limit = isPlanted(.appliesUnsaved) ? commitIndex : min(commitIndex, disk.durable)
         guard restoring == nil, !fetchingToApply, handedIndex == appliedIndex, handedIndex < limit,
             !isWitness
         else { return }

@@ -1,13 +1,19 @@
 package import Mesh
+internal import Planted
 internal import Record
 
 extension Raft {
     /// The shorter end of an election timeout: several of what was measured, within named limits,
     /// and longer after each election that failed, in case nothing could be measured.
     package var electionTimeout: Interval {
-        let wanted = max(settings.electionFloor, measured * settings.roundTripsPerElection)
-        let patient = wanted + wanted / 2 * min(failedElections, 8)
+        let patient = usualTimeout + usualTimeout / 2 * min(failedElections, 8)
         return min(patient, max(settings.electionCeiling, settings.electionFloor))
+    }
+
+    /// However many elections failed.
+    var usualTimeout: Interval {
+        let wanted = max(settings.electionFloor, measured * settings.roundTripsPerElection)
+        return min(wanted, max(settings.electionCeiling, settings.electionFloor))
     }
 
     /// What a round trip and a save take here or, as the leader says, elsewhere.
@@ -79,7 +85,7 @@ extension Raft {
     mutating func preVoteAsked(by node: NodeID, term asked: Term, _ last: Position) {
         let led = leaderHeardAt.map { now < $0 + electionTimeout } ?? false
         let granted =
-            asked > term && last >= log.last && role != .leader && !(leader != nil && led)
+            asked > term && mayLead(last) && role != .leader && !(leader != nil && led)
         out.append(
             .send(
                 Letter(
@@ -103,11 +109,21 @@ extension Raft {
         becomeFollower(term: term.next, leader: nil)
         (role, vote, consents, ownVoteWrite) = (.candidate, seat, [], nil)
         rememberHardState()
+        if isPlanted(.standsBeforeSaving) {
+            for node in voters { send(.vote(last: log.last), to: node) }
+        }
         for node in voters { release(letter(to: node, .vote(last: log.last))) }
     }
 
+    /// Raft §5.4.1: only who holds all that this node holds.
+    private func mayLead(_ last: Position) -> Bool {
+        last >= log.last || isPlanted(.votesForShorterLogs)
+    }
+
     mutating func voteAsked(by node: NodeID, _ last: Position) {
-        let granted = (vote == nil && leader == nil || vote == node) && last >= log.last
+        let granted =
+            (vote == nil && leader == nil || vote == node || isPlanted(.grantsSecondVotes))
+            && mayLead(last)
         if granted {
             if vote == nil {
                 vote = node
@@ -115,25 +131,26 @@ extension Raft {
             }
             rearmElection()
         }
+        if isPlanted(.votesBeforeSaving) { return send(.voteAnswer(granted: granted), to: node) }
         release(letter(to: node, .voteAnswer(granted: granted)))
     }
 
     mutating func voteGranted(by node: NodeID) {
         guard role == .candidate else { return }
         consent(node)
-        if membership.isQuorum(consents) { lead() }
+        if membership.isQuorum(consents) || isPlanted(.leadsWithMinority) { lead() }
     }
 
     mutating func becomeFollower(term newTerm: Term, leader newLeader: NodeID?) {
         if newTerm > term {
             (term, vote, contradiction) = (newTerm, nil, nil)
-            rememberHardState()
+            if !isPlanted(.adoptsTermsUnsaved) { rememberHardState() }
         }
         for read in reads { out.append(.readRefused(read.id)) }
         cancelChange(.notLeader(leader: newLeader))
         (reads, rounds, progress, transfer) = ([], [], [], nil)
         (role, leader, ownVoteWrite, caredFor) = (.follower, newLeader, nil, nil)
-        matched = commitIndex
+        if !isPlanted(.keepsOldMatches) { matched = commitIndex }
         rearmElection()
     }
 }

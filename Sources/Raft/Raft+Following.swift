@@ -1,4 +1,5 @@
 internal import Mesh
+internal import Planted
 internal import Record
 
 extension Raft {
@@ -54,7 +55,7 @@ extension Raft {
         guard isLawful(sent, after: previous), !contradicts([previous] + settled, node)
         else { return }
         let entries = isWitness ? fitting(sent) : sent
-        guard holds(previous) else {
+        guard holds(previous) || isPlanted(.skipsLogMatching) else {
             let hint = log.lastAgreeing(with: previous)
             let floor = Position(
                 index: commitIndex, term: log.term(at: commitIndex) ?? log.base.term)
@@ -64,7 +65,8 @@ extension Raft {
                 to: node)
         }
         if let first = entries.firstIndex(where: {
-            $0.index > commitIndex && log.term(at: $0.index) != $0.term
+            $0.index > commitIndex
+                && (log.term(at: $0.index) != $0.term || isPlanted(.truncatesWhatAgrees))
         }) {
             let new = Array(entries[first...])
             // Only entries of another term go: a late letter never shortens what it agrees with.
@@ -74,6 +76,9 @@ extension Raft {
         }
         matched = max(matched, previous.index, entries.last?.index ?? .zero)
         learnCommit(commit)
+        if isPlanted(.acknowledgesUnsaved) {
+            send(.appended(through: min(matched, log.lastIndex)), to: node)
+        }
         release(letter(to: node, .appended(through: min(matched, log.lastIndex))))
     }
 
@@ -91,7 +96,11 @@ extension Raft {
                 round: heartbeat.round, holds: holds, isWhole: isWhole, through: through,
                 base: log.base.index))
         // A crash that forgot this term could let an older leader replace what is acknowledged.
-        if disk.term == term { out.append(.send(answer)) } else { release(answer) }
+        if disk.term == term || isPlanted(.answersBeforeTermIsSaved) {
+            out.append(.send(answer))
+        } else {
+            release(answer)
+        }
     }
 
     private mutating func learnCommit(_ commit: LogIndex) {

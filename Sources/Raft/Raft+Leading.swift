@@ -1,15 +1,15 @@
 internal import Mesh
+internal import Planted
 internal import Record
 
 extension Raft {
     mutating func lead() {
         (role, leader, consents, ownVoteWrite) = (.leader, seat, [], nil)
-        failedElections = 0
         termStart = log.lastIndex.next
         progress = []
-        if !isCaretaker { appendBlank() }
+        if isCaretaker ? isPlanted(.caretakerAppends) : !isPlanted(.skipsBlank) { appendBlank() }
         meetMembers()
-        handOverAt = now + electionTimeout * settings.handOverPause
+        handOverAt = now + usualTimeout * settings.handOverPause
         startRound()
     }
 
@@ -65,7 +65,8 @@ extension Raft {
         let heard = membership.quorumFloor { node in
             node == seat ? now.nanoseconds : heardAt(node).nanoseconds
         }
-        guard now < Instant(nanoseconds: heard) + electionTimeout else {
+        guard now < Instant(nanoseconds: heard) + electionTimeout || isPlanted(.leadsWithoutQuorum)
+        else {
             // Check-quorum (Raft thesis §6.2): clients must not wait for one who can't commit.
             let silence = now.since(Instant(nanoseconds: heard))
             out.append(.steppedDown(pause ?? .quorumSilent(since: silence)))
@@ -135,9 +136,19 @@ extension Raft {
         if isCaretaker { handOverCare() }
     }
 
+    /// Until then a new leader is as patient as its election had to be: where a round trip is longer
+    /// than the floor, its term would end before the first answer, and so would every next one's.
+    private var hasAnsweringQuorum: Bool {
+        let rounds = membership.quorumFloor { node in
+            node == seat ? .max : progress.first { $0.node == node }?.round ?? 0
+        }
+        return rounds > 0
+    }
+
     private mutating func measure(_ number: UInt64, _ at: Int) {
         guard number <= round, number > progress[at].round else { return }
         progress[at].round = number
+        if failedElections > 0, hasAnsweringQuorum { failedElections = 0 }
         guard let sent = rounds.first(where: { $0.number == number }) else { return }
         roundTrip = (roundTrip * 7 + now.since(sent.at)) / 8
     }
@@ -178,14 +189,18 @@ extension Raft {
     /// Raft §5.4.2: counting replicas commits only entries of the leader's own term, all before
     /// them with them (fig. 8). The leader counts itself like any other, by what is durable.
     mutating func advanceCommit() {
-        let index = LogIndex(membership.quorumFloor { acknowledgedIndex($0) })
-        guard index > commitIndex, log.term(at: index) == term else { return }
+        let floor = membership.quorumFloor { acknowledgedIndex($0) }
+        let index = isPlanted(.commitsWithMinority) ? disk.durable : LogIndex(floor)
+        guard index > commitIndex, log.term(at: index) == term || isPlanted(.commitsEarlierTerms)
+        else { return }
         commitIndex = index
     }
 
     /// What a member durably holds of this term's log; 0 if that is not known or doesn't count.
     func acknowledgedIndex(_ node: NodeID) -> UInt64 {
-        if node == seat { return disk.durable.rawValue }
+        if node == seat {
+            return (isPlanted(.countsOwnUnsaved) ? log.lastIndex : disk.durable).rawValue
+        }
         return progress.first { $0.node == node && !$0.isForgetful }?.match.rawValue ?? 0
     }
 

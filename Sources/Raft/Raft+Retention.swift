@@ -1,7 +1,8 @@
 package import Mesh
+internal import Planted
 internal import Record
 
-/// How long the log is kept for whom, and what a member is that it was not kept for (ADR 4).
+/// How long the log is kept for whom, and what a member is that it was not kept for (ADR 5).
 extension Raft {
     /// The base may move up to here, and no further: a base has no volume's bytes, so whoever lacks
     /// more of the log has to take whole cells. Every data voter and learner is known to hold the log
@@ -12,7 +13,9 @@ extension Raft {
             membership.isData($0.node) || membership.isLearner($0.node)
         }
         let kept = others.filter { !isTooFarBehind($0) }
-        var held = kept.reduce(disk.durable) { min($0, $1.match) }
+        var held =
+            isPlanted(.compactsAboveFloor)
+            ? commitIndex : kept.reduce(disk.durable) { min($0, $1.match) }
         // With all of them, whatever a witness could be asked for is held twice.
         if kept.count < others.count {
             for at in progress.indices where progress[at].witness != nil {

@@ -1,4 +1,5 @@
 internal import Mesh
+internal import Planted
 internal import Record
 
 /// How a leader treats a witness (ADR 2). While enough data voters keep up the witness gets only
@@ -52,8 +53,10 @@ extension Raft {
         let halves = log.memberships(from: commitIndex).flatMap { $0.halves(witnessedBy: node) }
         // It votes no more, and is to learn that.
         if halves.isEmpty { return settledIndex }
+        let missing =
+            settings.witnessCopiesMissing + (isPlanted(.forgetsOneCopyTooEarly) ? 1 : 0)
         let floors = halves.map { half in
-            half.dataFloor(half.copiesToForget - settings.witnessCopiesMissing) {
+            half.dataFloor(half.copiesToForget - missing) {
                 acknowledgedIndex($0)
             }
         }
@@ -74,7 +77,7 @@ extension Raft {
     /// Whether nothing more can be committed without this witness.
     private func needsEntries(_ at: Int) -> Bool {
         membership.halves(witnessedBy: progress[at].node).contains { half in
-            half.data.count { keepsUp($0) } < half.quorum
+            half.data.count { keepsUp($0) } < half.quorum && !isPlanted(.starvesWitness)
         }
     }
 

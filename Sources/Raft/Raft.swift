@@ -1,4 +1,5 @@
 package import Mesh
+internal import Planted
 internal import Record
 
 /// One member's consensus core (Ongaro and Ousterhout 2014; Ongaro's thesis): values in, effects
@@ -226,7 +227,7 @@ package struct Raft: Sendable {
             if role == .leader { out.append(.steppedDown(reason(ofLater: letter.term))) }
             becomeFollower(term: letter.term, leader: nil)
         }
-        guard letter.term == term else { return answerOutdated(letter) }
+        guard letter.term == term || isLetThrough(letter) else { return answerOutdated(letter) }
         switch letter.body {
         case .preVote, .preVoteAnswer, .outdated: break
         case .vote(let last): voteAsked(by: letter.from, last)
@@ -249,6 +250,15 @@ package struct Raft: Sendable {
 
     private func reason(ofLater term: Term) -> SteppedDown {
         transfer.map { .transferred(to: $0.target) } ?? .laterTerm(term)
+    }
+
+    /// What a past term said counts for nothing, unless a bug is planted.
+    private func isLetThrough(_ letter: Letter) -> Bool {
+        switch letter.body {
+        case .append: isPlanted(.takesStaleAppends)
+        case .heartbeat: isPlanted(.takesStaleHeartbeats)
+        default: false
+        }
     }
 
     /// Tells a leader or candidate of a past term that it is past; without it, one cut off would

@@ -1,4 +1,5 @@
 package import Mesh
+internal import Planted
 
 /// What a leader knows of a witness besides its progress (ADR 2).
 package struct WitnessFeed: Hashable, Sendable {
@@ -40,7 +41,7 @@ package struct WitnessFeed: Hashable, Sendable {
     /// Whether that round was such a question.
     mutating func answered(_ round: UInt64, holds: Bool) -> Bool {
         guard let at = questions.firstIndex(where: { $0.round == round }) else { return false }
-        if !holds { absent = max(absent, questions[at].index) }
+        if !holds || isPlanted(.takesHeldForAbsent) { absent = max(absent, questions[at].index) }
         questions.remove(at: at)
         return true
     }

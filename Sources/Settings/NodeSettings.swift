@@ -26,6 +26,9 @@ package struct NodeSettings: Hashable, Sendable {
     package static let resyncRateDefault: UInt64 = 100 << 20
     package static let resyncRateMin: UInt64 = 1 << 20
     package static let resyncRateMax: UInt64 = 10 << 30
+    /// The longest `run`: a unix socket's name has at most 107 bytes (sockaddr_un, unix(7)), and
+    /// `run` has to leave room for that of a volume of one letter, `/volumes/v.sock`.
+    package static let runBytesMax = 107 - 15
 
     package let node: NodeID
     /// The cluster file's path.
@@ -56,6 +59,12 @@ package struct NodeSettings: Hashable, Sendable {
         let cluster = section.required("cluster", expected: "a file's path", parse: path)
         let data = section.optional("data", expected: "a directory's path", parse: path)
         let run = section.optional("run", expected: "a directory's path", parse: path)
+        if let run, run.value.utf8.count > Self.runBytesMax {
+            section.report(
+                run.key, line: run.line,
+                "\(run.value) has \(run.value.utf8.count) bytes; at most \(Self.runBytesMax) leave "
+                    + "room for the names of the sockets in it")
+        }
         let tls = Self.tls(&section, path: path)
         let nbd = Self.nbd(&section)
         let log = Self.log(&section)

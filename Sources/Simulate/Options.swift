@@ -1,5 +1,6 @@
 internal import Glibc
 internal import Mesh
+internal import Planted
 internal import Simulator
 
 /// What the command line asks for.
@@ -8,8 +9,9 @@ struct Options {
 
     static let usage = """
         usage: simulate [--seeds N] [--seed FIRST] [--shape \(names(Shape.self))]
-                        [--mutant \(names(Mutant.self))]
-                        [--jobs N] [--story] [--calm]
+                        [--mutant NAME [--hunt]] [--mutants]
+                        [--jobs N] [--story] [--calm] [--spells N,N...|none]
+                        [--faults NAME,NAME...] [--lease-ms N]
         """
 
     var seeds: UInt64 = 20
@@ -20,10 +22,24 @@ struct Options {
     /// nil: all in turn.
     var shape: Shape?
     var mutant: Mutant?
+    /// As the command line has it.
+    var mutantName: String?
+    #if PLANTED
+        /// A bug in the cores themselves, which is there from the first run on.
+        var bug: PlantedBug?
+    #endif
+    /// Ends with the first violation, which is what is wanted.
+    var isHunt = false
+    var listsMutants = false
     /// Threads, each with a run of its own.
     var jobs = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
     /// Prints the story of a run that went well too.
     var tellsStory = false
+    /// The only spells of bad weather that strike.
+    var spells: Set<Int>?
+    /// What the weather is drawn from, and how long a lease lasts, if not all and any.
+    var faults: Set<Fault>?
+    var lease: Interval?
     /// Without any fault: what the mesh itself costs.
     var isCalm = false
 
@@ -48,13 +64,56 @@ struct Options {
             case "--seeds": seeds = try number(flag)
             case "--seed": first = try number(flag)
             case "--shape": shape = try Self.choice(Shape.self, try value(flag))
-            case "--mutant": mutant = try Self.choice(Mutant.self, try value(flag))
+            case "--mutant": try take(mutant: try value(flag))
+            case "--hunt": isHunt = true
+            case "--mutants": listsMutants = true
             case "--jobs": jobs = max(1, Int(clamping: try number(flag)))
             case "--story": tellsStory = true
             case "--calm": isCalm = true
+            case "--faults":
+                let names = try value(flag).split(separator: ",").map(String.init)
+                faults = []
+                for name in names { faults?.insert(try Self.choice(Fault.self, name)) }
+            case "--lease-ms": lease = .milliseconds(try number(flag))
+            case "--spells": spells = try Self.numbers(try value(flag))
             default: throw Refused(what: "\(flag) is not an option")
             }
         }
+    }
+
+    private mutating func take(mutant name: String) throws(Refused) {
+        mutantName = name
+        mutant = Mutant(rawValue: name)
+        #if PLANTED
+            bug = PlantedBug.allCases.first { $0.name == name }
+            guard bug == nil else { return }
+        #endif
+        guard mutant == nil else { return }
+        throw Refused(
+            what:
+                "\(name) is none of \(Self.mutants.joined(separator: " ")); bugs of the cores are "
+                + "compiled by `make mutants` alone")
+    }
+
+    /// All that this build can plant.
+    static var mutants: [String] {
+        #if PLANTED
+            Mutant.allCases.map(\.rawValue) + PlantedBug.allCases.map(\.name)
+        #else
+            Mutant.allCases.map(\.rawValue)
+        #endif
+    }
+
+    private static func numbers(_ text: String) throws(Refused) -> Set<Int> {
+        guard text != "none" else { return [] }
+        var numbers: Set<Int> = []
+        for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+            guard let number = Int(part), number >= 0 else {
+                throw Refused(what: "--spells needs numbers like 3,17 or none, not \(text)")
+            }
+            numbers.insert(number)
+        }
+        return numbers
     }
 
     private static func choice<C: RawRepresentable<String> & CaseIterable>(
@@ -72,9 +131,13 @@ struct Options {
 
     func plan(_ seed: UInt64) -> Plan {
         let turn = Self.turn[Int(seed % UInt64(Self.turn.count))]
-        var plan = Plan(seed: seed, shape: shape ?? turn)
+        let hunt = isHunt ? mutantName.flatMap { Hunt.special[$0] } : nil
+        var plan = Plan(seed: seed, shape: shape ?? hunt?.shape ?? turn)
         plan.mutant = mutant
+        if let faults = faults ?? hunt?.faults { plan.faults = faults }
+        plan.lease = lease ?? hunt?.lease
         if isCalm { plan.faults = [] }
+        plan.spells = spells
         return plan
     }
 }

@@ -60,7 +60,9 @@ final class Runs: Sendable {
         let shortfall = options.isCalm ? nil : report.shortfall
         var lines = [line(report) + (shortfall.map { ": TOO LITTLE: \($0)" } ?? "")]
         if options.tellsStory { lines += report.story.map { "  \($0)" } }
-        if let violation = report.violation { lines += explanation(violation, plan) }
+        if let violation = report.violation {
+            lines += explanation(violation, plan, spells: report.spells)
+        }
         sum.withLockedValue { sum in
             sum.simulated = sum.simulated + report.simulated
             sum.events += report.events
@@ -88,15 +90,22 @@ final class Runs: Sendable {
             + String(report.digest, radix: 16)
     }
 
-    /// Runs the seed once more with every letter told: the same seed goes the same way.
-    private func explanation(_ violation: Violation, _ plan: Plan) -> [String] {
-        var detailed = plan
+    /// Leaves out what the violation does not need, and runs that once more with every letter told:
+    /// the same plan goes the same way.
+    private func explanation(_ violation: Violation, _ plan: Plan, spells: Int) -> [String] {
+        let shrunk = Shrinking(plan, violation, spells: spells)
+        var detailed = shrunk.plan
         detailed.isDetailed = true
         var simulation = Simulation(detailed)
-        let mutant = plan.mutant.map { " MUTANT=\($0.rawValue)" } ?? ""
+        let mutant = options.mutantName.map { " MUTANT=\($0)" } ?? ""
+        let again = "make simulate SEED=\(plan.seed) SHAPE=\(plan.shape.rawValue)\(mutant)"
+        let needed = (shrunk.plan.spells ?? []).sorted().map(String.init)
         return simulation.run().story.map { "  \($0)" } + [
             "seed \(plan.seed): VIOLATION at \(violation.at): \(violation.what)",
-            "replay: make simulate SEED=\(plan.seed) SHAPE=\(plan.shape.rawValue)\(mutant)",
+            "replay: \(again)",
+            "shrunk in \(shrunk.runs) runs from \(spells) spells of bad weather to "
+                + "\(needed.count), told above: \(shrunk.violation.what)",
+            "replay: \(again) SPELLS=\(needed.isEmpty ? "none" : needed.joined(separator: ","))",
         ]
     }
 

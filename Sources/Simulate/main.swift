@@ -1,9 +1,17 @@
 internal import Glibc
+internal import Planted
 
 /// `make simulate`: runs seeds, and says what they came to.
 do throws(Options.Refused) {
     let options = try Options(parsing: CommandLine.arguments.dropFirst())
-    exit(Runs(options).all() ? 0 : 1)
+    if options.listsMutants {
+        print(Options.mutants.joined(separator: "\n"))
+        exit(0)
+    }
+    #if PLANTED
+        if let bug = options.bug { plant(bug) }
+    #endif
+    exit((options.isHunt ? Quarry(options).isFound() : Runs(options).all()) ? 0 : 1)
 } catch {
     print("simulate: \(error.what)\n\(Options.usage)")
     exit(2)

@@ -14,6 +14,17 @@ struct Links {
         var connection: UInt64 = 0
         var resetBy: Int?
         var lastArrival = Moment.zero
+        /// Letters that may come once more.
+        var past: [Parcel] = []
+        var kept = 0
+
+        /// The last few of every eighth: they reach back beyond an election.
+        mutating func keep(_ parcel: Parcel) {
+            kept += 1
+            guard kept % 8 == 0, parcel.bytes.count <= 4_096 else { return }
+            if past.count == 24 { past.removeFirst() }
+            past.append(parcel)
+        }
     }
 
     let count: Int

@@ -1,4 +1,5 @@
 internal import Decisions
+internal import Gossip
 internal import JournalCore
 internal import Mesh
 internal import Node
@@ -132,6 +133,17 @@ final class Machine {
     var promised = LogIndex.zero
     /// Its own checkpoints let the log forget what is at or below.
     var compacted = LogIndex.zero
+    /// What its log held when its last process ended; without the disk, which is `logDisk`.
+    var remains: JournalCore<SimulatedDisk>?
+    /// The highest term in which it promised anything, and the highest incarnation it spoke under.
+    var spokenTerm = Term.zero
+    var spokenIncarnation = Incarnation.zero
+    /// When its process last took a letter of each other one.
+    var heard: [Moment]
+    /// Since when its process runs without a pause.
+    var runsSince = Moment.zero
+    /// When it last resigned from the primary's office, unless it acts again.
+    var resignedAt: Moment?
     /// What reached a paused process.
     var inbox: [Occurrence] = []
     /// The earliest wake that is on the agenda.
@@ -144,8 +156,9 @@ final class Machine {
     /// The highest index that it was seen to take for committed.
     var commitSeen = LogIndex.zero
 
-    init(id: NodeID, isWitness: Bool, pace: Pace, clock: VirtualClock) {
+    init(id: NodeID, isWitness: Bool, pace: Pace, clock: VirtualClock, peers: Int) {
         (self.id, self.isWitness, self.pace, self.clock) = (id, isWitness, pace, clock)
+        heard = Array(repeating: .zero, count: peers)
     }
 
     var isUp: Bool { power != .down }
@@ -156,6 +169,18 @@ final class Machine {
 
     /// When the present process has to be woken.
     var deadline = Instant.distantFuture
+
+    /// Reads the gossip, whichever process holds it.
+    func gossip<T>(_ body: (Gossip) -> T) -> T? {
+        if let agent { return body(agent.node.voter.gossip) }
+        return voter.map { body($0.gossip) }
+    }
+
+    /// Whether its disk holds this entry, or has a base that stands for it.
+    func holds(_ index: LogIndex, _ term: Term) -> Bool {
+        guard let log = journal ?? remains else { return false }
+        return log.basePosition.index >= index || log.term(at: index) == term
+    }
 
     /// Reads the consensus core, whichever process holds it.
     func raft<T>(_ body: (Raft) -> T) -> T? {

@@ -43,6 +43,7 @@ enum Occurrence {
     case watch
     case clearSky
     case judgement
+    case lastJudgement
 
     /// The machine that has to handle it, and the process it is meant for if any.
     var addressee: (machine: Int, life: UInt64?)? {

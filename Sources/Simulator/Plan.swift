@@ -50,14 +50,20 @@ package struct Plan: Sendable {
     package let seed: UInt64
     package let shape: Shape
     /// For so long things go wrong; then they heal.
-    package var stormy = Interval.seconds(66)
+    package var stormy = Interval.seconds(60)
     /// After the storm a primary has to act and a flush to be answered within this.
     package var recovery = Interval.seconds(8)
+    /// Then the acting primary falls for good, and the others have so long to go on without it.
+    package var bereavement = Interval.seconds(6)
+    /// How long a primary's lease lasts; nil draws one.
+    package var lease: Interval?
     package var mutant: Mutant?
     /// When the acting primary's machine loses power, whatever the weather.
     package var primaryFalls: [Interval] = []
     /// Faults that the weather is drawn from.
     package var faults = Set(Fault.allCases)
+    /// The only spells of bad weather that strike, by number; nil lets all.
+    package var spells: Set<Int>?
     /// Writes the story of every letter and request too.
     package var isDetailed = false
 

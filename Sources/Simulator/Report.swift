@@ -9,7 +9,7 @@ package struct Violation: Hashable, Sendable {
 /// What a run came to.
 package struct Report: Sendable {
     package static let simulatedMin = Interval.seconds(60)
-    package static let operationsMin = 1_000
+    package static let operationsMin = 300
     package static let faultsMin = 10
 
     package let plan: Plan
@@ -28,6 +28,8 @@ package struct Report: Sendable {
     package internal(set) var outages: [Interval] = []
     /// Spells that changed a delivered letter or a stored byte, or really stopped somebody.
     package internal(set) var faults: [Fault: Int] = [:]
+    /// Spells of bad weather that began.
+    package internal(set) var spells = 0
     /// Over all that happened, in order: equal runs have equal ones.
     package internal(set) var digest: UInt64 = 0
     package internal(set) var story: [StoryLine] = []

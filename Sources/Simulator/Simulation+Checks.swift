@@ -16,7 +16,9 @@ extension Simulation {
         guard index > machines[at].commitSeen else { return }
         machines[at].commitSeen = index
         let term = agent.node.voter.raft.term(at: index)
-        check(watch.commits(machines[at].id, index, term))
+        let current = agent.node.voter.raft.term
+        check(watch.commits(machines[at].id, index, term, knownIn: current))
+        checkCommit(index, term, at)
     }
 
     /// At most one acting primary per instant of true time, over all clocks: whoever may serve now
@@ -106,6 +108,7 @@ extension Simulation {
                 check(broken ?? nil)
             }
         }
+        for at in machines.indices { lookForLingerers(at) }
         looks += 1
         if looks % 4 == 0 { compareImages() }
     }
@@ -149,13 +152,15 @@ extension Simulation {
         for at in machines.indices where machines[at].power == .down { boot(at) }
     }
 
-    /// At the end: the mesh works, and all replicas are equal.
+    /// The storm is long over: the mesh works, and all replicas are equal.
     mutating func judge() {
         guard hasRecovered else {
             return check(
                 "liveness: no flush was answered within \(plan.recovery) after the storm")
         }
         compareImages()
+        judgeGossip()
+        check(operators.judge())
         let lengths = machines.compactMap { $0.agent?.node.decisions.appliedIndex.rawValue }
         if let least = lengths.min(), UInt64(watch.appliedCount) > least + 2_000 {
             check("liveness: a node has applied \(least) of \(watch.appliedCount) entries")

@@ -121,17 +121,19 @@ extension Simulation {
             if clients[at].random.chance(4, in: 5) { return flush(at, session) }
         }
         let count = 1 + Int(clients[at].random.next() % UInt64(clients[at].burstMax))
-        var block =
-            clients[at].own.lowerBound
-            + Int(clients[at].random.next() % UInt64(clients[at].own.count))
-        for _ in 0..<count {
-            let length = min(
-                1 + Int(clients[at].random.next() % 3), clients[at].own.upperBound - block)
+        let own = clients[at].own
+        let first = own.lowerBound + Int(clients[at].random.next() % UInt64(own.count))
+        // The same place again, while the first time is on its way into the log.
+        let returns = clients[at].random.chance(1, in: 3)
+        var block = first
+        for number in 0..<count {
+            let length = min(1 + Int(clients[at].random.next() % 3), own.upperBound - block)
             write(at, session, block..<block + length)
             block += length + Int(clients[at].random.next() % 3)
-            if block >= clients[at].own.upperBound { break }
+            if returns, number % 2 == 1 { block = first }
+            if block >= own.upperBound { break }
         }
-        read(at, session)
+        read(at, session, from: returns ? first : nil)
         turnClient(at, after: Client.patience)
     }
 
@@ -167,10 +169,10 @@ extension Simulation {
         turnClient(at, after: Client.patience)
     }
 
-    private mutating func read(_ at: Int, _ session: Client.Session) {
+    private mutating func read(_ at: Int, _ session: Client.Session, from: Int?) {
         let disk = clients[at].disk
         let total = ledgers[disk].blocks.count
-        let first = Int(clients[at].random.next() % UInt64(total))
+        let first = from ?? Int(clients[at].random.next() % UInt64(total))
         let count = min(1 + Int(clients[at].random.next() % 8), total - first)
         let least = (first..<first + count).map {
             ledgers[disk].least($0, in: session.door.generation)
@@ -240,7 +242,7 @@ extension Simulation {
         case (.flush(let covered), .done):
             ledgers[disk].flushed(covered)
             report.flushes += 1
-            if !isStormy { hasRecovered = true }
+            if !isStormy, session.door.machine != fallenForGood { hasRecovered = true }
             if let fallen, generation.epoch > fallen.epoch {
                 report.outages.append(time.since(fallen.at))
                 self.fallen = nil

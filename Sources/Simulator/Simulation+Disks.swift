@@ -12,6 +12,7 @@ internal import Voting
 extension Simulation {
     mutating func save(_ write: Write, _ at: Int) {
         var save = LogDesk.Save(write)
+        checkChange(save.change, at)
         if plan.mutant != nil { hurry(&save, at) }
         if let first = save.change.entries.first, first.index <= machines[at].promised {
             machines[at].promised = first.index.previous
@@ -102,9 +103,7 @@ extension Simulation {
 
     mutating func persisted(_ at: Int, _ persist: Gossip.Persist) {
         machines[at].incarnation = max(machines[at].incarnation, persist.incarnation)
-        for letter in persist.releases {
-            post(at, letter.to, .gossip, GossipCodec.encode(letter.message))
-        }
+        for letter in persist.releases { gossip(letter.message, at, letter.to) }
         turnRaft(
             at, .incarnationPersisted(persist.incarnation),
             .gossip(.persisted(persist.incarnation)))
@@ -160,6 +159,7 @@ extension Simulation {
             try machines[at].agent?.exports.handle(event, at: now, &effects)
         } catch { return failed("its volumes: \(error)", at) }
         noteLease(at)
+        checkAnswers(effects, now, at)
         let life = machines[at].life
         for effect in effects where machines[at].life == life && machines[at].isUp {
             carryOut(effect, at)

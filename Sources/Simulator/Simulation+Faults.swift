@@ -17,13 +17,23 @@ extension Simulation {
 
     mutating func blow() {
         guard isStormy, !weather.faults.isEmpty else { return }
-        agenda.push(time + random.interval(in: weather.pause), .weather)
-        let fault = weather.faults[Int(random.next() % UInt64(weather.faults.count))]
-        spells.append(Spell(fault: fault))
-        let spell = spells.count - 1
-        let lasts = strike(fault, spell)
-        agenda.push(time + lasts, .calm(spell))
+        agenda.push(time + sky.interval(in: weather.pause), .weather)
+        let fault = weather.faults[Int(sky.next() % UInt64(weather.faults.count))]
+        // Each draws from chances of its own, so that leaving one out changes no other.
+        let kept = random
+        random = sky.fork()
+        let spell = begin(fault)
+        if strikes(spell) { agenda.push(time + strike(fault, spell), .calm(spell)) }
+        random = kept
     }
+
+    private mutating func begin(_ fault: Fault) -> Int {
+        spells.append(Spell(fault: fault))
+        report.spells = spells.count
+        return spells.count - 1
+    }
+
+    private func strikes(_ spell: Int) -> Bool { plan.spells?.contains(spell) ?? true }
 
     private mutating func pick(_ count: Int) -> Int { Int(random.next() % UInt64(count)) }
 
@@ -74,7 +84,7 @@ extension Simulation {
             guard machines[at].isUp else { return .zero }
             let lasts = random.interval(in: .milliseconds(50)...(.seconds(3)))
             tell(at, "has disks that stall for \(lasts)")
-            machines[at].stalledUntil = time + lasts
+            machines[at].stalledUntil = max(machines[at].stalledUntil, time + lasts)
             bite(spell)
             return lasts
         case .syncFailure: return failSync(at, spell)
@@ -121,13 +131,29 @@ extension Simulation {
         agenda.push(time + random.interval(in: .seconds(6)...(.seconds(12))), .boot(at))
     }
 
-    /// Faults by chance rarely meet a voter right behind its vote; some are aimed there.
+    /// Faults by chance rarely meet a member right behind its vote, or its first word in a term; some
+    /// are aimed there.
     mutating func aim(_ at: Int) {
-        guard weather.faults.contains(.powerCut), random.chance(1, in: 4) else { return }
-        spells.append(Spell(fault: .powerCut))
+        guard weather.faults.contains(.powerCut), random.chance(1, in: 6) else { return }
+        let spell = begin(.powerCut)
         let soon = random.interval(in: .zero...(.milliseconds(3)))
-        agenda.push(
-            time + soon, .stroke(at, life: machines[at].life, spell: spells.count - 1))
+        guard strikes(spell) else { return }
+        agenda.push(time + soon, .stroke(at, life: machines[at].life, spell: spell))
+    }
+
+    /// So with letters of terms that are over: chance rarely has one arrive while it could matter.
+    mutating func haunt(_ at: Int) {
+        guard weather.faults.contains(.duplication), random.chance(1, in: 2) else { return }
+        let spell = begin(.duplication)
+        for from in machines.indices where from != at {
+            let past = links[from, at].past
+            guard !past.isEmpty else { continue }
+            let parcel = past[pick(past.count)]
+            let soon = random.interval(in: .zero...(.milliseconds(20)))
+            guard strikes(spell), parcel.connection == links[from, at].connection else { continue }
+            bite(spell)
+            agenda.push(time + soon, .arrival(parcel))
+        }
     }
 
     /// Back at once: whatever the machine forgot is asked for while it matters.
@@ -183,6 +209,8 @@ extension Simulation {
     private mutating func trouble(_ fault: Fault, _ spell: Int) -> Interval {
         let lasts = random.interval(in: .milliseconds(300)...(.seconds(6)))
         let percent = 2 + random.next() % 40
+        // Some letters come so late that whole elections lie between.
+        let late = percent * (random.chance(1, in: 4) ? 12 : 1)
         let isEverywhere = random.chance(1, in: 3)
         let (a, b) = (pick(machines.count), pick(machines.count))
         tell(nil, "\(fault.rawValue) \(isEverywhere ? "everywhere" : "at node \(a + 1)")")
@@ -191,8 +219,8 @@ extension Simulation {
                 switch fault {
                 case .loss: links[from, to].loss = (spell, percent)
                 case .duplication: links[from, to].duplication = (spell, percent)
-                case .reordering: links[from, to].reordering = (spell, .milliseconds(percent))
-                default: links[from, to].slow = (spell, .milliseconds(percent * 3))
+                case .reordering: links[from, to].reordering = (spell, .milliseconds(late))
+                default: links[from, to].slow = (spell, .milliseconds(max(percent * 3, late)))
                 }
             }
         }
@@ -313,7 +341,11 @@ extension Simulation {
     }
 
     private mutating func fall(_ at: Int, isQuiet: Bool) {
-        if let journal = machines[at].journal { machines[at].logDisk = journal.disk }
+        if var journal = machines[at].journal {
+            machines[at].logDisk = journal.disk
+            journal.alterDisk { $0 = SimulatedDisk() }
+            machines[at].remains = journal
+        }
         if let exports = machines[at].agent?.exports {
             machines[at].volumesDisk = exports.core.disk
             machines[at].appliedBefore = max(machines[at].appliedBefore, exports.core.applied)
@@ -327,6 +359,7 @@ extension Simulation {
         machines[at].power = .down
         machines[at].life += 1
         machines[at].servesUntil = .zero
+        machines[at].resignedAt = nil
         machines[at].inbox = []
         for client in clients.indices where clients[client].session?.door.machine == at {
             guard !isQuiet, let connection = clients[client].session?.connection else { continue }

@@ -16,8 +16,9 @@ extension Simulation {
         if case .appended(let through) = letter.body {
             machines[at].promised = max(machines[at].promised, through)
         }
+        let isFresh = checkPromise(letter, at)
         post(at, letter.to, .letter, letter.encoded)
-        if isStormy, case .voteAnswer(granted: true) = letter.body { aim(at) }
+        if isStormy, isFresh { aim(at) }
     }
 
     mutating func send(_ note: Note, _ at: Int, _ to: NodeID) {
@@ -67,9 +68,12 @@ extension Simulation {
         }
         links[from, to].lastArrival = max(arrival, link.lastArrival)
         agenda.push(arrival, .arrival(parcel))
+        if lane == .letter, weather.faults.contains(.duplication) { links[from, to].keep(parcel) }
         if let twice = link.duplication, random.chance(twice.percent, in: 100) {
             bite(twice.spell)
-            let later = random.interval(in: .zero...(.milliseconds(50)))
+            // Some come when the sender's term is long over.
+            let isLate = random.chance(1, in: 5)
+            let later = random.interval(in: .zero...(isLate ? .seconds(4) : .milliseconds(50)))
             agenda.push(arrival + later, .arrival(parcel))
         }
     }
@@ -86,6 +90,7 @@ extension Simulation {
             case .letter:
                 let letter = try Letter(parsing: parcel.bytes)
                 if plan.isDetailed { tell(parcel.to, "from \(from): \(summary(letter))") }
+                machines[parcel.to].heard[parcel.from] = time
                 turnRaft(parcel.to, .letter(letter), .raft(.received(letter)))
             case .gossip:
                 let message = try GossipCodec.decode(parcel.bytes)

@@ -30,7 +30,7 @@ extension Simulation {
             machines.append(
                 Machine(
                     id: NodeID(UInt64(at) + 1), isWitness: at == plan.shape.dataMembers,
-                    pace: pace, clock: VirtualClock(startingAt: start, rate: rate)))
+                    pace: pace, clock: VirtualClock(startingAt: start, rate: rate), peers: count))
             if plan.mutant == .skipsLogSync { machines[at].logDisk.losesSyncs = true }
             if plan.mutant == .skipsImageSync { machines[at].volumesDisk.losesSyncs = true }
         }
@@ -44,8 +44,10 @@ extension Simulation {
         operators.missing = sizes.indices.map { "disk-\($0)" }
         // Two clients share the first disk.
         let shares: [(disk: Int, own: Range<Int>)] = [(0, 0..<32), (0, 32..<64), (1, 0..<64)]
+        // A full load hides what an idle mesh does wrong, and the other way round.
+        let leisure = [1, 2, 6][Int(chance.next() % 3)] as UInt64
         for share in shares {
-            let pace = Interval.milliseconds(UInt64.random(in: 80...190, using: &chance))
+            let pace = Interval.milliseconds(UInt64.random(in: 80...190, using: &chance) * leisure)
             clients.append(
                 Client(
                     disk: share.disk, name: "disk-\(share.disk)", own: share.own,
@@ -89,7 +91,7 @@ extension Simulation {
     }
 
     private func nodeSettings(_ seat: NodeID) -> Node.Settings? {
-        guard let lease = LeaseTerms(length: .milliseconds(400)) else { return nil }
+        guard let lease = LeaseTerms(length: lease) else { return nil }
         var settings = Node.Settings(
             seat: seat, members: members, order: dataMembers, lease: lease)
         settings.checkpointEntries = plan.keepsLittleLog ? 100 : 300
@@ -142,6 +144,7 @@ extension Simulation {
                 "durability: node \(machines[at].id) starts with a log to \(recovered.last), "
                     + "though it was safe up to \(machines[at].promised)")
         }
+        checkRecovered(recovered, at)
         let core = try machines[at].isWitness ? nil : openVolumes(at, recovered)
         let isWhole = core.map {
             !$0.isResyncing && $0.applied >= recovered.base.position.index
@@ -154,6 +157,7 @@ extension Simulation {
         machines[at].power = .up
         machines[at].inbox = []
         machines[at].wakeAt = .never
+        machines[at].runsSince = time
         machines[at].commitSeen = .zero
         guard let core else { return machines[at].voter = voter }
         let state =
@@ -207,6 +211,7 @@ extension Simulation {
             group: Self.group, settings: raftSettings, restored: restored, random: random.fork(),
             at: now)
         machines[at].incarnation = machines[at].incarnation.next
+        checkIncarnation(at)
         let peers = members.map {
             Gossip.Peer(
                 node: $0.node, region: $0.region, role: $0.isWitness ? .witness : .data)

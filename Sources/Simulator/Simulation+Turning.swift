@@ -68,7 +68,7 @@ extension Simulation {
         case .fetch(let fetch):
             machines[at].log.submit(fetch)
             beginLogJob(at)
-        case .gossip(let message, let to): post(at, to, .gossip, GossipCodec.encode(message))
+        case .gossip(let message, let to): gossip(message, at, to)
         case .persist(let persist): self.persist(persist, at)
         case .note(let note, let to): send(note, at, to)
         case .apply(let ruled): apply(ruled, at)
@@ -82,12 +82,13 @@ extension Simulation {
         case .open(let epoch, let until):
             tell(at, "acts as primary of epoch \(epoch)")
             report.takeovers += 1
+            machines[at].resignedAt = nil
             check(watch.opens(machines[at].id, epoch))
             post(.opened(epoch, until: leaseEnd(until)), toVolumesOf: at)
         case .lease(let until): post(.leased(until: leaseEnd(until)), toVolumesOf: at)
         case .drain: post(.drain, toVolumesOf: at)
         case .close: post(.closed, toVolumesOf: at)
-        case .answer(let id, let answer): operators.answered(id, answer, &watch)
+        case .answer(let id, let answer): operators.answered(id, answer, at: time)
         case .halt(let halt): check("node \(machines[at].id) halts: \(halt)")
         case .happened(let happening): happened(happening, at)
         }
@@ -98,7 +99,9 @@ extension Simulation {
     }
 
     private mutating func apply(_ ruled: [Ruled], _ at: Int) {
-        check(watch.applies(machines[at].id, ruled))
+        let current = machines[at].raft { $0.term } ?? .zero
+        check(watch.applies(machines[at].id, ruled, in: current))
+        checkApplied(ruled, at)
         var ruled = ruled
         if plan.mutant == .losesReplicaWrite, at == 1 {
             ruled = ruled.map { one in
@@ -123,8 +126,7 @@ extension Simulation {
         case .raft(.replicaLost(let node, let index)): lost(node, index, at)
         case .raft(.contradicted(let found)): contradicted(found, at)
         case .raft: break
-        case .gossip(.send(let message, let to)):
-            post(at, to, .gossip, GossipCodec.encode(message))
+        case .gossip(.send(let message, let to)): gossip(message, at, to)
         case .gossip(.persist(let persist)): self.persist(persist, at)
         case .gossip: break
         }
@@ -142,7 +144,9 @@ extension Simulation {
         case .handBack(let node): tell(at, "hands the leadership to node \(node)")
         case .handOver(let node): tell(at, "hands the seat over to node \(node)")
         case .steppedDown(let why): tell(at, "leads no more: \(why)")
-        case .resigned(let epoch): tell(at, "resigns from epoch \(epoch)")
+        case .resigned(let epoch):
+            machines[at].resignedAt = time
+            tell(at, "resigns from epoch \(epoch)")
         case .replicaLost(let node, let index): lost(node, index, at)
         case .leftBehind(let node, let index): tell(at, "keeps no log for node \(node) to \(index)")
         case .resync(isWhole: false): tell(at, "lacks what the log no longer holds")
@@ -172,7 +176,9 @@ extension Simulation {
 
     private mutating func became(_ role: RaftRole, _ term: Term, _ leader: NodeID?, _ at: Int) {
         tell(at, "is \(role) in term \(term)\(leader.map { ", led by \($0)" } ?? "")")
+        if isStormy { haunt(at) }
         guard role == .leader else { return }
+        if term > newestLeader.term { newestLeader = (term, time) }
         check(machines[at].raft { raft in watch.leads(raft.seat, raft) } ?? nil)
     }
 }

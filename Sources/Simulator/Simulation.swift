@@ -17,6 +17,8 @@ package struct Simulation {
 
     let plan: Plan
     var random: SeededRandom
+    /// The weather's chances.
+    var sky: SeededRandom
     var agenda = Agenda<Occurrence>()
     var time = Moment.zero
     var machines: [Machine] = []
@@ -26,6 +28,8 @@ package struct Simulation {
     var clients: [Client] = []
     var ledgers: [Ledger] = []
     var operators: Operators
+    /// Short ones end before anybody stands; under long ones a successor has to wait.
+    let lease: Interval
     var watch = Watch()
     var story = Story()
     var report: Report
@@ -33,9 +37,13 @@ package struct Simulation {
     var lastAsk: [Moment]
     var isStormy = true
     var looks = 0
+    /// The highest term that anybody led, and since when.
+    var newestLeader: (term: Term, since: Moment) = (.zero, .zero)
+    /// Who fell for good at the end.
+    var fallenForGood: Int?
     /// When the last primary of the plan's falls fell, and under which epoch it acted.
     var fallen: (at: Moment, epoch: Epoch)?
-    /// A flush that was asked after the storm is answered.
+    /// A flush is answered after the storm, and again after the last fall.
     var hasRecovered = false
 
     var effectsPool: [[Node.Effect]] = []
@@ -46,12 +54,16 @@ package struct Simulation {
         random = SeededRandom(seed: plan.seed &* 0x9e37_79b9 &+ 17)
         report = Report(plan: plan)
         let count = plan.shape.dataMembers + (plan.shape.hasWitness ? 1 : 0)
+        sky = random.fork()
         var chance = random.fork()
         links = Links(count) { _, _ in
             let delay = chance.interval(in: .microseconds(200)...(.milliseconds(4)))
             return Links.Link(delay: delay, jitter: delay / 4)
         }
         weather = Weather(plan, &chance)
+        let lengths: [UInt64] = [400, 400, 1_000, 2_500]
+        let drawn = Interval.milliseconds(lengths[Int(chance.next() % UInt64(lengths.count))])
+        lease = plan.lease ?? drawn
         operators = Operators(&chance)
         lastAsk = []
         makeMachines(count, &chance)
@@ -66,7 +78,7 @@ package struct Simulation {
             time = at
             report.events += 1
             step(occurrence)
-            if case .judgement = occurrence { break }
+            if case .lastJudgement = occurrence { break }
         }
         report.simulated = Interval(nanoseconds: time.nanoseconds)
         report.operations = watch.operations
@@ -87,7 +99,9 @@ package struct Simulation {
             }
         }
         agenda.push(.zero + plan.stormy, .clearSky)
-        agenda.push(.zero + plan.stormy + plan.recovery, .judgement)
+        let healed = Moment.zero + plan.stormy + plan.recovery
+        agenda.push(healed, .judgement)
+        agenda.push(healed + plan.bereavement, .lastJudgement)
     }
 
     private mutating func step(_ occurrence: Occurrence) {
@@ -129,7 +143,10 @@ package struct Simulation {
         case .operators: operate()
         case .watch: look()
         case .clearSky: clearSky()
-        case .judgement: judge()
+        case .judgement:
+            judge()
+            fallForGood()
+        case .lastJudgement: judgeLast()
         }
     }
 
@@ -138,6 +155,7 @@ package struct Simulation {
         guard case .paused(let until, let spell) = machines[machine].power, until <= time
         else { return }
         machines[machine].power = .up
+        machines[machine].runsSince = time
         if !machines[machine].inbox.isEmpty { bite(spell) }
         tell(machine, "runs on")
         var inbox: [Occurrence] = []

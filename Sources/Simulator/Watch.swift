@@ -21,10 +21,15 @@ struct Watch {
     private var leaders: [Term: NodeID] = [:]
     /// Of each index that some member knew committed; `.zero` where none said so yet.
     private var committed: [Term] = []
+    /// The lowest term in which anybody knew that: no leader of an earlier one need hold it.
+    private var knownIn: [Term] = []
     /// As the first member to apply it did.
     private var applied: [Applied] = []
     private var lastSequences: [SessionID: UInt64] = [:]
     private var deeds: Set<Deed> = []
+    private var votes: [NodeID: (term: Term, candidate: NodeID)] = [:]
+    private var volumes: Set<VolumeID> = []
+    private(set) var seat = SeatModel()
     private(set) var epoch = Epoch.zero
     private(set) var operations = 0
 
@@ -36,13 +41,14 @@ struct Watch {
             return "election safety: nodes \(other) and \(node) both lead term \(raft.term)"
         }
         leaders[raft.term] = node
-        guard raft.lastPosition.index.rawValue >= UInt64(committed.count) else {
-            return "leader completeness: node \(node) leads term \(raft.term) with "
-                + "\(raft.lastPosition) last, but \(committed.count) is committed"
-        }
         let base = Int(raft.basePosition.index.rawValue)
-        for at in min(base, committed.count)..<committed.count where committed[at] != .zero {
+        for at in min(base, committed.count)..<committed.count
+        where committed[at] != .zero && knownIn[at] < raft.term {
             let index = LogIndex(UInt64(at) + 1)
+            guard raft.lastPosition.index >= index else {
+                return "leader completeness: node \(node) leads term \(raft.term) with "
+                    + "\(raft.lastPosition) last, but \(index) is committed"
+            }
             guard let term = raft.term(at: index), term != committed[at] else { continue }
             return "leader completeness: node \(node) leads term \(raft.term) with "
                 + "\(index)@\(term), but \(index)@\(committed[at]) is committed"
@@ -51,10 +57,16 @@ struct Watch {
     }
 
     /// State-machine safety, as far as the commit index tells.
-    mutating func commits(_ node: NodeID, _ index: LogIndex, _ term: Term?) -> String? {
+    mutating func commits(
+        _ node: NodeID, _ index: LogIndex, _ term: Term?, knownIn current: Term
+    ) -> String? {
         guard let term, index > .zero else { return nil }
         let at = Int(index.rawValue) - 1
-        while committed.count <= at { committed.append(.zero) }
+        while committed.count <= at {
+            committed.append(.zero)
+            knownIn.append(current)
+        }
+        knownIn[at] = committed[at] == .zero ? current : min(knownIn[at], current)
         guard committed[at] == .zero || committed[at] == term else {
             return "committed never lost: node \(node) takes \(index)@\(term) for committed, "
                 + "but \(index)@\(committed[at]) was"
@@ -64,7 +76,7 @@ struct Watch {
     }
 
     /// State-machine safety: all apply the same entries, and rule on them alike.
-    mutating func applies(_ node: NodeID, _ entries: [Ruled]) -> String? {
+    mutating func applies(_ node: NodeID, _ entries: [Ruled], in current: Term) -> String? {
         for ruled in entries {
             let entry = ruled.entry
             let at = Int(entry.index.rawValue) - 1
@@ -83,10 +95,20 @@ struct Watch {
             guard at == applied.count else {
                 return "node \(node) applies \(entry.position) with \(applied.count) before it"
             }
-            if let broken = commits(node, entry.index, entry.term) { return broken }
+            if let broken = commits(
+                node, entry.index, entry.term, knownIn: current)
+            {
+                return broken
+            }
             applied.append(
                 Applied(checksum: entry.checksum, term: entry.term, ruling: ruled.ruling))
             if entry.kind == .write || entry.kind == .command { operations += 1 }
+            if let broken = seat.follow(ruled) { return broken }
+            if case .created(let volume, _, _, _) = ruled.ruling,
+                !volumes.insert(volume).inserted
+            {
+                return "no id is used twice: \(entry.position) creates volume \(volume) again"
+            }
             if let broken = exactlyOnce(ruled) { return broken }
         }
         return nil
@@ -117,8 +139,31 @@ struct Watch {
         return nil
     }
 
+    /// What is known committed at `index`; nil where nobody said so yet.
+    func committedTerm(at index: LogIndex) -> Term? {
+        let at = Int(index.rawValue) - 1
+        return committed.indices.contains(at) && committed[at] != .zero ? committed[at] : nil
+    }
+
+    /// Raft §5.2: one vote a term, a candidate's own included. A vote of an earlier term that is told
+    /// late says nothing new.
+    mutating func votes(_ voter: NodeID, for candidate: NodeID, in term: Term) -> String? {
+        if let last = votes[voter], last.term >= term {
+            guard last.term == term, last.candidate != candidate else { return nil }
+            return "one vote a term: node \(voter) votes for nodes \(last.candidate) and "
+                + "\(candidate) in term \(term)"
+        }
+        votes[voter] = (term, candidate)
+        return nil
+    }
+
+    func lastVote(of voter: NodeID) -> (term: Term, candidate: NodeID)? { votes[voter] }
+
     /// Epochs grow: no export opens under one that was used, or is below one that was.
     mutating func opens(_ node: NodeID, _ epoch: Epoch) -> String? {
+        guard seat.isRenewed(epoch, by: node) else {
+            return "a renewal before acting: node \(node) opens under epoch \(epoch) without one"
+        }
         guard epoch > self.epoch else {
             return "epochs grow: node \(node) opens under \(epoch) after \(self.epoch)"
         }

@@ -13,7 +13,7 @@ package struct Identity: Hashable, Sendable {
     /// Those whose majority decided when the store was made, each with its role; nil as above. A
     /// node that counted another majority than its peers could elect itself.
     package let members: String?
-    /// Whether the journal has had files: from then on one without any has lost them.
+    /// Whether the journal has had segments: from then on one without any has lost them.
     package var hasJournal: Bool
 
     package init(

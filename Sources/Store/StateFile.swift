@@ -13,7 +13,9 @@ package struct StateFile: Sendable {
             self.code = code
         }
 
-        package var description: String { "cannot \(deed) \(path): errno \(code)" }
+        package var description: String {
+            "cannot \(deed) \(path): \(unsafe String(cString: strerror(code)))"
+        }
     }
 
     static let unfinishedSuffix = ".new"

@@ -17,6 +17,8 @@ package struct StoreDirectory: Hashable, Sendable {
     package static let journal = "journal"
     /// Made at every start, and empty until something is stored there.
     private static let parts = [journal, "volumes"]
+    /// docs/formats/journal.md.
+    private static let segmentPrefix = "segment-"
     /// An empty file system holds it.
     private static let lostAndFound = "lost+found"
 
@@ -34,6 +36,7 @@ package struct StoreDirectory: Hashable, Sendable {
     /// anything is there already: it may be what a node has promised.
     package func make(_ store: StoreID) throws -> Identity {
         guard unsafe mkdir(path, 0o700) == 0 || errno == EEXIST else {
+            if errno == ENOENT { throw StoreRefused.parentAbsent(self) }
             throw StateFile.Failed(path: path, deed: "create directory", code: errno)
         }
         let held = try held()
@@ -73,8 +76,30 @@ package struct StoreDirectory: Hashable, Sendable {
         try file.replace(Array(identity.text.utf8))
     }
 
-    package func journalHasFiles() throws -> Bool {
-        try FileSystem.names(in: "\(path)/\(Self.journal)").contains { $0 != Self.lostAndFound }
+    /// Whether the journal has a segment. Only segments hold what was promised: a base or an index
+    /// that outlived them says nothing of it.
+    package func journalHasFiles() throws -> Bool { try Self.journalHasFiles(in: path) }
+
+    private static func journalHasFiles(in path: String) throws -> Bool {
+        try FileSystem.names(in: "\(path)/\(journal)").contains { name in
+            name.hasPrefix(segmentPrefix) && !name.hasSuffix(StateFile.unfinishedSuffix)
+        }
+    }
+
+    /// Whether `path` is a node's data directory whose journal had segments and has none any more,
+    /// whosever it is; false where no identity tells. Changes nothing.
+    package static func hasLostJournal(in path: String) throws -> Bool {
+        let file = StateFile(Identity.fileName, in: path)
+        guard let bytes = try file.read(bytesMax: Identity.bytesMax),
+            let text = String(validating: bytes, as: UTF8.self),
+            let found = Identity(parsing: text), found.hasJournal
+        else { return false }
+        return try !journalHasFiles(in: path)
+    }
+
+    var parent: String {
+        let names = path.split(separator: "/").dropLast()
+        return (path.hasPrefix("/") ? "/" : "") + names.joined(separator: "/")
     }
 
     private var file: StateFile { StateFile(Identity.fileName, in: path) }

@@ -10,6 +10,8 @@ package enum StoreRefused: Error, Hashable, Sendable, CustomStringConvertible {
     case illegible(StoreDirectory)
     /// The journal had files, and has none any more.
     case journalGone(StoreDirectory)
+    /// A store is to be made in a directory that is not there.
+    case parentAbsent(StoreDirectory)
     /// A store is to be made where something is already.
     case taken(StoreDirectory, holds: [String])
 
@@ -42,9 +44,14 @@ package enum StoreRefused: Error, Hashable, Sendable, CustomStringConvertible {
             "\(Self.file(store)) can't be understood: it was changed or is damaged. Put back what "
                 + "docs/formats/store.md says of node \(store.node), if this is its data"
         case .journalGone(let store):
-            "\(store.path)/\(StoreDirectory.journal) is empty, and \(Self.file(store)) says that "
+            "\(store.path)/\(StoreDirectory.journal) has no segments, and \(Self.file(store)) says that "
                 + "node \(store.node) has served: the journal's disk is not mounted or was "
                 + "emptied. Mount it. Without its own journal this node must not vote"
+        case .parentAbsent(let store):
+            """
+            \(store.path) can't be made: the directory that it is to be in is not there.
+              If it is on a disk of its own, mount that first; if not: mkdir -p \(store.parent)
+            """
         case .taken(let store, let names):
             """
             \(store.path) holds something already: \(Self.list(names)). Nothing was changed.

@@ -1,5 +1,6 @@
 internal import Glibc
 package import Mesh
+internal import NIOCore
 internal import NIOSSL
 
 /// Where a node's credentials lie. `ca` may hold several authorities, for the time in which one
@@ -40,10 +41,21 @@ package enum CredentialsRefused: Error, Hashable, Sendable, CustomStringConverti
     }
 }
 
+/// Until when a certificate in use is valid.
+package struct CertificateEnd: Hashable, Sendable {
+    package let path: String
+    /// One of those that vouch for the peers, not this node's own.
+    package let isAuthority: Bool
+    /// Unix seconds.
+    package let at: UInt64
+}
+
 /// Both ends' TLS, made from one reading of the files.
 struct Credentials: Sendable {
     let client: NIOSSLContext
     let server: NIOSSLContext
+    /// The own one first, then the authorities'.
+    let ends: [CertificateEnd]
 
     init(_ paths: CredentialPaths, expecting own: PeerName) throws(CredentialsRefused) {
         let roots = try Self.reading(paths.ca) { try NIOSSLCertificate.fromPEMFile(paths.ca) }
@@ -61,6 +73,9 @@ struct Credentials: Sendable {
         let key = try Self.reading(paths.key) {
             try NIOSSLPrivateKey(file: paths.key, format: .pem)
         }
+        ends =
+            [CertificateEnd(path: paths.certificate, isAuthority: false, at: leaf.endsAt)]
+            + roots.map { CertificateEnd(path: paths.ca, isAuthority: true, at: $0.endsAt) }
         let sources = chain.map(NIOSSLCertificateSource.certificate)
         var server = TLSConfiguration.makeServerConfiguration(
             certificateChain: sources, privateKey: .privateKey(key))
@@ -79,6 +94,8 @@ struct Credentials: Sendable {
         tls.minimumTLSVersion = .tlsv13
         tls.maximumTLSVersion = .tlsv13
         tls.trustRoots = .certificates(roots)
+        // A peer that reads nothing never takes TLS's farewell either.
+        tls.shutdownTimeout = TimeAmount(TransportLimits.farewellDeadline)
         // Peers are known by their URI name, checked against the roster: host names say less.
         tls.certificateVerification = .noHostnameVerification
     }
@@ -100,4 +117,5 @@ extension NIOSSLCertificate {
     }
 
     var isExpired: Bool { notValidAfter < time(nil) }
+    fileprivate var endsAt: UInt64 { UInt64(max(0, notValidAfter)) }
 }

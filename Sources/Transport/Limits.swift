@@ -12,7 +12,12 @@ package struct TransportLimits: Hashable, Sendable {
     package var pingEvery = Interval.seconds(1)
     /// A link that has said nothing for this long, not even a ping, is closed.
     package var silenceMax = Interval.seconds(6)
+    /// How long the end of a connection waits for the peer to take what was sent and TLS's farewell.
+    package static let farewellDeadline = Interval.seconds(1)
     /// Accepted connections that have not shown who they are.
     package var strangersMax = 64
+    /// A peer is told as refused for so long after the last time. One that is still turned away comes
+    /// again within `backoffCeiling` and a greeting.
+    package var refusalStands = Interval.seconds(60)
     package init() {}
 }

@@ -245,6 +245,13 @@ final class LinkHandler: ChannelInboundHandler {
     }
 }
 
+extension Instant {
+    /// Compares with itself alone: it counts from the machine's start without its sleep.
+    static var transportNow: Instant {
+        Instant(nanoseconds: NIODeadline.now().uptimeNanoseconds)
+    }
+}
+
 extension TimeAmount {
     init(_ interval: Interval) {
         self = .nanoseconds(Int64(clamping: interval.nanoseconds))

@@ -50,6 +50,8 @@ extension Shared {
         link.featureLevel = featureLevel
         link.lastError = nil
         links[key] = link
+        // It came in, so what it was refused for is mended.
+        if key.lane == .consensus { refusals.forget(key.node) }
         return (true, old, link.isPaused)
     }
 

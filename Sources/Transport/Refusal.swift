@@ -44,18 +44,29 @@ package struct Refusals: Hashable, Sendable {
     package private(set) var counts: [RefusalCause: UInt64] = [:]
     package private(set) var lastByPeer: [NodeID: Refusal] = [:]
     package private(set) var lastStranger: Refusal?
+    private var notedAt: [NodeID: Instant] = [:]
 
     package func count(_ cause: RefusalCause) -> UInt64 { counts[cause, default: 0] }
     package var total: UInt64 { counts.values.reduce(0, +) }
 
     /// True when this peer was last refused for another cause, so that a log says it once.
-    mutating func note(_ refusal: Refusal, roster: Roster) -> Bool {
+    mutating func note(_ refusal: Refusal, roster: Roster, at now: Instant) -> Bool {
         counts[refusal.cause, default: 0] += 1
         guard let peer = refusal.peer, roster.entry(peer) != nil else {
             defer { lastStranger = refusal }
             return lastStranger?.cause != refusal.cause
         }
-        defer { lastByPeer[peer] = refusal }
+        defer { (lastByPeer[peer], notedAt[peer]) = (refusal, now) }
         return lastByPeer[peer]?.cause != refusal.cause
+    }
+
+    /// Counts stay: what happened happened.
+    mutating func forget(_ peer: NodeID) {
+        lastByPeer[peer] = nil
+        notedAt[peer] = nil
+    }
+
+    mutating func forget(before then: Instant) {
+        for (peer, at) in notedAt where at < then { forget(peer) }
     }
 }

@@ -64,14 +64,7 @@ package final class Transport: Sendable {
         guard let own = gate.roster.entry(identity.name.node) else {
             throw Refusal(.unknownNode, "the roster has no address for this node")
         }
-        let listener = try await ServerBootstrap(group: group)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .serverChannelOption(.backlog, value: 128)
-            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try self.accept(channel) }
-            }
-            .bind(host: own.host, port: own.port).get()
+        let listener = try await listen(at: own)
         let dialing = shared.withLockedValue { shared -> [LinkKey]? in
             guard shared.phase == .made else { return nil }
             shared.phase = .started
@@ -80,6 +73,21 @@ package final class Transport: Sendable {
         }
         guard let dialing else { return try await listener.close().get() }
         for key in dialing { dial(key) }
+    }
+
+    private func listen(at own: Roster.Entry) async throws(ListenRefused) -> any Channel {
+        do {
+            return try await ServerBootstrap(group: group)
+                .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+                .serverChannelOption(.backlog, value: 128)
+                .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+                .childChannelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture { try self.accept(channel) }
+                }
+                .bind(host: own.host, port: own.port).get()
+        } catch {
+            throw ListenRefused(host: own.host, port: own.port, error)
+        }
     }
 
     /// Where it listens: the roster's port, or the one the system chose for port 0.
@@ -139,7 +147,18 @@ package final class Transport: Sendable {
         }
     }
 
-    package var refusals: Refusals { shared.withLockedValue { $0.refusals } }
+    /// Of each peer that was refused lately and has not come in since, the last refusal.
+    package var refusals: Refusals {
+        shared.withLockedValue { shared in
+            shared.refusals.forget(before: .transportNow - limits.refusalStands)
+            return shared.refusals
+        }
+    }
+
+    /// Until when the certificates in use are valid.
+    package var certificates: [CertificateEnd] {
+        shared.withLockedValue { $0.credentials.ends }
+    }
 
     /// Closes everything and ends the threads. Nothing is received after it returns.
     package func shutdown() async {
@@ -265,7 +284,9 @@ extension Transport {
     }
 
     func refused(_ refusal: Refusal) {
-        let isNews = shared.withLockedValue { $0.refusals.note(refusal, roster: $0.gate.roster) }
+        let isNews = shared.withLockedValue {
+            $0.refusals.note(refusal, roster: $0.gate.roster, at: .transportNow)
+        }
         logger.log(
             level: isNews ? .warning : .debug, "peer refused",
             metadata: [

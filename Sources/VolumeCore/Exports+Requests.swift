@@ -1,9 +1,12 @@
 internal import Disk
 internal import Mesh
+internal import Planted
 internal import Record
 
 extension Exports {
-    private func isLeased(at now: Instant) -> Bool { leaseEnds.map { now < $0 } ?? false }
+    private func isLeased(at now: Instant) -> Bool {
+        leaseEnds.map { now < $0 || isPlanted(.servesWithoutLease) } ?? false
+    }
 
     private func door(_ asked: Waiting) -> VolumeRefused? {
         guard let export = exports[asked.volume] else {
@@ -85,7 +88,7 @@ extension Exports {
                 flight.append(write.volume, write.number)
                 drafts.append(write.draft)
             }
-            if isDurable {
+            if isDurable, !isPlanted(.treatsFUAAsPlain) {
                 flush(asked.id, asked.volume, &effects)
             } else {
                 effects.append(.reply(asked.id, .done))
@@ -97,7 +100,8 @@ extension Exports {
     private mutating func flush(
         _ id: RequestID, _ volume: VolumeID, _ effects: inout [ExportEffect]
     ) {
-        exports[volume]?.flushes.append((id, core.lastQueued(volume)))
+        let last = isPlanted(.flushesWithoutBarrier) ? 0 : core.lastQueued(volume)
+        exports[volume]?.flushes.append((id, last))
         answerFlushes(of: volume, &effects)
     }
 

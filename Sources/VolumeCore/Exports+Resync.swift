@@ -2,7 +2,7 @@ internal import Disk
 internal import Mesh
 internal import Record
 
-/// Both sides of a resync: what a source answers, and how a replica asks (ADR 4).
+/// Both sides of a resync: what a source answers, and how a replica asks (ADR 5).
 extension Exports {
     package var resyncStanding: ResyncStanding? {
         core.resync.map {

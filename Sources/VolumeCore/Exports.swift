@@ -1,5 +1,6 @@
 package import Disk
 package import Mesh
+internal import Planted
 internal import Record
 
 /// The volumes of one node with who waits for what: a request is served under the lease, answered
@@ -27,7 +28,9 @@ package struct Exports<D: Disk>: Sendable {
 
         /// What a flush may be answered for. What a majority holds survives as well as what the
         /// own disk holds, so an async volume takes either.
-        var safe: UInt64 { isSync ? committed : max(committed, durable) }
+        var safe: UInt64 {
+            isSync && !isPlanted(.flushesOwnDisk) ? committed : max(committed, durable)
+        }
     }
 
     /// A request that can't be served yet, for want of a lease or of room.
@@ -80,7 +83,7 @@ package struct Exports<D: Disk>: Sendable {
         case .opened(let epoch, let until): try open(epoch, until: until, &effects)
         case .leased(let until): try renew(until: until, at: now, &effects)
         case .drain: drain()
-        case .closed: close(&effects)
+        case .closed: if !isPlanted(.staysOpenWhenClosed) { close(&effects) }
         case .apply(let entries): try apply(entries, at: now, &effects)
         case .proposed(let first, let count, let round):
             flight.place(first, count: count, round: round)

@@ -1,5 +1,6 @@
 package import Disk
 package import Mesh
+internal import Planted
 
 /// What lies in a part of a volume, as NBD's `base:allocation` has it.
 package struct VolumeExtent: Hashable, Sendable {
@@ -170,7 +171,9 @@ extension VolumeCore {
     private func layers(of volume: Volume, _ range: Range<UInt64>, pending: Bool)
         -> [(range: Range<UInt64>, extent: ExtentMap.Extent?)]
     {
-        guard pending else { return volume.committed.parts(of: range) }
+        guard pending, !isPlanted(.readsPastPending) else {
+            return volume.committed.parts(of: range)
+        }
         return volume.pending.parts(of: range).flatMap { part in
             part.extent == nil ? volume.committed.parts(of: part.range) : [part]
         }

@@ -2,7 +2,7 @@ package import Disk
 package import Mesh
 internal import Record
 
-/// The way back of a replica that was away for longer than the log reaches (ADR 4).
+/// The way back of a replica that was away for longer than the log reaches (ADR 5).
 ///
 /// It takes from a source what the volumes were at one index (the manifest), and piece by piece the
 /// bytes of the cells that it lacks, each as of a later index. Meanwhile it applies the log. Entries

@@ -1,5 +1,6 @@
 package import Disk
 package import Mesh
+internal import Planted
 package import Record
 
 /// A volume as operators see it.
@@ -290,7 +291,8 @@ package struct VolumeCore<D: Disk>: Sendable {
             invariant(
                 first.number == write.number,
                 "write \(write.number) committed before \(first.number)")
-            volumes[place].pending.cut(write.range, owner: write.number)
+            let owner = isPlanted(.dropsNewerPending) ? nil : write.number
+            volumes[place].pending.cut(write.range, owner: owner)
             pendingByteCount -= cost(of: write)
             volumes[place].queue.popFirst()
         }

@@ -1,5 +1,6 @@
 package import Disk
 package import Mesh
+internal import Planted
 
 extension VolumeCore {
     /// Moves committed bytes into the images, what was overwritten meanwhile only once, until about
@@ -24,7 +25,7 @@ extension VolumeCore {
         var cost = first.cost
         switch first.content {
         case .hole:
-            try disk.deallocate(image, done)
+            if !isPlanted(.keepsTrimmedBytes) { try disk.deallocate(image, done) }
             volumes[place].record.allocation.remove(done)
         case .zeroes:
             // One step of the file system, however long: the volumes' queue must not write gigabytes.
@@ -54,9 +55,10 @@ extension VolumeCore {
     /// for. The log may be compacted up to the index it gives, not before it returns.
     @discardableResult
     package mutating func checkpoint() throws(DiskError) -> LogIndex {
-        while try fold(bytesMax: limits.overlayByteCountMax) > 0 {}
+        let bytesMax = isPlanted(.checkpointsWithoutFolding) ? 0 : limits.overlayByteCountMax
+        while try fold(bytesMax: bytesMax) > 0 {}
         for place in volumes.indices where volumes[place].isDirty {
-            try disk.sync(volumes[place].image)
+            if !isPlanted(.skipsImageSyncs) { try disk.sync(volumes[place].image) }
             volumes[place].isDirty = false
         }
         // What is missing is not known yet: nothing was applied that could be saved.

@@ -1,5 +1,6 @@
 package import Disk
 internal import Mesh
+internal import Planted
 internal import Record
 
 /// What a checkpoint writes: the applied index, and what of each volume is not in its image.
@@ -180,9 +181,9 @@ struct VolumeState: Hashable, Sendable {
         defer { disk.close(file) }
         try disk.resize(file, to: 0)
         try disk.write(file, at: 0, [encoded])
-        try disk.sync(file)
+        if !isPlanted(.skipsStateSync) { try disk.sync(file) }
         try disk.rename(Self.temporary, to: Self.slots[Int(sequence % 2)])
-        try disk.syncDirectory()
+        if !isPlanted(.skipsStateDirectorySync) { try disk.syncDirectory() }
     }
 
     static let imageSuffix = ".image"

@@ -10,14 +10,14 @@ internal import VolumeCore
 
 extension NBDServer {
     func bootstrap(
-        _ scope: Scope, _ security: NBDHandshake.Security, _ tls: NIOSSLContext?
+        _ scope: Scope, _ security: NBDHandshake.Security
     ) -> ServerBootstrap {
         ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 128)
             .childChannelOption(.recvAllocator, value: Self.receiveBuffers)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try self.accept(channel, scope, security, tls)
+                    try self.accept(channel, scope, security)
                 }
             }
     }
@@ -28,8 +28,7 @@ extension NBDServer {
     }
 
     private func accept(
-        _ channel: any Channel, _ scope: Scope, _ security: NBDHandshake.Security,
-        _ tls: NIOSSLContext?
+        _ channel: any Channel, _ scope: Scope, _ security: NBDHandshake.Security
     ) throws {
         let id = state.withLockedValue { state -> ConnectionID? in
             guard !state.isStopped, state.strangers < limits.strangersMax else { return nil }
@@ -38,7 +37,8 @@ extension NBDServer {
             return ConnectionID(state.lastConnection)
         }
         guard let id else { throw ChannelError.ioOnClosedChannel }
-        let handler = NBDConnection(self, id, scope, security, tls)
+        let handler = NBDConnection(
+            self, id, scope, security, security == .forcedTLS ? tls : nil)
         let peer = Peer(
             handler: NIOLoopBound(handler, eventLoop: channel.eventLoop), channel: channel,
             volume: nil)
@@ -112,7 +112,7 @@ extension NBDServer {
         let (path, new) = (socketPath(of: export.name), "\(directory)/\(export.name).new")
         do {
             let scope = Scope.volume(export.volume, export.generation)
-            let channel = try bootstrap(scope, .socketFile, nil)
+            let channel = try bootstrap(scope, .socketFile)
                 .bind(unixDomainSocketPath: new, cleanupExistingSocketFile: true).wait()
             guard unsafe chmod(new, 0o600) == 0, unsafe Glibc.rename(new, path) == 0 else {
                 let error = IOError(errnoCode: errno, reason: "cannot put \(path) in its place")

@@ -70,7 +70,8 @@ package final class NBDServer: Sendable {
     let limits: NBDLimits
     let logger: Logger
     let directory: String
-    let tls: NIOSSLContext?
+    /// What the next client over TCP meets; nil where none is served.
+    private let security: NIOLockedValueBox<NIOSSLContext?>
     let group: MultiThreadedEventLoopGroup
     let state = NIOLockedValueBox(State())
     let bytesInFlight = Atomic<Int>(0)
@@ -88,7 +89,7 @@ package final class NBDServer: Sendable {
         self.listener = listener
         self.limits = limits
         self.logger = logger
-        tls = try listener?.certificates.context()
+        security = NIOLockedValueBox(try listener?.certificates.context())
         let made = unsafe mkdir(self.directory, 0o700)
         guard made == 0 || errno == EEXIST else {
             throw .directory(path: self.directory, errno: errno)
@@ -101,9 +102,9 @@ package final class NBDServer: Sendable {
         post: @escaping @Sendable ([ExportEvent]) -> Void
     ) async throws(NBDServerRefused) {
         state.withLockedValue { $0.post = post }
-        guard let listener, let tls else { return }
+        guard let listener else { return }
         do {
-            let channel = try await bootstrap(.all, .forcedTLS, tls)
+            let channel = try await bootstrap(.all, .forcedTLS)
                 .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
                 .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
                 // A client whose host died would else hold its place among the connections.
@@ -113,6 +114,15 @@ package final class NBDServer: Sendable {
         } catch {
             throw .listen(address: "\(listener.host):\(listener.port)", why: "\(error)")
         }
+    }
+
+    var tls: NIOSSLContext? { security.withLockedValue { $0 } }
+
+    /// Reads the certificates again. New connections meet the new ones, standing ones stay; when the
+    /// files are refused, the old ones stay.
+    package func reloadCertificates() throws(NBDServerRefused) {
+        guard let new = try listener?.certificates.context() else { return }
+        security.withLockedValue { $0 = new }
     }
 
     /// The TCP port, which the system chose where 0 was asked for.

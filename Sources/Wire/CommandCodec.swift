@@ -6,8 +6,12 @@ extension Command {
     /// The longest command: far above the largest lawful one, far below a record.
     package static let byteCountMax = 4_096
 
-    package var encoded: [UInt8] {
+    package var encoded: [UInt8] { encoded(request: 0) }
+
+    /// `request` tells the same command apart that was asked twice.
+    package func encoded(request: UInt64) -> [UInt8] {
         var payload = CommandPayload()
+        payload.request = request
         switch self {
         case .promote(let node, let epoch, let warrant):
             payload.promote = PromoteCommand.with {

@@ -207,6 +207,9 @@ nonisolated struct CommandPayload: Sendable {
     set {command = .prefer(newValue)}
   }
 
+  /// Tells apart who asked the same of the same node twice; 0 where nobody waits for an answer.
+  var request: UInt64 = 0
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Command: Equatable, Sendable {
@@ -559,7 +562,7 @@ nonisolated extension PreferCommand: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension CommandPayload: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = "CommandPayload"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}promote\0\u{1}relinquish\0\u{3}create_volume\0\u{3}delete_volume\0\u{1}prefer\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}promote\0\u{1}relinquish\0\u{3}create_volume\0\u{3}delete_volume\0\u{1}prefer\0\u{1}request\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -632,6 +635,7 @@ nonisolated extension CommandPayload: SwiftProtobuf.Message, SwiftProtobuf._Mess
           self.command = .prefer(v)
         }
       }()
+      case 6: try { try decoder.decodeSingularFixed64Field(value: &self.request) }()
       default: break
       }
     }
@@ -665,11 +669,15 @@ nonisolated extension CommandPayload: SwiftProtobuf.Message, SwiftProtobuf._Mess
     }()
     case nil: break
     }
+    if self.request != 0 {
+      try visitor.visitSingularFixed64Field(value: self.request, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: CommandPayload, rhs: CommandPayload) -> Bool {
     if lhs.command != rhs.command {return false}
+    if lhs.request != rhs.request {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

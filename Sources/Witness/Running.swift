@@ -12,17 +12,21 @@ import Transport
 import Voting
 
 /// The witness's parts from their making to their end.
-final class Running: Sendable {
+final class Running: DaemonParts {
     static let group = GroupID(1)
     /// Small, for a segment is preallocated and the log is nearly always empty.
     static let segmentByteCount = 4 << 20
     static let windowBytesMax = 1 << 20
+    /// Room for the segment in use and a few next ones.
+    static let reserveBytes: UInt64 = 16 << 20
 
     private let settings: AgentSettings
     private let store: OwnStore
     private let board: Switchboard
     private let parts: Switchboard.Parts
+    private let door: WitnessDoor
     private let admin: AdminServer
+    private let room: RoomWatch
     private let logger: Logger
     private let manager = ServiceManager()
 
@@ -32,7 +36,10 @@ final class Running: Sendable {
         self.logger = logger
         try StateDirectory.prepare(settings, ["journal"])
         let incarnations = IncarnationFile(in: settings.node.data)
-        let board = Switchboard(incarnations: incarnations, logger: logger)
+        let alarms = try AlarmKeeper(
+            in: settings.node.data, own: settings.member.id, clusterFile: settings.cluster.print,
+            logger: logger)
+        let board = Switchboard(incarnations: incarnations, keeper: alarms, logger: logger)
         self.board = board
         var system = SystemRandomNumberGenerator()
         var random = SeededRandom(seed: system.next())
@@ -54,14 +61,17 @@ final class Running: Sendable {
             credentials: settings.credentials, logger: logger,
             receive: { board.receive($2, from: $0, on: $1) })
         parts = Switchboard.Parts(driver: driver, keeper: keeper, transport: transport)
-        let door = WitnessDoor(
-            settings: settings, parts: parts,
-            startedAt: BootClock.wall.rawValue / 1_000_000_000)
+        room = RoomWatch(path: settings.node.data, reserveBytes: Self.reserveBytes)
+        door = WitnessDoor(
+            settings: settings, parts: parts, keeper: alarms, room: room,
+            startedAt: BootClock.unixSeconds)
         admin = AdminServer(path: settings.node.run + "/admin.sock", door: door, logger: logger)
     }
 
     func start() async throws {
         board.connect(parts)
+        let door = door
+        room.start(tell: { _ in }, tick: { door.look() })
         try await admin.start()
         parts.driver.start()
         try await parts.transport.start()
@@ -72,9 +82,10 @@ final class Running: Sendable {
                 "release": "\(Invocation.release)", "store": "\(store.name)",
             ])
         manager.ready("witness \(settings.member.id) in \(settings.member.region)")
+        Allocator.forgetStart()
     }
 
-    func reloadCredentials() {
+    func reload() {
         do {
             try parts.transport.reloadCredentials()
             logger.notice("certificates were read again")
@@ -90,6 +101,7 @@ final class Running: Sendable {
         parts.driver.post(.gossip(.leave))
         await admin.shutdown()
         parts.driver.stop()
+        await board.keeper.settle()
         await parts.transport.shutdown()
         logger.notice("stopped")
     }

@@ -1,3 +1,4 @@
+import Alarms
 import Dispatch
 import Driver
 import Gossip
@@ -20,11 +21,13 @@ final class Switchboard: Sendable {
     }
 
     let logger: Logger
+    let keeper: AlarmKeeper
     private let incarnations: IncarnationFile
     private let connected = NIOLockedValueBox<Parts?>(nil)
     private let files = DispatchQueue(label: "holdfast.files")
 
-    init(incarnations: IncarnationFile, logger: Logger) {
+    init(incarnations: IncarnationFile, keeper: AlarmKeeper, logger: Logger) {
+        self.keeper = keeper
         self.incarnations = incarnations
         self.logger = logger
     }
@@ -62,10 +65,15 @@ final class Switchboard: Sendable {
                     "leader": "\(leader.map { "\($0)" } ?? "none")",
                 ])
         case .replicaLost(let node, let acknowledged):
+            keeper.note(
+                .replicaLost, about: node, index: acknowledged, at: BootClock.unixMilliseconds)
             logger.critical(
                 "a member lost writes that it had acknowledged: its disk was emptied or rolled back",
                 metadata: ["node": "\(node)", "acknowledged": "\(acknowledged)"])
         case .contradicted(let found):
+            keeper.note(
+                .contradiction, about: found.leader, index: found.committed.index,
+                at: BootClock.unixMilliseconds)
             logger.critical(
                 "the leader contradicts what is committed here",
                 metadata: [

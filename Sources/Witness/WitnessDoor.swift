@@ -1,4 +1,5 @@
 import Admin
+import Alarms
 import Control
 import Driver
 import Glibc
@@ -15,15 +16,20 @@ import Voting
 struct WitnessDoor: AdminDoor {
     let settings: AgentSettings
     let parts: Switchboard.Parts
+    let keeper: AlarmKeeper
+    let room: RoomWatch
     let startedAt: UInt64
 
-    private struct View: Sendable {
+    struct View: Sendable {
         let raft: Raft.Standing
         let membership: Membership
         let liveness: [NodeID: Gossip.Liveness]
+        /// What the others say of themselves.
+        let reports: [NodeID: Report]
+        let losses: [NodeID: Sight.Loss]
     }
 
-    private var view: View {
+    var view: View {
         let peers = settings.cluster.members.map(\.id)
         return parts.driver.inspect { voter in
             View(
@@ -31,7 +37,23 @@ struct WitnessDoor: AdminDoor {
                 liveness: Dictionary(
                     uniqueKeysWithValues: peers.compactMap { node in
                         voter.gossip.liveness(of: node).map { (node, $0) }
-                    }))
+                    }),
+                reports: Dictionary(
+                    uniqueKeysWithValues: peers.compactMap { node in
+                        voter.gossip.healthMap[node].flatMap { Report(parsing: $0.bytes) }
+                            .map { (node, $0) }
+                    }),
+                losses: voter.raft.progress.reduce(into: [:]) { losses, progress in
+                    losses[progress.node] = progress.loss.map {
+                        Sight.Loss(acknowledged: $0.acknowledged, isMadeGood: $0.isMadeGood)
+                    }
+                })
+        }
+    }
+
+    func reachable(_ view: View) -> Int {
+        view.membership.voters.all.count { voter in
+            voter == settings.member.id || view.liveness[voter] == .alive
         }
     }
 
@@ -39,9 +61,7 @@ struct WitnessDoor: AdminDoor {
         let view = view
         let links = parts.transport.links
         let voters = view.membership.voters
-        let reachable = voters.all.count { voter in
-            voter == settings.member.id || view.liveness[voter] == .alive
-        }
+        let reachable = reachable(view)
         return StatusReport(
             node: settings.member.id.rawValue, region: settings.member.region.text, role: .witness,
             cluster: settings.cluster.cluster.description, version: Invocation.release,
@@ -52,6 +72,7 @@ struct WitnessDoor: AdminDoor {
                 ok: reachable >= voters.quorum && view.raft.leader != nil),
             preferredRegion: settings.cluster.primaryRegion.text,
             members: settings.cluster.members.map { member($0, view, links) },
+            alarms: alarms(view),
             counters: [
                 "bytes_sent": links.reduce(0) { $0 + $1.bytesOut },
                 "bytes_received": links.reduce(0) { $0 + $1.bytesIn },

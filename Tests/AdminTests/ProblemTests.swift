@@ -5,6 +5,7 @@ import Testing
 private let refusals: [AdminRefused] = [
     .mesh(.noQuorum(reachable: 1, needed: 2)), .mesh(.notPrimary(primary: "us-east-1")),
     .mesh(.timedOut(doing: "creating db", seconds: 15)), .mesh(.overtaken(why: "epoch 4 began")),
+    .mesh(.primaryAway(last: "us-east-1")),
     .node(.busy(doing: "draining its exports")), .node(.witness(cannot: "keeps no volumes")),
     .node(.stopping), .node(.diskFull(why: "cannot write segment-3: no space left")),
     .node(.entriesAbsent(first: 7, last: 9)), .node(.mishap(why: "cannot read segment-3")),
@@ -14,7 +15,8 @@ private let refusals: [AdminRefused] = [
     .volume(.inUse(name: "db", clients: 2)), .volume(.tooMany(limit: 64)),
     .region(.unknown(name: "mars", known: ["a", "b"])),
     .region(.notReady(name: "b", why: "it lags 312 entries behind")),
-    .region(.isPrimary(name: "a")),
+    .region(.isPrimary(name: "a")), .alarm(.endsByItself(name: "disk-full")),
+    .alarm(.unknown(name: "x", known: ["disk-full"])),
 ]
 
 @Suite("A refusal becomes a problem (RFC 9457)")
@@ -45,7 +47,19 @@ struct ProblemTests {
 
     @Test func `only what a quorum would cure counts as want of quorum`() {
         let codes = refusals.map { Problem($0) }.filter(\.isForWantOfQuorum).map(\.code)
-        #expect(codes == ["no-quorum", "timed-out", "overtaken"])
+        #expect(codes == ["no-quorum", "timed-out", "overtaken", "primary-away"])
+    }
+}
+
+@Suite("Why there is a new primary")
+struct TakeoverReasonTests {
+    @Test func `a primary that follows itself was restarted, whatever gave its seat up`() {
+        #expect(TakeoverReport.Reason.switchover.following(itself: true) == .restart)
+        #expect(TakeoverReport.Reason.takeover.following(itself: true) == .restart)
+        #expect(TakeoverReport.Reason.start.following(itself: true) == .start)
+        for reason in [TakeoverReport.Reason.switchover, .takeover, .start] {
+            #expect(reason.following(itself: false) == reason)
+        }
     }
 }
 

@@ -76,6 +76,11 @@ final class FakeDoor: AdminDoor {
         return SwitchoverReport(epoch: 4, region: region, milliseconds: 87)
     }
 
+    func clearAlarm(named code: String) async throws(AdminRefused) -> AlarmClearing {
+        guard code == "replica-lost" else { throw .alarm(.endsByItself(name: code)) }
+        return AlarmClearing(code: code, cleared: 1)
+    }
+
     func log(_ query: LogQuery) async throws(AdminRefused) -> LogReport {
         let indexes = query.indexes(first: 1, last: 5_000)
         return LogReport(

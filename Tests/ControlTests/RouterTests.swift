@@ -14,6 +14,7 @@ struct RouterTests {
     @Test(arguments: [
         Route.status, .members, .raft, .volumes,
         .createVolume(VolumeRequest(name: "db", byteCount: 1 << 34, mode: .async)),
+        .alarms, .clearAlarm(named: "replica-lost"), .clearAlarm(named: "no such/na%me"),
         .deleteVolume(named: "db"), .deleteVolume(named: "no such/na%me? é"),
         .switchover(SwitchoverRequest(region: "us-west-2")), .log(LogQuery()),
         .log(LogQuery(from: 7, to: .max, max: 1_000)),

@@ -14,9 +14,9 @@ struct FirstStartTests {
         try """
         cluster: \(Self.cluster)
         members:
-          - {id: 1, region: us-east-1, role: data, address: "127.0.0.1:\(try freePort())"}
-          - {id: 2, region: us-west-2, role: data, address: "127.0.0.1:\(try freePort())"}
-          - {id: 3, region: eu-west-1, role: witness, address: "127.0.0.1:\(try freePort())"}
+          - {id: 1, region: us-east-1, role: data, address: "127.0.0.1:\(try Self.freePort())"}
+          - {id: 2, region: us-west-2, role: data, address: "127.0.0.1:\(try Self.freePort())"}
+          - {id: 3, region: eu-west-1, role: witness, address: "127.0.0.1:\(try Self.freePort())"}
         primaryRegion: us-east-1
         """.write(toFile: home + "/cluster.yaml", atomically: false, encoding: .utf8)
         _ = try await Program.run(["cert", "init", "--dir", home, "--cluster", Self.cluster])
@@ -38,7 +38,7 @@ struct FirstStartTests {
 
     private func config(_ node: Int) -> String { "\(home)/node-\(node).yaml" }
 
-    private func freePort() throws -> UInt16 {
+    static func freePort() throws -> UInt16 {
         let probe = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(probe) }
         var address = sockaddr_in()
@@ -132,11 +132,28 @@ struct FirstStartTests {
         // The journal's disk alone is not mounted.
         try FileManager.default.moveItem(atPath: data + "/journal", toPath: home + "/aside")
         let gone = try await refused(node)
-        #expect(gone.code == 78 && gone.errors.contains("\(data)/journal is empty"))
+        #expect(gone.code == 78 && gone.errors.contains("\(data)/journal has no segments"))
         try FileManager.default.moveItem(atPath: home + "/aside", toPath: data + "/journal")
         #expect(try await starts(node))
         try FileManager.default.removeItem(atPath: data)
         #expect(try await refused(node).code == 78)
+        try FileManager.default.removeItem(atPath: home)
+    }
+
+    @Test func `a run directory too long for a socket is a fault of the configuration`()
+        async throws
+    {
+        #expect(try await initialise(1).code == 0)
+        let text = try String(contentsOfFile: config(1), encoding: .utf8)
+        let long = home + "/" + String(repeating: "r", count: 93 - home.utf8.count - 1)
+        try text.replacing("run: run-1", with: "run: \(long)")
+            .write(toFile: config(1), atomically: false, encoding: .utf8)
+        let said = try await refused(1)
+        #expect(said.code == 78)
+        #expect(said.errors.contains("\(config(1)):4: run: \(long) has 93 bytes; at most 92"))
+        try text.replacing("run: run-1", with: "run: \(long.dropLast())")
+            .write(toFile: config(1), atomically: false, encoding: .utf8)
+        #expect(try await starts(1))
         try FileManager.default.removeItem(atPath: home)
     }
 

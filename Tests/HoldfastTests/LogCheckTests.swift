@@ -69,6 +69,9 @@ struct LogCheckTests {
         #expect(
             said.output.hasPrefix(
                 "\(data)/journal is sound\n  entries 1 to 3, base 0@0, last 3@1\n"))
+        try await release(data)
+        let json = try await Program.run(["log", "check", "--data", data, "-o", "json"])
+        #expect(json.code == 0 && json.output.contains("\"lastIndex\" : 3"))
         try FileManager.default.removeItem(atPath: data)
     }
 
@@ -96,6 +99,31 @@ struct LogCheckTests {
         try Data([1]).write(to: URL(filePath: data + "/journal/base-0000000000000009.new"))
         let before = try contents(data)
         #expect(try await check(data).code == 0)
+        #expect(try contents(data) == before)
+        try FileManager.default.removeItem(atPath: data)
+    }
+
+    /// With the index gone as well, nothing in the journal itself tells that there was more.
+    @Test(arguments: [[], ["base-0000000000000001"], ["spare-0000000000000001"]])
+    func `an emptied journal is damage, whatever outlived its segments`(left: [String]) async throws
+    {
+        let data = try made()
+        let journal = data + "/journal"
+        for name in try FileManager.default.contentsOfDirectory(atPath: journal) {
+            try FileManager.default.removeItem(atPath: "\(journal)/\(name)")
+        }
+        for name in left { try Data([1]).write(to: URL(filePath: "\(journal)/\(name)")) }
+        let identity = "cluster \(Self.cluster) node 1\n"
+        let file = data + "/identity"
+        try identity.write(toFile: file, atomically: false, encoding: .utf8)
+        #expect(try await check(data).code == 0, "this node has not begun")
+        for name in left { try Data([1]).write(to: URL(filePath: "\(journal)/\(name)")) }
+        try (identity + "journal begun\n").write(toFile: file, atomically: false, encoding: .utf8)
+        let before = try contents(data)
+        let said = try await check(data)
+        #expect(said.code == 1 && said.output == "")
+        #expect(said.errors.contains("all segments are missing"))
+        #expect(said.errors.contains("Don't start this node as it is"))
         #expect(try contents(data) == before)
         try FileManager.default.removeItem(atPath: data)
     }

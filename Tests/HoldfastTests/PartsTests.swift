@@ -200,7 +200,7 @@ struct VerdictTests {
     }
 
     @Test func `lag counts from the limit on`() {
-        let limit = Verdict.lagEntriesTolerated
+        let limit = MemberReport.lagTolerated
         #expect(verdict { $0.members[1].lagEntries = limit }.state == .ok)
         #expect(verdict { $0.members[1].lagEntries = limit + 1 }.state == .degraded)
     }

@@ -40,6 +40,15 @@ struct ProgramTests {
         #expect(said.code == code && said.output == "" && said.errors == "")
     }
 
+    @Test func `a node that is behind itself is not well`() async throws {
+        var report = Samples.healthy
+        report.leader = 2
+        report.members[0].lagEntries = 1_001
+        #expect(try await Program.ask(["status", "--check"], report).code == 1)
+        let said = try await Program.ask(["status"], report)
+        #expect(said.output.contains("us-east-1 lags 1001 entries behind"))
+    }
+
     @Test(arguments: [
         ["members"], ["raft"], ["volume", "list"], ["log", "dump"], ["status", "-o", "yaml"],
         ["members", "-o", "yaml"], ["raft", "-o", "json"],
@@ -126,6 +135,69 @@ struct ProgramTests {
         #expect(said.errors.contains("This node's log holds the indexes 41 to 42."))
     }
 
+    @Test(
+        arguments: [
+            (["--from", "3"], "the log begins at 41: what was before is not in it"),
+            (["--from", "41", "--to", "90"], "the log ends at 42: what is behind is not in it"),
+            (["--from", "41", "--max", "1"], "--max 1 ends at 41: go on with --from 42"),
+            (["--to", "42", "--max", "1"], "--max 1 begins at 42, up to 42"),
+        ] as [([String], String)])
+    func `what was asked of the log and is not shown is told`(
+        bounds: [String], note: String
+    ) async throws {
+        let said = try await Program.ask(["log", "dump"] + bounds)
+        #expect(said.code == 0 && said.output.contains(note), "\(said.output)")
+        let json = try await Program.ask(["log", "dump", "-o", "json"] + bounds)
+        #expect(json.code == 0 && json.errors.contains(note) && !json.output.contains(note))
+        let whole = try await Program.ask(["log", "dump", "--from", "41", "--to", "42"])
+        #expect(!whole.output.contains("the log ") && !whole.output.contains("--max"))
+    }
+
+    @Test func `in a pipe no line is broken`() async throws {
+        var report = Samples.noQuorum
+        report.alarms = Samples.diskFull.alarms
+        let said = try await Program.ask(["status"], report)
+        let first = try #require(said.output.split(separator: "\n").first)
+        #expect(first.hasSuffix("us-east-1 (node 1) is dead and eu-west-1 (node 3) is suspect"))
+        #expect(said.output.contains("has no space left for segment-42\n  do: free"))
+    }
+
+    @Test func `alarms are listed with what to do, and cleared by name`() async throws {
+        let list = try await Program.ask(["alarm", "list"], Samples.diskFull)
+        #expect(list.code == 0 && list.output.contains("CRITICAL disk-full: writes wait"))
+        #expect(try await Program.ask(["alarm", "list"]).output == "there are no alarms\n")
+        let done = try await Program.ask(["alarm", "clear", "replica-lost"])
+        #expect(done.code == 0 && done.output == "cleared replica-lost: 1 incident\n")
+        let json = try await Program.ask(["alarm", "clear", "replica-lost", "-o", "json"])
+        #expect(json.output.contains("\"cleared\" : 1"))
+        let stays = try await Program.ask(["alarm", "clear", "disk-full"])
+        #expect(stays.code == 1 && stays.errors.contains("ends with it"))
+    }
+
+    /// In the shape of /run/holdfast, which belongs to the node's user alone.
+    @Test(.enabled(if: geteuid() == 0)) func `who may not use the socket is told who may`()
+        async throws
+    {
+        let directory = try Program.freshDirectory()
+        try FileManager.default.copyItem(atPath: Program.path, toPath: directory + "/holdfast")
+        let run = directory + "/run"
+        try FileManager.default.createDirectory(atPath: run, withIntermediateDirectories: true)
+        for (path, mode) in [(directory, 0o755), (directory + "/holdfast", 0o755), (run, 0o700)] {
+            try #require(unsafe chmod(path, mode_t(mode)) == 0)
+        }
+        // daemon, 1, is there on every Debian.
+        try #require(unsafe chown(run, 1, 1) == 0)
+        let said = try await Program.run(
+            [
+                "--reuid=65534", "--regid=65534", "--clear-groups", directory + "/holdfast",
+                "--socket", run + "/admin.sock", "status",
+            ], program: "/usr/bin/setpriv")
+        #expect(said.code == 3)
+        #expect(said.errors.contains("only root and the node's own user, who is daemon, may"))
+        #expect(said.errors.contains("sudo") && !said.errors.contains("Start the agent"))
+        try FileManager.default.removeItem(atPath: directory)
+    }
+
     @Test func `no agent is 3`() async throws {
         let said = try await Program.run(["--socket", "/tmp/none/admin.sock", "status"])
         #expect(said.code == 3)
@@ -136,7 +208,24 @@ struct ProgramTests {
         let said = try await Program.ask(
             ["volume", "create", "new", "--size", "1G"], Samples.noQuorum)
         #expect(said.code == 4)
-        #expect(said.errors.contains("1 voters are reachable, 2 are needed"))
+        #expect(said.errors.contains("1 voter is reachable, 2 are needed"))
+    }
+
+    /// The primary that was named last may be the very node that is dead.
+    @Test(arguments: [
+        ["volume", "delete", "scratch", "--yes"], ["volume", "delete", "none", "--dry-run"],
+        ["switchover", "eu-west-1", "--yes"], ["switchover", "mars"],
+    ])
+    func `what can't be decided is refused with that alone`(words: [String]) async throws {
+        let said = try await Program.ask(words, Samples.noQuorum)
+        #expect(said.code == 4 && said.output == "" && said.errors.contains("No quorum."))
+        #expect(!said.errors.contains("Ask a node") && !said.errors.contains("Use one of"))
+    }
+
+    @Test func `nobody is sent to a dead primary to delete a volume`() async throws {
+        let said = try await Program.ask(
+            ["volume", "delete", "scratch", "--yes"], Samples.takingOver)
+        #expect(said.code == 4 && said.errors.contains("us-east-1 was primary and is not heard"))
     }
 
     @Test func `help and version are no errors`() async throws {
@@ -167,6 +256,11 @@ struct FilesTests {
         #expect(again.code == 1 && again.errors.contains("Give --replace"))
         #expect(try String(contentsOfFile: directory + "/node-2.key", encoding: .utf8) == key)
         #expect(try await Program.run(["cert", "renew"] + node).code == 0)
+        let json = try await Program.run(["cert", "renew", "--days", "1", "-o", "json"] + node)
+        let value = try JSONDecoder().decode([String: JSONValue].self, from: Data(json.output.utf8))
+        #expect(value["key"] == .text(directory + "/node-2.key") && value["days"] == .signed(1))
+        let day = try await Program.run(["cert", "renew", "--days", "1"] + node)
+        #expect(day.output.contains("valid for 1 day\n") && day.output.contains("SIGHUP"))
         #expect(try String(contentsOfFile: directory + "/node-2.key", encoding: .utf8) != key)
         try FileManager.default.removeItem(atPath: directory)
     }
@@ -198,6 +292,19 @@ struct FilesTests {
         """.write(toFile: directory + "/c.yaml", atomically: false, encoding: .utf8)
         let early = try await Program.run(["config", "check", file])
         #expect(early.code == 0 && early.output.contains("node-1.key is not there yet"))
+        let json = try await Program.run(["config", "check", file, "-o", "json"])
+        #expect(json.code == 0 && json.output.contains("\"members\" : 1"))
+        for name in ["ca.pem", "node-1.pem", "node-1.key"] {
+            // It is there, and nobody can read it, not even root.
+            try FileManager.default.createSymbolicLink(
+                atPath: "\(directory)/\(name)", withDestinationPath: name)
+        }
+        let unreadable = try await Program.run(["config", "check", file])
+        #expect(unreadable.code == 1 && !unreadable.errors.contains("not there yet"))
+        #expect(unreadable.errors.contains("cannot open \(directory)/node-1.key"))
+        for name in ["ca.pem", "node-1.pem", "node-1.key"] {
+            try FileManager.default.removeItem(atPath: "\(directory)/\(name)")
+        }
         _ = try await Program.run(["cert", "init", "--dir", directory, "--cluster", id])
         let issue = ["cert", "issue", "--dir", directory, "--node"]
         _ = try await Program.run(issue + ["1", "--region", "a"])
@@ -220,6 +327,9 @@ struct FilesTests {
             .deletingLastPathComponent().deletingLastPathComponent()
         let example = root.appending(path: "cluster-configs/three-regions/node-1.yaml").path()
         #expect(try await Program.run(["config", "check", example]).code == 0)
+        let json = try await Program.run(["config", "show", example, "-o", "json"])
+        let value = try JSONDecoder().decode([String: JSONValue].self, from: Data(json.output.utf8))
+        #expect(Set(value.keys) == ["node", "cluster"])
         let shown = try await Program.run(["config", "show", example]).output
         let parts = shown.components(separatedBy: "# The cluster's file.")
         let directory = try Program.freshDirectory()

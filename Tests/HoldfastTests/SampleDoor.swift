@@ -39,18 +39,27 @@ struct SampleDoor: AdminDoor {
         SwitchoverReport(epoch: 4, region: region, milliseconds: 87)
     }
 
+    func clearAlarm(named code: String) async throws(AdminRefused) -> AlarmClearing {
+        guard code != "disk-full" else { throw .alarm(.endsByItself(name: code)) }
+        return AlarmClearing(code: code, cleared: 1)
+    }
+
     func log(_ query: LogQuery) async throws(AdminRefused) -> LogReport {
-        _ = try query.admitted(first: 41, last: 42)
+        let range = try query.admitted(first: 41, last: 42) ?? 41...42
         return LogReport(
             base: PositionReport(index: 40, term: 2), first: 41, last: 42,
-            entries: [
-                EntryReport(
-                    index: 41, term: 2, kind: .command, epoch: 3, time: 1_795_500_000_000_000_000,
-                    byteCount: 96, session: 7, sequence: 1, summary: "promote node 1, epoch 3"),
-                EntryReport(
-                    index: 42, term: 2, kind: .write, epoch: 3, time: 1_795_500_001_000_000_000,
-                    byteCount: 4_160, session: 0, sequence: 0, summary: "db: 4 KiB at 0"),
-            ])
+            entries: entries.filter { range.contains($0.index) })
+    }
+
+    private var entries: [EntryReport] {
+        [
+            EntryReport(
+                index: 41, term: 2, kind: .command, epoch: 3, time: 1_795_500_000_000_000_000,
+                byteCount: 96, session: 7, sequence: 1, summary: "promote node 1, epoch 3"),
+            EntryReport(
+                index: 42, term: 2, kind: .write, epoch: 3, time: 1_795_500_001_000_000_000,
+                byteCount: 4_160, session: 0, sequence: 0, summary: "db: 4 KiB at 0"),
+        ]
     }
 }
 

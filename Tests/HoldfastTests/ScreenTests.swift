@@ -80,6 +80,12 @@ struct ScreenTests {
         #expect(row?.hasSuffix("lost writes") == true)
     }
 
+    @Test func `a member that was stopped has left`() {
+        var report = Samples.oneDead
+        report.members[0].liveness = .left
+        #expect(Verdict(of: report).sentence.hasSuffix("us-east-1 (node 1) has left"))
+    }
+
     @Test func `no quorum`() {
         #expect(
             text(Samples.noQuorum) == """
@@ -87,10 +93,10 @@ struct ScreenTests {
                   written; us-east-1 (node 1) is dead and eu-west-1 (node 3) is suspect
                 node 2, us-west-2 (data)   cluster 5f0c3a7e   holdfast 0.1.0   up 3h 12m
 
-                REGION     NODE  ROLE     STATE    LINK  ROUND TRIP  BEHIND
-                us-east-1     1  data     dead     down           -  ?
-                us-west-2     2  primary  self     -              -  nothing
-                eu-west-1     3  data     suspect  down           -  ?
+                REGION     NODE  ROLE         STATE    LINK  ROUND TRIP  BEHIND
+                us-east-1     1  data         dead     down           -  ?
+                us-west-2     2  was primary  self     -              -  nothing
+                eu-west-1     3  data         suspect  down           -  ?
 
                 VOLUME      SIZE  MODE   STATE   CLIENTS  UNCOMMITTED
                 db        10 GiB  sync   closed        0      1.5 MiB
@@ -129,7 +135,7 @@ struct ScreenTests {
                 node 2, us-west-2 (data)   cluster 5f0c3a7e   holdfast 0.1.0   up 3h 12m
 
                 REGION     NODE  ROLE         STATE  LINK  ROUND TRIP  BEHIND
-                us-east-1     1  primary      dead   down           -  13402 entries, 52 MiB
+                us-east-1     1  was primary  dead   down           -  13402 entries, 52 MiB
                 us-west-2     2  data, leads  self   -              -  nothing
                 eu-west-1     3  data         alive  up        8.3 ms  4 entries, 16.2 KiB
 
@@ -203,6 +209,15 @@ struct ScreenTests {
                 LAST TAKEOVER switchover, epoch 3: us-west-2 -> us-east-1, 3h 10m ago
                   2026-11-24 06:02:00 UTC, its length is known to us-east-1
                 """))
+    }
+
+    @Test func `a primary's return after its restart is no switchover`() {
+        var report = Samples.healthy
+        report.takeovers[0].reason = .restart
+        report.takeovers[0].from = "us-east-1"
+        #expect(
+            text(report).contains(
+                "LAST TAKEOVER restart, epoch 3: us-east-1 is primary again, 3h 10m ago"))
     }
 
     @Test func `a follower that has not answered yet is told without numbers`() {

@@ -100,6 +100,30 @@ import Wire
         #expect(trio.seats[1].node.decisions.volumes.count == 1)
     }
 
+    /// The simulator found it: volume 1 was given to an operator as the one just created, long after
+    /// its deletion.
+    @Test func `what an earlier process of the node asked is no answer to who asks the same now`()
+        throws
+    {
+        var trio = try acting()
+        trio.isCut = { _, to in to == 1 }
+        let command = Command.createVolume(name: "a", byteCount: 4_096, durability: .sync)
+        let earlier = command.encoded(request: 7)
+        trio.give(0, .note(.propose(sequence: 1, payload: earlier), from: NodeID(2)))
+        trio.run(.milliseconds(100))
+        trio.give(0, .operate(.init(1), .command(.deleteVolume(VolumeID(1)))))
+        trio.run(.milliseconds(100))
+        #expect(trio.seats[0].node.decisions.volumes.isEmpty)
+        trio.give(1, .operate(.init(2), Self.create("a")))
+        trio.isCut = { _, _ in false }
+        #expect(trio.run(upTo: .seconds(5)) { $0.seats[1].answers[.init(2)] != nil })
+        guard case .done(.created(let volume)) = trio.seats[1].answers[.init(2)] else {
+            Issue.record("answered \(String(describing: trio.seats[1].answers[.init(2)]))")
+            return
+        }
+        #expect(trio.seats[1].node.decisions.volumes.map(\.id) == [volume.id])
+    }
+
     @Test func `without a quorum a command is answered as unknown at its deadline`() throws {
         var trio = try acting()
         trio.crash(1)

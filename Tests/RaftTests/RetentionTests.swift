@@ -4,7 +4,7 @@ import Testing
 
 @testable import Raft
 
-@Suite("A member that is away for longer than the log is kept (ADR 4)")
+@Suite("A member that is away for longer than the log is kept (ADR 5)")
 struct RetentionTests {
     private static var settings: RaftSettings {
         var settings = RaftSettings()

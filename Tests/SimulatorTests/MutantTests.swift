@@ -49,6 +49,26 @@ import Testing
         Issue.record("\(trap.mutant.rawValue) was not found in \(simulated) simulated seconds")
     }
 
+    /// Sixty seconds of storm, and one power cut is to blame.
+    @Test func `what a violation needs of the weather is found, and breaks the same promise again`()
+    {
+        for seed in Self.seeds {
+            var plan = Plan(seed: seed, shape: .three)
+            plan.mutant = .skipsLogSync
+            plan.faults = [.powerCut, .pause, .slowLink]
+            var simulation = Simulation(plan)
+            let report = simulation.run()
+            guard let violation = report.violation, report.spells > 4 else { continue }
+            let shrunk = Shrinking(plan, violation, spells: report.spells)
+            #expect(shrunk.plan.spells?.count ?? .max <= 2)
+            #expect(shrunk.runs <= Shrinking.runsMax)
+            var again = Simulation(shrunk.plan)
+            #expect(again.run().violation == shrunk.violation)
+            return
+        }
+        Issue.record("no seed broke a promise")
+    }
+
     @Test func `no mutant is left untried`() {
         #expect(Set(Self.traps.map(\.mutant)) == Set(Mutant.allCases))
     }

@@ -54,6 +54,7 @@ import Testing
         plan.faults = []
         plan.stormy = .seconds(14)
         plan.recovery = .seconds(2)
+        plan.lease = .milliseconds(400)
         plan.primaryFalls = [.milliseconds(4_100), .milliseconds(9_100)]
         var simulation = Simulation(plan)
         let report = simulation.run()

@@ -83,6 +83,15 @@ struct StoreTests {
         #expect(try String(contentsOfFile: "\(home)/data/\(name)", encoding: .utf8) == "kept")
     }
 
+    @Test func `a missing parent is named, with both of what it may mean`() throws {
+        let path = home + "/disk/of/node"
+        let store = StoreDirectory(
+            path, of: NodeID(1), in: Self.cluster, members: Self.members, config: "node.yaml")
+        let told = refusal { try store.make(Self.id) }
+        #expect(told.hasPrefix("\(path) can't be made: the directory that it is to be in"))
+        #expect(told.contains("mount that first") && told.hasSuffix("mkdir -p \(home)/disk/of"))
+    }
+
     @Test func `nothing is made twice, nor by another node`() throws {
         let made = try store().make(Self.id)
         #expect(refusal { try store().make(StoreID(high: 2, low: 2)) }.contains("identity"))
@@ -157,15 +166,20 @@ struct StoreTests {
         }
     }
 
-    @Test func `a journal that had files and has none is refused`() throws {
+    /// What is left may be a base, an index or a spare: none of them holds a promise.
+    @Test(arguments: ["base-1", "index-1", "spare-1", "segment-2.new", "lost+found"])
+    func `a journal that had segments and has none is refused`(left: String) throws {
         let new = try store().make(Self.id)
         try write("", to: "journal/segment-1")
         try store().journalBegan(new)
         let begun = try store().identity()
         #expect(begun.hasJournal && begun.store == new.store)
+        #expect(try !StoreDirectory.hasLostJournal(in: home + "/data"))
         try FileManager.default.removeItem(atPath: home + "/data/journal")
+        try write("", to: "journal/\(left)")
+        #expect(try StoreDirectory.hasLostJournal(in: home + "/data"))
         let told = refusal { try store().identity() }
-        #expect(told.contains("\(home)/data/journal is empty"))
+        #expect(told.contains("\(home)/data/journal has no segments"))
         #expect(told.contains("must not vote"))
         #expect(refusal { try store().make(Self.id) }.contains("identity"))
     }
@@ -174,7 +188,7 @@ struct StoreTests {
         let file = StateFile("x", in: "/nowhere")
         #expect(throws: StateFile.Failed.self) { try file.replace([1]) }
         do { try file.replace([1]) } catch {
-            #expect(error.description == "cannot create /nowhere/x.new: errno 2")
+            #expect(error.description == "cannot create /nowhere/x.new: No such file or directory")
         }
     }
 }

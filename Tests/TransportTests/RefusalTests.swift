@@ -85,6 +85,18 @@ import Testing
         #expect(gate.judge(moved, dialed: nil)?.cause == .wrongName)
     }
 
+    @Test func `who can't listen says where, why and what to do`() async throws {
+        let rig = try Rig()
+        let (b, _) = try await rig.node(2, peers: [1: 0])
+        let port = try #require(b.port)
+        let taken = await #expect(throws: ListenRefused.self) {
+            _ = try await rig.node(1, port: port, peers: [2: port])
+        }
+        #expect(taken?.isTaken == true && taken?.address == "127.0.0.1:\(port)")
+        #expect(taken?.description.contains("Address already in use; end the process") == true)
+        await b.shutdown()
+    }
+
     @Test func `an oversized frame closes the link`() async throws {
         let rig = try Rig()
         let (b, seenByB) = try await rig.node(2, peers: [1: 0])
@@ -95,6 +107,63 @@ import Testing
         #expect(try await seenByB.refusal(.oversizedFrame).peer == NodeID(1))
         try await seenByB.down(1, .gossip)
         await b.shutdown()
+    }
+
+    /// What was mended must not be told as an alarm when the peer is away later for another reason.
+    @Test func `a refusal is forgotten once the peer came in`() async throws {
+        let rig = try Rig()
+        let (b, seenByB) = try await rig.node(2, peers: [1: 0], revoked: [NodeID(1)])
+        let (a, seenByA) = try await rig.node(1, peers: [2: try #require(b.port)])
+        _ = try await seenByB.refusal(.revokedNode)
+        #expect(b.refusals.lastByPeer[NodeID(1)]?.cause == .revokedNode)
+        b.revoke([])
+        try await seenByB.up(1, .consensus)
+        // A gossip or bulk connection of before may still be on its way to its refusal; none comes after.
+        try await seenByA.up(2, .gossip)
+        try await seenByA.up(2, .bulk)
+        await a.shutdown()
+        try await seenByB.down(1, .consensus)
+        #expect(b.refusals.lastByPeer[NodeID(1)] == nil)
+        #expect(b.refusals.count(.revokedNode) > 0)
+        await b.shutdown()
+    }
+
+    @Test func `a refusal is forgotten a named time after the last one`() throws {
+        let rig = try Rig()
+        let roster = Roster([try rig.entry(1), try rig.entry(2)])
+        var refusals = Refusals()
+        let start = Instant(nanoseconds: 5_000_000_000)
+        let stands = TransportLimits().refusalStands
+        func note(_ node: UInt64, at: Instant) {
+            _ = refusals.note(
+                Refusal(.expiredCertificate, "old", peer: NodeID(node)), roster: roster, at: at)
+        }
+        note(1, at: start)
+        note(2, at: start)
+        note(2, at: start + .seconds(10))
+        refusals.forget(before: start + stands - stands)
+        #expect(refusals.lastByPeer.count == 2)
+        refusals.forget(before: start + .seconds(1))
+        #expect(refusals.lastByPeer.keys.sorted() == [NodeID(2)])
+        refusals.forget(before: start + .seconds(11))
+        #expect(refusals.lastByPeer.isEmpty && refusals.total == 3)
+    }
+
+    @Test func `the ends of the certificates in use are known, and change with a reload`()
+        async throws
+    {
+        let rig = try Rig()
+        let (a, _) = try await rig.node(1, peers: [2: 0])
+        let before = a.certificates
+        #expect(before.map(\.isAuthority) == [false, true])
+        let now = UInt64(Date().timeIntervalSince1970)
+        #expect((now + 29 * 86_400...now + 31 * 86_400).contains(before[0].at))
+        #expect((now + 3_600 * 86_400...now + 3_700 * 86_400).contains(before[1].at))
+        _ = try rig.authority.renew(node: NodeID(1), days: 90)
+        #expect(a.certificates == before)
+        try a.reloadCredentials()
+        #expect((now + 89 * 86_400...now + 91 * 86_400).contains(a.certificates[0].at))
+        await a.shutdown()
     }
 
     @Test func `renewed credentials serve new connections and revoked nodes get none`() async throws

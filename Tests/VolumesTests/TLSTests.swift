@@ -51,11 +51,21 @@ private final class Papers: Sendable {
         try await succeed("/usr/bin/openssl", arguments)
     }
 
-    var listener: NBDServer.Listener {
+    var listener: NBDServer.Listener { listener(showing: "server") }
+
+    func listener(showing end: String) -> NBDServer.Listener {
         NBDServer.Listener(
             host: "127.0.0.1", port: 0,
             certificates: NBDCertificates(
-                ca: path + "/ca.pem", certificate: path + "/server.pem", key: path + "/server.key"))
+                ca: path + "/ca.pem", certificate: path + "/\(end).pem", key: path + "/\(end).key"))
+    }
+
+    /// Puts one's certificate and key where another one's are looked for.
+    func put(_ end: String, as other: String) throws {
+        for kind in ["pem", "key"] {
+            let bytes = try Data(contentsOf: URL(filePath: "\(path)/\(end).\(kind)"))
+            try bytes.write(to: URL(filePath: "\(path)/\(other).\(kind)"))
+        }
     }
 }
 
@@ -87,6 +97,24 @@ struct TLSTests {
             #expect(try await shell(script) == "refused\n", "\(stranger)")
         }
         #expect(try await shell(good) == "True\n")
+        try await rig.close()
+    }
+
+    @Test func `certificates read again serve the next client; unusable ones change nothing`()
+        async throws
+    {
+        let papers = try await Papers()
+        try papers.put("impostor", as: "shown")
+        let rig = try await Rig.open(listener: papers.listener(showing: "shown"))
+        let script = try connect(rig, papers.path + "/good", "print(len(h.pread(1, 0)))")
+        #expect(try await shell(script) == "refused\n", "no client trusts the impostor")
+        try papers.put("server", as: "shown")
+        #expect(try await shell(script) == "refused\n", "it was not read yet")
+        try rig.server.reloadCertificates()
+        #expect(try await shell(script) == "1\n")
+        try Data("nonsense".utf8).write(to: URL(filePath: papers.path + "/shown.pem"))
+        #expect(throws: NBDServerRefused.self) { try rig.server.reloadCertificates() }
+        #expect(try await shell(script) == "1\n")
         try await rig.close()
     }
 

@@ -1,3 +1,4 @@
+internal import Admin
 internal import ArgumentParser
 internal import Certificates
 internal import Mesh
@@ -11,6 +12,7 @@ struct CertCommand: AsyncParsableCommand {
     struct Init: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Makes the authority.")
 
+        @OptionGroup var options: OutputOptions
         @OptionGroup var confirmation: ConfirmationOptions
         @Option(help: "Where ca.pem and ca.key go.") var dir: String
         @Option(help: "The cluster's id, 32 hexadecimal digits; one is drawn when left away.")
@@ -27,10 +29,12 @@ struct CertCommand: AsyncParsableCommand {
             let authority = try certified { () throws(CertificateError) in
                 try Authority.create(directory: dir, cluster: cluster, replacing: replace)
             }
-            Terminal.show([
-                Line("made \(dir)/ca.pem and \(dir)/ca.key for cluster \(authority.cluster)"),
+            let made = Made(certificate: "\(dir)/ca.pem", key: "\(dir)/ca.key")
+            let lines = [
+                Line("made \(made.certificate) and \(made.key) for cluster \(authority.cluster)"),
                 Line("keep ca.key off the nodes: whoever has it can join the mesh", .faint),
-            ])
+            ]
+            try options.show(made, lines)
         }
     }
 
@@ -38,6 +42,7 @@ struct CertCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Makes a node's key and certificate.")
 
+        @OptionGroup var options: OutputOptions
         @Option(help: "The authority's directory.") var dir: String
         @Option(help: "The node's id.") var node: UInt64
         @Option(help: "The node's region.") var region: RegionName
@@ -59,11 +64,7 @@ struct CertCommand: AsyncParsableCommand {
                     node: NodeID(node), region: region, addresses: address, days: days,
                     replacing: replace)
             }
-            Terminal.show([Self.line(issued, days)])
-        }
-
-        static func line(_ issued: Authority.Issued, _ days: Int) -> Line {
-            Line("made \(issued.certificatePath) and \(issued.keyPath), valid for \(days) days")
+            try options.show(Made(issued, days), [Made(issued, days).line])
         }
     }
 
@@ -71,6 +72,7 @@ struct CertCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Makes a new key and certificate under the names of the old ones.")
 
+        @OptionGroup var options: OutputOptions
         @Option(help: "The authority's directory.") var dir: String
         @Option(help: "The node's id.") var node: UInt64
         @Option(help: "How long it is valid, 1 to \(Authority.nodeDaysMax) days.")
@@ -80,8 +82,29 @@ struct CertCommand: AsyncParsableCommand {
             let issued = try certified { () throws(CertificateError) in
                 try Authority(opening: dir).renew(node: NodeID(node), days: days)
             }
-            Terminal.show([Issue.line(issued, days)])
+            let next = Line(
+                "next: put both in place of the old ones and send the node SIGHUP; see \"Renewing "
+                    + "certificates\" in docs/operations.md", .faint)
+            try options.show(Made(issued, days), [Made(issued, days).line, next])
         }
+    }
+}
+
+/// A key and a certificate that were made.
+private struct Made: Encodable {
+    var certificate: String
+    var key: String
+    var days: Int?
+
+    init(certificate: String, key: String) { (self.certificate, self.key) = (certificate, key) }
+
+    init(_ issued: Authority.Issued, _ days: Int) {
+        self.init(certificate: issued.certificatePath, key: issued.keyPath)
+        self.days = days
+    }
+
+    var line: Line {
+        Line("made \(certificate) and \(key), valid for \(counted(days ?? 0, "day"))")
     }
 }
 

@@ -3,6 +3,7 @@ internal import Certificates
 internal import Decisions
 internal import Mesh
 internal import Settings
+internal import Yams
 
 struct ConfigCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -18,6 +19,23 @@ struct ConfigCommand: AsyncParsableCommand {
                 authority, and have not expired.
                 """)
 
+        /// A file in order, for a program.
+        struct InOrder: Encodable {
+            let file: String
+            let cluster: String
+            let members: Int
+            var node: UInt64?
+            /// What is no fault and still to be done.
+            var notes: [String] = []
+
+            init(_ file: String, _ cluster: ClusterSettings) {
+                self.file = file
+                self.cluster = cluster.cluster.description
+                members = cluster.members.count
+            }
+        }
+
+        @OptionGroup var options: OutputOptions
         @Argument(help: "A node's file, or a cluster's.") var file: String
 
         func run() async throws {
@@ -26,17 +44,21 @@ struct ConfigCommand: AsyncParsableCommand {
                 let cluster = try ConfigFile.checked { () throws(Faults) in
                     try ClusterSettings(parsing: text, file: file)
                 }
-                return Terminal.show([Line("\(file) is in order", .good), Self.line(cluster)])
+                let lines = [Line("\(file) is in order", .good), Self.line(cluster)]
+                return try options.show(InOrder(file, cluster), lines)
             }
             let settings = try ConfigFile.agent(file)
             let notes = try await Self.certificates(of: settings)
             let own = settings.member
-            Terminal.show(
-                [
-                    Line("\(file) is in order", .good),
-                    Line("  node \(own.id) in \(own.region), \(own.role.rawValue), \(own.address)"),
-                    Self.line(settings.cluster),
-                ] + notes)
+            var value = InOrder(file, settings.cluster)
+            value.node = own.id.rawValue
+            value.notes = notes.map { String($0.text.drop { $0 == " " }) }
+            let lines = [
+                Line("\(file) is in order", .good),
+                Line("  node \(own.id) in \(own.region), \(own.role.rawValue), \(own.address)"),
+                Self.line(settings.cluster),
+            ]
+            try options.show(value, lines + notes)
         }
 
         private static func line(_ cluster: ClusterSettings) -> Line {
@@ -73,6 +95,7 @@ struct ConfigCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Shows a node's settings with all defaults filled in.")
 
+        @OptionGroup var options: OutputOptions
         @Argument(help: "A node's file.") var file: String?
         @Flag(help: "Show the defaults alone.") var defaults = false
 
@@ -85,11 +108,25 @@ struct ConfigCommand: AsyncParsableCommand {
         func run() throws {
             guard let file else {
                 let text = try ConfigFile.checked { () throws(Faults) in try ConfigFile.defaults() }
-                return Terminal.write(text)
+                return try show(["defaults": text])
             }
             let settings = try ConfigFile.agent(file)
-            Terminal.write(
-                ConfigFile.nodeText(settings.node) + ConfigFile.clusterText(settings.cluster))
+            try show([
+                "node": ConfigFile.nodeText(settings.node),
+                "cluster": ConfigFile.clusterText(settings.cluster),
+            ])
+        }
+
+        /// The texts are YAML themselves; a program that wants JSON gets each under its name.
+        private func show(_ texts: KeyValuePairs<String, String>) throws {
+            guard options.output == .json else {
+                return Terminal.write(texts.map(\.value).joined())
+            }
+            let values = try texts.map { name, text in
+                (name, try YAMLDecoder().decode(JSONValue.self, from: text))
+            }
+            let map = JSONValue.map(Dictionary(values) { first, _ in first })
+            Terminal.write(try options.output.text(of: Format.json(map)))
         }
     }
 }

@@ -13,6 +13,15 @@ struct InitCommand: ParsableCommand {
             without what it promised its vote could undo flushed writes.
             """)
 
+    /// What was made, for a program.
+    struct Made: Encodable {
+        let data: String
+        let node: UInt64
+        let region: String
+        let store: String?
+    }
+
+    @OptionGroup var options: OutputOptions
     @Option(help: "The node's configuration file.") var config: String
 
     func run() throws {
@@ -20,7 +29,11 @@ struct InitCommand: ParsableCommand {
         let directory = StoreDirectory(
             settings.node.data, of: settings.member.id, in: settings.cluster.cluster,
             members: settings.cluster.roles, config: config)
-        Terminal.show(Self.lines(try Self.make(directory), directory, settings.member))
+        let (made, member) = (try Self.make(directory), settings.member)
+        try options.show(
+            Made(
+                data: directory.path, node: member.id.rawValue, region: member.region.text,
+                store: made.store?.description), Self.lines(made, directory, member))
     }
 
     private static func make(_ directory: StoreDirectory) throws(Failure) -> Identity {

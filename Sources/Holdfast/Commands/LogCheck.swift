@@ -6,12 +6,33 @@ internal import JournalCore
 internal import Mesh
 internal import Record
 internal import Settings
+internal import Store
 
 struct LogCheck: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
         abstract: "Reads a stopped node's whole journal, changes nothing, and names any damage.")
 
+    /// A sound journal, for a program.
+    struct Sound: Encodable {
+        let journal: String
+        let baseIndex: UInt64
+        let lastIndex: UInt64
+        let lastTerm: UInt64
+        let term: UInt64
+        let commit: UInt64
+        let tornBytes: Int
+
+        init(_ found: Recovered, _ path: String) {
+            journal = path
+            baseIndex = found.base.position.index.rawValue
+            (lastIndex, lastTerm) = (found.last.index.rawValue, found.last.term.rawValue)
+            (term, commit) = (found.hardState.term.rawValue, found.hardState.commit.rawValue)
+            tornBytes = found.tornTail?.byteCount ?? 0
+        }
+    }
+
+    @OptionGroup var options: OutputOptions
     @Option(help: "The node's configuration file; also checks that the journal is this mesh's.")
     var config: String?
     @Option(help: "The node's data directory.")
@@ -31,8 +52,33 @@ struct LogCheck: ParsableCommand {
             (cluster, directory) = (settings.cluster.cluster, settings.node.data)
         }
         let path = directory + "/journal"
-        Terminal.show(Self.lines(try Self.open(path, cluster), path))
+        try Self.refuseEmptied(directory, path)
+        let found = try Self.open(path, cluster)
+        try options.show(Sound(found, path), Self.lines(found, path))
     }
+
+    /// A journal without segments is a new node's, unless the identity beside it says otherwise. Then
+    /// all that the node had promised is gone, which is damage if anything is.
+    private static func refuseEmptied(_ directory: String, _ path: String) throws(Failure) {
+        let isEmptied: Bool
+        do { isEmptied = try StoreDirectory.hasLostJournal(in: directory) } catch {
+            throw Failure(.refused, "\(error)\n  Check the path, and who may read there.")
+        }
+        guard isEmptied else { return }
+        throw Failure(
+            .refused,
+            """
+            \(path): 1 damaged place; the last position known is lost
+              all segments are missing: \(directory)/\(Identity.fileName) says that this node has served
+              \(advice)
+            """)
+    }
+
+    private static let advice = """
+        Don't start this node as it is, and keep all its files: a voter that forgot what it \
+        acknowledged could undo a decision. The other members hold the same entries; see "A \
+        damaged journal" in docs/operations.md.
+        """
 
     private static func open(_ path: String, _ cluster: ClusterID?) throws -> Recovered {
         let files: FileDisk
@@ -86,9 +132,7 @@ struct LogCheck: ParsableCommand {
         return """
             \(Words.count(places.count, "damaged place")); the last position known is \(last)
             \(list)
-              Don't start this node as it is, and keep all its files: a voter that forgot what it \
-            acknowledged could undo a decision. The other members hold the same entries; see "A \
-            damaged journal" in docs/operations.md.
+              \(advice)
             """
     }
 

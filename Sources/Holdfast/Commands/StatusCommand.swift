@@ -35,8 +35,7 @@ struct StatusCommand: AskingCommand {
             }
         }
         try await ask(.status) { (report: StatusReport) in
-            let width = Terminal.size?.width ?? StatusScreen.widthDefault
-            return StatusScreen(report, now: Terminal.now, width: width, height: nil).lines
+            StatusScreen(report, now: Terminal.now, width: Terminal.width, height: nil).lines
         }
     }
 

@@ -65,7 +65,7 @@ struct VolumeCommand: AsyncParsableCommand {
             if dryRun { return try show(volume) }
             try confirmation.demand(name, "delete volume \(name) and all that is on it")
             _ = try await ask(.deleteVolume(named: name))
-            if options.output == .table { Terminal.show([Line("deleted volume \(name)")]) }
+            try options.show(["deleted": name], [Line("deleted volume \(name)")])
         }
 
         private func victim() async throws -> VolumeReport {
@@ -74,14 +74,10 @@ struct VolumeCommand: AsyncParsableCommand {
         }
 
         private func show(_ volume: VolumeReport) throws {
-            guard options.output == .table else {
-                return Terminal.write(try options.output.text(of: Format.json(volume)))
-            }
-            Terminal.show([
-                Line(
-                    "would delete volume \(name): \(Words.bytes(volume.byteCount)), "
-                        + "\(volume.mode.rawValue), no client connected; nothing was done")
-            ])
+            let line = Line(
+                "would delete volume \(name): \(Words.bytes(volume.byteCount)), "
+                    + "\(volume.mode.rawValue), no client connected; nothing was done")
+            try options.show(volume, [line])
         }
     }
 }

@@ -59,7 +59,10 @@ struct StatusScreen: Sendable {
     }
 
     private func role(of member: MemberReport) -> String {
-        let role = report.primary?.node == member.node ? "primary" : member.role.rawValue
+        let isNamed = report.primary?.node == member.node
+        // Whoever is not heard, or hears too few, may have lost the seat since.
+        let isCertain = report.quorum.isReached && member.isHeard
+        let role = isNamed ? isCertain ? "primary" : "was primary" : member.role.rawValue
         let leadsAlone = report.leader == member.node && report.primary?.node != member.node
         return leadsAlone ? "\(role), leads" : role
     }
@@ -82,7 +85,7 @@ struct StatusScreen: Sendable {
         guard let entries = member.lagEntries else { return member.role == .witness ? "-" : "?" }
         guard entries > 0 else { return "nothing" }
         let bytes = member.lagBytes.map { ", \(Words.bytes($0))" } ?? ""
-        return "\(entries) \(entries == 1 ? "entry" : "entries")\(bytes)"
+        return counted(entries, "entry", "entries") + bytes
     }
 
     private func volumes(rowsMax: Int?) -> [Line] {
@@ -117,13 +120,15 @@ struct StatusScreen: Sendable {
     private var alarms: [Line] {
         guard !report.alarms.isEmpty else { return [Line("ALARMS none")] }
         let shown = height == nil ? report.alarms.count : Self.alarmsMax
-        let lines = report.alarms.prefix(shown).flatMap { alarm in
-            let text = "\(alarm.severity.rawValue.uppercased()) \(alarm.code): \(alarm.text)"
-            return text.wrapped(to: width, indent: 2).map { Line($0, Self.tone(alarm.severity)) }
-                + "  do: \(alarm.remedy)".indented(to: width)
-        }
+        let lines = report.alarms.prefix(shown).flatMap { Self.lines(of: $0, width: width) }
         let rest = report.alarms.count - shown
         return lines + (rest > 0 ? [Line("+ \(rest) more: holdfast status -o json", .faint)] : [])
+    }
+
+    static func lines(of alarm: Alarm, width: Int) -> [Line] {
+        let text = "\(alarm.severity.rawValue.uppercased()) \(alarm.code): \(alarm.text)"
+        return text.wrapped(to: width, indent: 2).map { Line($0, tone(alarm.severity)) }
+            + "  do: \(alarm.remedy)".indented(to: width)
     }
 
     private static func tone(_ severity: Alarm.Severity) -> Line.Tone {
@@ -138,7 +143,9 @@ struct StatusScreen: Sendable {
         guard let last = report.takeovers.last else { return [Line("LAST TAKEOVER none")] }
         let seconds = last.at / 1_000
         let age = now > seconds ? Words.seconds(now - seconds) : "0s"
-        let way = last.from.map { "\($0) -> \(last.to)" } ?? last.to
+        let way =
+            last.reason == .restart
+            ? "\(last.to) is primary again" : last.from.map { "\($0) -> \(last.to)" } ?? last.to
         let what =
             "LAST TAKEOVER \(last.reason.rawValue), epoch \(last.epoch): \(way), \(age) ago"
         let sum = "  \(Words.time(unixSeconds: seconds)), \(Self.duration(of: last))"

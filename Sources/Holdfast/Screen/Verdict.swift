@@ -9,9 +9,6 @@ struct Verdict: Hashable, Sendable {
         case noQuorum = "NO QUORUM"
     }
 
-    /// Entries under way are no lag: a follower may be this far behind while a client writes.
-    static let lagEntriesTolerated: UInt64 = 1_000
-
     let state: State
     let sentence: String
 
@@ -26,13 +23,14 @@ struct Verdict: Hashable, Sendable {
 
     init(of report: StatusReport) {
         let quorum = report.quorum
-        guard quorum.reachable >= quorum.needed else {
+        guard quorum.isReached else {
             let absent = Self.absences(report)
             let who = absent.isEmpty ? "" : "; \(Words.list(absent))"
             state = .noQuorum
             sentence =
-                "node \(report.node) reaches \(quorum.reachable) of \(quorum.voters) voters and "
-                + "\(quorum.needed) are needed: nothing can be written\(who)"
+                "node \(report.node) reaches \(quorum.reachable) of "
+                + "\(counted(quorum.voters, "voter")) and \(counted(quorum.needed, "is", "are")) needed: "
+                + "nothing can be written\(who)"
             return
         }
         if let why = Self.vacancy(report) {
@@ -45,7 +43,8 @@ struct Verdict: Hashable, Sendable {
         let place =
             report.primary.map { "\($0.region) is primary (epoch \($0.epoch))" }
             ?? "a witness does not know the primary"
-        let base = "\(place), \(up) of \(report.members.count) nodes, quorum \(quorum.needed)"
+        let nodes = "\(up) of \(counted(report.members.count, "node"))"
+        let base = "\(place), \(nodes), quorum \(quorum.needed)"
         state = troubles.isEmpty ? .ok : .degraded
         sentence = base + (troubles.isEmpty ? Self.lagWords(report) : "; " + Words.list(troubles))
     }
@@ -55,8 +54,8 @@ struct Verdict: Hashable, Sendable {
         guard let primary = report.primary else { return vacancyWithoutPrimary(report) }
         let name = "\(primary.region) (epoch \(primary.epoch))"
         let member = report.members.first { $0.node == primary.node }
-        if let member, !member.isUp, member.liveness != .suspect {
-            return "\(name) is \(member.liveness.rawValue); another region is becoming primary"
+        if let member, !member.isHeard {
+            return "\(name) \(member.liveness.verb); another region is becoming primary"
         }
         guard let leader = report.leader else { return "no leader is elected; \(name) was primary" }
         if primary.node == report.node, !primary.acting {
@@ -99,13 +98,15 @@ struct Verdict: Hashable, Sendable {
 
     private static func absences(_ report: StatusReport) -> [String] {
         report.members.filter { !$0.isUp }.map { member in
-            "\(member.region) (node \(member.node)) is \(member.liveness.rawValue)"
+            "\(member.region) (node \(member.node)) \(member.liveness.verb)"
         }
     }
 
     private static func troubles(_ report: StatusReport) -> [String] {
         let unlinked = report.members.filter { $0.isUp && !$0.isSelf && !$0.linkUp }
-        let late = report.members.filter { $0.isUp && $0.lagEntries ?? 0 > lagEntriesTolerated }
+        let late = report.members.filter {
+            $0.isUp && $0.lagEntries ?? 0 > MemberReport.lagTolerated
+        }
         let serves = report.primary?.acting == true
         let closed = report.volumes.filter { serves && !$0.isOpen }
         let alarms = report.alarms.filter { $0.severity != .info }
@@ -132,6 +133,13 @@ struct Verdict: Hashable, Sendable {
     }
 }
 
+extension MemberReport.Liveness {
+    /// As in "node 2 has left".
+    fileprivate var verb: String { self == .left ? "has left" : "is \(rawValue)" }
+}
+
 extension MemberReport {
     var isUp: Bool { liveness == .alive || liveness == .self }
+    /// One that is only suspected may act all the same.
+    var isHeard: Bool { isUp || liveness == .suspect }
 }

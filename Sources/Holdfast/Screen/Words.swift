@@ -1,3 +1,4 @@
+internal import Admin
 internal import FoundationEssentials
 
 /// Quantities as a person reads them.
@@ -46,7 +47,7 @@ enum Words {
     }
 
     static func count(_ count: Int, _ one: String) -> String {
-        "\(count) \(one)\(count == 1 ? "" : "s")"
+        counted(count, one)
     }
 
     static func list(_ parts: [String]) -> String {

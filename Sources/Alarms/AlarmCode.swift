@@ -1,0 +1,21 @@
+/// Every alarm there is, by the name that programs and operators know it by; docs/operations.md says
+/// of each what to do.
+package enum AlarmCode: String, CaseIterable, Hashable, Sendable {
+    case noQuorum = "no-quorum"
+    case replicaLost = "replica-lost"
+    case contradiction
+    case diskFull = "disk-full"
+    case resync
+    case noWholeReplica = "no-whole-replica"
+    case certificateExpires = "certificate-expires"
+    case clusterFileDiffers = "cluster-file-differs"
+    case memberDead = "member-dead"
+    case memberLeft = "member-left"
+    case memberLags = "member-lags"
+    case peerRefused = "peer-refused"
+    case volumeWithoutSocket = "volume-without-socket"
+
+    /// Of something that happened once: it stands until an operator clears it. All others end by
+    /// themselves, with what they tell of.
+    package var standsUntilCleared: Bool { Incident.Kind(code: self) != nil }
+}

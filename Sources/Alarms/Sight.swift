@@ -1,0 +1,118 @@
+internal import Admin
+package import Mesh
+
+/// All that a node knows from which its alarms follow, at one moment.
+package struct Sight: Hashable, Sendable {
+    /// Entries under way are no lag: a follower may be this far behind while a client writes.
+    package static let lagTolerated = MemberReport.lagTolerated
+
+    package enum Standing: Hashable, Sendable {
+        case alive, suspect
+        /// It said farewell.
+        case left
+        /// Dead, or never heard of.
+        case silent
+    }
+
+    package struct Lag: Hashable, Sendable {
+        package let entries: UInt64
+        /// Unix seconds; nil while it is tolerated.
+        package let since: UInt64?
+        package init(entries: UInt64, since: UInt64?) {
+            self.entries = entries
+            self.since = since
+        }
+    }
+
+    /// What the leader knows of a member that lost what it had acknowledged.
+    package struct Loss: Hashable, Sendable {
+        package let acknowledged: LogIndex
+        package let isMadeGood: Bool
+        package init(acknowledged: LogIndex, isMadeGood: Bool) {
+            self.acknowledged = acknowledged
+            self.isMadeGood = isMadeGood
+        }
+    }
+
+    package struct Peer: Hashable, Sendable {
+        package let node: NodeID
+        package let region: String
+        package let address: String
+        package var standing: Standing
+        package var hasRoom = true
+        package var isData = true
+        /// What its volumes lack; nil where they are a whole replica.
+        package var resync: ResyncStanding?
+        /// The log is no longer kept for it.
+        package var isLeftBehind = false
+        package var lag: Lag?
+        package var loss: Loss?
+        /// Why its connections are refused, or ours by it.
+        package var refusal: String?
+        /// nil where it tells nothing of its cluster file.
+        package var clusterFile: ClusterPrint?
+
+        var isHeard: Bool { standing == .alive || standing == .suspect }
+
+        package init(node: NodeID, region: String, address: String, standing: Standing) {
+            self.node = node
+            self.region = region
+            self.address = address
+            self.standing = standing
+        }
+    }
+
+    package struct Certificate: Hashable, Sendable {
+        package let path: String
+        package let isAuthority: Bool
+        /// Unix seconds.
+        package let endsAt: UInt64
+        package init(path: String, isAuthority: Bool, endsAt: UInt64) {
+            self.path = path
+            self.isAuthority = isAuthority
+            self.endsAt = endsAt
+        }
+    }
+
+    package struct Quorum: Hashable, Sendable {
+        package let voters: Int
+        package let reachable: Int
+        package let needed: Int
+        package init(voters: Int, reachable: Int, needed: Int) {
+            self.voters = voters
+            self.reachable = reachable
+            self.needed = needed
+        }
+    }
+
+    package let own: NodeID
+    package let region: String
+    /// Where this node's data lies.
+    package let data: String
+    /// Unix seconds.
+    package let now: UInt64
+    package let quorum: Quorum
+    package let clusterFile: ClusterPrint
+    package var hasRoom = true
+    /// What the volumes here lack; nil where they are a whole replica.
+    package var resync: ResyncStanding?
+    package var lag: Lag?
+    /// Every member but this one, by id.
+    package var peers: [Peer] = []
+    package var certificates: [Certificate] = []
+    package var incidents = Incidents()
+    /// Volumes that are served and have no socket, and why.
+    package var socketFaults: [String: String] = [:]
+
+    package init(
+        own: NodeID, region: String, data: String, now: UInt64, quorum: Quorum,
+        clusterFile: ClusterPrint
+    ) {
+        self.own = own
+        self.region = region
+        self.data = data
+        self.now = now
+        self.quorum = quorum
+        self.clusterFile = clusterFile
+    }
+}

@@ -1,0 +1,43 @@
+package import Mesh
+
+/// Where a mutant is looked for, if not everywhere: the weather and the shape that its bug needs. All
+/// others are hunted in all shapes in turn, in any weather.
+package struct Hunt: Sendable {
+    package let shape: Shape?
+    package let faults: Set<Fault>?
+    package let lease: Interval?
+
+    package init(shape: Shape? = nil, faults: Set<Fault>? = nil, lease: Interval? = nil) {
+        self.shape = shape
+        self.faults = faults
+        self.lease = lease
+    }
+
+    /// Letters of terms that are over arrive, and what they say may matter.
+    private static let straggling = Hunt(faults: [.duplication, .cut, .slowLink])
+    /// A successor has to wait for it.
+    private static let longLease = Hunt(
+        faults: [.cut, .slowLink, .pause], lease: .milliseconds(2_500))
+
+    /// By the mutant's name on the command line.
+    package static let special: [String: Hunt] = [
+        // The bugs of a witness need one.
+        "forgets-one-copy-too-early": Hunt(shape: .twoAndWitness),
+        "moves-base-back": Hunt(shape: .twoAndWitness, faults: [.duplication, .reordering]),
+        "caretaker-appends": Hunt(shape: .twoAndWitness),
+        "takes-held-for-absent": Hunt(shape: .twoAndWitness),
+        "starves-witness": Hunt(shape: .twoAndWitness),
+        // A sync that failed, and then a power cut before the bytes are written again.
+        "trusts-cache-after-failed-sync": Hunt(faults: [.syncFailure, .powerCut]),
+        "indexes-before-sync": Hunt(faults: [.powerCut]),
+        "takes-stale-appends": straggling,
+        "takes-stale-heartbeats": straggling,
+        "keeps-old-matches": Hunt(faults: [.cut, .slowLink]),
+        "drifts-beyond-bound": Hunt(shape: .three, faults: [.cut, .pause]),
+        "waits-for-half-a-lease": longLease,
+        "ignores-renewals": longLease,
+        "measures-lease-from-commit": longLease,
+        // Two operations of one node have to overtake each other.
+        "accepts-repeats": Hunt(faults: [.duplication, .reordering]),
+    ]
+}
