@@ -1,4 +1,5 @@
 import Admin
+import Alarms
 import Control
 import Decisions
 import Driver
@@ -13,6 +14,7 @@ import Settings
 import Transport
 import VolumeCore
 import Volumes
+import Voting
 
 extension AgentDoor {
     func status() async throws(AdminRefused) -> StatusReport {

@@ -15,7 +15,8 @@ extension Sight {
         return [
             Alarm(
                 code: AlarmCode.noWholeReplica.rawValue, severity: .critical,
-                text: "the volumes here lack what the log no longer holds (\(resync.words)), and no "
+                text:
+                    "the volumes here lack what the log no longer holds (\(resync.words)), and no "
                     + "member that has it is heard: nothing is served",
                 remedy:
                     "bring \(names.isEmpty ? "another data member" : names) up again with its disk")

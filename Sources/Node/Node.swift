@@ -3,7 +3,7 @@ internal import Gossip
 package import Mesh
 internal import Raft
 internal import Record
-package import VolumeCore
+internal import VolumeCore
 package import Voting
 internal import Wire
 

@@ -1,5 +1,5 @@
 internal import Disk
-internal import Mesh
+package import Mesh
 internal import Record
 
 /// Both sides of a resync: what a source answers, and how a replica asks (ADR 5).

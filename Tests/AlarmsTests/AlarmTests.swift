@@ -50,6 +50,52 @@ struct AlarmTests {
         #expect(alarm.text.hasSuffix("since 2026-11-24 06:00 UTC") && alarm.since == Calm.now)
     }
 
+    private static let half = ResyncStanding(
+        isCopying: true, missingByteCount: 512 << 20, wholeByteCount: 1 << 30)
+
+    @Test func `who copies what it lacks is told of on every node, with how much is left`() throws {
+        let other = try #require(Calm.alarms { $0.peers[0].resync = Self.half }.first)
+        #expect(other.code == "resync" && other.severity == .warning)
+        #expect(other.text.hasPrefix("node 2 in region-2 was away for longer than the log reaches"))
+        #expect(other.text.contains("50 % done, 512 MiB left"))
+        let own = try #require(Calm.alarms { $0.resync = Self.half }.first)
+        #expect(own.code == "resync" && own.text.hasPrefix("this node was away"))
+    }
+
+    @Test func `where nobody has what this node lacks, that is critical and says whom to bring up`()
+        throws
+    {
+        let alarms = Calm.alarms { sight in
+            sight.resync = Self.half
+            sight.peers[0].standing = .silent
+            sight.peers[1].resync = Self.half
+        }
+        let alarm = try #require(alarms.first { $0.code == "no-whole-replica" })
+        #expect(alarm.severity == .critical)
+        #expect(
+            alarm.remedy == "bring node 2 in region-2 or node 3 in region-3 up again with its disk")
+        // A witness has no volumes, so it helps nobody.
+        let witness = Calm.alarms { sight in
+            sight.resync = Self.half
+            sight.peers[0].standing = .silent
+            sight.peers[1].isData = false
+        }
+        #expect(witness.contains { $0.code == "no-whole-replica" })
+    }
+
+    @Test func `who was left behind is not told that the log is kept for it`() throws {
+        for standing in [Sight.Standing.silent, .left] {
+            func remedy(_ isLeftBehind: Bool) -> String? {
+                Calm.alarms { sight in
+                    sight.peers[0].standing = standing
+                    sight.peers[0].isLeftBehind = isLeftBehind
+                }.first?.remedy
+            }
+            #expect(remedy(false)?.hasSuffix("until it is back the log is kept for it") == true)
+            #expect(remedy(true)?.contains("no longer kept for it") == true)
+        }
+    }
+
     /// Its leader tells it to commit no more than it holds, so its own log alone says nothing.
     @Test func `a node learns from what others say of their logs that it is behind`() {
         func lag(_ heard: [UInt64]) -> UInt64 {
