@@ -303,7 +303,28 @@ def an_honest_mesh_stands_the_torture():
     figures = findings.figures
     assert not findings.broken and figures["lost_flushed"] == figures["nonlinearizable"] == 0, findings.broken
     assert figures["operations"] > 100 and 50 < figures["availability_percent"] <= 100, figures
-    assert figures["faults"][plan.SIGKILL] > 0 and figures["faults"][plan.POWER_CUT] > 0, figures
+    # Which of the two depends on the life that is struck, and a slow machine has few of them.
+    assert figures["faults"][plan.SIGKILL] + figures["faults"][plan.POWER_CUT] > 1, figures
+
+
+def a_nodes_lives_end_in_turn_by_a_kill_and_by_a_power_cut():
+    class Started:
+        """What of a node a patient needs to start it."""
+
+        def __init__(self, number, home):
+            self.id, self.home, self.data, self.environments = number, home, os.path.join(home, "data"), []
+
+        def start(self, environment):
+            self.environments.append(environment)
+
+    for number in (1, 2):
+        with tempfile.TemporaryDirectory() as home:
+            node = Started(number, home)
+            patient = wounds.Patient(node, RIG)
+            for _ in range(4):
+                patient.start()
+            powered = ["powercut.so" in each["LD_PRELOAD"] for each in node.environments]
+            assert powered == [number == 1, number == 2] * 2, powered
 
 
 def a_forgetful_mesh_is_convicted_by_both_judges():
@@ -341,7 +362,8 @@ TESTS = [
     availability_is_the_share_of_moments_with_an_answer_in_time, a_plan_follows_from_its_seed_alone,
     syncs_are_slow_or_fail_as_ordered_below_one_directory, clocks_are_wrong_as_ordered_and_the_boot_clock_never_jumps,
     shims_without_orders_refuse, registers_of_an_honest_disk_are_linearizable, a_disk_that_reads_stale_is_convicted,
-    an_honest_mesh_stands_the_torture, a_forgetful_mesh_is_convicted_by_both_judges,
+    an_honest_mesh_stands_the_torture, a_nodes_lives_end_in_turn_by_a_kill_and_by_a_power_cut,
+    a_forgetful_mesh_is_convicted_by_both_judges,
     a_mesh_that_does_not_sync_is_convicted_by_its_power_cuts, two_open_exports_are_convicted_under_torture,
     a_mesh_that_does_not_heal_is_convicted,
 ]
