@@ -64,11 +64,13 @@ extension Simulation {
         }
     }
 
-    /// A log forgets only what every data member holds; a witness, what so many hold that one of them
-    /// is in every majority with it (ADR 2, rule 1).
+    /// A log forgets only what every data member holds or, where some are left behind (ADR 5), every
+    /// majority; a witness, what so many hold that one of them is in every majority with it (ADR 2,
+    /// rule 1).
     private mutating func checkBase(_ base: Position, _ at: Int) {
         let data = machines.count { !$0.isWitness }
-        let needed = machines[at].isWitness ? data - quorum + 2 : data
+        let kept = plan.keepsLittleLog ? quorum - (plan.shape.hasWitness ? 1 : 0) : data
+        let needed = machines[at].isWitness ? data - quorum + 2 : kept
         let count = holders(of: base.index, base.term).count { !$0.isWitness }
         guard count < needed else { return }
         check(
