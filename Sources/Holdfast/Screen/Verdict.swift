@@ -114,7 +114,7 @@ struct Verdict: Hashable, Sendable {
             + report.members.filter { $0.lostIndex != nil }.map { "\($0.region) lost writes" }
             + late.map { "\($0.region) lags \($0.lagEntries ?? 0) entries behind" }
             + closed.map { "volume \($0.name) is closed" }
-            + (alarms.isEmpty ? [] : [Words.count(alarms.count, "alarm")])
+            + (alarms.isEmpty ? [] : [counted(alarms.count, "alarm")])
     }
 
     /// Only the leader knows how far the others are, and a new one not before they answer.
