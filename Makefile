@@ -74,7 +74,8 @@ takeover-idle: release rig
 # A whole mesh in one thread, with faults: SEEDS of them, or the one of SEED with its story.
 simulate: release
 	.build/release/simulate --seeds $(SEEDS) $(if $(SEED),--seed $(SEED) --story) \
-		$(if $(filter-out both,$(SHAPE)),--shape $(SHAPE)) $(if $(MUTANT),--mutant $(MUTANT)) $(if $(SPELLS),--spells $(SPELLS))
+		$(if $(filter-out both,$(SHAPE)),--shape $(SHAPE)) $(if $(MUTANT),--mutant $(MUTANT)) $(if $(SPELLS),--spells $(SPELLS)) \
+		$(if $(FAULTS),--faults $(FAULTS)) $(if $(LEASE_MS),--lease-ms $(LEASE_MS))
 
 # Every bug that can be planted is planted, and has to be found: in a build of its own, for what ships has none.
 mutants: deps

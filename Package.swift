@@ -160,8 +160,9 @@ let package = Package(
         tests(
             "LaunchTests",
             [
-                "Admin", "Alarms", "Control", "Disk", "Launch", "Mesh", "Raft", "Settings", "Store",
-                logging,
+                "Admin", "Alarms", "Control", "Disk", "Gossip", "Launch", "Mesh", "Raft",
+                "Settings",
+                "Store", "Voting", logging,
             ]),
         tests("MeshTests", ["Mesh"]),
         tests("NBDProtocolTests", ["NBDProtocol"]),

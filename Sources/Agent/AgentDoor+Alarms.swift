@@ -17,12 +17,8 @@ extension AgentDoor {
     func alarms(_ view: NodeView) -> [Alarm] { sight(view).alarms }
 
     private func sight(_ view: NodeView) -> Sight {
-        let voters = view.membership.voters
         var sight = Sight(
-            settings,
-            quorum: .init(
-                voters: voters.count, reachable: view.reachable(from: settings.member.id),
-                needed: voters.quorum), keeper: keeper, transport: parts.transport,
+            settings, quorum: quorum(view), keeper: keeper, transport: parts.transport,
             now: BootClock.unixSeconds)
         sight.hasRoom = view.hasRoom
         sight.resync = view.resync

@@ -1,4 +1,4 @@
-/// Every alarm there is, by the name that programs and operators know it by; docs/operations.md says
+/// Every alarm there is, by the name that programs and operators know it by; docs/on-call.md says
 /// of each what to do.
 package enum AlarmCode: String, CaseIterable, Hashable, Sendable {
     case noQuorum = "no-quorum"

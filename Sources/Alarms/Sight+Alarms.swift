@@ -18,7 +18,7 @@ extension Sight {
         }
     }
 
-    private func alarm(
+    func alarm(
         _ code: AlarmCode, _ severity: Alarm.Severity, since: UInt64? = nil, _ text: String,
         do remedy: String
     ) -> Alarm {
@@ -27,7 +27,7 @@ extension Sight {
     }
 
     private var quorumAlarms: [Alarm] {
-        guard quorum.reachable < quorum.needed else { return [] }
+        guard !quorum.isReached else { return [] }
         return [
             alarm(
                 .noQuorum, .critical,

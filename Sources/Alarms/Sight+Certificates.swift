@@ -10,12 +10,11 @@ extension Sight {
             let left = certificate.endsAt > now ? certificate.endsAt - now : 0
             guard left < Self.certificateWarningDays * Self.daySeconds else { return nil }
             let isCritical = left < Self.certificateCriticalDays * Self.daySeconds
-            return Alarm(
-                code: AlarmCode.certificateExpires.rawValue,
-                severity: isCritical ? .critical : .warning,
-                text: "\(certificate.isAuthority ? "the authority's" : "this node's") certificate "
+            return alarm(
+                .certificateExpires, isCritical ? .critical : .warning,
+                "\(certificate.isAuthority ? "the authority's" : "this node's") certificate "
                     + "\(certificate.path) \(Self.end(of: certificate, left)): without it no "
-                    + "connection is made", remedy: Self.remedy(certificate))
+                    + "connection is made", do: Self.remedy(certificate))
         }
     }
 

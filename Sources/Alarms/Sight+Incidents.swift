@@ -27,13 +27,12 @@ extension Sight {
                 first.about, up: first.index, isOpen: isOpen && loss?.isMadeGood != true, seen,
                 since: first.at / 1_000)
         case .contradiction:
-            return Alarm(
-                code: AlarmCode.contradiction.rawValue, severity: .critical,
-                text: "leader \(first.about) contradicted what is committed, at entry "
+            return alarm(
+                .contradiction, .critical, since: first.at / 1_000,
+                "leader \(first.about) contradicted what is committed, at entry "
                     + "\(first.index): voters have lost what they had promised (\(seen))",
-                remedy: "stop the clients, keep the disks of all members as they are, and see "
-                    + "whose was emptied or rolled back; " + Self.clearing(.contradiction),
-                since: first.at / 1_000)
+                do: "stop the clients, keep the disks of all members as they are, and see "
+                    + "whose was emptied or rolled back; " + Self.clearing(.contradiction))
         }
     }
 
@@ -55,21 +54,20 @@ extension Sight {
         let region = node == own ? region : peers.first { $0.node == node }?.region
         let name = "node \(node)" + (region.map { " in \($0)" } ?? "")
         guard isOpen else {
-            return Alarm(
-                code: AlarmCode.replicaLost.rawValue, severity: .warning,
-                text: "\(name) had lost writes that it had acknowledged, up to entry \(index), and "
+            return alarm(
+                .replicaLost, .warning, since: since,
+                "\(name) had lost writes that it had acknowledged, up to entry \(index), and "
                     + "holds them again (\(seen))",
-                remedy: "find out what happened to its disk; " + Self.clearing(.replicaLost),
-                since: since)
+                do: "find out what happened to its disk; " + Self.clearing(.replicaLost))
         }
-        return Alarm(
-            code: AlarmCode.replicaLost.rawValue, severity: .critical,
-            text: "\(name) lost writes that it had acknowledged, up to entry \(index): its disk "
+        return alarm(
+            .replicaLost, .critical, since: since,
+            "\(name) lost writes that it had acknowledged, up to entry \(index): its disk "
                 + "was emptied or rolled back (\(seen)). It counts for nothing until it holds them "
                 + "again and every voter was heard",
-            remedy: "keep all other members up until then, and find out what happened to its disk; "
+            do: "keep all other members up until then, and find out what happened to its disk; "
                 + "see \"An emptied data directory\" in docs/operations.md; "
-                + Self.clearing(.replicaLost), since: since)
+                + Self.clearing(.replicaLost))
     }
 
     private static func clearing(_ code: AlarmCode) -> String {

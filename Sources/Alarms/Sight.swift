@@ -1,4 +1,4 @@
-internal import Admin
+package import Admin
 package import Mesh
 
 /// All that a node knows from which its alarms follow, at one moment.
@@ -74,24 +74,13 @@ package struct Sight: Hashable, Sendable {
         }
     }
 
-    package struct Quorum: Hashable, Sendable {
-        package let voters: Int
-        package let reachable: Int
-        package let needed: Int
-        package init(voters: Int, reachable: Int, needed: Int) {
-            self.voters = voters
-            self.reachable = reachable
-            self.needed = needed
-        }
-    }
-
     package let own: NodeID
     package let region: String
     /// Where this node's data lies.
     package let data: String
     /// Unix seconds.
     package let now: UInt64
-    package let quorum: Quorum
+    package let quorum: QuorumReport
     package let clusterFile: ClusterPrint
     package var hasRoom = true
     /// What the volumes here lack; nil where they are a whole replica.
@@ -105,7 +94,7 @@ package struct Sight: Hashable, Sendable {
     package var socketFaults: [String: String] = [:]
 
     package init(
-        own: NodeID, region: String, data: String, now: UInt64, quorum: Quorum,
+        own: NodeID, region: String, data: String, now: UInt64, quorum: QuorumReport,
         clusterFile: ClusterPrint
     ) {
         self.own = own

@@ -1,3 +1,4 @@
+internal import Admin
 internal import Decisions
 internal import FoundationEssentials
 internal import Mesh
@@ -19,7 +20,7 @@ enum ConfigFile {
     static func checked<Value>(_ body: () throws(Faults) -> Value) throws(Failure) -> Value {
         do { return try body() } catch {
             throw Failure(
-                .refused, "\(Words.count(error.all.count, "fault"))\n" + error.description)
+                .refused, "\(counted(error.all.count, "fault"))\n" + error.description)
         }
     }
 

@@ -10,7 +10,7 @@ package import Voting
 extension Sight {
     /// Without its peers, and without what only a data member knows.
     package init(
-        _ settings: AgentSettings, quorum: Quorum, keeper: AlarmKeeper, transport: Transport,
+        _ settings: AgentSettings, quorum: QuorumReport, keeper: AlarmKeeper, transport: Transport,
         now: UInt64
     ) {
         self.init(

@@ -129,6 +129,16 @@ struct Options {
         C.allCases.map(\.rawValue).joined(separator: "|")
     }
 
+    /// What a run's plan takes from here besides its seed and shape, in the words of `make simulate`.
+    var choices: String {
+        var words = mutantName.map { " MUTANT=\($0)" } ?? ""
+        if let faults {
+            words += " FAULTS=" + faults.map(\.rawValue).sorted().joined(separator: ",")
+        }
+        if let lease { words += " LEASE_MS=\(lease.nanoseconds / 1_000_000)" }
+        return words
+    }
+
     func plan(_ seed: UInt64) -> Plan {
         let turn = Self.turn[Int(seed % UInt64(Self.turn.count))]
         let hunt = isHunt ? mutantName.flatMap { Hunt.special[$0] } : nil

@@ -97,8 +97,7 @@ final class Runs: Sendable {
         var detailed = shrunk.plan
         detailed.isDetailed = true
         var simulation = Simulation(detailed)
-        let mutant = options.mutantName.map { " MUTANT=\($0)" } ?? ""
-        let again = "make simulate SEED=\(plan.seed) SHAPE=\(plan.shape.rawValue)\(mutant)"
+        let again = "make simulate SEED=\(plan.seed) SHAPE=\(plan.shape.rawValue)\(options.choices)"
         let needed = (shrunk.plan.spells ?? []).sorted().map(String.init)
         return simulation.run().story.map { "  \($0)" } + [
             "seed \(plan.seed): VIOLATION at \(violation.at): \(violation.what)",

@@ -45,7 +45,8 @@ extension Simulation {
         // Two clients share the first disk.
         let shares: [(disk: Int, own: Range<Int>)] = [(0, 0..<32), (0, 32..<64), (1, 0..<64)]
         // A full load hides what an idle mesh does wrong, and the other way round.
-        let leisure = [1, 2, 6][Int(chance.next() % 3)] as UInt64
+        report.leisure = [1, 2, 6][Int(chance.next() % 3)]
+        let leisure = UInt64(report.leisure)
         for share in shares {
             let pace = Interval.milliseconds(UInt64.random(in: 80...190, using: &chance) * leisure)
             clients.append(

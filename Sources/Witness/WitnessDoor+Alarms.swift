@@ -14,12 +14,9 @@ import Voting
 /// are is not its to know: it votes on entries and does not hold them.
 extension WitnessDoor {
     func alarms(_ view: View) -> [Alarm] {
-        let voters = view.membership.voters
         var sight = Sight(
-            settings,
-            quorum: .init(
-                voters: voters.count, reachable: reachable(view), needed: voters.quorum),
-            keeper: keeper, transport: parts.transport, now: BootClock.unixSeconds)
+            settings, quorum: quorum(view), keeper: keeper, transport: parts.transport,
+            now: BootClock.unixSeconds)
         sight.hasRoom = room.hasRoom
         sight.peers = settings.others.map { member in
             var peer = Sight.Peer(

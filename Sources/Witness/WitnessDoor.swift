@@ -51,25 +51,25 @@ struct WitnessDoor: AdminDoor {
         }
     }
 
-    func reachable(_ view: View) -> Int {
-        view.membership.voters.all.count { voter in
+    func quorum(_ view: View) -> QuorumReport {
+        let voters = view.membership.voters
+        let reachable = voters.all.count { voter in
             voter == settings.member.id || view.liveness[voter] == .alive
         }
+        return QuorumReport(
+            voters: voters.count, needed: voters.quorum, reachable: reachable,
+            ok: reachable >= voters.quorum && view.raft.leader != nil)
     }
 
     func status() async throws(AdminRefused) -> StatusReport {
         let view = view
         let links = parts.transport.links
-        let voters = view.membership.voters
-        let reachable = reachable(view)
         return StatusReport(
             node: settings.member.id.rawValue, region: settings.member.region.text, role: .witness,
             cluster: settings.cluster.cluster.description, version: Invocation.release,
             pid: getpid(), startedAt: startedAt, leader: view.raft.leader?.rawValue,
             raft: standing(view), primary: nil,
-            quorum: QuorumReport(
-                voters: voters.count, needed: voters.quorum, reachable: reachable,
-                ok: reachable >= voters.quorum && view.raft.leader != nil),
+            quorum: quorum(view),
             preferredRegion: settings.cluster.primaryRegion.text,
             members: settings.cluster.members.map { member($0, view, links) },
             alarms: alarms(view),

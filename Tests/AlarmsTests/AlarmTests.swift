@@ -1,5 +1,6 @@
 import Admin
 import Alarms
+import Foundation
 import Mesh
 import Testing
 
@@ -19,7 +20,7 @@ enum Calm {
     static var sight: Sight {
         var sight = Sight(
             own: NodeID(1), region: "region-1", data: "/var/lib/holdfast", now: now,
-            quorum: .init(voters: 3, reachable: 3, needed: 2), clusterFile: print)
+            quorum: .init(voters: 3, needed: 2, reachable: 3, ok: true), clusterFile: print)
         sight.peers = [peer(2), peer(3)]
         sight.certificates = [
             .init(path: "node-1.pem", isAuthority: false, endsAt: now + 31 * 86_400),
@@ -157,7 +158,8 @@ struct AlarmTests {
         let alarms = Calm.alarms { sight in
             sight = Sight(
                 own: NodeID(1), region: "a", data: "/d", now: Calm.now,
-                quorum: .init(voters: 3, reachable: 1, needed: 2), clusterFile: Calm.print)
+                quorum: .init(voters: 3, needed: 2, reachable: 1, ok: false),
+                clusterFile: Calm.print)
         }
         #expect(
             alarms.map(\.text) == [
@@ -169,6 +171,15 @@ struct AlarmTests {
         let alarms = Calm.alarms { $0.socketFaults = ["db": "permission denied"] }
         #expect(alarms.map(\.code) == ["volume-without-socket"])
         #expect(alarms[0].text.contains("db") && alarms[0].text.contains("permission denied"))
+    }
+
+    @Test func `the page for who is on call has a row for each`() throws {
+        let page = URL(filePath: #filePath).deletingLastPathComponent()
+            .appending(path: "../../docs/on-call.md").standardized
+        let rows = try String(contentsOf: page, encoding: .utf8).split(separator: "\n")
+        for code in AlarmCode.allCases {
+            #expect(rows.count { $0.hasPrefix("| `\(code.rawValue)` |") } == 1, "\(code.rawValue)")
+        }
     }
 
     @Test func `only what happened once stands until it is cleared`() {

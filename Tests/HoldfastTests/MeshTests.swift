@@ -85,30 +85,31 @@ final class MeshTests {
         try await Program.run(["--socket", "\(home)/run-\(node)/admin.sock"] + words)
     }
 
-    /// The alarms of a node once they are as `wanted`; what they are at last if they never get so.
-    private func alarms(_ node: Int, until wanted: ([Alarm]) -> Bool) async throws -> [Alarm] {
-        var alarms: [Alarm] = []
-        for _ in 0..<Self.secondsMax * 4 {
-            let said = try await ask(node, ["alarm", "list", "-o", "json"])
-            if said.code == 0 {
-                alarms = try JSONDecoder().decode(
-                    AlarmsReport.self, from: Data(said.output.utf8)
-                ).alarms
-                if wanted(alarms) { break }
-            }
+    /// What is answered once that is `wanted`, or at last. Nodes tell nobody unasked, so each is asked
+    /// again and again, as a monitor does.
+    private func eventually<Answer>(
+        _ wanted: (Answer) -> Bool, _ ask: () async throws -> Answer
+    ) async throws -> Answer {
+        let end = ContinuousClock.now + .seconds(Self.secondsMax)
+        while true {
+            let answer = try await ask()
+            if wanted(answer) || ContinuousClock.now >= end { return answer }
             try await Task.sleep(for: .milliseconds(250))
         }
-        return alarms
     }
 
-    /// What a monitor is told, once that is `wanted`: a mesh that starts has no primary yet.
+    /// The alarms of a node; none while it does not answer.
+    private func alarms(_ node: Int, until wanted: ([Alarm]) -> Bool) async throws -> [Alarm] {
+        try await eventually({ $0.map(wanted) ?? false }) {
+            let said = try await ask(node, ["alarm", "list", "-o", "json"])
+            guard said.code == 0 else { return [Alarm]?.none }
+            return try JSONDecoder().decode(AlarmsReport.self, from: Data(said.output.utf8)).alarms
+        } ?? []
+    }
+
+    /// What a monitor is told: a mesh that starts has no primary yet.
     private func check(_ node: Int, until wanted: Int32) async throws -> Int32 {
-        var code: Int32 = -1
-        for _ in 0..<Self.secondsMax * 4 where code != wanted {
-            code = try await ask(node, ["status", "--check"]).code
-            if code != wanted { try await Task.sleep(for: .milliseconds(250)) }
-        }
-        return code
+        try await eventually({ $0 == wanted }) { try await ask(node, ["status", "--check"]).code }
     }
 
     private func has(_ code: AlarmCode, _ alarms: [Alarm]) -> Bool {

@@ -20,6 +20,22 @@ struct PlantedTests {
         #expect(switches.filter { $0.value != 1 } == [:])
     }
 
+    @Test func `each special hunt is for a mutant that there is`() throws {
+        let hunts = try read("Sources/Simulator/Hunt.swift").split(separator: "\n").compactMap {
+            line in
+            let parts = line.split(separator: "\"", omittingEmptySubsequences: false)
+            return parts.count == 3 && parts[2].hasPrefix(":") ? String(parts[1]) : nil
+        }
+        #expect(hunts.count > 10)
+        let bugs = try bugNames().map { name in
+            name.reduce(into: "") { $0 += $1.isUppercase ? "-" + $1.lowercased() : String($1) }
+        }
+        let plan = try read("Sources/Simulator/Plan.swift")
+        for hunt in hunts {
+            #expect(bugs.contains(hunt) || plan.contains("= \"\(hunt)\""), "\(hunt)")
+        }
+    }
+
     @Test func `nothing but the target of the mutants compiles them in`() throws {
         let manifest = try read("Package.swift")
         #expect(!manifest.contains("PLANTED"))

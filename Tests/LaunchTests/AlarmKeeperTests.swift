@@ -1,10 +1,12 @@
 import Alarms
 import Foundation
+import Gossip
 import Launch
 import Logging
 import Mesh
 import Settings
 import Testing
+import Voting
 
 @Suite("Alarms that outlive the process")
 struct AlarmKeeperTests {
@@ -49,6 +51,20 @@ struct AlarmKeeperTests {
         await one.settle()
         #expect(try keeper(in: here).incidents.standing.isEmpty)
         for directory in [here, there] { try FileManager.default.removeItem(atPath: directory) }
+    }
+
+    /// A register that is too long would be refused, and nobody would hear of this node any more.
+    @Test func `whatever happened, a report fits into its register in the gossip`() {
+        var incidents = Incidents()
+        for number in 1...UInt64(Incidents.countMax) * 2 {
+            incidents.note(
+                .replicaLost, about: NodeID(number), index: .zero, seenBy: NodeID(1), at: number)
+        }
+        let bulletin = Bulletin(clusterFile: Self.print, incidents: incidents)
+        let report = Report(
+            applied: .zero, last: .zero, hasRoom: false, bulletin: bulletin.encoded)
+        #expect(report.encoded.count == Report.byteCount + Bulletin.byteCountMax)
+        #expect(report.encoded.count <= Gossip.Limit.registerBytesMax)
     }
 
     @Test func `a file that can't be read keeps no node from starting`() async throws {

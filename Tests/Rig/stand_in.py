@@ -154,9 +154,13 @@ class Agent:
                     "matchIndex": 1, "lagEntries": None if node == self.node else 0} for node in self.members]
         primary = {"node": said["node"], "region": self.members[said["node"]][0], "epoch": said["epoch"],
                    "acting": self.is_primary}
+        # The log grows with time, and a witness is told of it by whoever it hears.
+        last, told = (int(1000 * at) for at in (time.monotonic(), max(
+            (at for node, at in self.heard.items() if node != self.node), default=0)))
         self.write(f"{self.run}/admin.sock", {
             "node": self.node, "leader": said["node"], "primary": primary, "members": members,
-            "raft": {"term": said["epoch"], "commit": 1, "last": 1, "base": {"index": int(time.time()), "term": 1}, "logBytes": 0},
+            "raft": {"term": said["epoch"], "commit": told, "last": {"index": last, "term": 1},
+                     "base": {"index": told, "term": 1}, "logBytes": 0},
             "takeovers": self.takeovers, "alarms": []})
 
 

@@ -1,3 +1,4 @@
+internal import Admin
 internal import ArgumentParser
 internal import Certificates
 internal import Decisions
@@ -63,7 +64,7 @@ struct ConfigCommand: AsyncParsableCommand {
 
         private static func line(_ cluster: ClusterSettings) -> Line {
             Line(
-                "  cluster \(cluster.cluster): \(Words.count(cluster.members.count, "member")), "
+                "  cluster \(cluster.cluster): \(counted(cluster.members.count, "member")), "
                     + "primary \(cluster.primaryRegion), lease \(cluster.lease.length)")
         }
 
@@ -84,7 +85,7 @@ struct ConfigCommand: AsyncParsableCommand {
             guard faults.isEmpty else {
                 throw Failure(
                     .refused,
-                    "\(Words.count(faults.count, "fault"))\n"
+                    "\(counted(faults.count, "fault"))\n"
                         + faults.map(\.description).joined(separator: "\n"))
             }
             return [Line("  \(tls.certificate) is this node's, and signed by \(tls.ca)")]

@@ -1,3 +1,4 @@
+internal import Admin
 internal import ArgumentParser
 internal import Disk
 internal import Glibc
@@ -130,7 +131,7 @@ struct LogCheck: ParsableCommand {
         guard case .damaged(let places, let last) = error else { return error.description }
         let list = places.map { "  \($0)" }.joined(separator: "\n")
         return """
-            \(Words.count(places.count, "damaged place")); the last position known is \(last)
+            \(counted(places.count, "damaged place")); the last position known is \(last)
             \(list)
               \(advice)
             """

@@ -117,7 +117,7 @@ struct Verdict: Hashable, Sendable {
             }
             + late.map { "\($0.region) lags \($0.lagEntries ?? 0) entries behind" }
             + closed.map { "volume \($0.name) is closed" }
-            + (alarms.isEmpty ? [] : [Words.count(alarms.count, "alarm")])
+            + (alarms.isEmpty ? [] : [counted(alarms.count, "alarm")])
     }
 
     /// Only the leader knows how far the others are, and a new one not before they answer.

@@ -1,4 +1,3 @@
-internal import Admin
 internal import FoundationEssentials
 
 /// Quantities as a person reads them.
@@ -44,10 +43,6 @@ enum Words {
         guard unixSeconds < 253_402_300_800 else { return "\(unixSeconds) s after 1970" }
         let text = Date(timeIntervalSince1970: Double(unixSeconds)).formatted(.iso8601)
         return text.replacing("T", with: " ").replacing("Z", with: " UTC")
-    }
-
-    static func count(_ count: Int, _ one: String) -> String {
-        counted(count, one)
     }
 
     static func list(_ parts: [String]) -> String {
