@@ -30,7 +30,7 @@ extension AgentDoor {
             )
             peer.isData = member.role == .data
             peer.resync = known?.report?.resync
-            peer.isLeftBehind = known?.progress?.isLeftBehind == true
+            peer.isLeftBehind = known?.progress?.isLeftBehind
             peer.lag = member.role == .data ? lag(of: member.id, view) : nil
             peer.loss = known?.progress?.loss.map {
                 Sight.Loss(acknowledged: $0.acknowledged, isMadeGood: $0.isMadeGood)

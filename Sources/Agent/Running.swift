@@ -75,8 +75,8 @@ final class Running: DaemonParts {
         // What the log no longer holds has to come from another replica.
         let isWhole =
             !volumeCore.isResyncing && volumeCore.applied >= recovered.base.position.index
-        guard !isWhole || volumeCore.applied <= recovered.last.index else {
-            throw Forgotten(last: recovered.last.index, volumes: volumeCore.applied)
+        guard volumeCore.logEndMin <= recovered.last.index else {
+            throw Forgotten(last: recovered.last.index, volumes: volumeCore.logEndMin)
         }
         let voter = try Voter.restarting(
             settings, raft: raft, group: Self.group, journal: &journal, recovered: recovered,

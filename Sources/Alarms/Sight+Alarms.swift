@@ -83,9 +83,11 @@ extension Sight {
     }
 
     private func kept(for peer: Peer) -> String {
-        peer.isLeftBehind
-            ? "the log is no longer kept for it: once it is back it copies what it lacks"
-            : "until it is back the log is kept for it"
+        switch peer.isLeftBehind {
+        case true?: "the log is no longer kept for it: once it is back it copies what it lacks"
+        case false?: "until it is back the log is kept for it, up to `logKept`"
+        case nil: "whether the log is kept for it says the leader"
+        }
     }
 
     private func fullAlarms(_ peer: Peer, _ name: String) -> [Alarm] {

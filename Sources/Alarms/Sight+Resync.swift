@@ -6,20 +6,16 @@ extension Sight {
     var resyncAlarms: [Alarm] {
         guard let resync else { return [] }
         let others = peers.filter(\.isData)
-        guard !others.contains(where: { $0.standing == .alive && $0.resync == nil }) else {
-            return [
-                copying("this node", resync)
-            ]
+        guard !others.contains(where: { $0.isHeard && $0.resync == nil }) else {
+            return [copying("this node", resync)]
         }
         let names = others.map { "node \($0.node) in \($0.region)" }.joined(separator: " or ")
         return [
-            Alarm(
-                code: AlarmCode.noWholeReplica.rawValue, severity: .critical,
-                text:
-                    "the volumes here lack what the log no longer holds (\(resync.words)), and no "
-                    + "member that has it is heard: nothing is served",
-                remedy:
-                    "bring \(names.isEmpty ? "another data member" : names) up again with its disk")
+            alarm(
+                .noWholeReplica, .critical,
+                "the volumes here lack what the log no longer holds (\(resync.words)), and no "
+                    + "member that has it is heard here: this one serves nothing",
+                do: "bring \(names.isEmpty ? "another data member" : names) up again with its disk")
         ]
     }
 
@@ -29,11 +25,11 @@ extension Sight {
     }
 
     private func copying(_ name: String, _ resync: ResyncStanding) -> Alarm {
-        Alarm(
-            code: AlarmCode.resync.rawValue, severity: .warning,
-            text: "\(name) was away for longer than the log reaches, and copies what it lacks: "
+        alarm(
+            .resync, .warning,
+            "\(name) was away for longer than the log reaches, and copies what it lacks: "
                 + "\(resync.words). Until then it can't take over",
-            remedy: "keep the primary up until it is done; see \"A member that was away for long\" "
+            do: "keep the primary up until it is done; see \"A member that was away for long\" "
                 + "in docs/operations.md")
     }
 }
@@ -41,10 +37,11 @@ extension Sight {
 extension ResyncStanding {
     var words: String {
         guard isCopying else { return "what it lacks is not known yet" }
+        guard missingByteCount > 0 else { return "all is copied, the log is being applied" }
         return "\(percent) % done, \(missingByteCount >> 20) MiB left"
     }
 
-    /// Rounded down: 100 is said only of what is complete.
+    /// Rounded down: at 100 nothing is left to be copied, but the log may have to be applied.
     package var percent: UInt64 {
         let whole = max(wholeByteCount, missingByteCount, 1)
         return (whole - missingByteCount) * 100 / whole

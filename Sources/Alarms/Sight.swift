@@ -44,7 +44,8 @@ package struct Sight: Hashable, Sendable {
         /// What its volumes lack; nil where they are a whole replica.
         package var resync: ResyncStanding?
         /// The log is no longer kept for it.
-        package var isLeftBehind = false
+        /// Whether the log is kept for it no longer; nil where this node does not lead.
+        package var isLeftBehind: Bool?
         package var lag: Lag?
         package var loss: Loss?
         /// Why its connections are refused, or ours by it.

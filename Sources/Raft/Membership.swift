@@ -21,6 +21,9 @@ package struct Electorate: Hashable, Sendable {
     /// one of them: D − q + 2 (ADR 2, rule 1).
     package var copiesToForget: Int { data.count - quorum + 2 }
 
+    /// With so many data voters that hold all that the log forgot, every majority has one of them.
+    var copiesToOutlast: Int { data.count - quorum + (witness == nil ? 1 : 2) }
+
     /// The highest value that `count` data voters have reached; 0 if there are not so many.
     func dataFloor(_ count: Int, _ value: (NodeID) -> UInt64) -> UInt64 {
         guard count > 0, count <= data.count else { return 0 }

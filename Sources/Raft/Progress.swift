@@ -48,7 +48,9 @@ package struct Progress: Hashable, Sendable {
     package var witness: WitnessFeed?
     package internal(set) var loss: Loss?
     /// Its log counts, and its volumes lack something: it is no heir.
-    package internal(set) var isPartial = false
+    package private(set) var isPartial = false
+    /// Up to here it took a base of this leader: what it said of its volumes before is of the past.
+    private var tookBase: LogIndex = .zero
     /// The log here begins behind what it has.
     package internal(set) var isLeftBehind = false
     /// Rounds, oldest first, that asked for what was acknowledged when they were sent.
@@ -70,6 +72,17 @@ package struct Progress: Hashable, Sendable {
         self.node = node
         self.next = next
         (heardAt, movedAt) = (now, now)
+    }
+
+    /// A base has no volume's bytes.
+    mutating func tookBase(_ index: LogIndex) {
+        guard witness == nil else { return }
+        (isPartial, tookBase) = (true, index)
+    }
+
+    mutating func said(isWhole: Bool, through index: LogIndex, in round: UInt64) {
+        guard round >= self.round, !isWhole || index >= tookBase else { return }
+        isPartial = !isWhole
     }
 
     mutating func sent(_ entries: [Entry], at now: Instant) {

@@ -122,7 +122,7 @@ extension Raft {
             if progress[at].isFromAfterLoss(nil) { matched(through, at) }
         case .appendRefused(let previous, let hint): refused(previous, hint, at)
         case .heard(let round, let holds, let isWhole, let through, let base):
-            if round >= progress[at].round { progress[at].isPartial = !isWhole }
+            progress[at].said(isWhole: isWhole, through: through, in: round)
             noticeLoss(round, holds: holds, at)
             let aboutNext = witnessHeard(round, holds: holds, base: base, at)
             measure(round, at)
@@ -162,6 +162,7 @@ extension Raft {
             progress[at].state = .replicate
         case .snapshot(let sealed, _, _)
         where progress[at].match >= sealed.base.position.index:
+            progress[at].tookBase(sealed.base.position.index)
             progress[at].probe(from: progress[at].match.next)
         default: break
         }

@@ -6,16 +6,18 @@ internal import Record
 extension Raft {
     /// The base may move up to here, and no further: a base has no volume's bytes, so whoever lacks
     /// more of the log has to take whole cells. Every data voter and learner is known to hold the log
-    /// durably up to here, but for those that were left behind. Never falls.
+    /// durably up to here, but for those that were left behind; and whatever majority of disks may be
+    /// left, one of them is whole up to here. A caretaker moves nothing: it has no base to give. Never
+    /// falls.
     package var compactionFloor: LogIndex {
-        guard role == .leader else { return knownFloor }
+        guard role == .leader, !isCaretaker else { return knownFloor }
         let others = progress.filter {
             membership.isData($0.node) || membership.isLearner($0.node)
         }
         let kept = others.filter { !isTooFarBehind($0) }
         var held =
             isPlanted(.compactsAboveFloor)
-            ? commitIndex : kept.reduce(disk.durable) { min($0, $1.match) }
+            ? commitIndex : kept.reduce(min(disk.durable, wholeFloor)) { min($0, $1.match) }
         // With all of them, whatever a witness could be asked for is held twice.
         if kept.count < others.count {
             for at in progress.indices where progress[at].witness != nil {
@@ -25,10 +27,31 @@ extension Raft {
         return max(knownFloor, min(held, settledIndex))
     }
 
+    /// Who copies what it lacks holds the log, and not what lies below its base. If all who are whole
+    /// were lost while one that is whole lacks the log, nothing could bring that one up to date.
+    private var wholeFloor: LogIndex {
+        let halves = log.memberships(from: commitIndex).flatMap {
+            [$0.voters, $0.outgoing].compactMap(\.self)
+        }
+        let floors = halves.map { half in
+            half.dataFloor(half.copiesToOutlast) { node in
+                isKnownWhole(node) ? acknowledgedIndex(node) : 0
+            }
+        }
+        return LogIndex(floors.min() ?? 0)
+    }
+
+    private func isKnownWhole(_ node: NodeID) -> Bool {
+        node == seat || isPlanted(.countsPartialAsWhole)
+            || progress.contains { $0.node == node && $0.round > 0 && !$0.isPartial }
+    }
+
     /// Disks are finite: one member that is away for days must not fill those of the others.
     private func isTooFarBehind(_ follower: Progress) -> Bool {
         let missing = log.byteCount(above: max(follower.match, log.base.index))
         let isAway = now >= follower.heardAt + settings.awayAfter
+        // It takes a base in any case, and what follows that.
+        if isAway, follower.isLeftBehind { return true }
         // Of one that was not heard since this leader was elected what it has is not known.
         guard isAway || follower.knownMatch != nil else { return false }
         return missing > settings.logKeptBytesMax * (isAway ? 1 : 2)
@@ -36,15 +59,16 @@ extension Raft {
 
     /// What a witness holds or may skip: it can only be fed what follows.
     private func witnessNeeds(_ at: Int) -> LogIndex {
-        guard let witness = progress[at].witness, let base = witness.base else { return .zero }
-        return max(progress[at].match, max(base, forgettable(by: at)))
+        max(
+            progress[at].match, max(progress[at].witness?.base ?? .zero, forgettable(by: at)))
     }
 
     /// After the base moved: for whom is the log no longer kept?
     mutating func noteLeftBehind() {
         guard role == .leader else { return }
         for at in progress.indices where progress[at].witness == nil {
-            let isBehind = progress[at].match < log.base.index
+            guard let match = progress[at].knownMatch else { continue }
+            let isBehind = match < log.base.index
             if isBehind, !progress[at].isLeftBehind {
                 out.append(.leftBehind(progress[at].node, through: log.base.index))
             }

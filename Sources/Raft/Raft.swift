@@ -155,6 +155,8 @@ package struct Raft: Sendable {
         case .transferLeadership(let target): beginTransfer(to: target)
         case .changeMembership(let target): changeMembership(to: target)
         case .read(let id): read(id)
+        // What the volumes said of themselves before they heard of a base says nothing any more.
+        case .replica(isWhole: true) where restoring != nil: break
         case .replica(let isWhole): replicaChanged(isWhole: isWhole)
         case .fetched(let fetch, let entries): fetched(fetch, entries)
         }

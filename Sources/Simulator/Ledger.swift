@@ -6,6 +6,8 @@ internal import VolumeCore
 /// one that was issued later.
 struct Ledger {
     static let blockByteCount = 512
+    /// Of the least cell that a volume gives back.
+    static let cellBlockCount = 128
 
     struct Block {
         /// The last version that was ever asked to be written.

@@ -127,6 +127,8 @@ final class Machine {
     var logDisk = SimulatedDisk()
     var volumesDisk = SimulatedDisk()
     var incarnation = Incarnation.zero
+    /// Its volumes lack what its log no longer holds.
+    var isPartial = false
     /// What an earlier process had applied: until this one has too, its images are ahead of it.
     var appliedBefore = LogIndex.zero
     /// Its letters said that its log is safe up to here; a later leader may have cut it since.

@@ -137,9 +137,13 @@ extension Simulation {
         turnClient(at, after: Client.patience)
     }
 
-    private mutating func write(_ at: Int, _ session: Client.Session, _ blocks: Range<Int>) {
+    private mutating func write(_ at: Int, _ session: Client.Session, _ asked: Range<Int>) {
         let disk = clients[at].disk
         let kind = clients[at].random.next() % 16
+        let cell = asked.lowerBound / Ledger.cellBlockCount * Ledger.cellBlockCount
+        // Now and then what fstrim does.
+        let isCell = kind == 0 && clients[at].own.count > Ledger.cellBlockCount
+        let blocks = isCell ? cell..<cell + Ledger.cellBlockCount : asked
         let isZero = kind < 2
         let isDurable = clients[at].random.chance(1, in: 8)
         var versions: [(block: Int, version: UInt64)] = []

@@ -37,13 +37,14 @@ extension Simulation {
     }
 
     mutating func makeClients(_ chance: inout SeededRandom) {
-        let sizes = [64, 64]
+        // Where replicas copy what they lack, a disk of several cells, so that one can be given back.
+        let sizes = [64, plan.keepsLittleLog ? 3 * Ledger.cellBlockCount : 64]
         for (disk, count) in sizes.enumerated() {
             ledgers.append(Ledger(volume: disk, blockCount: count))
         }
         operators.missing = sizes.indices.map { "disk-\($0)" }
         // Two clients share the first disk.
-        let shares: [(disk: Int, own: Range<Int>)] = [(0, 0..<32), (0, 32..<64), (1, 0..<64)]
+        let shares: [(disk: Int, own: Range<Int>)] = [(0, 0..<32), (0, 32..<64), (1, 0..<sizes[1])]
         // A full load hides what an idle mesh does wrong, and the other way round.
         report.leisure = [1, 2, 6][Int(chance.next() % 3)]
         let leisure = UInt64(report.leisure)
@@ -151,6 +152,7 @@ extension Simulation {
             !$0.isResyncing && $0.applied >= recovered.base.position.index
         }
         let voter = try restarting(at, &journal, recovered, isWhole: isWhole ?? true, now)
+        machines[at].isPartial = isWhole == false
         machines[at].journal = journal
         machines[at].logDisk = SimulatedDisk()
         machines[at].log = LogDesk()

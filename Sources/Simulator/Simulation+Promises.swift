@@ -69,13 +69,21 @@ extension Simulation {
     /// rule 1).
     private mutating func checkBase(_ base: Position, _ at: Int) {
         let data = machines.count { !$0.isWitness }
-        let kept = plan.keepsLittleLog ? quorum - (plan.shape.hasWitness ? 1 : 0) : data
-        let needed = machines[at].isWitness ? data - quorum + 2 : kept
-        let count = holders(of: base.index, base.term).count { !$0.isWitness }
-        guard count < needed else { return }
+        let holding = holders(of: base.index, base.term).filter { !$0.isWitness }
+        let toOutlast = data - quorum + (plan.shape.hasWitness ? 2 : 1)
+        let needed =
+            machines[at].isWitness ? data - quorum + 2 : plan.keepsLittleLog ? toOutlast : data
+        if holding.count < needed {
+            check(
+                "nothing is forgotten too early: node \(machines[at].id) moves its base to \(base), "
+                    + "which \(holding.count) data members hold, not \(needed)")
+        }
+        // Who takes a base from a leader lacks what lies below it.
+        let whole = holding.count { !$0.isPartial }
+        guard !machines[at].isWitness, whole < toOutlast else { return }
         check(
             "nothing is forgotten too early: node \(machines[at].id) moves its base to \(base), which "
-                + "\(count) data members hold, not \(needed)")
+                + "\(whole) whole members hold, not \(toOutlast)")
     }
 
     /// Nothing is applied that the own log could forget; and all know the same epoch.

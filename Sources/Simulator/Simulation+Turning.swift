@@ -149,8 +149,11 @@ extension Simulation {
             tell(at, "resigns from epoch \(epoch)")
         case .replicaLost(let node, let index): lost(node, index, at)
         case .leftBehind(let node, let index): tell(at, "keeps no log for node \(node) to \(index)")
-        case .resync(isWhole: false): tell(at, "lacks what the log no longer holds")
+        case .resync(isWhole: false):
+            machines[at].isPartial = true
+            tell(at, "lacks what the log no longer holds")
         case .resync(isWhole: true):
+            machines[at].isPartial = false
             tell(at, "is a whole replica again")
             report.resyncs += 1
         case .contradicted(let found): contradicted(found, at)

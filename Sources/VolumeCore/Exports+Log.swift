@@ -24,6 +24,7 @@ extension Exports {
             exports[item.volume].map { item.number <= $0.committed } ?? true
         }
         try serveWaiting(at: now, &effects)
+        try answerHeld(&effects)
         // Not `core.applied`: behind a restart it is ahead of what was handed in.
         if let last = entries.last { effects.append(.applied(last.entry.index)) }
     }

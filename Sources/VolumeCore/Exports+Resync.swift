@@ -2,6 +2,20 @@ internal import Disk
 package import Mesh
 internal import Record
 
+/// A manifest is made once and told in parts, so that all of them are of one moment.
+struct ServedManifest: Sendable {
+    let id: ManifestID
+    let bytes: [UInt8]
+    let to: NodeID
+    var at: Instant
+}
+
+struct HeldAsk: Sendable {
+    let piece: Piece
+    let since: LogIndex
+    let from: NodeID
+}
+
 /// Both sides of a resync: what a source answers, and how a replica asks (ADR 5).
 extension Exports {
     package var resyncStanding: ResyncStanding? {
@@ -22,8 +36,11 @@ extension Exports {
         tellStanding(&effects)
     }
 
-    private func tellStanding(_ effects: inout [ExportEffect]) {
-        effects.append(.resync(resyncStanding, behind: behind))
+    private mutating func tellStanding(_ effects: inout [ExportEffect]) {
+        let standing = resyncStanding
+        if let toldStanding, toldStanding == (standing, behind) { return }
+        toldStanding = (standing, behind)
+        effects.append(.resync(standing, behind: behind))
     }
 
     /// Asks `source` for what is missing, as much as there is room and time for.
@@ -42,12 +59,14 @@ extension Exports {
     ) throws(DiskError) {
         switch message {
         case .askManifest(let since, let id, let offset):
-            if let part = manifestPart(since: since, id, from: offset) {
+            if let part = manifestPart(since: since, id, from: offset, to: node, at: now) {
                 effects.append(.send(.manifest(part), to: node))
             }
-        case .askPiece(let piece):
-            guard let (bytes, index) = try core.contents(of: piece) else { return }
-            effects.append(.send(.piece(piece, asOf: index, bytes: bytes), to: node))
+        case .askPiece(let piece, let since):
+            held.removeAll { $0.from == node && $0.piece == piece }
+            guard held.count < Self.heldMax else { return }
+            held.append(HeldAsk(piece: piece, since: since, from: node))
+            try answerHeld(&effects)
         case .manifest(let part): try arrived(part, at: now, &effects)
         case .piece(let piece, let index, let bytes):
             try arrived(piece, asOf: index, bytes, at: now, &effects)
@@ -56,19 +75,36 @@ extension Exports {
 
     // MARK: The source
 
-    /// The manifest is made once and told in parts, so that all of them are of one moment.
+    /// More than all replicas of a mesh ask for at once.
+    private static var heldMax: Int { 256 }
+
+    /// Whoever serves clients applies later than a replica that has nothing else to do.
+    mutating func answerHeld(_ effects: inout [ExportEffect]) throws(DiskError) {
+        while let first = held.first, first.since <= core.applied {
+            held.removeFirst()
+            guard let (bytes, index) = try core.contents(of: first.piece) else { continue }
+            effects.append(.send(.piece(first.piece, asOf: index, bytes: bytes), to: first.from))
+        }
+    }
+
     private mutating func manifestPart(
-        since index: LogIndex, _ id: ManifestID, from offset: UInt64
+        since index: LogIndex, _ id: ManifestID, from offset: UInt64, to node: NodeID,
+        at now: Instant
     ) -> ManifestPart? {
+        // One after the other: it may be large, and two that replace each other never end.
+        if let served, served.to != node, now < served.at + core.limits.resync.manifestKept {
+            return nil
+        }
         var offset = offset
         if offset == 0 || served?.id != id {
             guard let bytes = core.manifest(since: index) else { return nil }
             let fresh = ManifestID(
                 applied: core.applied, checksum: UInt32(bytes.load(at: 0, count: 4)))
-            served = (fresh, bytes)
+            served = ServedManifest(id: fresh, bytes: bytes, to: node, at: now)
             offset = 0
         }
         guard let served, offset < UInt64(served.bytes.count) else { return nil }
+        self.served?.at = now
         let start = Int(offset)
         let end = min(start + ResyncMessage.manifestPartByteCountMax, served.bytes.count)
         // Whoever lost the last part gets another one, from the beginning.
@@ -116,7 +152,7 @@ extension Exports {
         case .stale: pull.backlog.append(piece)
         case .taken: pull.unsavedByteCount += UInt64(piece.range.count)
         }
-        pull.outstanding.removeAll { $0.piece == piece }
+        pull.came(piece, at: now, core.limits.resync)
         askMore(at: now, &effects)
     }
 
@@ -145,19 +181,15 @@ extension Exports {
             pull.unasked = [:]
             for volume in core.volumes { pull.unasked?[volume.id] = volume.record.missing }
         }
-        for late in pull.outstanding where now >= late.at + limits.askTimeout {
-            core.giveUp(late.piece)
-            pull.backlog.append(late.piece)
+        for piece in pull.late(at: now, limits) {
+            core.giveUp(piece)
+            pull.backlog.append(piece)
         }
-        pull.outstanding.removeAll { now >= $0.at + limits.askTimeout }
         pull.refill(at: now, limits)
-        while pull.allowance > 0, pull.outstandingByteCount < limits.windowByteCountMax,
-            let piece = pull.next(limits)
-        {
-            core.ask(piece)
-            pull.outstanding.append((piece, now))
-            pull.spend(piece.range.count)
-            effects.append(.send(.askPiece(piece), to: source))
+        while pull.hasRoom(limits), let piece = pull.next(limits) {
+            let since = core.ask(piece)
+            pull.asked(piece, at: now)
+            effects.append(.send(.askPiece(piece, since: since), to: source))
         }
     }
 

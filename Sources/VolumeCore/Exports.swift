@@ -51,8 +51,12 @@ package struct Exports<D: Disk>: Sendable {
     var behind = LogIndex.zero
     /// Whom to ask for what is missing here.
     var source: NodeID?
-    /// The manifest that is being told.
-    var served: (id: ManifestID, bytes: [UInt8])?
+    /// The manifest that is being told, and to whom.
+    var served: ServedManifest?
+    /// Asked for as of what is not applied here yet.
+    var held: [HeldAsk] = []
+    /// What was last told of a resync here.
+    var toldStanding: (standing: ResyncStanding?, behind: LogIndex)?
     /// What the present event made; proposed together once it is handled.
     var drafts: [Draft] = []
 

@@ -9,6 +9,12 @@ struct Pull: Sendable {
         var bytes: [UInt8] = []
     }
 
+    struct Outstanding: Sendable {
+        let piece: Piece
+        let at: Instant
+        let number: UInt64
+    }
+
     /// Entries that wait until the manifest says where the volumes stand: at most what the log hands
     /// out at once, since it waits for `.applied`.
     var held: [Ruled] = []
@@ -19,7 +25,14 @@ struct Pull: Sendable {
     var unasked: [VolumeID: CellMap]?
     /// To be asked before that: parts of one cell, and what did not come.
     var backlog: [Piece] = []
-    var outstanding: [(piece: Piece, at: Instant)] = []
+    private(set) var outstanding: [Outstanding] = []
+    /// The source answers in order: what was asked for before this, and is not here, is lost.
+    private var newestAnswered: UInt64 = 0
+    private var asks: UInt64 = 0
+    private var heardAt: Instant?
+    /// nil before the first question.
+    private var patience: Interval?
+    private var windowByteCount: Int?
     /// Bytes that may be asked for now; below zero by what the last piece was longer.
     private(set) var allowance = 0
     private var refilledAt: Instant?
@@ -44,7 +57,46 @@ struct Pull: Sendable {
         (refilledAt, allowance) = (now, min(allowance + more, burst))
     }
 
-    mutating func spend(_ byteCount: Int) { allowance -= byteCount }
+    mutating func hasRoom(_ limits: VolumeLimits.Resync) -> Bool {
+        allowance > 0
+            && outstandingByteCount < windowByteCount ?? limits.pieceByteCountMax
+    }
+
+    mutating func asked(_ piece: Piece, at now: Instant) {
+        asks += 1
+        outstanding.append(Outstanding(piece: piece, at: now, number: asks))
+        allowance -= piece.range.count
+    }
+
+    /// What a source answered; what it took says how much more may be on its way.
+    mutating func came(_ piece: Piece, at now: Instant, _ limits: VolumeLimits.Resync) {
+        guard let place = outstanding.firstIndex(where: { $0.piece == piece }) else { return }
+        let answered = outstanding.remove(at: place)
+        let took = now.since(answered.at)
+        heardAt = now
+        newestAnswered = max(newestAnswered, answered.number)
+        patience = min(max(limits.askTimeout, took * 2), limits.askTimeoutMax)
+        let size = limits.pieceByteCountMax
+        let window = (windowByteCount ?? size) + (took <= limits.answerTimeAim ? size : -size)
+        windowByteCount = max(size, min(window, limits.windowByteCountMax))
+    }
+
+    /// Takes out what won't come any more.
+    mutating func late(at now: Instant, _ limits: VolumeLimits.Resync) -> [Piece] {
+        guard let first = outstanding.map(\.at).min() else { return [] }
+        let limit = patience ?? limits.askTimeout
+        if now >= max(first, heardAt ?? .zero) + limit {
+            defer { outstanding = [] }
+            patience = min(limit * 2, limits.askTimeoutMax)
+            windowByteCount = limits.pieceByteCountMax
+            return outstanding.map(\.piece)
+        }
+        let lost = outstanding.filter {
+            $0.number < newestAnswered && now >= $0.at + limits.askTimeout
+        }
+        outstanding.removeAll { asked in lost.contains { $0.number == asked.number } }
+        return lost.map(\.piece)
+    }
 
     mutating func forget(_ volume: VolumeID) {
         unasked?[volume] = nil

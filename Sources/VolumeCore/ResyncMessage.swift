@@ -6,7 +6,8 @@ package enum ResyncMessage: Hashable, Sendable {
     /// that `id` names, or of a new one.
     case askManifest(since: LogIndex, id: ManifestID, offset: UInt64)
     case manifest(ManifestPart)
-    case askPiece(Piece)
+    /// As of `since` or later: what the asker has applied.
+    case askPiece(Piece, since: LogIndex)
     /// nil bytes are zeros.
     case piece(Piece, asOf: LogIndex, bytes: [UInt8]?)
 
@@ -63,9 +64,10 @@ extension ResyncMessage {
             bytes.append(littleEndian: part.byteCount)
             bytes.append(littleEndian: part.offset)
             bytes += part.bytes
-        case .askPiece(let piece):
+        case .askPiece(let piece, let index):
             bytes.append(18)
             bytes.append(piece)
+            bytes.append(name: index)
         case .piece(let piece, let index, let data):
             bytes.append(19)
             bytes.append(piece)
@@ -103,7 +105,7 @@ extension ResyncMessage {
                 ManifestPart(
                     id: id, byteCount: byteCount, offset: offset,
                     bytes: try reader.take(reader.remaining)))
-        case 18: self = .askPiece(try reader.piece())
+        case 18: self = .askPiece(try reader.piece(), since: try reader.name())
         case 19:
             let (piece, index) = (try reader.piece(), try reader.name(LogIndex.self))
             let hasBytes = try reader.u8()

@@ -1,5 +1,6 @@
 package import Disk
 package import Mesh
+internal import Planted
 internal import Record
 
 /// The way back of a replica that was away for longer than the log reaches (ADR 5).
@@ -23,8 +24,8 @@ extension VolumeCore {
 
     /// Nothing is missing, and what was copied is one moment's.
     var isWhole: Bool {
-        guard let resync, resync.phase == .copying, handed >= resync.target,
-            applied >= resync.target
+        guard let resync, resync.phase == .copying,
+            handed >= resync.target && applied >= resync.target || isPlanted(.endsResyncBeforeTarget)
         else { return false }
         return volumes.allSatisfy(\.record.missing.isEmpty)
     }
@@ -43,7 +44,7 @@ extension VolumeCore {
             state.sequence += 1
             state.resync = VolumeState.Resync(
                 phase: .asking, target: state.resync?.target ?? .zero,
-                wholeByteCount: state.resync?.wholeByteCount ?? 0)
+                wholeByteCount: state.resync?.wholeByteCount ?? 0, handed: handed)
             do throws(DiskError) { try state.save(to: &disk) } catch {
                 throw VolumeRecoveryRefused.state(error)
             }
@@ -86,6 +87,11 @@ extension VolumeCore {
             state.applied >= handed,
             zip(state.volumes, state.volumes.dropFirst()).allSatisfy({ $0.id < $1.id })
         else { return false }
+        // First, because what the source gave back is given back here too: another source's manifest
+        // could be older than that.
+        let target = max(resync?.target ?? .zero, state.applied)
+        resync?.target = target
+        try save(resync: resync)
         var adopted: [Volume] = []
         for record in state.volumes { adopted.append(try adopt(record)) }
         let kept = Set(adopted.map(\.id))
@@ -96,8 +102,7 @@ extension VolumeCore {
         (overlayByteCount, pendingByteCount, asked, piecesLeft) = (0, 0, [], [:])
         applied = state.applied
         let copying = VolumeState.Resync(
-            phase: .copying, target: max(resync?.target ?? .zero, applied),
-            wholeByteCount: missingByteCount)
+            phase: .copying, target: target, wholeByteCount: missingByteCount)
         try save(resync: copying)
         resync = copying
         checkpointed = applied
@@ -123,10 +128,12 @@ extension VolumeCore {
             return Volume(record: record, image: image)
         }
         let image = volumes[place].image
-        record.missing.formUnion(volumes[place].record.missing)
+        if !isPlanted(.forgetsMissing) { record.missing.formUnion(volumes[place].record.missing) }
         record.missing.formIntersection(record.allocation)
         // Also where the map here says so already: a crash may have kept what lay there before.
-        for gap in record.allocation.gaps { try disk.deallocate(image, gap) }
+        for gap in record.allocation.gaps where !isPlanted(.keepsForeignGaps) {
+            try disk.deallocate(image, gap)
+        }
         try disk.sync(image)
         return Volume(record: record, image: image)
     }
@@ -142,9 +149,16 @@ extension VolumeCore {
         }
     }
 
-    /// From now on what is written over `piece` is remembered until it comes, or is given up.
-    package mutating func ask(_ piece: Piece) {
+    /// From now on what is written over `piece` is remembered until it comes, or is given up. Gives
+    /// what is applied here: an older piece would be of no use.
+    @discardableResult
+    package mutating func ask(_ piece: Piece) -> LogIndex {
+        defer { countParts(of: piece) }
         asked.append(AskedPiece(piece, since: applied))
+        return applied
+    }
+
+    private mutating func countParts(of piece: Piece) {
         guard let id = cellInPart(piece), piecesLeft[id] == nil else { return }
         let whole = cellRange(id)
         let size = UInt64(limits.resync.pieceByteCountMax)
@@ -187,12 +201,12 @@ extension VolumeCore {
     package mutating func take(_ piece: Piece, _ bytes: [UInt8]?, asOf index: LogIndex)
         throws(DiskError) -> TakenPiece
     {
-        guard let at = asked.firstIndex(where: { $0.piece == piece }),
+        guard let at = asked.firstIndex(where: { $0.piece == piece }), index >= asked[at].since,
             let place = position(of: piece.volume),
             bytes.map({ $0.count == piece.range.count }) ?? true
         else { return .unknown }
         let found = asked.remove(at: at)
-        guard index >= found.since, !found.isOverrun else { return .stale }
+        guard !found.isOverrun else { return .stale }
         volumes[place].isDirty = true
         overlayByteCount -= volumes[place].committed.cost
         for part in found.parts(asOf: index) {
@@ -202,6 +216,10 @@ extension VolumeCore {
                 let start = Int(part.lowerBound - piece.range.lowerBound)
                 try disk.write(
                     image, at: part.lowerBound, [Array(bytes[start..<start + part.count])])
+                // A fold may have cleared it: the log trimmed the cell and wrote into it again.
+                if !isPlanted(.copiesStayTrimmed) {
+                    volumes[place].record.allocation.insert(part)
+                }
             } else {
                 try disk.deallocate(image, part)
                 volumes[place].record.allocation.remove(part)

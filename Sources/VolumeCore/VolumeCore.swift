@@ -97,6 +97,8 @@ package struct VolumeCore<D: Disk>: Sendable {
     var resync: VolumeState.Resync?
     /// What was handed in, or passed over at a start, reaches up to here; `applied` may be ahead.
     var handed: LogIndex
+    /// A log that ends before this is not the one that these volumes were fed from, or was rolled back.
+    package let logEndMin: LogIndex
     /// Pieces that are on their way from a source.
     var asked: [AskedPiece] = []
     /// Of cells that come in several pieces, how many are still to come.
@@ -117,6 +119,7 @@ package struct VolumeCore<D: Disk>: Sendable {
         applied = state.applied
         checkpointed = state.applied
         resync = state.resync
+        logEndMin = state.resync?.handed ?? state.applied
         // Handed in again from the log's base on, which is not known here.
         handed = .zero
         do throws(DiskError) {

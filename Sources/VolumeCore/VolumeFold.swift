@@ -84,7 +84,8 @@ extension VolumeCore {
         var state = VolumeState()
         state.sequence = sequence + 1
         state.applied = applied
-        state.resync = resync
+        state.resync = isPlanted(.forgetsResync) ? nil : resync
+        state.resync?.handed = max(handed, logEndMin)
         state.volumes = volumes.map(\.record)
         try state.save(to: &disk)
         sequence += 1

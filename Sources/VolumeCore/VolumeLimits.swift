@@ -22,12 +22,18 @@ package struct VolumeLimits: Hashable, Sendable {
     package struct Resync: Hashable, Sendable {
         /// One piece is at most so long; a power of two, up to `VolumeLimits.pieceByteCountMax`.
         package var pieceByteCountMax = VolumeLimits.pieceByteCountMax
-        /// Asked for and not here yet.
+        /// Asked for and not here yet; less where a piece takes longer than `answerTimeAim`: what
+        /// waits in front of the link would delay the log's letters.
         package var windowByteCountMax = 4 << 20
+        package var answerTimeAim = Interval.seconds(1)
         /// What is asked for in a second.
         package var bytesPerSecondMax: UInt64 = 100 << 20
-        /// What has not come by then is asked for again.
+        /// Where nothing comes for so long, all is asked for again. Doubled each time that this was of
+        /// no use, up to the most: on a slow link one piece takes longer.
         package var askTimeout = Interval.seconds(3)
+        package var askTimeoutMax = Interval.seconds(60)
+        /// A source keeps a manifest for an asker that fell silent, and tells no other one meanwhile.
+        package var manifestKept = Interval.seconds(10)
         /// What was copied is made durable after so much of it: a crash costs no more.
         package var progressByteCount: UInt64 = 256 << 20
         package init() {}

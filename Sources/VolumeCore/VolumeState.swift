@@ -7,7 +7,7 @@ internal import Record
 ///
 /// Little-endian: crc32c (over all that follows) u32 · byte count u32 · magic u64 · sequence u64 ·
 /// applied index u64 · resync phase u8 (0 none, 1 asking, 2 copying) · target index u64 · byte count
-/// of the whole resync u64 · volume count u32; then per volume id u64 · byte count u64 · generation
+/// of the whole resync u64 · handed index u64 · volume count u32; then per volume id u64 · byte count u64 · generation
 /// u64 · number u64 · flags u8 (1: sync) · name byte count u16 · name · allocation map · missing map
 /// · changes. The first release's files (`HOLDVOL1`) have no resync, no missing map and no changes.
 ///
@@ -49,6 +49,8 @@ struct VolumeState: Hashable, Sendable {
         var target: LogIndex
         /// What was missing in all when the copying began.
         var wholeByteCount: UInt64
+        /// What the log had handed in, or passed over: it reaches at least so far.
+        var handed: LogIndex = .zero
     }
 
     static let magic: UInt64 = 0x324c_4f56_444c_4f48  // "HOLDVOL2"
@@ -73,6 +75,7 @@ struct VolumeState: Hashable, Sendable {
         bytes.append(littleEndian: resync?.phase.rawValue ?? 0)
         bytes.append(name: resync?.target ?? .zero)
         bytes.append(littleEndian: resync?.wholeByteCount ?? 0)
+        bytes.append(name: resync?.handed ?? .zero)
         bytes.append(littleEndian: UInt32(volumes.count))
         for volume in volumes {
             bytes.append(name: volume.id)
@@ -109,9 +112,10 @@ struct VolumeState: Hashable, Sendable {
                 let phase = try reader.u8()
                 let target: LogIndex = try reader.name()
                 let whole = try reader.u64()
+                let handed: LogIndex = try reader.name()
                 guard phase == 0 || Resync.Phase(rawValue: phase) != nil else { return nil }
                 resync = Resync.Phase(rawValue: phase).map {
-                    Resync(phase: $0, target: target, wholeByteCount: whole)
+                    Resync(phase: $0, target: target, wholeByteCount: whole, handed: handed)
                 }
             }
             let count = try reader.u32()

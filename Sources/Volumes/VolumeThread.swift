@@ -165,7 +165,10 @@ package final class VolumeThread<D: Disk>: Sendable {
 extension VolumeThread {
     private func handleWaiting() {
         let (events, more) = waiting.withLockedValue { waiting -> ([ExportEvent], Bool) in
-            let events = Array(waiting.events.prefix(Self.batchMax))
+            let batch = waiting.events.prefix(Self.batchMax)
+            // What a replica asks for takes as long as many requests: clients are answered in between.
+            let end = batch.firstIndex(where: \.readsForPeer).map { $0 + 1 } ?? batch.endIndex
+            let events = Array(batch[..<end])
             waiting.events.removeFirst(events.count)
             waiting.peerEvents -= events.count(where: \.isPeers)
             waiting.isScheduled = !waiting.events.isEmpty
@@ -322,6 +325,11 @@ extension ExportEvent {
         case .opened, .closed, .behind: true
         default: false
         }
+    }
+
+    fileprivate var readsForPeer: Bool {
+        if case .heard(.askPiece, _) = self { return true }
+        return false
     }
 
     fileprivate var isPeers: Bool {

@@ -280,7 +280,15 @@ import Testing
             _ = core.receive(node, 1, .appended(through: LogIndex(3)))
         }
         #expect(core.raft.commitIndex == LogIndex(3))
-        #expect(core.raft.compactionFloor == .zero, "the learner is silent")
+        _ = core.receive(9, 1, .appended(through: LogIndex(1)))
+        #expect(core.raft.compactionFloor == .zero, "whether anybody's volumes are whole is not known")
+        for node in [2, 3] as [UInt64] {
+            _ = core.receive(
+                node, 1,
+                .heard(
+                    round: 1, holds: true, isWhole: true, through: LogIndex(3), base: .zero))
+        }
+        #expect(core.raft.compactionFloor == LogIndex(1), "the learner is behind")
         _ = core.receive(9, 1, .appended(through: LogIndex(2)))
         #expect(core.raft.compactionFloor == LogIndex(2))
         core.now = core.raft.deadline
