@@ -146,18 +146,12 @@ package enum PlantedBug: Hashable, Sendable {
 
     /// A piece takes the place of what the log wrote later.
     case piecesReplaceLaterWrites
-    /// A copied cell stays given back where the log had trimmed it.
-    case copiesStayTrimmed
     /// Cells that the source gave back keep their bytes.
     case keepsForeignGaps
-    /// A resync ends as soon as nothing is missing.
-    case endsResyncBeforeTarget
     /// The state on the disk says nothing of a resync.
     case forgetsResync
     /// The log forgets what only members hold that still copy.
     case countsPartialAsWhole
-    /// What is missing is forgotten when a replica falls behind a second time.
-    case forgetsMissing
 
     // MARK: Gossip
 

@@ -178,6 +178,8 @@ extension Simulation {
         var limits = VolumeLimits(pendingByteCountMax: 48 << 10, overlayByteCountMax: 32 << 10)
         limits.resync.pieceByteCountMax = 4 << 10
         limits.resync.windowByteCountMax = 12 << 10
+        // Seconds for a disk, so that much happens meanwhile.
+        limits.resync.bytesPerSecondMax = 48 << 10
         limits.resync.askTimeout = .milliseconds(300)
         limits.resync.progressByteCount = 8 << 10
         let core = try VolumeCore(disk: machines[at].volumesDisk, limits: limits)

@@ -25,7 +25,7 @@ extension VolumeCore {
     /// Nothing is missing, and what was copied is one moment's.
     var isWhole: Bool {
         guard let resync, resync.phase == .copying,
-            handed >= resync.target && applied >= resync.target || isPlanted(.endsResyncBeforeTarget)
+            handed >= resync.target, applied >= resync.target
         else { return false }
         return volumes.allSatisfy(\.record.missing.isEmpty)
     }
@@ -128,7 +128,7 @@ extension VolumeCore {
             return Volume(record: record, image: image)
         }
         let image = volumes[place].image
-        if !isPlanted(.forgetsMissing) { record.missing.formUnion(volumes[place].record.missing) }
+        record.missing.formUnion(volumes[place].record.missing)
         record.missing.formIntersection(record.allocation)
         // Also where the map here says so already: a crash may have kept what lay there before.
         for gap in record.allocation.gaps where !isPlanted(.keepsForeignGaps) {
@@ -217,9 +217,7 @@ extension VolumeCore {
                 try disk.write(
                     image, at: part.lowerBound, [Array(bytes[start..<start + part.count])])
                 // A fold may have cleared it: the log trimmed the cell and wrote into it again.
-                if !isPlanted(.copiesStayTrimmed) {
-                    volumes[place].record.allocation.insert(part)
-                }
+                volumes[place].record.allocation.insert(part)
             } else {
                 try disk.deallocate(image, part)
                 volumes[place].record.allocation.remove(part)

@@ -281,7 +281,7 @@ import Testing
         }
         #expect(core.raft.commitIndex == LogIndex(3))
         _ = core.receive(9, 1, .appended(through: LogIndex(1)))
-        #expect(core.raft.compactionFloor == .zero, "whether anybody's volumes are whole is not known")
+        #expect(core.raft.compactionFloor == .zero, "who is whole is not known")
         for node in [2, 3] as [UInt64] {
             _ = core.receive(
                 node, 1,

@@ -133,7 +133,7 @@ struct RetentionTests {
     }
 
     @Test
-    func `while one member copies what it lacks the log is kept for another, however long it is away`()
+    func `while one member copies what it lacks the log is kept for another that is away`()
     {
         var cluster = partial()
         cluster.crash(2)
