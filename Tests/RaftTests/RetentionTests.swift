@@ -133,8 +133,7 @@ struct RetentionTests {
     }
 
     @Test
-    func `while one member copies what it lacks the log is kept for another that is away`()
-    {
+    func `while one member copies what it lacks the log is kept for another that is away`() {
         var cluster = partial()
         cluster.crash(2)
         let held = cluster[1].progress.first { $0.node == NodeID(2) }?.match ?? .zero
