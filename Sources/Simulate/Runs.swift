@@ -14,6 +14,7 @@ final class Runs: Sendable {
         var spent = 0.0
         var violations = 0
         var resyncs = 0
+        var quorumsAlone = 0
         var shortfalls = 0
         var faults: [Fault: Int] = [:]
     }
@@ -67,6 +68,7 @@ final class Runs: Sendable {
             sum.simulated = sum.simulated + report.simulated
             sum.events += report.events
             sum.resyncs += report.resyncs
+            sum.quorumsAlone += report.quorumsAlone
             sum.spent += took
             if shortfall != nil { sum.shortfalls += 1 }
             if report.violation != nil { sum.violations += 1 }
@@ -113,6 +115,7 @@ final class Runs: Sendable {
         let ratio = Int(sum.simulated.seconds / took)
         return "{\"seeds\":\(options.seeds),\"simulated_s\":\(Int(sum.simulated.seconds)),"
             + "\"sim_per_real\":\(ratio),\"violations\":\(sum.violations),\"resyncs\":\(sum.resyncs),"
+            + "\"quorums_alone\":\(sum.quorumsAlone),"
             + "\"faults\":{\(counts.joined(separator: ","))}}"
     }
 }

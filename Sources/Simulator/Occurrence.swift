@@ -41,6 +41,7 @@ enum Occurrence {
     case calm(Int)
     case operators
     case watch
+    case clearForQuorum
     case clearSky
     case judgement
     case lastJudgement

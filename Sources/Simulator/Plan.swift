@@ -49,8 +49,10 @@ package enum Fault: String, CaseIterable, Sendable {
 package struct Plan: Sendable {
     package let seed: UInt64
     package let shape: Shape
-    /// For so long things go wrong; then they heal.
+    /// For so long things go wrong.
     package var stormy = Interval.seconds(60)
+    /// Then a majority heals alone, and has to serve within this.
+    package var quorumAlone = Interval.seconds(8)
     /// After the storm a primary has to act and a flush to be answered within this.
     package var recovery = Interval.seconds(8)
     /// Then the acting primary falls for good, and the others have so long to go on without it.

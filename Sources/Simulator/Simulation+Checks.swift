@@ -146,8 +146,7 @@ extension Simulation {
 
     /// The storm is over: everything is whole again from here on.
     mutating func clearSky() {
-        isStormy = false
-        tell(nil, "the storm is over")
+        tell(nil, "the storm is over for all")
         for spell in spells.indices { calm(spell) }
         for at in machines.indices where machines[at].power == .down { boot(at) }
     }

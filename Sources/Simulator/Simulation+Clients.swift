@@ -246,7 +246,10 @@ extension Simulation {
         case (.flush(let covered), .done):
             ledgers[disk].flushed(covered)
             report.flushes += 1
-            if !isStormy, session.door.machine != fallenForGood { hasRecovered = true }
+            let machine = session.door.machine
+            if !isStormy, machine != fallenForGood, !outcasts.contains(machine) {
+                hasRecovered = true
+            }
             if let fallen, generation.epoch > fallen.epoch {
                 report.outages.append(time.since(fallen.at))
                 self.fallen = nil

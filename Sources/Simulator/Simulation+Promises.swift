@@ -13,7 +13,7 @@ extension Simulation {
     /// A leader that was deposed learns of it, or misses its quorum, within this.
     static let lingeringMax = Interval.seconds(3)
 
-    private var quorum: Int { machines.count / 2 + 1 }
+    var quorum: Int { machines.count / 2 + 1 }
 
     private func holders(of index: LogIndex, _ term: Term) -> [Machine] {
         machines.filter { $0.holds(index, term) }

@@ -39,11 +39,13 @@ package struct Simulation {
     var looks = 0
     /// The highest term that anybody led, and since when.
     var newestLeader: (term: Term, since: Moment) = (.zero, .zero)
+    /// Who stays broken while the others have to serve.
+    var outcasts: Set<Int> = []
     /// Who fell for good at the end.
     var fallenForGood: Int?
     /// When the last primary of the plan's falls fell, and under which epoch it acted.
     var fallen: (at: Moment, epoch: Epoch)?
-    /// A flush is answered after the storm, and again after the last fall.
+    /// A flush is answered by a majority alone, after the storm, and again after the last fall.
     var hasRecovered = false
 
     var effectsPool: [[Node.Effect]] = []
@@ -98,8 +100,9 @@ package struct Simulation {
                 agenda.push(.zero + .seconds(second), .absence(spell: nil))
             }
         }
-        agenda.push(.zero + plan.stormy, .clearSky)
-        let healed = Moment.zero + plan.stormy + plan.recovery
+        agenda.push(.zero + plan.stormy, .clearForQuorum)
+        agenda.push(.zero + plan.stormy + plan.quorumAlone, .clearSky)
+        let healed = Moment.zero + plan.stormy + plan.quorumAlone + plan.recovery
         agenda.push(healed, .judgement)
         agenda.push(healed + plan.bereavement, .lastJudgement)
     }
@@ -142,7 +145,10 @@ package struct Simulation {
         case .calm(let spell): calm(spell)
         case .operators: operate()
         case .watch: look()
-        case .clearSky: clearSky()
+        case .clearForQuorum: clearForQuorum()
+        case .clearSky:
+            judgeQuorum()
+            clearSky()
         case .judgement:
             judge()
             fallForGood()
