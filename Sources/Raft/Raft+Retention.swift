@@ -9,15 +9,18 @@ extension Raft {
     /// durably up to here, but for those that were left behind. Never falls.
     package var compactionFloor: LogIndex {
         guard role == .leader else { return knownFloor }
-        let others = progress.filter {
-            membership.isData($0.node) || membership.isLearner($0.node)
+        var held = isPlanted(.compactsAboveFloor) ? commitIndex : disk.durable
+        var leavesBehind = false
+        for at in progress.indices
+        where membership.isData(progress[at].node) || membership.isLearner(progress[at].node) {
+            if isTooFarBehind(at) {
+                leavesBehind = true
+            } else if !isPlanted(.compactsAboveFloor) {
+                held = min(held, progress[at].match)
+            }
         }
-        let kept = others.filter { !isTooFarBehind($0) }
-        var held =
-            isPlanted(.compactsAboveFloor)
-            ? commitIndex : kept.reduce(disk.durable) { min($0, $1.match) }
         // With all of them, whatever a witness could be asked for is held twice.
-        if kept.count < others.count {
+        if leavesBehind {
             for at in progress.indices where progress[at].witness != nil {
                 held = min(held, witnessNeeds(at))
             }
@@ -26,11 +29,12 @@ extension Raft {
     }
 
     /// Disks are finite: one member that is away for days must not fill those of the others.
-    private func isTooFarBehind(_ follower: Progress) -> Bool {
-        let missing = log.byteCount(above: max(follower.match, log.base.index))
-        let isAway = now >= follower.heardAt + settings.awayAfter
+    private func isTooFarBehind(_ at: Int) -> Bool {
+        let match = progress[at].match
+        let missing = log.byteCount(above: max(match, log.base.index))
+        let isAway = now >= progress[at].heardAt + settings.awayAfter
         // Of one that was not heard since this leader was elected what it has is not known.
-        guard isAway || follower.knownMatch != nil else { return false }
+        guard isAway || progress[at].knownMatch != nil else { return false }
         return missing > settings.logKeptBytesMax * (isAway ? 1 : 2)
     }
 
