@@ -55,7 +55,8 @@
         offset += count
     }
 
-    @inlinable mutating func integer(of count: Int) throws(Truncated) -> UInt64 {
+    @inlinable @inline(__always)
+    mutating func integer(of count: Int) throws(Truncated) -> UInt64 {
         guard count <= remaining else { throw Truncated(wanted: count, remaining: remaining) }
         defer { offset += count }
         return bytes.load(at: offset, count: count)
@@ -71,13 +72,23 @@ extension [UInt8] {
         unsafe Swift.withUnsafeBytes(of: value.littleEndian) { unsafe append(contentsOf: $0) }
     }
 
+    /// Several words cost little more than one.
+    @inlinable package mutating func append<let wordCount: Int>(
+        littleEndian words: InlineArray<wordCount, UInt64>
+    ) {
+        var words = words
+        for at in words.indices { words[at] = words[at].littleEndian }
+        unsafe words.span.bytes.withUnsafeBytes { unsafe append(contentsOf: $0) }
+    }
+
     @inlinable package mutating func append(name: some Name) { append(littleEndian: name.rawValue) }
 
     /// Overwrites `count` bytes at `offset`, little-endian.
-    @inlinable package mutating func store(_ value: UInt64, at offset: Int, count: Int) {
+    @inlinable @inline(__always)
+    package mutating func store(_ value: UInt64, at offset: Int, count: Int) {
         invariant(
             offset >= 0 && count >= 0 && count <= 8 && count <= self.count - offset,
-            "a store of \(count) bytes at \(offset) of \(self.count)")
+            "a store within the bytes")
         unsafe Swift.withUnsafeBytes(of: value.littleEndian) { value in
             unsafe withUnsafeMutableBytes { all in
                 unsafe UnsafeMutableRawBufferPointer(rebasing: all[offset..<offset + count])
@@ -86,11 +97,19 @@ extension [UInt8] {
         }
     }
 
+    /// Where the last byte that is not zero stands, at `start` or behind it.
+    package func lastNonZero(from start: Int) -> Int? {
+        var end = count
+        while end - 8 >= start, load(at: end - 8, count: 8) == 0 { end -= 8 }
+        return self[start..<end].lastIndex { $0 != 0 }
+    }
+
     /// Reads `count` bytes at `offset`, little-endian; out of range is a bug.
-    @inlinable package func load(at offset: Int, count: Int) -> UInt64 {
+    @inlinable @inline(__always)
+    package func load(at offset: Int, count: Int) -> UInt64 {
         invariant(
             offset >= 0 && count >= 0 && count <= 8 && count <= self.count - offset,
-            "a load of \(count) bytes at \(offset) of \(self.count)")
+            "a load within the bytes")
         var value: UInt64 = 0
         unsafe Swift.withUnsafeMutableBytes(of: &value) { value in
             unsafe withUnsafeBytes { all in

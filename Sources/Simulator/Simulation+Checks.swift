@@ -136,7 +136,7 @@ extension Simulation {
             guard let left = try? one.readCommitted(volume.id, at: 0, count: count).get(),
                 let right = try? other.readCommitted(volume.id, at: 0, count: count).get()
             else { continue }
-            guard left != right else { continue }
+            guard !areSame(left[...], right[...]) else { continue }
             let offset = left.indices.first { left[$0] != right[$0] } ?? 0
             check(
                 "replicas are equal: \(volume.name) differs at \(offset) between nodes \(a + 1) "

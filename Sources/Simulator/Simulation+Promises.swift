@@ -15,21 +15,23 @@ extension Simulation {
 
     private var quorum: Int { machines.count / 2 + 1 }
 
-    private func holders(of index: LogIndex, _ term: Term) -> [Machine] {
-        machines.filter { $0.holds(index, term) }
+    private func countHolders(of index: LogIndex, _ term: Term, only isMeant: (Machine) -> Bool)
+        -> Int
+    {
+        machines.count { isMeant($0) && $0.holds(index, term) }
     }
 
     /// Nothing counts as committed that a quorum's disks don't hold; and a leader counts replicas only
     /// of its own term's entries (Raft §5.4.2).
     mutating func checkCommit(_ index: LogIndex, _ term: Term?, _ at: Int) {
         guard let term, report.violation == nil else { return }
-        let count = holders(of: index, term).count
+        let count = countHolders(of: index, term) { _ in true }
         if count < quorum {
             check(
                 "a commit is on a quorum's disks: node \(machines[at].id) takes \(index)@\(term) for "
                     + "committed, which \(count) of \(machines.count) hold")
         }
-        let leads = machines[at].raft { $0.role == .leader ? $0.term : nil } ?? nil
+        let leads = machines[at].role == .leader ? machines[at].term : nil
         if let leads, leads != term {
             check(
                 "a leader commits its own term: node \(machines[at].id) leads term \(leads) and "
@@ -41,7 +43,7 @@ extension Simulation {
     mutating func checkChange(_ change: LogChange, _ at: Int) {
         checkReplacement(change.entries, at)
         if let base = change.base { checkBase(base.position, at) }
-        let leads = machines[at].raft { $0.role == .leader } ?? false
+        let leads = machines[at].role == .leader
         if machines[at].isWitness, leads, !change.entries.isEmpty {
             check("a witness appends nothing of its own: node \(machines[at].id) does as leader")
         }
@@ -71,7 +73,7 @@ extension Simulation {
         let data = machines.count { !$0.isWitness }
         let kept = plan.keepsLittleLog ? quorum - (plan.shape.hasWitness ? 1 : 0) : data
         let needed = machines[at].isWitness ? data - quorum + 2 : kept
-        let count = holders(of: base.index, base.term).count { !$0.isWitness }
+        let count = countHolders(of: base.index, base.term) { !$0.isWitness }
         guard count < needed else { return }
         check(
             "nothing is forgotten too early: node \(machines[at].id) moves its base to \(base), which "

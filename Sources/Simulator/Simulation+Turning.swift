@@ -99,7 +99,7 @@ extension Simulation {
     }
 
     private mutating func apply(_ ruled: [Ruled], _ at: Int) {
-        let current = machines[at].raft { $0.term } ?? .zero
+        let current = machines[at].term ?? .zero
         check(watch.applies(machines[at].id, ruled, in: current))
         checkApplied(ruled, at)
         var ruled = ruled
