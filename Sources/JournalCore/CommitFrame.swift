@@ -37,11 +37,9 @@ struct CommitFrame: Hashable, Sendable {
 
     /// Seeds the batch's checksum, so that the same bytes elsewhere have another.
     static func seed(segment: SegmentID, start: Int, previousChain: UInt32) -> UInt32 {
-        var bytes = [UInt8](repeating: 0, count: 28)
-        bytes.store(segment.high, at: 0, count: 8)
-        bytes.store(segment.low, at: 8, count: 8)
-        bytes.store(UInt64(start), at: 16, count: 8)
-        bytes.store(UInt64(previousChain), at: 24, count: 4)
+        var bytes: [UInt8] = []
+        bytes.append(littleEndian: [segment.high, segment.low, UInt64(start)])
+        bytes.append(littleEndian: previousChain)
         return Checksum.crc32c(bytes)
     }
 

@@ -38,9 +38,8 @@ enum IndexFile {
     static let headerByteCount = IndexRow.byteCount
 
     static func seed(_ segment: SegmentID) -> UInt32 {
-        var bytes = [UInt8](repeating: 0, count: 16)
-        bytes.store(segment.high, at: 0, count: 8)
-        bytes.store(segment.low, at: 8, count: 8)
+        var bytes: [UInt8] = []
+        bytes.append(littleEndian: [segment.high, segment.low])
         return Checksum.crc32c(bytes)
     }
 

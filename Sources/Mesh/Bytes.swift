@@ -91,8 +91,8 @@ extension [UInt8] {
             "a store within the bytes")
         unsafe Swift.withUnsafeBytes(of: value.littleEndian) { value in
             unsafe withUnsafeMutableBytes { all in
-                unsafe UnsafeMutableRawBufferPointer(rebasing: all[offset..<offset + count])
-                    .copyMemory(from: UnsafeRawBufferPointer(rebasing: value[..<count]))
+                guard let to = all.baseAddress, let from = value.baseAddress else { return }
+                unsafe (to + offset).copyMemory(from: from, byteCount: count)
             }
         }
     }
@@ -113,8 +113,8 @@ extension [UInt8] {
         var value: UInt64 = 0
         unsafe Swift.withUnsafeMutableBytes(of: &value) { value in
             unsafe withUnsafeBytes { all in
-                unsafe value.copyMemory(
-                    from: UnsafeRawBufferPointer(rebasing: all[offset..<offset + count]))
+                guard let to = value.baseAddress, let from = all.baseAddress else { return }
+                unsafe to.copyMemory(from: from + offset, byteCount: count)
             }
         }
         return UInt64(littleEndian: value)

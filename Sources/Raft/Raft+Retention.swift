@@ -9,16 +9,17 @@ extension Raft {
     /// durably up to here, but for those that were left behind. Never falls.
     package var compactionFloor: LogIndex {
         guard role == .leader else { return knownFloor }
-        var held = isPlanted(.compactsAboveFloor) ? commitIndex : disk.durable
+        var held = disk.durable
         var leavesBehind = false
         for at in progress.indices
         where membership.isData(progress[at].node) || membership.isLearner(progress[at].node) {
             if isTooFarBehind(at) {
                 leavesBehind = true
-            } else if !isPlanted(.compactsAboveFloor) {
+            } else {
                 held = min(held, progress[at].match)
             }
         }
+        if isPlanted(.compactsAboveFloor) { held = commitIndex }
         // With all of them, whatever a witness could be asked for is held twice.
         if leavesBehind {
             for at in progress.indices where progress[at].witness != nil {

@@ -51,12 +51,13 @@ extension Simulation {
 
     /// What is committed and on a disk stays there.
     private mutating func checkReplacement(_ entries: [Entry], _ at: Int) {
-        guard let journal = machines[at].journal, let first = entries.first?.index else { return }
+        guard let first = entries.first?.index, let last = machines[at].journal?.last.index
+        else { return }
         var index = first
-        while index <= journal.last.index, let term = watch.committedTerm(at: index) {
+        while index <= last, let term = watch.committedTerm(at: index) {
             let offset = Int(index.distance(above: first))
             let new = offset < entries.count ? entries[offset].term : nil
-            if journal.term(at: index) == term, new != term {
+            if machines[at].journal?.term(at: index) == term, new != term {
                 let what = new.map { "replaces it by one of term \($0)" } ?? "drops it"
                 return check(
                     "committed never lost: node \(machines[at].id) holds \(index)@\(term), which is "
