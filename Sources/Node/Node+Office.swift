@@ -178,10 +178,10 @@ extension Node {
 
     /// Whatever this node proposes in its epoch renews its lease once it commits.
     mutating func noteRenewal() {
-        guard case .acting(var acting) = office, let accepted else { return }
+        guard let accepted else { return }
         let last = accepted.first.index.advanced(by: accepted.count - 1)
-        acting.lease.proposed(last, epoch: acting.epoch, at: now)
-        office = .acting(acting)
+        let now = now
+        office.change { $0.lease.proposed(last, epoch: $0.epoch, at: now) }
     }
 
     private mutating func opened(_ epoch: Epoch) {

@@ -41,7 +41,15 @@ struct OpenExport {
 struct VolumesDesk {
     var events: [ExportEvent] = []
     var isScheduled = false
-    var turns: UInt64 = 0
+    private(set) var turns: UInt64 = 0
+
+    /// Gives the next turn all that waits.
+    mutating func begin() -> [ExportEvent] {
+        (isScheduled, turns) = (false, turns + 1)
+        var begun: [ExportEvent] = []
+        swap(&begun, &events)
+        return begun
+    }
 }
 
 /// What waits for the log's thread: changes gather while it is busy (group commit).
@@ -173,6 +181,8 @@ final class Machine {
     func holds(_ index: LogIndex, _ term: Term) -> Bool {
         journal?.holds(index, term) ?? remains?.holds(index, term) ?? false
     }
+
+    var voterDeadline: Instant { voter?.deadline ?? .distantFuture }
 
     // Asked with nearly every event, and so not by way of a copy of the core.
     var role: RaftRole? { agent?.node.voter.raft.role ?? voter?.raft.role }
