@@ -1,7 +1,7 @@
 /// A file that was opened; lawful only on the disk that gave it.
-package struct FileHandle: Hashable, Sendable {
-    package let rawValue: Int
-    package init(rawValue: Int) { self.rawValue = rawValue }
+@usableFromInline package struct FileHandle: Hashable, Sendable {
+    @usableFromInline package let rawValue: Int
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
 }
 
 /// The seam between pure storage logic and a directory of real or simulated files.

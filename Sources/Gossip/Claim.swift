@@ -4,8 +4,19 @@ internal import Planted
 extension Gossip {
     /// How a member stands; at one incarnation the later case wins (SWIM §4.2), and `left` is the
     /// last word: who left did not fail.
-    package enum Liveness: UInt8, Hashable, Comparable, Sendable, CaseIterable {
+    package enum Liveness: UInt8, Hashable, Comparable, Sendable, CaseIterable,
+        CustomStringConvertible
+    {
         case alive, suspect, dead, left
+
+        package var description: String {
+            switch self {
+            case .alive: "alive"
+            case .suspect: "suspect"
+            case .dead: "dead"
+            case .left: "left"
+            }
+        }
         package static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
     }
 

@@ -42,6 +42,8 @@ package struct Gossip: Sendable {
     var nextSync: Instant
     var nextReconnect: Instant
     var nextRow: Instant
+    /// When `deadlineReached` has to be delivered. Found once an event: it is asked for more often.
+    package private(set) var deadline = Instant.distantFuture
 
     /// `incarnation` is one above the highest this node ever persisted, and is durable already.
     package init(
@@ -61,10 +63,11 @@ package struct Gossip: Sendable {
         nextReconnect = now + settings.reconnectInterval
         nextRow = now
         adopt(roster)
+        deadline = due
     }
 
-    /// When `deadlineReached` is due.
-    package var deadline: Instant {
+    /// When anything here is due.
+    private var due: Instant {
         guard !hasLeft, !members.isEmpty else { return .distantFuture }
         var first = min(min(nextProbe, nextSync), min(nextReconnect, nextRow))
         for probe in probes { first = min(first, probe.asked ? probe.endsAt : probe.indirectAt) }
@@ -82,7 +85,7 @@ package struct Gossip: Sendable {
     package mutating func handle(_ event: Event, at now: Instant, _ effects: inout [Effect]) {
         forgiveLateness(at: now)
         switch event {
-        case .deadlineReached: if now >= deadline { work(at: now, &effects) }
+        case .deadlineReached: if now >= due { work(at: now, &effects) }
         case .received(let message, let from): receive(message, from: from, at: now, &effects)
         case .publish(let bytes): publish(bytes, at: now)
         case .persisted(let saved): adopt(saved, at: now)
@@ -93,6 +96,7 @@ package struct Gossip: Sendable {
             effects.append(.registersChanged(changedRegisters.sorted()))
             changedRegisters.removeAll(keepingCapacity: true)
         }
+        deadline = due
     }
 
     /// How the mesh sees a member; its own view of itself is not a question.

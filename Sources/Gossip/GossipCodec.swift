@@ -23,6 +23,7 @@ package enum GossipCodec {
 
     package static func encode(_ message: Gossip.Message) -> [UInt8] {
         var out: [UInt8] = []
+        out.reserveCapacity(byteCount(message))
         out.append(littleEndian: version)
         out.append(littleEndian: kind(message.body))
         out.append(name: message.sender)
@@ -60,6 +61,15 @@ package enum GossipCodec {
         return try decoder.message()
     }
 
+    /// No message is longer, and none much shorter.
+    private static func byteCount(_ message: Gossip.Message) -> Int {
+        var count = 64
+        if case .digest(let rows, _) = message.body {
+            count = rows.reduce(count) { $0 + byteCount($1) }
+        }
+        count = message.claims.reduce(count) { $0 + byteCount($1) }
+        return message.registers.reduce(count) { $0 + byteCount($1) }
+    }
     static func byteCount(_ claim: Gossip.Claim) -> Int { 26 + 8 * claim.accusers.count }
     static func byteCount(_ row: Gossip.Row) -> Int { byteCount(row.claim) + 16 }
     static func byteCount(_ register: HealthMap.Register) -> Int {

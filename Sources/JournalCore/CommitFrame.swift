@@ -38,29 +38,26 @@ struct CommitFrame: Hashable, Sendable {
     /// Seeds the batch's checksum, so that the same bytes elsewhere have another.
     static func seed(segment: SegmentID, start: Int, previousChain: UInt32) -> UInt32 {
         var bytes: [UInt8] = []
-        bytes.append(littleEndian: segment.high)
-        bytes.append(littleEndian: segment.low)
-        bytes.append(littleEndian: UInt64(start))
+        bytes.append(littleEndian: [segment.high, segment.low, UInt64(start)])
         bytes.append(littleEndian: previousChain)
         return Checksum.crc32c(bytes)
     }
 
-    /// The frame's bytes and its own checksum, on which the next batch builds.
-    func encoded() -> (bytes: [UInt8], chain: UInt32) {
-        var bytes = [UInt8](repeating: 0, count: Self.byteCount)
-        bytes.store(Self.magic, at: 0, count: 8)
-        bytes.store(UInt64(batchChecksum), at: 12, count: 4)
-        bytes.store(segment.high, at: 16, count: 8)
-        bytes.store(segment.low, at: 24, count: 8)
-        bytes.store(UInt64(start), at: 32, count: 8)
-        bytes.store(UInt64(entryCount), at: 40, count: 4)
-        bytes.store(UInt64(previousChain), at: 44, count: 4)
-        bytes.store(last.index.rawValue, at: 48, count: 8)
-        bytes.store(last.term.rawValue, at: 56, count: 8)
-        standing.encode(into: &bytes, at: 64)
-        let chain = Checksum.crc32c(bytes, in: 12..<Self.byteCount)
-        bytes.store(UInt64(chain), at: 8, count: 4)
-        return (bytes, chain)
+    /// Writes the frame over zeros, and gives its own checksum, on which the next batch builds.
+    func encode(into bytes: inout [UInt8], at offset: Int) -> UInt32 {
+        bytes.store(Self.magic, at: offset, count: 8)
+        bytes.store(UInt64(batchChecksum), at: offset + 12, count: 4)
+        bytes.store(segment.high, at: offset + 16, count: 8)
+        bytes.store(segment.low, at: offset + 24, count: 8)
+        bytes.store(UInt64(start), at: offset + 32, count: 8)
+        bytes.store(UInt64(entryCount), at: offset + 40, count: 4)
+        bytes.store(UInt64(previousChain), at: offset + 44, count: 4)
+        bytes.store(last.index.rawValue, at: offset + 48, count: 8)
+        bytes.store(last.term.rawValue, at: offset + 56, count: 8)
+        standing.encode(into: &bytes, at: offset + 64)
+        let chain = Checksum.crc32c(bytes, in: offset + 12..<offset + Self.byteCount)
+        bytes.store(UInt64(chain), at: offset + 8, count: 4)
+        return chain
     }
 }
 

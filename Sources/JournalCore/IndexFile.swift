@@ -18,17 +18,18 @@ struct IndexRow: Hashable, Sendable {
     var length: UInt32
     var checksum: UInt32
 
-    func encode(segment: SegmentID, into bytes: inout [UInt8]) {
-        var row = [UInt8](repeating: 0, count: Self.byteCount)
-        row.store(UInt64(kind.rawValue), at: 4, count: 4)
-        row.store(position.index.rawValue, at: 8, count: 8)
-        row.store(position.term.rawValue, at: 16, count: 8)
-        row.store(UInt64(offset), at: 24, count: 4)
-        row.store(UInt64(length), at: 28, count: 4)
-        row.store(UInt64(checksum), at: 32, count: 4)
-        let sum = Checksum.crc32c(row, in: 4..<Self.byteCount, seed: IndexFile.seed(segment))
-        row.store(UInt64(sum), at: 0, count: 4)
-        bytes.append(contentsOf: row)
+    /// `seed` is `IndexFile.seed` of the segment.
+    func encode(seed: UInt32, into bytes: inout [UInt8]) {
+        let start = bytes.count
+        bytes.append(contentsOf: repeatElement(0, count: Self.byteCount))
+        bytes.store(UInt64(kind.rawValue), at: start + 4, count: 4)
+        bytes.store(position.index.rawValue, at: start + 8, count: 8)
+        bytes.store(position.term.rawValue, at: start + 16, count: 8)
+        bytes.store(UInt64(offset), at: start + 24, count: 4)
+        bytes.store(UInt64(length), at: start + 28, count: 4)
+        bytes.store(UInt64(checksum), at: start + 32, count: 4)
+        let sum = Checksum.crc32c(bytes, in: start + 4..<start + Self.byteCount, seed: seed)
+        bytes.store(UInt64(sum), at: start, count: 4)
     }
 }
 
@@ -38,8 +39,7 @@ enum IndexFile {
 
     static func seed(_ segment: SegmentID) -> UInt32 {
         var bytes: [UInt8] = []
-        bytes.append(littleEndian: segment.high)
-        bytes.append(littleEndian: segment.low)
+        bytes.append(littleEndian: [segment.high, segment.low])
         return Checksum.crc32c(bytes)
     }
 

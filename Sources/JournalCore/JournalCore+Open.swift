@@ -281,8 +281,9 @@ extension JournalCore {
         }
         try disk.syncDirectory()
         var rows = IndexFile.header(segment.header.id)
+        let seed = IndexFile.seed(segment.header.id)
         for batch in tail.batches {
-            for row in batch.rows { row.encode(segment: segment.header.id, into: &rows) }
+            for row in batch.rows { row.encode(seed: seed, into: &rows) }
         }
         try disk.write(segment.index, at: 0, [rows])
         segment.indexByteCount = UInt64(rows.count)

@@ -3,46 +3,49 @@ package import Mesh
 internal import Planted
 package import Record
 
+// Neither is nested in the core: they would be generic too, and every use a question to the runtime.
+
+package struct JournalSettings: Hashable, Sendable {
+    /// Longest segment: offsets are 32 bits wide, and recovery reads one segment at once.
+    package static var segmentByteCountMax: Int { 1 << 30 }
+    package var cluster: ClusterID
+    package var group: GroupID
+    /// Whole blocks; a batch that needs more gets a segment of its own size.
+    package var segmentByteCount: Int
+    /// Old segments kept for their blocks: a file that is written again costs the disk a third
+    /// less than one that is first filled with zeros.
+    package var sparesMax: Int
+
+    package init(
+        cluster: ClusterID, group: GroupID, segmentByteCount: Int = 64 << 20,
+        sparesMax: Int = 4
+    ) {
+        invariant(
+            segmentByteCount % 4096 == 0
+                && (8192...Self.segmentByteCountMax).contains(segmentByteCount),
+            "a segment of \(segmentByteCount) bytes")
+        self.cluster = cluster
+        self.group = group
+        self.segmentByteCount = segmentByteCount
+        self.sparesMax = sparesMax
+    }
+}
+
+struct Segment: Sendable {
+    var header: SegmentHeader
+    var file: FileHandle
+    var index: FileHandle
+    var indexByteCount: UInt64
+    /// Where the next batch begins.
+    var end: Int
+    var chain: UInt32
+}
+
 /// A node's log on a disk: appends batches that are safe when `append` returns, and gives back on
 /// `open` exactly what was safe.
 package struct JournalCore<D: Disk>: Sendable {
-    package struct Settings: Hashable, Sendable {
-        /// Longest segment: offsets are 32 bits wide, and recovery reads one segment at once.
-        package static var segmentByteCountMax: Int { 1 << 30 }
-        package var cluster: ClusterID
-        package var group: GroupID
-        /// Whole blocks; a batch that needs more gets a segment of its own size.
-        package var segmentByteCount: Int
-        /// Old segments kept for their blocks: a file that is written again costs the disk a third
-        /// less than one that is first filled with zeros.
-        package var sparesMax: Int
+    package typealias Settings = JournalSettings
 
-        package init(
-            cluster: ClusterID, group: GroupID, segmentByteCount: Int = 64 << 20,
-            sparesMax: Int = 4
-        ) {
-            invariant(
-                segmentByteCount % 4096 == 0
-                    && (8192...Self.segmentByteCountMax).contains(segmentByteCount),
-                "a segment of \(segmentByteCount) bytes")
-            self.cluster = cluster
-            self.group = group
-            self.segmentByteCount = segmentByteCount
-            self.sparesMax = sparesMax
-        }
-    }
-
-    struct Segment: Sendable {
-        var header: SegmentHeader
-        var file: FileHandle
-        var index: FileHandle
-        var indexByteCount: UInt64
-        /// Where the next batch begins.
-        var end: Int
-        var chain: UInt32
-    }
-
-    package internal(set) var disk: D
     package let settings: Settings
     package internal(set) var hardState = HardState()
     /// What stands for the entries that are gone.
@@ -62,6 +65,8 @@ package struct JournalCore<D: Disk>: Sendable {
     var prepared: Prepared?
     /// Files of old segments under their spare names, the oldest first.
     var spares: [UInt64] = []
+    /// The last, so that the places of all the others are known when this is compiled.
+    package internal(set) var disk: D
 
     init(disk: D, settings: Settings, random: SeededRandom) {
         self.disk = disk
@@ -88,6 +93,11 @@ package struct JournalCore<D: Disk>: Sendable {
         let distance = index.distance(above: base.position.index)
         guard distance > 0, distance <= UInt64(places.count) else { return nil }
         return places[Int(distance) - 1].term
+    }
+
+    /// Whether the entry stands here, or the base stands for it.
+    package func holds(_ index: LogIndex, _ term: Term) -> Bool {
+        base.position.index >= index || self.term(at: index) == term
     }
 
     /// Makes `changes` safe, all or none of them, in one batch with one sync.
@@ -195,7 +205,8 @@ extension JournalCore {
         var segment = segments[segments.count - 1]
         var bytes: [UInt8] = []
         bytes.reserveCapacity(rows.count * IndexRow.byteCount)
-        for row in rows { row.encode(segment: segment.header.id, into: &bytes) }
+        let seed = IndexFile.seed(segment.header.id)
+        for row in rows { row.encode(seed: seed, into: &bytes) }
         try disk.write(segment.index, at: segment.indexByteCount, [bytes])
         segment.indexByteCount += UInt64(bytes.count)
         segments[segments.count - 1] = segment

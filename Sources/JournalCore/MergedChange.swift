@@ -81,8 +81,9 @@ struct EncodedBatch: Sendable {
         previousChain: UInt32
     ) {
         var pieces: [[UInt8]] = []
-        pieces.reserveCapacity(merged.entries.count + 2)
+        pieces.reserveCapacity(merged.entries.count + 1)
         var rows: [IndexRow] = []
+        rows.reserveCapacity(merged.entries.count)
         var sum = CommitFrame.seed(segment: segment, start: start, previousChain: previousChain)
         var offset = start
         for entry in merged.entries {
@@ -93,14 +94,16 @@ struct EncodedBatch: Sendable {
         }
         let end = start + CommitFrame.batchByteCount(recordsByteCount: offset - start)
         let frameOffset = end - CommitFrame.byteCount
-        let padding = [UInt8](repeating: 0, count: frameOffset - offset)
-        sum = Checksum.crc32c(padding, seed: sum)
+        let paddingByteCount = frameOffset - offset
+        // The padding with the frame behind it.
+        var tail = [UInt8](repeating: 0, count: end - offset)
+        sum = Checksum.crc32c(tail, in: 0..<paddingByteCount, seed: sum)
         let frame = CommitFrame(
             segment: segment, start: start, entryCount: merged.entries.count,
             previousChain: previousChain, last: merged.entries.last?.position ?? merged.kept,
             batchChecksum: sum, standing: standing)
-        let (bytes, chain) = frame.encoded()
-        pieces += [padding, bytes]
+        let chain = frame.encode(into: &tail, at: paddingByteCount)
+        pieces.append(tail)
         self.pieces = pieces
         self.end = end
         self.chain = chain

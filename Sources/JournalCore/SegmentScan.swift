@@ -92,7 +92,7 @@ struct SegmentScan: Sendable {
             }
         } else if isNamed(from: end) {
             note(.commitFrame, end..<limit, nil)
-        } else if let last = bytes[end...].lastIndex(where: { $0 != 0 }) {
+        } else if let last = bytes.lastNonZero(from: end) {
             endsClean = false
             torn = isRecycled ? unacknowledged(bytes) : end..<last + 1
         }

@@ -1,35 +1,44 @@
 /// Little-endian integers read from bytes that may be hostile: every read is checked, and the
 /// first short read refuses the whole.
-package struct ByteReader: ~Copyable {
-    package struct Truncated: Error, Hashable {
+@usableFromInline package struct ByteReader: ~Copyable {
+    @usableFromInline package struct Truncated: Error, Hashable {
         package let wanted: Int
         package let remaining: Int
+        @usableFromInline init(wanted: Int, remaining: Int) {
+            (self.wanted, self.remaining) = (wanted, remaining)
+        }
     }
 
-    private let bytes: [UInt8]
-    package private(set) var offset: Int
-    private let end: Int
+    @usableFromInline let bytes: [UInt8]
+    @usableFromInline package internal(set) var offset: Int
+    @usableFromInline let end: Int
 
-    package init(_ bytes: [UInt8]) {
+    @inlinable package init(_ bytes: [UInt8]) {
         self.bytes = bytes
         offset = 0
         end = bytes.count
     }
 
     /// Reads `range` of `bytes` without copying it.
-    package init(_ bytes: [UInt8], in range: Range<Int>) {
+    @inlinable package init(_ bytes: [UInt8], in range: Range<Int>) {
         self.bytes = bytes
         offset = range.lowerBound
         end = range.upperBound
     }
 
-    package var remaining: Int { end - offset }
+    @inlinable package var remaining: Int { end - offset }
 
-    package mutating func u8() throws(Truncated) -> UInt8 { UInt8(try integer(of: 1)) }
-    package mutating func u16() throws(Truncated) -> UInt16 { UInt16(try integer(of: 2)) }
-    package mutating func u32() throws(Truncated) -> UInt32 { UInt32(try integer(of: 4)) }
-    package mutating func u64() throws(Truncated) -> UInt64 { try integer(of: 8) }
-    package mutating func name<N: Name>(_: N.Type = N.self) throws(Truncated) -> N { N(try u64()) }
+    @inlinable package mutating func u8() throws(Truncated) -> UInt8 { UInt8(try integer(of: 1)) }
+    @inlinable package mutating func u16() throws(Truncated) -> UInt16 {
+        UInt16(try integer(of: 2))
+    }
+    @inlinable package mutating func u32() throws(Truncated) -> UInt32 {
+        UInt32(try integer(of: 4))
+    }
+    @inlinable package mutating func u64() throws(Truncated) -> UInt64 { try integer(of: 8) }
+    @inlinable package mutating func name<N: Name>(_: N.Type = N.self) throws(Truncated) -> N {
+        N(try u64())
+    }
 
     package mutating func take(_ count: Int) throws(Truncated) -> [UInt8] {
         guard count >= 0, count <= remaining else {
@@ -39,44 +48,75 @@ package struct ByteReader: ~Copyable {
         return Array(bytes[offset..<offset + count])
     }
 
-    package mutating func skip(_ count: Int) throws(Truncated) {
+    @inlinable package mutating func skip(_ count: Int) throws(Truncated) {
         guard count >= 0, count <= remaining else {
             throw Truncated(wanted: count, remaining: remaining)
         }
         offset += count
     }
 
-    private mutating func integer(of count: Int) throws(Truncated) -> UInt64 {
+    @inlinable @inline(__always)
+    mutating func integer(of count: Int) throws(Truncated) -> UInt64 {
         guard count <= remaining else { throw Truncated(wanted: count, remaining: remaining) }
-        var value: UInt64 = 0
-        for i in 0..<count { value |= UInt64(bytes[offset + i]) << (8 * UInt64(i)) }
-        offset += count
-        return value
+        defer { offset += count }
+        return bytes.load(at: offset, count: count)
     }
 }
 
+/// Every letter, entry and record is put together and taken apart with these: `@inlinable`, so that
+/// each becomes the one load or store that it is.
 extension [UInt8] {
-    package mutating func append(littleEndian value: UInt8) { append(value) }
-    package mutating func append(littleEndian value: UInt16) { appendBytes(UInt64(value), 2) }
-    package mutating func append(littleEndian value: UInt32) { appendBytes(UInt64(value), 4) }
-    package mutating func append(littleEndian value: UInt64) { appendBytes(value, 8) }
-    package mutating func append(name: some Name) { appendBytes(name.rawValue, 8) }
-
-    private mutating func appendBytes(_ value: UInt64, _ count: Int) {
-        for i in 0..<count { append(UInt8(truncatingIfNeeded: value >> (8 * UInt64(i)))) }
+    @inlinable package mutating func append(
+        littleEndian value: some FixedWidthInteger & UnsignedInteger
+    ) {
+        unsafe Swift.withUnsafeBytes(of: value.littleEndian) { unsafe append(contentsOf: $0) }
     }
 
+    /// Several words cost little more than one.
+    @inlinable package mutating func append<let wordCount: Int>(
+        littleEndian words: InlineArray<wordCount, UInt64>
+    ) {
+        var words = words
+        for at in words.indices { words[at] = words[at].littleEndian }
+        unsafe words.span.bytes.withUnsafeBytes { unsafe append(contentsOf: $0) }
+    }
+
+    @inlinable package mutating func append(name: some Name) { append(littleEndian: name.rawValue) }
+
     /// Overwrites `count` bytes at `offset`, little-endian.
+    @inlinable @inline(__always)
     package mutating func store(_ value: UInt64, at offset: Int, count: Int) {
-        for i in 0..<count {
-            self[offset + i] = UInt8(truncatingIfNeeded: value >> (8 * UInt64(i)))
+        invariant(
+            offset >= 0 && count >= 0 && count <= 8 && count <= self.count - offset,
+            "a store within the bytes")
+        unsafe Swift.withUnsafeBytes(of: value.littleEndian) { value in
+            unsafe withUnsafeMutableBytes { all in
+                guard let to = all.baseAddress, let from = value.baseAddress else { return }
+                unsafe (to + offset).copyMemory(from: from, byteCount: count)
+            }
         }
     }
 
+    /// Where the last byte that is not zero stands, at `start` or behind it.
+    package func lastNonZero(from start: Int) -> Int? {
+        var end = count
+        while end - 8 >= start, load(at: end - 8, count: 8) == 0 { end -= 8 }
+        return self[start..<end].lastIndex { $0 != 0 }
+    }
+
     /// Reads `count` bytes at `offset`, little-endian; out of range is a bug.
+    @inlinable @inline(__always)
     package func load(at offset: Int, count: Int) -> UInt64 {
+        invariant(
+            offset >= 0 && count >= 0 && count <= 8 && count <= self.count - offset,
+            "a load within the bytes")
         var value: UInt64 = 0
-        for i in 0..<count { value |= UInt64(self[offset + i]) << (8 * UInt64(i)) }
-        return value
+        unsafe Swift.withUnsafeMutableBytes(of: &value) { value in
+            unsafe withUnsafeBytes { all in
+                guard let to = value.baseAddress, let from = all.baseAddress else { return }
+                unsafe to.copyMemory(from: from + offset, byteCount: count)
+            }
+        }
+        return UInt64(littleEndian: value)
     }
 }

@@ -1,101 +1,109 @@
 /// A name of one kind: two names of different kinds never compare, and no bare integer crosses a
 /// function.
+///
+/// Names and times are compared in every line of every core. Each is `@inlinable` down to its number:
+/// across modules a comparison would else be a call through a witness table.
+@usableFromInline
 package protocol Name: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible
 where RawValue == UInt64 {
     init(rawValue: UInt64)
 }
 
 extension Name {
-    package init(_ rawValue: UInt64) { self.init(rawValue: rawValue) }
-    package static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
-    package var description: String { String(rawValue) }
+    @inlinable package init(_ rawValue: UInt64) { self.init(rawValue: rawValue) }
+    @inlinable package static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+    @usableFromInline package var description: String { String(rawValue) }
 }
 
 /// A member of the mesh: an agent or a witness. Never reused; a wiped node returns under a new one.
-package struct NodeID: Name {
-    package let rawValue: UInt64
-    package init(rawValue: UInt64) { self.rawValue = rawValue }
+@usableFromInline package struct NodeID: Name {
+    @usableFromInline package let rawValue: UInt64
+    @inlinable package init(rawValue: UInt64) { self.rawValue = rawValue }
 }
 
 /// One Raft group. Every message and record names its group from the first day.
-package struct GroupID: Name {
-    package let rawValue: UInt64
-    package init(rawValue: UInt64) { self.rawValue = rawValue }
+@usableFromInline package struct GroupID: Name {
+    @usableFromInline package let rawValue: UInt64
+    @inlinable package init(rawValue: UInt64) { self.rawValue = rawValue }
 }
 
 /// A Raft term (Raft §5.1): at most one leader in each.
-package struct Term: Name {
-    package let rawValue: UInt64
-    package init(rawValue: UInt64) { self.rawValue = rawValue }
-    package static let zero = Term(0)
-    package var next: Term { Term(rawValue + 1) }
+@usableFromInline package struct Term: Name {
+    @usableFromInline package let rawValue: UInt64
+    @inlinable package init(rawValue: UInt64) { self.rawValue = rawValue }
+    @inlinable package static var zero: Term { Term(0) }
+    @inlinable package var next: Term { Term(rawValue + 1) }
 }
 
 /// The place of an entry in the log; the first entry has index 1, and 0 means "before the log".
-package struct LogIndex: Name {
-    package let rawValue: UInt64
-    package init(rawValue: UInt64) { self.rawValue = rawValue }
-    package static let zero = LogIndex(0)
-    package var next: LogIndex { LogIndex(rawValue + 1) }
+@usableFromInline package struct LogIndex: Name {
+    @usableFromInline package let rawValue: UInt64
+    @inlinable package init(rawValue: UInt64) { self.rawValue = rawValue }
+    @inlinable package static var zero: LogIndex { LogIndex(0) }
+    @inlinable package var next: LogIndex { LogIndex(rawValue + 1) }
     /// The index before this one; before the first there is none, and asking is a bug.
-    package var previous: LogIndex {
+    @inlinable package var previous: LogIndex {
         invariant(rawValue > 0, "no index precedes 0")
         return LogIndex(rawValue - 1)
     }
-    package func advanced(by count: Int) -> LogIndex { LogIndex(rawValue + UInt64(count)) }
+    @inlinable package func advanced(by count: Int) -> LogIndex {
+        LogIndex(rawValue + UInt64(count))
+    }
     /// How many entries lie in `base + 1 ... self`; 0 when `base` is not below.
-    package func distance(above base: LogIndex) -> UInt64 {
+    @inlinable package func distance(above base: LogIndex) -> UInt64 {
         self > base ? rawValue - base.rawValue : 0
     }
 }
 
 /// An entry's identity: no two different entries share both (Raft §5.3, log matching).
-package struct Position: Hashable, Comparable, Sendable, CustomStringConvertible {
-    package var index: LogIndex
-    package var term: Term
-    package init(index: LogIndex, term: Term) {
+@usableFromInline package struct Position: Hashable, Comparable, Sendable, CustomStringConvertible {
+    @usableFromInline package var index: LogIndex
+    @usableFromInline package var term: Term
+    @inlinable package init(index: LogIndex, term: Term) {
         self.index = index
         self.term = term
     }
-    package static let zero = Position(index: .zero, term: .zero)
+    @inlinable package static var zero: Position { Position(index: .zero, term: .zero) }
     /// Raft §5.4.1: the log with the later term is more up to date; with equal terms, the longer.
-    package static func < (a: Self, b: Self) -> Bool { (a.term, a.index) < (b.term, b.index) }
-    package var description: String { "\(index)@\(term)" }
+    @inlinable package static func < (a: Self, b: Self) -> Bool {
+        (a.term, a.index) < (b.term, b.index)
+    }
+    @usableFromInline package var description: String { "\(index)@\(term)" }
 }
 
 /// The fencing token: counts primaries, only grows, and is shown by whoever acts.
-package struct Epoch: Name {
-    package let rawValue: UInt64
-    package init(rawValue: UInt64) { self.rawValue = rawValue }
-    package static let zero = Epoch(0)
-    package var next: Epoch { Epoch(rawValue + 1) }
+@usableFromInline package struct Epoch: Name {
+    @usableFromInline package let rawValue: UInt64
+    @inlinable package init(rawValue: UInt64) { self.rawValue = rawValue }
+    @inlinable package static var zero: Epoch { Epoch(0) }
+    @inlinable package var next: Epoch { Epoch(rawValue + 1) }
 }
 
 /// SWIM §4.2: who speaks later of the same member, counted by that member alone.
-package struct Incarnation: Name {
-    package let rawValue: UInt64
-    package init(rawValue: UInt64) { self.rawValue = rawValue }
-    package static let zero = Incarnation(0)
-    package var next: Incarnation { Incarnation(rawValue + 1) }
+@usableFromInline package struct Incarnation: Name {
+    @usableFromInline package let rawValue: UInt64
+    @inlinable package init(rawValue: UInt64) { self.rawValue = rawValue }
+    @inlinable package static var zero: Incarnation { Incarnation(0) }
+    @inlinable package var next: Incarnation { Incarnation(rawValue + 1) }
 }
 
 /// One start of one process: a node that restarts has another.
-package struct BootID: Name {
-    package let rawValue: UInt64
-    package init(rawValue: UInt64) { self.rawValue = rawValue }
+@usableFromInline package struct BootID: Name {
+    @usableFromInline package let rawValue: UInt64
+    @inlinable package init(rawValue: UInt64) { self.rawValue = rawValue }
 }
 
 /// A client whose retried proposals apply exactly once (Raft thesis §6.3); 0 means "no session".
-package struct SessionID: Name {
-    package let rawValue: UInt64
-    package init(rawValue: UInt64) { self.rawValue = rawValue }
-    package static let none = SessionID(0)
+@usableFromInline package struct SessionID: Name {
+    @usableFromInline package let rawValue: UInt64
+    @inlinable package init(rawValue: UInt64) { self.rawValue = rawValue }
+    @inlinable package static var none: SessionID { SessionID(0) }
 }
 
 /// A protected disk.
-package struct VolumeID: Name {
-    package let rawValue: UInt64
-    package init(rawValue: UInt64) { self.rawValue = rawValue }
+@usableFromInline package struct VolumeID: Name {
+    @usableFromInline package let rawValue: UInt64
+    @inlinable package init(rawValue: UInt64) { self.rawValue = rawValue }
 }
 
 /// The mesh as a whole: 128 bits drawn once, so that no two meshes can take each other's messages.

@@ -1,10 +1,10 @@
 /// Chance that can be replayed: SplitMix64 (Steele, Lea, Flood 2014). Cores are handed one; they
 /// never reach for the system's.
-package struct SeededRandom: RandomNumberGenerator, Hashable, Sendable {
-    private var state: UInt64
-    package init(seed: UInt64) { state = seed }
+@usableFromInline package struct SeededRandom: RandomNumberGenerator, Hashable, Sendable {
+    @usableFromInline var state: UInt64
+    @inlinable package init(seed: UInt64) { state = seed }
 
-    package mutating func next() -> UInt64 {
+    @inlinable package mutating func next() -> UInt64 {
         state &+= 0x9e37_79b9_7f4a_7c15
         var z = state
         z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
@@ -13,14 +13,14 @@ package struct SeededRandom: RandomNumberGenerator, Hashable, Sendable {
     }
 
     /// Another stream, whose numbers tell nothing of this one's.
-    package mutating func fork() -> SeededRandom { SeededRandom(seed: next()) }
+    @inlinable package mutating func fork() -> SeededRandom { SeededRandom(seed: next()) }
 
     /// True `numerator` times in `denominator`.
-    package mutating func chance(_ numerator: UInt64, in denominator: UInt64) -> Bool {
+    @inlinable package mutating func chance(_ numerator: UInt64, in denominator: UInt64) -> Bool {
         next() % denominator < numerator
     }
 
-    package mutating func interval(in range: ClosedRange<Interval>) -> Interval {
+    @inlinable package mutating func interval(in range: ClosedRange<Interval>) -> Interval {
         Interval(
             nanoseconds: UInt64.random(
                 in: range.lowerBound.nanoseconds...range.upperBound.nanoseconds, using: &self))

@@ -44,6 +44,9 @@ struct Checkpoints: Sendable {
         ready = ready.enumerated().filter { $0.offset % 2 == 1 }.map(\.element)
     }
 
+    /// Whether any image waits at all: which may go is asked with every event, and takes a while to tell.
+    var isWaiting: Bool { !ready.isEmpty }
+
     /// The newest image at or below `floor`; it and all before it are not given again.
     mutating func take(upTo floor: LogIndex) -> Image? {
         guard let first = ready.first, first.position.index <= floor else { return nil }
@@ -55,6 +58,7 @@ struct Checkpoints: Sendable {
 
 extension Node {
     mutating func compact() {
+        guard checkpoints.isWaiting else { return }
         // Volumes that took what they lacked are ahead of what the log has handed out.
         let floor = min(voter.raft.compactionFloor, voter.raft.appliedIndex)
         guard let image = checkpoints.take(upTo: floor) else { return }

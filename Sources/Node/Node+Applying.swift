@@ -64,12 +64,14 @@ extension Node {
     }
 
     private mutating func renewed(_ epoch: Epoch, at index: LogIndex) {
-        guard case .acting(var acting) = office, acting.epoch == epoch else { return }
-        if isPlanted(.measuresLeaseFromCommit) {
-            acting.lease.proposed(index, epoch: epoch, at: now)
+        let now = now
+        office.change { acting in
+            guard acting.epoch == epoch else { return }
+            if isPlanted(.measuresLeaseFromCommit) {
+                acting.lease.proposed(index, epoch: epoch, at: now)
+            }
+            acting.lease.renewed(through: index)
         }
-        acting.lease.renewed(through: index)
-        office = .acting(acting)
     }
 
     private mutating func promoted(_ primary: Primary, by entry: Entry) {

@@ -9,12 +9,11 @@ internal import Wire
 
 /// The primary's seat: who claims it, how long it is held, how it is given up.
 extension Node {
-    private var raft: Raft { voter.raft }
-
     /// Leads, and has applied everything that an earlier leader may have committed: only then does
     /// the seat's state say the truth.
     private var knowsTheSeat: Bool {
-        raft.termStartIndex.map { decisions.appliedIndex >= $0 } ?? false
+        guard voter.raft.role == .leader else { return false }
+        return voter.raft.termStartIndex.map { decisions.appliedIndex >= $0 } ?? false
     }
 
     mutating func tend() {
@@ -72,16 +71,16 @@ extension Node {
         claim(warrant)
     }
 
-    private var raftSettings: RaftSettings { raft.settings }
+    private var raftSettings: RaftSettings { voter.raft.settings }
 
     /// Whether it has answered in this term.
     private func wasHeard(_ node: NodeID) -> Bool {
-        raft.progress.contains { $0.node == node && $0.round > 0 && isRecent($0.heardAt) }
+        voter.raft.progress.contains { $0.node == node && $0.round > 0 && isRecent($0.heardAt) }
     }
 
     /// Whether its volumes lack something: it can't lead before it has it.
     private func isPartial(_ node: NodeID) -> Bool {
-        raft.progress.contains { $0.node == node && $0.isPartial }
+        voter.raft.progress.contains { $0.node == node && $0.isPartial }
     }
 
     private func isRecent(_ heardAt: Instant) -> Bool {
@@ -89,8 +88,8 @@ extension Node {
     }
 
     private func isComplete(_ node: NodeID) -> Bool {
-        raft.progress.contains {
-            $0.node == node && $0.match == raft.lastPosition.index && $0.isHeir
+        voter.raft.progress.contains {
+            $0.node == node && $0.match == voter.raft.lastPosition.index && $0.isHeir
         }
     }
 
@@ -112,11 +111,11 @@ extension Node {
     }
 
     private mutating func transfer(to node: NodeID) {
-        guard !raft.isTransferring, now >= transfers.nextAt else {
+        guard !voter.raft.isTransferring, now >= transfers.nextAt else {
             tendAt = min(tendAt, max(transfers.nextAt, now + raftSettings.heartbeat))
             return
         }
-        transfers.note(node, nextAt: now + raft.electionTimeout)
+        transfers.note(node, nextAt: now + voter.raft.electionTimeout)
         tendAt = min(tendAt, transfers.nextAt)
         out.append(.happened(.handBack(to: node)))
         turn(.raft(.transferLeadership(to: node)))
@@ -179,10 +178,10 @@ extension Node {
 
     /// Whatever this node proposes in its epoch renews its lease once it commits.
     mutating func noteRenewal() {
-        guard case .acting(var acting) = office, let accepted else { return }
+        guard let accepted else { return }
         let last = accepted.first.index.advanced(by: accepted.count - 1)
-        acting.lease.proposed(last, epoch: acting.epoch, at: now)
-        office = .acting(acting)
+        let now = now
+        office.change { $0.lease.proposed(last, epoch: $0.epoch, at: now) }
     }
 
     private mutating func opened(_ epoch: Epoch) {
@@ -234,12 +233,12 @@ extension Node {
     static var handOverLagMax: UInt64 { 1_000 }
 
     private func lag(of node: NodeID) -> UInt64? {
-        raft.progress.first { $0.node == node }
-            .map { raft.lastPosition.index.distance(above: $0.match) }
+        voter.raft.progress.first { $0.node == node }
+            .map { voter.raft.lastPosition.index.distance(above: $0.match) }
     }
 
     private func isForgetful(_ node: NodeID) -> Bool {
-        raft.progress.contains { $0.node == node && $0.isForgetful }
+        voter.raft.progress.contains { $0.node == node && $0.isForgetful }
     }
 
     /// All that clients were promised stands in the log: the seat can be given up.
@@ -260,7 +259,7 @@ extension Node {
 
     /// The relinquishing is applied: the target is to lead, and claims the seat as leader.
     mutating func yield(to target: NodeID) {
-        office = .yielding(to: target, until: now + raft.electionTimeout * 2)
+        office = .yielding(to: target, until: now + voter.raft.electionTimeout * 2)
         turn(.raft(.transferLeadership(to: target)))
     }
 }

@@ -49,6 +49,9 @@ package struct Node: Core {
     /// What a proposal became; read right behind it.
     var accepted: (first: Position, count: Int)?
     var proposalRefusal: ProposalRefusal?
+    /// Found once an event: it is asked for more often.
+    package private(set) var deadline = Instant.distantFuture
+    /// What this event wants, in order: while one is handled, the caller's.
     var out: [Effect] = []
     private var wanted: [Voter.Effect] = []
 
@@ -62,13 +65,14 @@ package struct Node: Core {
         historyEnd = voter.raft.lastPosition
         behind = voter.raft.basePosition.index
         if !voter.raft.isWhole { resync = .unknown }
+        deadline = due
     }
 
     package static var wake: Event { .wake }
 
     package var seat: NodeID { settings.seat }
 
-    package var deadline: Instant {
+    private var due: Instant {
         let volumes = resync == nil ? Instant.distantFuture : pullAt
         return min(
             min(voter.deadline, tendAt), min(operations.deadline, min(published.nextAt, volumes)))
@@ -76,6 +80,9 @@ package struct Node: Core {
 
     package mutating func handle(_ event: Event, at now: Instant, _ effects: inout [Effect]) {
         self.now = max(self.now, now)
+        // What this event wants goes where it is wanted, without a copy.
+        swap(&out, &effects)
+        defer { swap(&out, &effects) }
         switch event {
         case .wake: turn(.wake)
         case .letter(let letter): received(letter)
@@ -97,8 +104,7 @@ package struct Node: Core {
         case .leave: turn(.gossip(.leave))
         }
         settle()
-        effects += out
-        out.removeAll(keepingCapacity: true)
+        deadline = due
     }
 
     /// What every event may have made possible.

@@ -13,6 +13,14 @@ package enum Office: Sendable {
     /// It gave the seat up for `to` and does not claim it back before `until`.
     case yielding(to: NodeID, until: Instant)
 
+    /// Changes what an acting primary knows, in place: it does so with every write.
+    mutating func change(_ body: (inout Acting) -> Void) {
+        guard case .acting(var acting) = self else { return }
+        self = .idle
+        body(&acting)
+        self = .acting(acting)
+    }
+
     package struct Acting: Sendable {
         package let epoch: Epoch
         package var lease: HeldLease

@@ -22,8 +22,7 @@ struct LogWindow: Hashable, Sendable {
     private(set) var tail: [Entry]
     private(set) var tailBytes = 0
     private var weights: LogWeights
-    /// Every configuration that may still be in force: the base's first, then those in the log.
-    private(set) var memberships: [(index: LogIndex, membership: Membership)]
+    private var configurations: Configurations
     /// The clamp for the leader's clock.
     private(set) var time: WallTime
 
@@ -33,7 +32,9 @@ struct LogWindow: Hashable, Sendable {
         lastIndex = restored.lastIndex
         tail = []
         weights = LogWeights(untailed: restored.untailedByteCount)
-        memberships = [(base.index, restored.baseMembership)] + restored.memberships
+        configurations = Configurations(
+            base: Configuration(index: base.index, membership: restored.baseMembership),
+            restored.memberships)
         time = restored.time
         for entry in restored.tail { keep(entry) }
         invariant(
@@ -54,25 +55,15 @@ struct LogWindow: Hashable, Sendable {
         Position(index: lastIndex, term: runs.last?.term ?? base.term)
     }
     var tailFirst: LogIndex { LogIndex(lastIndex.rawValue + 1 - UInt64(tail.count)) }
-    var membership: Membership { memberships[memberships.count - 1].membership }
+    var membership: Membership { configurations.newest.membership }
+    var membershipIndex: LogIndex { configurations.newest.index }
+    /// The base's first.
+    var memberships: [Configuration] { configurations.all }
 
-    var membershipIndex: LogIndex { memberships[memberships.count - 1].index }
-
-    /// The newest configuration that is committed and not joint, if `index` is committed.
-    func settled(at index: LogIndex) -> (index: LogIndex, membership: Membership)? {
-        memberships.last { $0.index <= index && $0.membership.outgoing == nil }
-    }
-
-    /// All that may decide as long as only `index` is known to be committed, the newest last.
-    func memberships(from index: LogIndex) -> [Membership] {
-        let start = memberships.lastIndex { $0.index <= index } ?? 0
-        return memberships[start...].map(\.membership)
-    }
-
-    /// The configuration in force when everything up to `index` is applied.
-    func membership(at index: LogIndex) -> Membership {
-        (memberships.last { $0.index <= index } ?? memberships[0]).membership
-    }
+    func settled(at index: LogIndex) -> Configuration? { configurations.settled(at: index) }
+    func isSettled(at index: LogIndex) -> Bool { configurations.isSettled(at: index) }
+    func memberships(from index: LogIndex) -> [Membership] { configurations.possible(from: index) }
+    func membership(at index: LogIndex) -> Membership { configurations.inForce(at: index) }
 
     /// nil below the base and above the end.
     func term(at index: LogIndex) -> Term? {
@@ -115,7 +106,8 @@ struct LogWindow: Hashable, Sendable {
             if entry.kind == .membership,
                 let membership = try? Membership(parsing: Array(entry.payload))
             {
-                memberships.append((entry.index, membership))
+                configurations.append(
+                    Configuration(index: entry.index, membership: membership))
             }
         }
     }
@@ -129,15 +121,14 @@ struct LogWindow: Hashable, Sendable {
         weights.removeLast(gone, leaving: index.previous)
         lastIndex = index.previous
         while let run = runs.last, run.first > lastIndex { runs.removeLast() }
-        while memberships.count > 1, memberships[memberships.count - 1].index > lastIndex {
-            memberships.removeLast()
-        }
+        configurations.truncate(after: lastIndex)
     }
 
     /// The prefix up to a base goes; `false` if the base is not of this log, and all went
     /// (Raft fig. 13, steps 6 and 7).
     mutating func rebase(to position: Position, membership: Membership) -> Bool {
         let keeps = term(at: position.index) == position.term
+        let configuration = Configuration(index: position.index, membership: membership)
         if keeps {
             evict(through: position.index, bytesMax: 0)
             weights.rebase(to: position.index, tailFirst: tailFirst)
@@ -147,13 +138,13 @@ struct LogWindow: Hashable, Sendable {
             } else if runs[0].first <= position.index {
                 runs[0].first = position.index.next
             }
-            memberships.removeAll { $0.index <= position.index }
+            configurations.rebase(to: configuration)
         } else {
-            (runs, tail, tailBytes, memberships) = ([], [], 0, [])
+            (runs, tail, tailBytes) = ([], [], 0)
             lastIndex = position.index
             weights = LogWeights(untailed: 0)
+            configurations = Configurations(base: configuration)
         }
-        memberships.insert((position.index, membership), at: 0)
         base = position
         return keeps
     }

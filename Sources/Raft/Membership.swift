@@ -27,13 +27,30 @@ package struct Electorate: Hashable, Sendable {
     /// The highest value that `count` data voters have reached; 0 if there are not so many.
     func dataFloor(_ count: Int, _ value: (NodeID) -> UInt64) -> UInt64 {
         guard count > 0, count <= data.count else { return 0 }
-        return data.map(value).sorted(by: >)[count - 1]
+        return floor(of: count, data, nil, value)
     }
 
     /// The highest value that a majority has reached.
     func majorityFloor(_ value: (NodeID) -> UInt64) -> UInt64 {
         guard count > 0 else { return 0 }
-        return all.map(value).sorted(by: >)[quorum - 1]
+        return floor(of: quorum, data, witness, value)
+    }
+
+    /// Counts for each value how many have reached it: among so few that is sooner done than to sort
+    /// them, and a leader does it with every acknowledgement.
+    private func floor(
+        of count: Int, _ data: [NodeID], _ witness: NodeID?, _ value: (NodeID) -> UInt64
+    ) -> UInt64 {
+        var floor: UInt64 = 0
+        func raise(to reached: UInt64) {
+            guard reached > floor else { return }
+            let others = data.count { value($0) >= reached }
+            let own = witness.map { value($0) >= reached ? 1 : 0 } ?? 0
+            if others + own >= count { floor = reached }
+        }
+        for node in data { raise(to: value(node)) }
+        if let witness { raise(to: value(witness)) }
+        return floor
     }
 }
 
@@ -44,6 +61,7 @@ package struct Membership: Hashable, Sendable, CustomStringConvertible {
 
     package let voters: Electorate
     package let outgoing: Electorate?
+    package var isJoint: Bool { outgoing != nil }
     /// Receive committed entries and count for nothing; sorted.
     package let learners: [NodeID]
     /// Data voters in the order in which they should lead; those not named come last.

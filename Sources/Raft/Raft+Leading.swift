@@ -88,8 +88,10 @@ extension Raft {
     }
 
     private func heardAt(_ node: NodeID) -> Instant {
-        progress.first { $0.node == node }?.heardAt ?? .zero
+        progressIndex(of: node).map { progress[$0].heardAt } ?? .zero
     }
+
+    func progressIndex(of node: NodeID) -> Int? { progress.firstIndex { $0.node == node } }
 
     mutating func startRound() {
         round += 1
@@ -101,12 +103,11 @@ extension Raft {
         for at in progress.indices {
             let previous = askedPosition(at)
             progress[at].asked(previous.index, in: round)
-            let follower = progress[at]
-            let commit = min(commitIndex, follower.match)
+            let commit = min(commitIndex, progress[at].match)
             let heartbeat = Letter.Heartbeat(
                 previous: previous, commit: commit, floor: knownFloor, round: round,
                 measured: measured)
-            send(.heartbeat(heartbeat), to: follower.node)
+            send(.heartbeat(heartbeat), to: progress[at].node)
         }
     }
 
@@ -114,7 +115,7 @@ extension Raft {
 
     mutating func followerAnswered(_ letter: Letter) {
         guard role == .leader,
-            let at = progress.firstIndex(where: { $0.node == letter.from })
+            let at = progressIndex(of: letter.from)
         else { return }
         progress[at].heardAt = now
         switch letter.body {
@@ -140,7 +141,7 @@ extension Raft {
     /// than the floor, its term would end before the first answer, and so would every next one's.
     private var hasAnsweringQuorum: Bool {
         let rounds = membership.quorumFloor { node in
-            node == seat ? .max : progress.first { $0.node == node }?.round ?? 0
+            node == seat ? .max : progressIndex(of: node).map { progress[$0].round } ?? 0
         }
         return rounds > 0
     }
@@ -190,6 +191,7 @@ extension Raft {
     /// Raft §5.4.2: counting replicas commits only entries of the leader's own term, all before
     /// them with them (fig. 8). The leader counts itself like any other, by what is durable.
     mutating func advanceCommit() {
+        guard commitIndex < log.lastIndex else { return }
         let floor = membership.quorumFloor { acknowledgedIndex($0) }
         let index = isPlanted(.commitsWithMinority) ? disk.durable : LogIndex(floor)
         guard index > commitIndex, log.term(at: index) == term || isPlanted(.commitsEarlierTerms)
@@ -202,7 +204,8 @@ extension Raft {
         if node == seat {
             return (isPlanted(.countsOwnUnsaved) ? log.lastIndex : disk.durable).rawValue
         }
-        return progress.first { $0.node == node && !$0.isForgetful }?.match.rawValue ?? 0
+        guard let at = progressIndex(of: node), !progress[at].isForgetful else { return 0 }
+        return progress[at].match.rawValue
     }
 
     mutating func replicate() {
@@ -228,7 +231,7 @@ extension Raft {
             }
             switch progress[at].state {
             case .probe(waiting: true), .snapshot: return
-            case .replicate where !hasRoom(progress[at]): return
+            case .replicate where !hasRoom(at): return
             case .probe, .replicate: break
             }
             let bytesMax = settings.batchBytesMax
@@ -256,9 +259,9 @@ extension Raft {
             to: progress[at].node)
     }
 
-    private func hasRoom(_ follower: Progress) -> Bool {
-        follower.inFlight.count < settings.inFlightLettersMax
-            && follower.inFlightBytes < settings.inFlightBytesMax
+    private func hasRoom(_ at: Int) -> Bool {
+        progress[at].inFlight.count < settings.inFlightLettersMax
+            && progress[at].inFlightBytes < settings.inFlightBytesMax
     }
 
     mutating func sendAppend(_ entries: [Entry], toFollowerAt at: Int) {

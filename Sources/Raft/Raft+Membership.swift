@@ -92,7 +92,7 @@ extension Raft {
         }
         guard !isCaretaker, log.membershipIndex <= commitIndex, commitIndex >= termStart
         else { return }
-        if membership.outgoing != nil {
+        if membership.isJoint {
             appendMembership(MembershipChange(membership).final)
         } else if hasBeenRemoved, transfer == nil {
             retire()

@@ -18,7 +18,9 @@ extension Raft {
     mutating func answerReads() {
         guard !reads.isEmpty, commitIndex >= termStart else { return }
         let confirmed = membership.quorumFloor { node in
-            node == seat ? .max : progress.first { $0.node == node && !$0.isForgetful }?.round ?? 0
+            guard node != seat else { return .max }
+            guard let at = progressIndex(of: node), !progress[at].isForgetful else { return 0 }
+            return progress[at].round
         }
         for at in reads.indices where reads[at].index == nil { reads[at].index = commitIndex }
         for read in reads where read.round <= confirmed {

@@ -11,15 +11,19 @@ extension Raft {
     /// falls.
     package var compactionFloor: LogIndex {
         guard role == .leader, !isCaretaker else { return knownFloor }
-        let others = progress.filter {
-            membership.isData($0.node) || membership.isLearner($0.node)
+        var held = min(disk.durable, wholeFloor)
+        var leavesBehind = false
+        for at in progress.indices
+        where membership.isData(progress[at].node) || membership.isLearner(progress[at].node) {
+            if isTooFarBehind(at) {
+                leavesBehind = true
+            } else {
+                held = min(held, progress[at].match)
+            }
         }
-        let kept = others.filter { !isTooFarBehind($0) }
-        var held =
-            isPlanted(.compactsAboveFloor)
-            ? commitIndex : kept.reduce(min(disk.durable, wholeFloor)) { min($0, $1.match) }
+        if isPlanted(.compactsAboveFloor) { held = commitIndex }
         // With all of them, whatever a witness could be asked for is held twice.
-        if kept.count < others.count {
+        if leavesBehind {
             for at in progress.indices where progress[at].witness != nil {
                 held = min(held, witnessNeeds(at))
             }
@@ -47,13 +51,14 @@ extension Raft {
     }
 
     /// Disks are finite: one member that is away for days must not fill those of the others.
-    private func isTooFarBehind(_ follower: Progress) -> Bool {
-        let missing = log.byteCount(above: max(follower.match, log.base.index))
-        let isAway = now >= follower.heardAt + settings.awayAfter
+    private func isTooFarBehind(_ at: Int) -> Bool {
+        let match = progress[at].match
+        let missing = log.byteCount(above: max(match, log.base.index))
+        let isAway = now >= progress[at].heardAt + settings.awayAfter
         // It takes a base in any case, and what follows that.
-        if isAway, follower.isLeftBehind { return true }
+        if isAway, progress[at].isLeftBehind { return true }
         // Of one that was not heard since this leader was elected what it has is not known.
-        guard isAway || follower.knownMatch != nil else { return false }
+        guard isAway || progress[at].knownMatch != nil else { return false }
         return missing > settings.logKeptBytesMax * (isAway ? 1 : 2)
     }
 

@@ -8,9 +8,8 @@ internal import Record
 extension Raft {
     /// With each heartbeat: entries no longer, if they are not needed, and at most one base move.
     mutating func tendWitnesses() {
-        for at in progress.indices {
-            guard let witness = progress[at].witness else { continue }
-            if witness.streams, !needsEntries(at) {
+        for at in progress.indices where progress[at].witness != nil {
+            if progress[at].witness?.streams == true, !needsEntries(at) {
                 progress[at].witness?.streams = false
                 progress[at].probe(from: progress[at].match.next)
             }
@@ -21,10 +20,10 @@ extension Raft {
     /// At once, not with the next heartbeat: commits wait for it.
     mutating func beginStreams() {
         guard commitIndex < log.lastIndex else { return }
-        for at in progress.indices {
-            guard let witness = progress[at].witness, !witness.streams, witness.base != nil,
-                needsEntries(at)
-            else { continue }
+        for at in progress.indices
+        where progress[at].witness?.streams == false && progress[at].witness?.base != nil
+            && needsEntries(at)
+        {
             // Moved first, the base saves sending what is safe without the witness.
             let base = moveBase(at) ?? .zero
             progress[at].witness?.streams = true
@@ -67,6 +66,7 @@ extension Raft {
     /// What is committed; but until a change of the members is committed, no base passes its first
     /// entry: the old halves' copies say nothing of the new ones'.
     var settledIndex: LogIndex {
+        if log.isSettled(at: commitIndex) { return commitIndex }
         guard let settled = log.settled(at: commitIndex) else { return .zero }
         guard let next = log.memberships.first(where: { $0.index > settled.index }) else {
             return commitIndex
@@ -76,9 +76,13 @@ extension Raft {
 
     /// Whether nothing more can be committed without this witness.
     private func needsEntries(_ at: Int) -> Bool {
-        membership.halves(witnessedBy: progress[at].node).contains { half in
-            half.data.count { keepsUp($0) } < half.quorum && !isPlanted(.starvesWitness)
-        }
+        guard !isPlanted(.starvesWitness) else { return false }
+        return lacksData(membership.voters, at)
+            || membership.outgoing.map { lacksData($0, at) } ?? false
+    }
+
+    private func lacksData(_ half: Electorate, _ at: Int) -> Bool {
+        half.witness == progress[at].node && half.data.count { keepsUp($0) } < half.quorum
     }
 
     /// A data voter keeps up while it is heard, lacks nothing that was committed its usual answer
@@ -86,26 +90,26 @@ extension Raft {
     /// that is full delays all and stops none.
     private func keepsUp(_ node: NodeID) -> Bool {
         if node == seat { return true }
-        guard let follower = progress.first(where: { $0.node == node }),
-            !follower.isForgetful, now < follower.heardAt + electionTimeout
+        guard let at = progressIndex(of: node), !progress[at].isForgetful,
+            now < progress[at].heardAt + electionTimeout
         else { return false }
-        let dueAt = answerDueAt(follower)
-        let isPrompt = follower.match >= log.lastIndex || now < dueAt
+        let dueAt = answerDueAt(at)
+        let isPrompt = progress[at].match >= log.lastIndex || now < dueAt
         // Its log is not known before its first answer.
-        if follower.round == 0 { return now < dueAt }
-        return isPrompt && follower.match >= commit(before: patience(with: follower))
+        if progress[at].round == 0 { return now < dueAt }
+        return isPrompt && progress[at].match >= commit(before: patience(withFollowerAt: at))
     }
 
     private func commit(before patience: Interval) -> LogIndex {
         (rounds.last { $0.at + patience <= now } ?? rounds.first)?.commit ?? .zero
     }
 
-    private func patience(with follower: Progress) -> Interval {
-        settings.heartbeat * settings.witnessPatience + max(follower.answerTime, measured)
+    private func patience(withFollowerAt at: Int) -> Interval {
+        settings.heartbeat * settings.witnessPatience + max(progress[at].answerTime, measured)
     }
 
-    private func answerDueAt(_ follower: Progress) -> Instant {
-        follower.movedAt + patience(with: follower)
+    private func answerDueAt(_ at: Int) -> Instant {
+        progress[at].movedAt + patience(withFollowerAt: at)
     }
 
     /// When a data voter next stops keeping up, so that commits wait no longer than they must.
@@ -114,9 +118,9 @@ extension Raft {
             progress.contains(where: { $0.witness?.streams == false })
         else { return .distantFuture }
         var earliest = Instant.distantFuture
-        for follower in progress
-        where follower.witness == nil && follower.match < log.lastIndex {
-            let dueAt = answerDueAt(follower)
+        for at in progress.indices
+        where progress[at].witness == nil && progress[at].match < log.lastIndex {
+            let dueAt = answerDueAt(at)
             // What is past has been judged, and asks for no second look.
             if dueAt > now { earliest = min(earliest, dueAt) }
         }

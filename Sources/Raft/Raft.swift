@@ -67,13 +67,17 @@ package struct Raft: Sendable {
     /// Whom this witness last told to stand.
     var caredFor: NodeID?
 
-    /// What this event wants, in order.
+    /// When `.deadlineReached` must next be delivered; earlier does no harm. Found once an event: it is
+    /// asked for more often.
+    package private(set) var deadline = Instant.distantFuture
+
+    /// What this event wants, in order: while one is handled, the caller's.
     var out: [Effect] = []
     var change = LogChange()
     var changedFirst: LogIndex?
     var releases: [Letter] = []
     var announced: Announcement
-    var announcedMembership: (index: LogIndex, membership: Membership)
+    var announcedMembership: Configuration
 
     struct SentRound: Hashable, Sendable {
         let number: UInt64
@@ -115,9 +119,12 @@ package struct Raft: Sendable {
         (appliedIndex, handedIndex, matched) = (start, start, start)
         disk = DiskProgress(durable: restored.lastIndex, term: restored.hardState.term)
         announced = Announcement(role: .follower, term: restored.hardState.term, leader: nil)
-        announcedMembership = log.settled(at: commitIndex) ?? (start, restored.baseMembership)
+        announcedMembership =
+            log.settled(at: commitIndex)
+            ?? Configuration(index: start, membership: restored.baseMembership)
         invariant(log.last.term <= term, "a node knows the term of every entry it holds")
         rearmElection()
+        deadline = due
     }
 
     package var lastPosition: Position { log.last }
@@ -135,8 +142,8 @@ package struct Raft: Sendable {
     /// What the entries in memory weigh.
     package var tailByteCount: Int { log.tailBytes }
 
-    /// When `.deadlineReached` must next be delivered; earlier does no harm.
-    package var deadline: Instant {
+    /// When something is due of which nobody else will tell.
+    private var due: Instant {
         guard role == .leader else { return electionAt }
         return min(heartbeatAt, disk.stallsAt(after: stallLimit), witnessDueAt)
     }
@@ -144,6 +151,9 @@ package struct Raft: Sendable {
     /// The only door.
     package mutating func handle(_ event: Event, at now: Instant, _ effects: inout [Effect]) {
         self.now = max(self.now, now)
+        // What this event wants goes where it is wanted, without a copy.
+        swap(&out, &effects)
+        defer { swap(&out, &effects) }
         switch event {
         case .deadlineReached: deadlineReached()
         case .received(let letter): received(letter)
@@ -161,8 +171,7 @@ package struct Raft: Sendable {
         case .fetched(let fetch, let entries): fetched(fetch, entries)
         }
         settle()
-        effects += out
-        out.removeAll(keepingCapacity: true)
+        deadline = due
     }
 
     /// What every event may have made possible.

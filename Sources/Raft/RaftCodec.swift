@@ -26,29 +26,37 @@ package enum LetterRefused: Error, Hashable, Sendable, CustomStringConvertible {
 
 extension Letter {
     package static let version: UInt8 = 2
+    /// No letter without a snapshot has more before its entries.
+    private static var headByteCount: Int { 96 }
     /// Terms and indexes beyond this come from no lawful log.
     static let nameMax: UInt64 = 1 << 62
     /// Header, one batch, and one entry that alone exceeds the batch.
     package static let byteCountMax = 4 << 20
 
     package var encoded: [UInt8] {
-        let pieces = pieces
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(pieces.reduce(0) { $0 + $1.count })
-        for piece in pieces { bytes += piece }
+        guard case .append(_, _, let entries) = body else { return head }
+        var bytes = head
+        bytes.reserveCapacity(entries.reduce(bytes.count) { $0 + $1.bytes.count })
+        for entry in entries { bytes += entry.bytes }
         return bytes
     }
 
     /// The encoding in parts, so that entries go from the log to the wire without a copy.
     package var pieces: [[UInt8]] {
-        var head: [UInt8] = [Self.version, body.kind]
-        head.append(name: from)
-        head.append(name: to)
-        head.append(name: group)
-        head.append(name: term)
-        body.encode(into: &head)
         guard case .append(_, _, let entries) = body else { return [head] }
         return [head] + entries.map(\.bytes)
+    }
+
+    /// All but the entries.
+    private var head: [UInt8] {
+        var head: [UInt8] = []
+        head.reserveCapacity(Self.headByteCount)
+        head.append(littleEndian: Self.version)
+        head.append(littleEndian: body.kind)
+        head.append(
+            littleEndian: [from.rawValue, to.rawValue, group.rawValue, term.rawValue])
+        body.encode(into: &head)
+        return head
     }
 
     /// Every count is checked against the bytes at hand before anything is allocated.
@@ -109,7 +117,7 @@ extension Letter.Body {
         case .append(let previous, let commit, let entries):
             bytes.append(previous)
             bytes.append(name: commit)
-            // The entries follow as pieces of their own.
+            // The entries follow, or are pieces of their own.
             bytes.append(littleEndian: UInt32(entries.count))
         case .appended(let through): bytes.append(name: through)
         case .appendRefused(let previous, let hint):
@@ -117,10 +125,11 @@ extension Letter.Body {
             bytes.append(hint)
         case .heartbeat(let heartbeat):
             bytes.append(heartbeat.previous)
-            bytes.append(name: heartbeat.commit)
-            bytes.append(name: heartbeat.floor)
-            bytes.append(littleEndian: heartbeat.round)
-            bytes.append(littleEndian: heartbeat.measured.nanoseconds)
+            bytes.append(
+                littleEndian: [
+                    heartbeat.commit.rawValue, heartbeat.floor.rawValue, heartbeat.round,
+                    heartbeat.measured.nanoseconds,
+                ])
         case .heard(let round, let holds, let isWhole, let through, let base):
             bytes.append(littleEndian: round)
             // Nobody but a replica that is not whole says more than earlier releases did.
@@ -176,8 +185,7 @@ extension Letter.Body {
 
 extension [UInt8] {
     fileprivate mutating func append(_ position: Position) {
-        append(name: position.index)
-        append(name: position.term)
+        append(littleEndian: [position.index.rawValue, position.term.rawValue])
     }
 
     fileprivate mutating func append(_ nodes: [NodeID]) {

@@ -10,7 +10,7 @@ package struct Restored: Hashable, Sendable {
     /// Terms of all entries above the base.
     package var runs: [TermRun]
     package var lastIndex: LogIndex
-    package var memberships: [(index: LogIndex, membership: Membership)]
+    package var memberships: [Configuration]
     /// The newest entries, as many as should stay in memory.
     package var tail: [Entry]
     package var time: WallTime = .zero
@@ -32,7 +32,7 @@ package struct Restored: Hashable, Sendable {
             }
             if entry.kind == .membership {
                 let membership = try Membership(parsing: Array(entry.payload))
-                memberships.append((entry.index, membership))
+                memberships.append(Configuration(index: entry.index, membership: membership))
             }
             lastIndex = entry.index
         }
@@ -69,7 +69,8 @@ package struct Restored: Hashable, Sendable {
                     && positions[Int(offset) - 1] == entry.position
                     && entry.index > memberships.last?.index ?? .zero,
                 "the configuration at \(entry.position) is of this log")
-            memberships.append((entry.index, try Membership(parsing: Array(entry.payload))))
+            let membership = try Membership(parsing: Array(entry.payload))
+            memberships.append(Configuration(index: entry.index, membership: membership))
         }
         let missing = tail.first { entry in
             entry.kind == .membership && !memberships.contains { $0.index == entry.index }

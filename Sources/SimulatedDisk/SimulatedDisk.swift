@@ -24,6 +24,40 @@ package struct SimulatedDisk: Disk {
         var current: [UInt8] = []
         var dirty = SectorSet()
         var resized = false
+
+        mutating func put(_ bytes: [UInt8], at offset: Int) {
+            guard !bytes.isEmpty else { return }
+            let end = offset + bytes.count
+            let have = current.count
+            // Whole arrays are moved at once in every build; a repeated element is not.
+            if offset > have { current += [UInt8](repeating: 0, count: offset - have) }
+            if end > have { resized = true }
+            if offset >= have {
+                current += bytes
+            } else {
+                current.replaceSubrange(offset..<min(end, have), with: bytes)
+            }
+            let first = min(offset, have) / sectorByteCount
+            dirty.insert(first..<(end - 1) / sectorByteCount + 1)
+        }
+
+        /// What is dirty is safe from here on.
+        mutating func sync() {
+            if resized {
+                let (have, want) = (durable.count, current.count)
+                if want < have { durable.removeLast(have - want) }
+                durable += [UInt8](repeating: 0, count: max(0, want - have))
+                resized = false
+            }
+            for run in dirty.runs {
+                let start = run.lowerBound * sectorByteCount
+                let end = min(run.upperBound * sectorByteCount, current.count)
+                if start < end {
+                    durable.replaceSubrange(start..<end, with: current[start..<end])
+                }
+            }
+            dirty = SectorSet()
+        }
     }
 
     private enum NameChange: Sendable {
@@ -172,19 +206,26 @@ extension SimulatedDisk {
     {
         counts.writes += 1
         let (number, name) = try place(file, .write)
-        var bytes = Self.joined(pieces)
+        var left = pieces.reduce(0) { $0 + $1.count }
         var cause: DiskError.Cause?
         if byteCountMax != .max {
-            let growth = max(0, Int(offset) + bytes.count - (files[number]?.current.count ?? 0))
+            let growth = max(0, Int(offset) + left - (files[number]?.current.count ?? 0))
             let excess = byteCount + growth - byteCountMax
             if excess > 0 {
                 cause = .full
-                bytes.removeLast(min(bytes.count, excess))
+                left -= min(left, excess)
             }
         }
         if counts.writes == failingWrite { cause = .system(5) }
-        if case .system = cause { bytes.removeLast(bytes.count / 2) }
-        put(bytes, at: Int(offset), in: number)
+        if case .system = cause { left -= left / 2 }
+        change(number) { file in
+            var offset = Int(offset)
+            for piece in pieces where left > 0 {
+                let part = piece.count <= left ? piece : Array(piece[..<left])
+                file.put(part, at: offset)
+                (offset, left) = (offset + part.count, left - part.count)
+            }
+        }
         try step(.write, name)
         if let cause { throw DiskError(.write, name, cause) }
     }
@@ -196,7 +237,7 @@ extension SimulatedDisk {
             throw DiskError(.resize, name, .full)
         }
         if want > have {
-            put([UInt8](repeating: 0, count: want - have), at: have, in: number)
+            change(number) { $0.put([UInt8](repeating: 0, count: want - have), at: have) }
         } else if want < have {
             files[number]?.current.removeLast(have - want)
             files[number]?.resized = true
@@ -210,7 +251,7 @@ extension SimulatedDisk {
         let (number, name) = try place(file, .deallocate)
         let end = min(Int(range.upperBound), files[number]?.current.count ?? 0)
         let start = min(Int(range.lowerBound), end)
-        put([UInt8](repeating: 0, count: end - start), at: start, in: number)
+        change(number) { $0.put([UInt8](repeating: 0, count: end - start), at: start) }
         try step(.deallocate, name)
     }
 
@@ -219,25 +260,11 @@ extension SimulatedDisk {
         let (number, name) = try place(file, .sync)
         try step(.sync, name)
         if losesSyncs { return }
-        // Taken out, so that it is changed in place and not copied.
-        guard var synced = files.removeValue(forKey: number) else { return }
-        defer { files[number] = synced }
-        let dirty = synced.dirty
-        synced.dirty = SectorSet()
-        if counts.syncs == failingSync { throw DiskError(.sync, name, .system(5)) }
-        if synced.resized {
-            let (have, want) = (synced.durable.count, synced.current.count)
-            if want < have { synced.durable.removeLast(have - want) }
-            synced.durable += [UInt8](repeating: 0, count: max(0, want - have))
-            synced.resized = false
+        if counts.syncs == failingSync {
+            change(number) { $0.dirty = SectorSet() }
+            throw DiskError(.sync, name, .system(5))
         }
-        for run in dirty.runs {
-            let start = run.lowerBound * Self.sectorByteCount
-            let end = min(run.upperBound * Self.sectorByteCount, synced.current.count)
-            if start < end {
-                synced.durable.replaceSubrange(start..<end, with: synced.current[start..<end])
-            }
-        }
+        change(number) { $0.sync() }
     }
 
     package mutating func rename(_ name: String, to other: String) throws(DiskError) {
@@ -265,14 +292,6 @@ extension SimulatedDisk {
         nameChanges = []
     }
 
-    private static func joined(_ pieces: [[UInt8]]) -> [UInt8] {
-        guard pieces.count != 1 else { return pieces[0] }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(pieces.reduce(0) { $0 + $1.count })
-        for piece in pieces { bytes += piece }
-        return bytes
-    }
-
     private func place(_ file: FileHandle, _ deed: DiskError.Deed)
         throws(DiskError) -> (file: Int, name: String)
     {
@@ -290,20 +309,9 @@ extension SimulatedDisk {
         throw DiskError(deed, name, .powerCut)
     }
 
-    private mutating func put(_ bytes: [UInt8], at offset: Int, in number: Int) {
-        guard !bytes.isEmpty, var file = files.removeValue(forKey: number) else { return }
-        let end = offset + bytes.count
-        let have = file.current.count
-        // Whole arrays are moved at once in every build; a repeated element is not.
-        if offset > have { file.current += [UInt8](repeating: 0, count: offset - have) }
-        if end > have { file.resized = true }
-        if offset >= have {
-            file.current += bytes
-        } else {
-            file.current.replaceSubrange(offset..<min(end, have), with: bytes)
-        }
-        let first = min(offset, have) / Self.sectorByteCount
-        file.dirty.insert(first..<(end - 1) / Self.sectorByteCount + 1)
-        files[number] = file
+    /// In place, since a file may be megabytes.
+    private mutating func change(_ number: Int, _ body: (inout File) -> Void) {
+        guard let at = files.index(forKey: number) else { return }
+        body(&files.values[at])
     }
 }

@@ -108,8 +108,8 @@ struct Ledger {
             }
             version = zero
         } else {
-            version = Array(bytes.prefix(8)).load(at: 0, count: 8)
-            guard version <= known.issued, bytes.elementsEqual(content(of: block, version: version))
+            version = bytes.prefix(8).reversed().reduce(0) { $0 << 8 | UInt64($1) }
+            guard version <= known.issued, areSame(bytes, content(of: block, version: version)[...])
             else { return "block \(block) of disk \(volume) reads what was never written" }
         }
         guard version >= least else {

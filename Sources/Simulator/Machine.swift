@@ -20,13 +20,6 @@ final class Agent {
 
     /// The core does, and is woken where its deadline has come, as the driver has it.
     func handle(_ event: Node.Event, at now: Instant, _ effects: inout [Node.Effect]) -> Instant {
-        Self.turn(&node, event, now, &effects)
-    }
-
-    /// Through one `inout`, or every look at the deadline would copy the core.
-    private static func turn(
-        _ node: inout Node, _ event: Node.Event, _ now: Instant, _ effects: inout [Node.Effect]
-    ) -> Instant {
         node.handle(event, at: now, &effects)
         if now >= node.deadline { node.handle(.wake, at: now, &effects) }
         return node.deadline
@@ -48,7 +41,15 @@ struct OpenExport {
 struct VolumesDesk {
     var events: [ExportEvent] = []
     var isScheduled = false
-    var turns: UInt64 = 0
+    private(set) var turns: UInt64 = 0
+
+    /// Gives the next turn all that waits.
+    mutating func begin() -> [ExportEvent] {
+        (isScheduled, turns) = (false, turns + 1)
+        var begun: [ExportEvent] = []
+        swap(&begun, &events)
+        return begun
+    }
 }
 
 /// What waits for the log's thread: changes gather while it is busy (group commit).
@@ -180,9 +181,14 @@ final class Machine {
 
     /// Whether its disk holds this entry, or has a base that stands for it.
     func holds(_ index: LogIndex, _ term: Term) -> Bool {
-        guard let log = journal ?? remains else { return false }
-        return log.basePosition.index >= index || log.term(at: index) == term
+        journal?.holds(index, term) ?? remains?.holds(index, term) ?? false
     }
+
+    var voterDeadline: Instant { voter?.deadline ?? .distantFuture }
+
+    // Asked with nearly every event, and so not by way of a copy of the core.
+    var role: RaftRole? { agent?.node.voter.raft.role ?? voter?.raft.role }
+    var term: Term? { agent?.node.voter.raft.term ?? voter?.raft.term }
 
     /// Reads the consensus core, whichever process holds it.
     func raft<T>(_ body: (Raft) -> T) -> T? {

@@ -127,6 +127,15 @@ struct Operators {
 }
 
 extension Simulation {
+    private func summary(_ operation: Node.Operation) -> String {
+        switch operation {
+        case .command(.createVolume(let name, _, _)): "create volume \(name)"
+        case .command(.deleteVolume(let id)): "delete volume \(id)"
+        case .command: "another command"
+        case .switchOver(let region): "switch over to \(region)"
+        }
+    }
+
     /// One request now and then, at any machine that runs.
     mutating func operate() {
         let isUrgent = !operators.missing.isEmpty
@@ -137,7 +146,7 @@ extension Simulation {
         }
         guard !running.isEmpty else { return }
         let at = running[Int(random.next() % UInt64(running.count))]
-        tell(at, "is asked: \(request.operation)")
+        tell(at, "is asked: \(summary(request.operation))")
         turn(at, .operate(request.id, request.operation))
     }
 }

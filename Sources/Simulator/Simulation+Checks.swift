@@ -11,30 +11,32 @@ extension Simulation {
     /// After each turn of a core: what it newly takes for committed.
     mutating func observe(_ at: Int) {
         // A witness's commit index is a hint.
-        guard let agent = machines[at].agent else { return }
+        let machine = machines[at]
+        guard let agent = machine.agent else { return }
         let index = agent.node.voter.raft.commitIndex
-        guard index > machines[at].commitSeen else { return }
-        machines[at].commitSeen = index
+        guard index > machine.commitSeen else { return }
+        machine.commitSeen = index
         let term = agent.node.voter.raft.term(at: index)
         let current = agent.node.voter.raft.term
-        check(watch.commits(machines[at].id, index, term, knownIn: current))
+        check(watch.commits(machine.id, index, term, knownIn: current))
         checkCommit(index, term, at)
     }
 
     /// At most one acting primary per instant of true time, over all clocks: whoever may serve now
     /// or later is told apart by when its lease ends.
     mutating func noteLease(_ at: Int) {
-        guard let end = machines[at].agent?.exports.leaseEnds else {
-            machines[at].servesUntil = .zero
+        let machine = machines[at]
+        guard let end = machine.agent?.exports.leaseEnds else {
+            machine.servesUntil = .zero
             return
         }
-        let until = machines[at].clock.moment(of: end)
-        guard until != machines[at].servesUntil else { return }
-        machines[at].servesUntil = until
+        let until = machine.clock.moment(of: end)
+        guard until != machine.servesUntil else { return }
+        machine.servesUntil = until
         guard until > time else { return }
         for other in machines.indices where other != at && machines[other].servesUntil > time {
             check(
-                "one acting primary: node \(machines[at].id) serves until \(until), while node "
+                "one acting primary: node \(machine.id) serves until \(until), while node "
                     + "\(machines[other].id) serves until \(machines[other].servesUntil)")
         }
     }
@@ -136,7 +138,7 @@ extension Simulation {
             guard let left = try? one.readCommitted(volume.id, at: 0, count: count).get(),
                 let right = try? other.readCommitted(volume.id, at: 0, count: count).get()
             else { continue }
-            guard left != right else { continue }
+            guard !areSame(left[...], right[...]) else { continue }
             let offset = left.indices.first { left[$0] != right[$0] } ?? 0
             check(
                 "replicas are equal: \(volume.name) differs at \(offset) between nodes \(a + 1) "

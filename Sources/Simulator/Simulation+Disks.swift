@@ -110,32 +110,32 @@ extension Simulation {
     }
 
     mutating func post(_ event: ExportEvent, toVolumesOf at: Int) {
-        machines[at].agent?.volumes.events.append(event)
-        guard machines[at].agent?.volumes.isScheduled == false else { return }
-        machines[at].agent?.volumes.isScheduled = true
-        var took = random.interval(in: machines[at].pace.apply)
+        let machine = machines[at]
+        guard let agent = machine.agent else { return }
+        agent.volumes.events.append(event)
+        guard !agent.volumes.isScheduled else { return }
+        agent.volumes.isScheduled = true
+        var took = random.interval(in: machine.pace.apply)
         if case .checkpoint = event {
-            took = took + random.interval(in: machines[at].pace.checkpoint)
+            took = took + random.interval(in: machine.pace.checkpoint)
         }
         agenda.push(
-            max(time, machines[at].stalledUntil) + took,
-            .volumesTurn(at, life: machines[at].life))
+            max(time, machine.stalledUntil) + took, .volumesTurn(at, life: machine.life))
     }
 
     mutating func turnVolumes(_ at: Int) {
-        let life = machines[at].life
-        if time < machines[at].stalledUntil {
-            agenda.push(machines[at].stalledUntil, .volumesTurn(at, life: life))
+        let machine = machines[at]
+        let life = machine.life
+        if time < machine.stalledUntil {
+            agenda.push(machine.stalledUntil, .volumesTurn(at, life: life))
             return
         }
-        guard var events = machines[at].agent?.volumes.events else { return }
-        machines[at].agent?.volumes.events = []
-        machines[at].agent?.volumes.isScheduled = false
-        machines[at].agent?.volumes.turns += 1
-        if let turns = machines[at].agent?.volumes.turns, turns % 64 == 0 { events.append(.fold) }
+        guard let agent = machine.agent else { return }
+        var events = agent.volumes.begin()
+        if agent.volumes.turns % 64 == 0 { events.append(.fold) }
         for event in events {
             if plan.mutant == nil || !isShortCut(event, at) { handle(event, at) }
-            guard machines[at].life == life, machines[at].isUp else { return }
+            guard machine.life == life, machine.isUp else { return }
         }
     }
 
@@ -152,18 +152,17 @@ extension Simulation {
     }
 
     private mutating func handle(_ event: ExportEvent, _ at: Int) {
-        let now = machines[at].clock.local(time)
+        let machine = machines[at]
+        let now = machine.clock.local(time)
         var effects: [ExportEffect] = []
         swap(&effects, &exportEffects)
         do {
-            try machines[at].agent?.exports.handle(event, at: now, &effects)
+            try machine.agent?.exports.handle(event, at: now, &effects)
         } catch { return failed("its volumes: \(error)", at) }
         noteLease(at)
         checkAnswers(effects, now, at)
-        let life = machines[at].life
-        for effect in effects where machines[at].life == life && machines[at].isUp {
-            carryOut(effect, at)
-        }
+        let life = machine.life
+        for effect in effects where machine.life == life && machine.isUp { carryOut(effect, at) }
         effects.removeAll(keepingCapacity: true)
         exportEffects = effects
     }

@@ -121,7 +121,7 @@ extension Simulation {
     mutating func absent(_ spell: Int?) {
         let able = machines.indices.filter { at in
             machines[at].power == .up && !machines[at].isWitness
-                && machines[at].raft { $0.role } != .leader
+                && machines[at].role != .leader
         }
         guard isStormy, maySpareOne, !able.isEmpty else { return }
         let at = able[pick(able.count)]
@@ -146,7 +146,7 @@ extension Simulation {
         guard weather.faults.contains(.duplication), random.chance(1, in: 2) else { return }
         let spell = begin(.duplication)
         for from in machines.indices where from != at {
-            let past = links[from, at].past
+            let past = links.past(from, at)
             guard !past.isEmpty else { continue }
             let parcel = past[pick(past.count)]
             let soon = random.interval(in: .zero...(.milliseconds(20)))

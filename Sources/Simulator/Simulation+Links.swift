@@ -68,7 +68,9 @@ extension Simulation {
         }
         links[from, to].lastArrival = max(arrival, link.lastArrival)
         agenda.push(arrival, .arrival(parcel))
-        if lane == .letter, weather.faults.contains(.duplication) { links[from, to].keep(parcel) }
+        if lane == .letter, weather.faults.contains(.duplication) {
+            links.keep(parcel)
+        }
         if let twice = link.duplication, random.chance(twice.percent, in: 100) {
             bite(twice.spell)
             // Some come when the sender's term is long over.

@@ -15,21 +15,23 @@ extension Simulation {
 
     var quorum: Int { machines.count / 2 + 1 }
 
-    private func holders(of index: LogIndex, _ term: Term) -> [Machine] {
-        machines.filter { $0.holds(index, term) }
+    private func countHolders(of index: LogIndex, _ term: Term, only isMeant: (Machine) -> Bool)
+        -> Int
+    {
+        machines.count { isMeant($0) && $0.holds(index, term) }
     }
 
     /// Nothing counts as committed that a quorum's disks don't hold; and a leader counts replicas only
     /// of its own term's entries (Raft §5.4.2).
     mutating func checkCommit(_ index: LogIndex, _ term: Term?, _ at: Int) {
         guard let term, report.violation == nil else { return }
-        let count = holders(of: index, term).count
+        let count = countHolders(of: index, term) { _ in true }
         if count < quorum {
             check(
                 "a commit is on a quorum's disks: node \(machines[at].id) takes \(index)@\(term) for "
                     + "committed, which \(count) of \(machines.count) hold")
         }
-        let leads = machines[at].raft { $0.role == .leader ? $0.term : nil } ?? nil
+        let leads = machines[at].role == .leader ? machines[at].term : nil
         if let leads, leads != term {
             check(
                 "a leader commits its own term: node \(machines[at].id) leads term \(leads) and "
@@ -41,7 +43,7 @@ extension Simulation {
     mutating func checkChange(_ change: LogChange, _ at: Int) {
         checkReplacement(change.entries, at)
         if let base = change.base { checkBase(base.position, at) }
-        let leads = machines[at].raft { $0.role == .leader } ?? false
+        let leads = machines[at].role == .leader
         if machines[at].isWitness, leads, !change.entries.isEmpty {
             check("a witness appends nothing of its own: node \(machines[at].id) does as leader")
         }
@@ -49,12 +51,13 @@ extension Simulation {
 
     /// What is committed and on a disk stays there.
     private mutating func checkReplacement(_ entries: [Entry], _ at: Int) {
-        guard let journal = machines[at].journal, let first = entries.first?.index else { return }
+        guard let first = entries.first?.index, let last = machines[at].journal?.last.index
+        else { return }
         var index = first
-        while index <= journal.last.index, let term = watch.committedTerm(at: index) {
+        while index <= last, let term = watch.committedTerm(at: index) {
             let offset = Int(index.distance(above: first))
             let new = offset < entries.count ? entries[offset].term : nil
-            if journal.term(at: index) == term, new != term {
+            if machines[at].journal?.term(at: index) == term, new != term {
                 let what = new.map { "replaces it by one of term \($0)" } ?? "drops it"
                 return check(
                     "committed never lost: node \(machines[at].id) holds \(index)@\(term), which is "
@@ -69,17 +72,17 @@ extension Simulation {
     /// rule 1).
     private mutating func checkBase(_ base: Position, _ at: Int) {
         let data = machines.count { !$0.isWitness }
-        let holding = holders(of: base.index, base.term).filter { !$0.isWitness }
+        let holding = countHolders(of: base.index, base.term) { !$0.isWitness }
         let toOutlast = data - quorum + (plan.shape.hasWitness ? 2 : 1)
         let needed =
             machines[at].isWitness ? data - quorum + 2 : plan.keepsLittleLog ? toOutlast : data
-        if holding.count < needed {
+        if holding < needed {
             check(
                 "nothing is forgotten too early: node \(machines[at].id) moves its base to \(base), "
-                    + "which \(holding.count) data members hold, not \(needed)")
+                    + "which \(holding) data members hold, not \(needed)")
         }
         // Who takes a base from a leader lacks what lies below it.
-        let whole = holding.count { !$0.isPartial }
+        let whole = countHolders(of: base.index, base.term) { !$0.isWitness && !$0.isPartial }
         guard !machines[at].isWitness, whole < toOutlast else { return }
         check(
             "nothing is forgotten too early: node \(machines[at].id) moves its base to \(base), which "

@@ -8,7 +8,8 @@ extension Simulation {
         isStormy = false
         let healthy = drawQuorum()
         outcasts = Set(machines.indices).subtracting(healthy)
-        tell(nil, "the storm is over for nodes \(healthy.map { "\($0 + 1)" }.joined(separator: ", "))")
+        let names = healthy.map { "\($0 + 1)" }.joined(separator: ", ")
+        tell(nil, "the storm is over for nodes \(names)")
         for spell in spells.indices { calm(spell) }
         for at in healthy where machines[at].power == .down { boot(at) }
         for at in outcasts.sorted() { castOut(at) }

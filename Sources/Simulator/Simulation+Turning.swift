@@ -10,31 +10,29 @@ internal import Voting
 /// Turns the cores, and carries out what they want.
 extension Simulation {
     mutating func turn(_ at: Int, _ event: Node.Event) {
-        let now = machines[at].clock.local(time)
+        let machine = machines[at]
+        guard let agent = machine.agent else { return }
         var effects = effectsPool.popLast() ?? []
-        guard let deadline = machines[at].agent?.handle(event, at: now, &effects) else { return }
-        machines[at].deadline = deadline
-        let life = machines[at].life
-        for effect in effects where machines[at].life == life && machines[at].isUp {
-            carryOut(effect, at)
-        }
+        machine.deadline = agent.handle(event, at: machine.clock.local(time), &effects)
+        let life = machine.life
+        for effect in effects where machine.life == life && machine.isUp { carryOut(effect, at) }
         effects.removeAll(keepingCapacity: true)
         effectsPool.append(effects)
-        guard machines[at].isUp else { return }
+        guard machine.isUp else { return }
         observe(at)
         arm(at)
     }
 
     mutating func turnVoter(_ at: Int, _ event: Voter.Event) {
-        let now = machines[at].clock.local(time)
+        let machine = machines[at]
+        guard machine.voter != nil else { return }
+        let now = machine.clock.local(time)
         var effects: [Voter.Effect] = []
-        guard var voter = machines[at].voter.take() else { return }
-        voter.handle(event, at: now, &effects)
-        if now >= voter.deadline { voter.handle(.wake, at: now, &effects) }
-        machines[at].deadline = voter.deadline
-        machines[at].voter = voter
-        for effect in effects where machines[at].isUp { carryOut(effect, at) }
-        guard machines[at].isUp else { return }
+        machine.voter?.handle(event, at: now, &effects)
+        if now >= machine.voterDeadline { machine.voter?.handle(.wake, at: now, &effects) }
+        machine.deadline = machine.voterDeadline
+        for effect in effects where machine.isUp { carryOut(effect, at) }
+        guard machine.isUp else { return }
         observe(at)
         arm(at)
     }
@@ -48,17 +46,22 @@ extension Simulation {
 
     /// Puts the next wake on the agenda unless an earlier one is there already.
     private mutating func arm(_ at: Int) {
-        let moment = max(machines[at].clock.moment(of: machines[at].deadline), time)
-        guard moment < machines[at].wakeAt else { return }
-        machines[at].wakeAt = moment
-        agenda.push(moment, .wake(at, life: machines[at].life))
+        let machine = machines[at]
+        let moment = max(machine.clock.moment(of: machine.deadline), time)
+        guard moment < machine.wakeAt else { return }
+        machine.wakeAt = moment
+        agenda.push(moment, .wake(at, life: machine.life))
     }
 
     mutating func woken(_ at: Int) {
         // One that was superseded by an earlier one comes later, and finds nothing due.
-        if time >= machines[at].wakeAt { machines[at].wakeAt = .never }
-        let now = machines[at].clock.local(time)
-        if now >= machines[at].deadline { turnRaft(at, .wake, .wake) } else { arm(at) }
+        let machine = machines[at]
+        if time >= machine.wakeAt { machine.wakeAt = .never }
+        if machine.clock.local(time) >= machine.deadline {
+            turnRaft(at, .wake, .wake)
+        } else {
+            arm(at)
+        }
     }
 
     private mutating func carryOut(_ effect: Node.Effect, _ at: Int) {
@@ -99,7 +102,7 @@ extension Simulation {
     }
 
     private mutating func apply(_ ruled: [Ruled], _ at: Int) {
-        let current = machines[at].raft { $0.term } ?? .zero
+        let current = machines[at].term ?? .zero
         check(watch.applies(machines[at].id, ruled, in: current))
         checkApplied(ruled, at)
         var ruled = ruled

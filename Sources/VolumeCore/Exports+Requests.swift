@@ -8,7 +8,7 @@ extension Exports {
         leaseEnds.map { now < $0 || isPlanted(.servesWithoutLease) } ?? false
     }
 
-    private func door(_ asked: Waiting) -> VolumeRefused? {
+    private func door(_ asked: WaitingRequest) -> VolumeRefused? {
         guard let export = exports[asked.volume] else {
             return core.position(of: asked.volume) == nil ? .unknownVolume : .closed
         }
@@ -16,7 +16,7 @@ extension Exports {
     }
 
     mutating func admit(
-        _ asked: Waiting, at now: Instant, _ effects: inout [ExportEffect]
+        _ asked: WaitingRequest, at now: Instant, _ effects: inout [ExportEffect]
     ) throws(DiskError) {
         func refuse(_ refused: VolumeRefused) {
             effects.append(.reply(asked.id, .refused(refused)))
@@ -44,7 +44,7 @@ extension Exports {
 
     /// False when there is no room for the change yet.
     private mutating func serve(
-        _ asked: Waiting, _ effects: inout [ExportEffect]
+        _ asked: WaitingRequest, _ effects: inout [ExportEffect]
     ) throws(DiskError) -> Bool {
         let (id, volume, generation) = (asked.id, asked.volume, asked.generation)
         switch asked.request {
@@ -78,7 +78,7 @@ extension Exports {
     }
 
     private mutating func take(
-        _ queued: Queued, _ asked: Waiting, isDurable: Bool, _ effects: inout [ExportEffect]
+        _ queued: Queued, _ asked: WaitingRequest, isDurable: Bool, _ effects: inout [ExportEffect]
     ) -> Bool {
         switch queued {
         case .wait: return false

@@ -3,48 +3,47 @@ package import Mesh
 internal import Planted
 internal import Record
 
+/// Whether this node may serve.
+enum ServingTenure: Sendable {
+    case away
+    case acting(ExportGeneration, until: Instant)
+    /// `isTold`: `.drained` was said.
+    case draining(ExportGeneration, until: Instant, isTold: Bool)
+}
+
+/// One open volume. Its flushes wait in the order of what they wait for.
+struct Export: Sendable {
+    let name: String
+    let isSync: Bool
+    let generation: ExportGeneration
+    /// The number of the last write that is committed, and of the last that is in the own log.
+    var committed: UInt64 = 0
+    var durable: UInt64 = 0
+    var flushes = Fifo<(id: RequestID, number: UInt64)>()
+
+    /// What a flush may be answered for. What a majority holds survives as well as what the
+    /// own disk holds, so an async volume takes either.
+    var safe: UInt64 {
+        isSync && !isPlanted(.flushesOwnDisk) ? committed : max(committed, durable)
+    }
+}
+
+/// A request that can't be served yet, for want of a lease or of room.
+struct WaitingRequest: Sendable {
+    let id: RequestID
+    let volume: VolumeID
+    let generation: ExportGeneration
+    let request: VolumeRequest
+}
+
 /// The volumes of one node with who waits for what: a request is served under the lease, answered
 /// as its volume's mode has it, and refused once the node acts no more.
 ///
 /// A `DiskError` thrown here is final (see `Disk`): drop the value and recover from the disk.
 package struct Exports<D: Disk>: Sendable {
-    /// Whether this node may serve.
-    enum Tenure: Sendable {
-        case away
-        case acting(ExportGeneration, until: Instant)
-        /// `isTold`: `.drained` was said.
-        case draining(ExportGeneration, until: Instant, isTold: Bool)
-    }
-
-    /// One open volume. Its flushes wait in the order of what they wait for.
-    struct Export: Sendable {
-        let name: String
-        let isSync: Bool
-        let generation: ExportGeneration
-        /// The number of the last write that is committed, and of the last that is in the own log.
-        var committed: UInt64 = 0
-        var durable: UInt64 = 0
-        var flushes = Fifo<(id: RequestID, number: UInt64)>()
-
-        /// What a flush may be answered for. What a majority holds survives as well as what the
-        /// own disk holds, so an async volume takes either.
-        var safe: UInt64 {
-            isSync && !isPlanted(.flushesOwnDisk) ? committed : max(committed, durable)
-        }
-    }
-
-    /// A request that can't be served yet, for want of a lease or of room.
-    struct Waiting: Sendable {
-        let id: RequestID
-        let volume: VolumeID
-        let generation: ExportGeneration
-        let request: VolumeRequest
-    }
-
-    package internal(set) var core: VolumeCore<D>
-    var tenure = Tenure.away
+    var tenure = ServingTenure.away
     var exports: [VolumeID: Export] = [:]
-    var waiting = Fifo<Waiting>()
+    var waiting = Fifo<WaitingRequest>()
     var flight = Flight()
     var pull = Pull()
     /// The highest index that the log was said to begin behind.
@@ -59,6 +58,8 @@ package struct Exports<D: Disk>: Sendable {
     var toldStanding: (standing: ResyncStanding?, behind: LogIndex)?
     /// What the present event made; proposed together once it is handled.
     var drafts: [Draft] = []
+    /// The last, like the disk in it: see there.
+    package internal(set) var core: VolumeCore<D>
 
     package init(_ core: VolumeCore<D>) { self.core = core }
 
@@ -97,7 +98,8 @@ package struct Exports<D: Disk>: Sendable {
             flight.durableThrough = index
             markDurable(&effects)
         case .request(let id, let volume, let generation, let request):
-            let asked = Waiting(id: id, volume: volume, generation: generation, request: request)
+            let asked = WaitingRequest(
+                id: id, volume: volume, generation: generation, request: request)
             try admit(asked, at: now, &effects)
         case .cancelled(let connection): forget(connection)
         case .fold: try core.fold(bytesMax: VolumeLimits.foldSliceByteCount)

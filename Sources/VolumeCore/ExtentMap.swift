@@ -63,6 +63,12 @@ struct ExtentMap: Sendable {
 
     private mutating func replace(_ range: Range<UInt64>, owner: UInt64?, by extent: Extent?) {
         let low = position(above: range.lowerBound)
+        guard low < extents.count, extents[low].range.lowerBound < range.upperBound else {
+            // Nothing lies there.
+            guard let extent else { return }
+            cost += extent.cost
+            return extents.insert(extent, at: low)
+        }
         var high = low
         var (before, after): ([Extent], [Extent]) = ([], [])
         while high < extents.count, extents[high].range.lowerBound < range.upperBound {

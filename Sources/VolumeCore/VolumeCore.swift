@@ -59,29 +59,30 @@ package enum Applied: Hashable, Sendable {
     }
 }
 
+/// One protected disk as a core keeps it. Not nested in the core: it would be generic too, and every
+/// use of it a question to the runtime.
+struct Volume: Sendable {
+    var record: VolumeState.Record
+    var image: FileHandle
+    var isDirty = false
+    /// The generation that takes I/O here; nil on every replica but the primary.
+    var open: ExportGeneration?
+    /// Ended here. Local, unlike the record's: what a replica accepts depends on the log alone.
+    var barred = ExportGeneration.none
+    var nextNumber: UInt64 = 1
+    var pending = ExtentMap()
+    /// Answered and not committed, in order.
+    var queue = Fifo<VolumeWrite>()
+    var committed = ExtentMap()
+
+    var id: VolumeID { record.id }
+}
+
 /// Protected disks: an image for each, and above it an overlay of what the log holds and the image
 /// does not yet. Reads look through pending, committed, image, in this order.
 ///
 /// A `DiskError` thrown here is final (see `Disk`): drop the core and recover from the disk.
 package struct VolumeCore<D: Disk>: Sendable {
-    struct Volume: Sendable {
-        var record: VolumeState.Record
-        var image: FileHandle
-        var isDirty = false
-        /// The generation that takes I/O here; nil on every replica but the primary.
-        var open: ExportGeneration?
-        /// Ended here. Local, unlike the record's: what a replica accepts depends on the log alone.
-        var barred = ExportGeneration.none
-        var nextNumber: UInt64 = 1
-        var pending = ExtentMap()
-        /// Answered and not committed, in order.
-        var queue = Fifo<VolumeWrite>()
-        var committed = ExtentMap()
-
-        var id: VolumeID { record.id }
-    }
-
-    package internal(set) var disk: D
     package let limits: VolumeLimits
     /// Sorted by id.
     var volumes: [Volume] = []
@@ -107,6 +108,8 @@ package struct VolumeCore<D: Disk>: Sendable {
     var hasNewNames = false
     /// Images whose volumes are deleted, until a checkpoint says so durably.
     var doomed: [(name: String, file: FileHandle)] = []
+    /// The last, so that the places of all the others are known when this is compiled.
+    package internal(set) var disk: D
 
     /// Recovers from `disk`; entries above `checkpointed` have to be applied again.
     package init(disk: D, limits: VolumeLimits = VolumeLimits()) throws(VolumeRecoveryRefused) {

@@ -16,6 +16,7 @@ package struct Voter: Core {
 
     package private(set) var raft: Raft
     package private(set) var gossip: Gossip
+    package private(set) var deadline: Instant
     private var raftEffects: [RaftEffect] = []
     private var gossipEffects: [Gossip.Effect] = []
 
@@ -23,10 +24,10 @@ package struct Voter: Core {
         invariant(raft.seat == gossip.own.node, "one member, not \(raft.seat) and \(gossip.own)")
         self.raft = raft
         self.gossip = gossip
+        deadline = min(raft.deadline, gossip.deadline)
     }
 
     package static var wake: Event { .wake }
-    package var deadline: Instant { min(raft.deadline, gossip.deadline) }
 
     package mutating func handle(_ event: Event, at now: Instant, _ effects: inout [Effect]) {
         switch event {
@@ -36,6 +37,7 @@ package struct Voter: Core {
         case .raft(let event): raft.handle(event, at: now, &raftEffects)
         case .gossip(let event): gossip.handle(event, at: now, &gossipEffects)
         }
+        deadline = min(raft.deadline, gossip.deadline)
         for effect in raftEffects { effects.append(.raft(effect)) }
         for effect in gossipEffects { effects.append(.gossip(effect)) }
         raftEffects.removeAll(keepingCapacity: true)

@@ -52,6 +52,24 @@ struct MeshTests {
         #expect(bytes == [1, 2, 255, 255, 5, 6])
     }
 
+    @Test func `several words stand as each would alone`() {
+        var (together, apart): ([UInt8], [UInt8]) = ([7], [7])
+        together.append(littleEndian: [0x0102_0304_0506_0708, .max])
+        apart.append(littleEndian: 0x0102_0304_0506_0708 as UInt64)
+        apart.append(littleEndian: UInt64.max)
+        #expect(together == apart)
+    }
+
+    @Test(arguments: 0...20)
+    func `the last byte that is not zero is found wherever it stands`(place: Int) {
+        var bytes = [UInt8](repeating: 0, count: 21)
+        #expect(bytes.lastNonZero(from: 0) == nil)
+        bytes[0] = 1
+        bytes[place] = 2
+        #expect(bytes.lastNonZero(from: 0) == place)
+        #expect(bytes.lastNonZero(from: place + 1) == nil)
+    }
+
     @Test func `the same seed gives the same numbers`() {
         var a = SeededRandom(seed: 42)
         var b = a
