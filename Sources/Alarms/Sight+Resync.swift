@@ -47,6 +47,8 @@ extension ResyncStanding {
     /// Rounded down: 100 is said only of what is complete.
     package var percent: UInt64 {
         let whole = max(wholeByteCount, missingByteCount, 1)
-        return (whole - missingByteCount) * 100 / whole
+        // Hearsay: a hundred times what a peer claims need not fit a word.
+        return whole.dividingFullWidth((whole - missingByteCount).multipliedFullWidth(by: 100))
+            .quotient
     }
 }

@@ -26,8 +26,6 @@ package enum LetterRefused: Error, Hashable, Sendable, CustomStringConvertible {
 
 extension Letter {
     package static let version: UInt8 = 2
-    /// Terms and indexes beyond this come from no lawful log.
-    static let nameMax: UInt64 = 1 << 62
     /// Header, one batch, and one entry that alone exceeds the batch.
     package static let byteCountMax = 4 << 20
 
@@ -190,7 +188,7 @@ extension ByteReader {
     /// A term or an index that leaves room to count on from: no letter can make this node overflow.
     fileprivate mutating func bounded<N: Name>() throws -> N {
         let name: N = try name()
-        guard name.rawValue <= Letter.nameMax else {
+        guard name <= .countMax else {
             throw LetterRefused.unlawful("the number \(name)")
         }
         return name
