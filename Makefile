@@ -40,7 +40,7 @@ fi
 endef
 
 .PHONY: deps deps-bench build release rig test test-thread lint format proto demo takeover takeover-idle witness full-disk \
-	torture resync bench-journal simulate mutants
+	torture resync bench-journal simulate mutants fuzz-build fuzz corpus
 
 deps:
 	@$(call install,$(DEBIAN))
@@ -82,6 +82,27 @@ mutants: deps
 	swift build -c release -Xswiftc -DPLANTED --scratch-path .build-planted --jobs $(JOBS) --product simulate
 	$(MEASURE) Tests/Rig/mutants.py --simulate .build-planted/release/simulate --seeds $(SEEDS_MAX) --jobs $(JOBS) \
 		$(if $(MUTANT),--mutant $(MUTANT))
+
+# libFuzzer and its coverage, in every module; ADDRESS=1 adds the address sanitizer, at half the speed.
+FUZZ_BUILD := .build-fuzz$(if $(ADDRESS),-address)
+COMMA := ,
+FUZZ_SANITIZE := fuzzer$(if $(ADDRESS),$(COMMA)address)
+FUZZ := $(MEASURE) Tests/Rig/fuzz.py --fuzz $(FUZZ_BUILD)/release/fuzz --corpus Tests/Corpus --work $(FUZZ_BUILD) \
+	--jobs $(JOBS) $(if $(ADDRESS),--address) $(if $(TARGET),--target $(TARGET))
+
+fuzz-build: deps
+	# gold can't link what libFuzzer's coverage makes.
+	swift build -c release --scratch-path $(FUZZ_BUILD) --product fuzz --jobs $(JOBS) \
+		-Xswiftc -sanitize=$(FUZZ_SANITIZE) -Xswiftc -use-ld=lld \
+		-Xcc -DFUZZER -Xcc -fsanitize=fuzzer-no-link$(if $(ADDRESS),$(COMMA)address)
+
+# Every decoder under hostile bytes: SECONDS of each target, or EXECUTIONS; TARGET names one.
+fuzz: fuzz-build
+	$(FUZZ) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(EXECUTIONS),--executions $(EXECUTIONS))
+
+# Takes what fuzzing learnt on this machine into Tests/Corpus: as few files as reach as much.
+corpus: fuzz-build
+	$(FUZZ) --merge
 
 # What the witness costs, and what it hands over; needs root for its network namespaces.
 witness: release rig

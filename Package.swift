@@ -100,6 +100,16 @@ let package = Package(
         pure("Wire", ["Decisions", "Mesh", protobuf]),
         executable("simulate", ["Mesh", "Planted", "Simulator", locks], path: "Sources/Simulate"),
         shell("Driver", ["Mesh", locks]),
+        .target(name: "CFuzzer"),
+        shell(
+            "Fuzzing",
+            [
+                "Admin", "Alarms", "Certificates", "Control", "Decisions", "Disk", "Gossip",
+                "JournalCore", "Mesh", "NBDProtocol", "Node", "Raft", "Record", "Settings",
+                "SimulatedDisk", "Store", "Transport", "VolumeCore", "Voting", "Wire", asn1, nio,
+                x509,
+            ]),
+        executable("fuzz", ["CFuzzer", "Fuzzing"], path: "Sources/Fuzz"),
         shell("Store", ["Mesh"]),
         shell("Certificates", ["Mesh", asn1, crypto, x509]),
         shell(
@@ -144,6 +154,7 @@ let package = Package(
         tests("ControlTests", ["Admin", "Control", locks, logging, nio, nioPosix]),
         tests("DecisionsTests", ["Decisions", "Mesh"]),
         tests("DriverTests", ["Driver", "Mesh", locks]),
+        tests("FuzzingTests", ["Fuzzing"]),
         tests("GossipTests", ["Gossip", "GossipSim", "Mesh"]),
         tests(
             "HoldfastTests",

@@ -44,6 +44,8 @@ extension ResyncStanding {
     /// Rounded down: at 100 nothing is left to be copied, but the log may have to be applied.
     package var percent: UInt64 {
         let whole = max(wholeByteCount, missingByteCount, 1)
-        return (whole - missingByteCount) * 100 / whole
+        // Hearsay: a hundred times what a peer claims need not fit a word.
+        return whole.dividingFullWidth((whole - missingByteCount).multipliedFullWidth(by: 100))
+            .quotient
     }
 }

@@ -163,9 +163,7 @@ package struct Decisions: Hashable, Sendable {
         _ name: String, _ byteCount: UInt64, _ durability: Durability
     ) throws(Refusal) -> Outcome {
         guard Self.isVolumeName(name) else { throw .volumeName(name) }
-        guard byteCount % Self.volumeGrain == 0,
-            (Self.volumeGrain...Self.volumeByteCountMax).contains(byteCount)
-        else { throw .volumeByteCount(byteCount) }
+        guard Self.isVolumeByteCount(byteCount) else { throw .volumeByteCount(byteCount) }
         guard !volumes.contains(where: { $0.name == name }) else { throw .volumeExists(name) }
         guard volumes.count < Self.volumesMax else {
             throw .tooManyVolumes(limit: Self.volumesMax)
@@ -191,6 +189,10 @@ package struct Decisions: Hashable, Sendable {
         guard seats.contains(where: { $0.region == region }) else { throw .unknownRegion(region) }
         preferred = region
         return .preferred(region)
+    }
+
+    package static func isVolumeByteCount(_ byteCount: UInt64) -> Bool {
+        byteCount % volumeGrain == 0 && (volumeGrain...volumeByteCountMax).contains(byteCount)
     }
 
     /// The name becomes a socket's file name, so nothing that a path could be made of is lawful.

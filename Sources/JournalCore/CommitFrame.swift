@@ -92,5 +92,7 @@ struct FoundFrame: Hashable, Sendable {
             standing: Standing(decoding: bytes, at: offset + 64))
         self.offset = offset
         self.chain = chain
+        guard frame.last.index <= .countMax, frame.last.term <= .countMax, frame.standing.isLawful
+        else { return nil }
     }
 }

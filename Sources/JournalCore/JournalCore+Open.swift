@@ -105,7 +105,7 @@ extension JournalCore {
                 if case .version(let version) = refused {
                     throw JournalError.unknownVersion(file: name, version: version)
                 }
-                throw damaged(refused == .magic ? "no segment begins here" : "checksum")
+                throw damaged(refused.words)
             }
             guard header.cluster == settings.cluster, header.group == settings.group else {
                 throw JournalError.foreign(
@@ -232,8 +232,6 @@ extension JournalCore {
     }
 
     private mutating func readBase(_ reference: BaseReference, lastKnown: Position) throws -> Base {
-        guard reference.number != 0 else { return .empty }
-        nextBaseNumber = reference.number + 1
         let name = JournalFile.base(reference.number).name
         func damaged(_ offset: Int, _ fault: JournalDamage.Fault) -> JournalError {
             let indexes = LogIndex(1)...max(LogIndex(1), reference.position.index)
@@ -241,6 +239,11 @@ extension JournalCore {
                 file: name, offset: UInt64(offset), indexes: indexes, fault: fault)
             return .damaged([damage], lastKnown: lastKnown)
         }
+        guard reference.number != 0 else {
+            guard reference == BaseReference() else { throw damaged(0, .missingBase) }
+            return .empty
+        }
+        nextBaseNumber = reference.number + 1
         do {
             let file = try disk.open(name, create: false)
             defer { disk.close(file) }

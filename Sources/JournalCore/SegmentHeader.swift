@@ -39,6 +39,13 @@ struct Standing: Hashable, Sendable {
         bytes.store(UInt64(base.contentsByteCount), at: offset + 60, count: 4)
     }
 
+    /// What no log can come to would overflow what goes on from it.
+    var isLawful: Bool {
+        hardState.term <= .countMax && hardState.commit <= .countMax
+            && base.position.index <= .countMax && base.position.term <= .countMax
+            && base.number <= LogIndex.countMax.rawValue
+    }
+
     init(hardState: HardState = HardState(), base: BaseReference = BaseReference()) {
         self.hardState = hardState
         self.base = base
@@ -71,6 +78,17 @@ struct SegmentHeader: Hashable, Sendable {
         case magic
         case damaged
         case version(UInt32)
+        /// Its checksum is right, and no journal can have come to say this.
+        case unlawful
+
+        var words: String {
+            switch self {
+            case .magic: "no segment begins here"
+            case .damaged: "checksum"
+            case .version(let version): "version \(version)"
+            case .unlawful: "it counts further than any journal"
+            }
+        }
     }
 
     var cluster: ClusterID
@@ -143,5 +161,8 @@ extension SegmentHeader {
             byteCount: bytes.load(at: 112, count: 8),
             standing: Standing(decoding: bytes, at: 120))
         checksum = stored
+        guard (1...LogIndex.countMax.rawValue).contains(sequence), previous.index <= .countMax,
+            previous.term <= .countMax, standing.isLawful
+        else { throw .unlawful }
     }
 }

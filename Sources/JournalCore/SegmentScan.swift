@@ -147,14 +147,20 @@ struct SegmentScan: Sendable {
             guard let entry = try? Entry(parsing: bytes, at: offset),
                 offset + entry.bytes.count <= found.offset
             else { return nil }
-            if let last = rows.last, entry.index != last.position.index.next { return nil }
+            if let last = rows.last?.position,
+                entry.index != last.index.next || entry.term < last.term
+            {
+                return nil
+            }
             rows.append(IndexRow(entry, at: offset))
             if entry.kind == .membership { configurations.append(entry.index) }
             offset += entry.bytes.count
         }
         if let last = rows.last {
             guard last.position == frame.last else { return nil }
-            if let previous, let first = rows.first, first.position.index != previous.index.next {
+            if let previous, let first = rows.first?.position,
+                first.index != previous.index.next || first.term < previous.term
+            {
                 return nil
             }
         }

@@ -13,6 +13,9 @@ extension Name {
     @inlinable package init(_ rawValue: UInt64) { self.init(rawValue: rawValue) }
     @inlinable package static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
     @usableFromInline package var description: String { String(rawValue) }
+    /// Nothing that counts up from 0 comes so far. What claims more is damage or an enemy's, and is
+    /// refused where it is read, so that whatever goes on counting from it can't overflow.
+    package static var countMax: Self { Self(1 << 62) }
 }
 
 /// A member of the mesh: an agent or a witness. Never reused; a wiped node returns under a new one.

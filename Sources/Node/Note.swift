@@ -16,8 +16,11 @@ package enum Note: Hashable, Sendable {
     package enum Refused: Error, Hashable, Sendable {
         case oversized(Int)
         case truncated
+        case trailing(Int)
         case unknownKind(UInt8)
         case region
+        /// Longer than any that is sent, or no UTF-8.
+        case reason
     }
 
     /// Kind u8; then sequence u64 and payload, or region length u8, region and reason.
@@ -30,8 +33,17 @@ package enum Note: Hashable, Sendable {
         case .handOver(let region): return [2, UInt8(region.text.utf8.count)] + region.text.utf8
         case .declined(let region, let reason):
             return [3, UInt8(region.text.utf8.count)] + region.text.utf8
-                + reason.utf8.prefix(Self.reasonBytesMax)
+                + Self.shortened(reason).utf8
         }
+    }
+
+    /// Whole characters, or it could not be read.
+    private static func shortened(_ reason: String) -> String {
+        var (text, byteCount) = (reason[...], reason.utf8.count)
+        while byteCount > reasonBytesMax, let last = text.unicodeScalars.popLast() {
+            byteCount -= UTF8.width(last)
+        }
+        return String(text)
     }
 
     package init(parsing bytes: [UInt8]) throws(Refused) {
@@ -45,10 +57,10 @@ package enum Note: Hashable, Sendable {
             case 2: self = .handOver(try reader.region())
             case 3:
                 let region = try reader.region()
-                let reason = try reader.take(reader.remaining)
-                self = .declined(region, reason: String(decoding: reason, as: UTF8.self))
+                self = .declined(region, reason: try reader.reason())
             case let kind: throw Refused.unknownKind(kind)
             }
+            guard reader.remaining == 0 else { throw Refused.trailing(reader.remaining) }
         } catch let refused as Refused {
             throw refused
         } catch {
@@ -58,6 +70,13 @@ package enum Note: Hashable, Sendable {
 }
 
 extension ByteReader {
+    fileprivate mutating func reason() throws -> String {
+        guard remaining <= Note.reasonBytesMax,
+            let reason = String(validating: try take(remaining), as: UTF8.self)
+        else { throw Note.Refused.reason }
+        return reason
+    }
+
     fileprivate mutating func region() throws -> RegionName {
         let text = String(decoding: try take(Int(try u8())), as: UTF8.self)
         guard let region = RegionName(text) else { throw Note.Refused.region }

@@ -28,8 +28,6 @@ extension Letter {
     package static let version: UInt8 = 2
     /// No letter without a snapshot has more before its entries.
     private static var headByteCount: Int { 96 }
-    /// Terms and indexes beyond this come from no lawful log.
-    static let nameMax: UInt64 = 1 << 62
     /// Header, one batch, and one entry that alone exceeds the batch.
     package static let byteCountMax = 4 << 20
 
@@ -198,7 +196,7 @@ extension ByteReader {
     /// A term or an index that leaves room to count on from: no letter can make this node overflow.
     fileprivate mutating func bounded<N: Name>() throws -> N {
         let name: N = try name()
-        guard name.rawValue <= Letter.nameMax else {
+        guard name <= .countMax else {
             throw LetterRefused.unlawful("the number \(name)")
         }
         return name

@@ -67,6 +67,8 @@ package enum EntryRefused: Error, Hashable, Sendable, CustomStringConvertible {
     case damaged(stored: UInt32, computed: UInt32)
     case unknownVersion(UInt8)
     case unknownKind(UInt16)
+    /// No log comes so far, and nothing could be counted on from there.
+    case position(Position)
 
     package var description: String {
         switch self {
@@ -78,6 +80,7 @@ package enum EntryRefused: Error, Hashable, Sendable, CustomStringConvertible {
         case .unknownVersion(let version):
             "record version \(version) is not known here; version \(Entry.version) is"
         case .unknownKind(let kind): "record kind \(kind) is not known here"
+        case .position(let position): "no log has a record at \(position)"
         }
     }
 }
@@ -103,13 +106,15 @@ extension Entry {
         guard bytes[offset + 10] == Self.version else { throw .unknownVersion(bytes[offset + 10]) }
         let rawKind = UInt16(bytes.load(at: offset + 8, count: 2))
         guard let kind = Kind(rawValue: rawKind) else { throw .unknownKind(rawKind) }
+        let position = Position(
+            index: LogIndex(bytes.load(at: offset + 24, count: 8)),
+            term: Term(bytes.load(at: offset + 16, count: 8)))
+        guard position.index <= .countMax, position.term <= .countMax else {
+            throw .position(position)
+        }
         let whole = offset == 0 && count == bytes.count
         let own = whole ? bytes : Array(bytes[offset..<offset + count])
-        self.init(
-            position: Position(
-                index: LogIndex(bytes.load(at: offset + 24, count: 8)),
-                term: Term(bytes.load(at: offset + 16, count: 8))),
-            kind: kind, bytes: own)
+        self.init(position: position, kind: kind, bytes: own)
     }
 }
 

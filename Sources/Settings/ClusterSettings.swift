@@ -104,7 +104,8 @@ package struct ClusterSettings: Hashable, Sendable {
     }
 
     private static func check(_ members: [Section.Placed<Member>], _ section: inout Section) {
-        for (place, member) in members.enumerated() {
+        // Beyond that all is said already.
+        for (place, member) in members.prefix(votersMax + 1).enumerated() {
             for earlier in members[..<place] {
                 if earlier.value.id == member.value.id {
                     section.report(
@@ -161,7 +162,10 @@ package struct ClusterSettings: Hashable, Sendable {
 
 extension Section {
     /// The longest configuration file: far above any real one.
-    static let documentByteCountMax = 1 << 20
+    static let documentByteCountMax = 64 << 10
+    /// An alias may stand for others, and these for others again: so many grow to a hundred thousand
+    /// nodes at most, and two more each double them.
+    static let aliasesMax = 32
 
     init(document text: String, file: String) throws(Faults) {
         func fault(_ line: Int?, _ problem: String) -> Faults {
@@ -170,12 +174,26 @@ extension Section {
         guard text.utf8.count <= Self.documentByteCountMax else {
             throw fault(nil, "is longer than \(Self.documentByteCountMax) bytes")
         }
+        guard Self.aliasesAtMost(in: text) <= Self.aliasesMax else {
+            throw fault(nil, "has more than \(Self.aliasesMax) aliases (*name); write them out")
+        }
         let node: Node?
         do { node = try Yams.compose(yaml: text) } catch {
             throw fault((error as? YamlError)?.line, "is not YAML: \(error)")
         }
         guard let node else { throw fault(nil, "is empty; expected a mapping of keys") }
         self.init(node, file: file)
+    }
+
+    /// Every `*` may be one, except in lines of comment. In ASCII, for YAML also ends lines with
+    /// characters that are not.
+    private static func aliasesAtMost(in text: String) -> Int {
+        text.utf8.split { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }
+            .filter { line in
+                let first = line.first { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") }
+                return first != UInt8(ascii: "#") || line.contains { $0 >= 0x80 }
+            }
+            .reduce(0) { count, line in count + line.count { $0 == UInt8(ascii: "*") } }
     }
 }
 

@@ -29,10 +29,11 @@ struct Section {
             return
         }
         var entries: [(key: String, line: Int, value: Node)] = []
+        var names: Set<String> = []
         for (key, value) in mapping {
             let name = key.string ?? ""
             let line = key.mark?.line ?? value.mark?.line ?? self.line
-            if entries.contains(where: { $0.key == name }) {
+            if !names.insert(name).inserted {
                 faults.append(
                     Fault(file: file, line: line, key: name, problem: "is given twice"))
             }

@@ -1,7 +1,7 @@
 internal import Mesh
-internal import NIOCore
+package import NIOCore
 
-enum FrameKind: UInt8 {
+package enum FrameKind: UInt8, Sendable {
     case hello = 0
     case payload = 1
     case ping = 2
@@ -10,39 +10,39 @@ enum FrameKind: UInt8 {
     case refusal = 4
 }
 
-struct Frame: Equatable {
-    var kind: FrameKind
-    var payload: [UInt8]
+package struct Frame: Hashable, Sendable {
+    package var kind: FrameKind
+    package var payload: [UInt8]
 }
 
-enum FrameRefused: Error, Hashable {
+package enum FrameRefused: Error, Hashable {
     case oversized(bytes: Int, max: Int)
     case empty
     case unknownKind(UInt8)
 }
 
 /// Cuts a stream of bytes into frames: u32 little-endian length of what follows, u8 kind, payload.
-struct FrameReader {
+package struct FrameReader {
     static let lengthBytes = 4
     static let kindBytes = 1
 
     /// The longest payload; small until the peer has shown who it is.
-    var payloadBytesMax: Int
+    package var payloadBytesMax: Int
     private var buffer = ByteBuffer()
 
-    init(payloadBytesMax: Int) { self.payloadBytesMax = payloadBytesMax }
+    package init(payloadBytesMax: Int) { self.payloadBytesMax = payloadBytesMax }
 
     /// How much memory a frame not yet whole holds.
-    var capacity: Int { buffer.capacity }
+    package var capacity: Int { buffer.capacity }
 
-    mutating func push(_ bytes: inout ByteBuffer) {
+    package mutating func push(_ bytes: inout ByteBuffer) {
         if buffer.readableBytes == 0 { swap(&buffer, &bytes) } else { buffer.writeBuffer(&bytes) }
     }
 
     /// The next whole frame, nil when more bytes are needed. A length beyond the limit refuses the
     /// stream before a byte of its payload is waited for: memory grows with what has arrived, never
     /// with what a peer says will.
-    mutating func next() throws(FrameRefused) -> Frame? {
+    package mutating func next() throws(FrameRefused) -> Frame? {
         guard
             let length = buffer.getInteger(
                 at: buffer.readerIndex, endianness: .little, as: UInt32.self)
@@ -70,7 +70,7 @@ struct FrameReader {
 }
 
 extension ByteBuffer {
-    static func frame(
+    package static func frame(
         _ kind: FrameKind, _ pieces: [[UInt8]], _ allocator: ByteBufferAllocator
     ) -> ByteBuffer {
         let bytes = pieces.reduce(0) { $0 + $1.count }

@@ -29,9 +29,12 @@ struct CellMap: Hashable, Sendable {
         bits = [UInt8](repeating: 0, count: Self.mapByteCount(of: byteCount))
     }
 
-    init(byteCount: UInt64, bits: [UInt8]) {
+    /// The map whole, one bit a cell; nil where it names a cell that there is not.
+    init?(byteCount: UInt64, bits: [UInt8]) {
         self.init(byteCount: byteCount)
-        invariant(bits.count == self.bits.count, "a map of \(bits.count) bytes")
+        guard bits.count == self.bits.count else { return nil }
+        let spare = UInt64(bits.count) * 8 - cellCount
+        guard bits.last.map({ UInt64($0.leadingZeroBitCount) >= spare }) ?? true else { return nil }
         self.bits = bits
     }
 
@@ -145,17 +148,14 @@ extension CellMap {
 
     /// nil for what `encode` did not write.
     init?(byteCount: UInt64, _ reader: inout ByteReader) {
-        self.init(byteCount: byteCount)
         do throws(ByteReader.Truncated) {
             let count = try reader.u32()
-            if count == Self.wholeMap {
-                bits = try reader.take(bits.count)
-                let spare = UInt64(bits.count) * 8 - cellCount
-                guard bits.last.map({ UInt64($0.leadingZeroBitCount) >= spare }) ?? true else {
-                    return nil
-                }
+            guard count != Self.wholeMap else {
+                let bits = try reader.take(Self.mapByteCount(of: byteCount))
+                self.init(byteCount: byteCount, bits: bits)
                 return
             }
+            self.init(byteCount: byteCount)
             var end: UInt64 = 0
             for _ in 0..<count {
                 let first = UInt64(try reader.u32())

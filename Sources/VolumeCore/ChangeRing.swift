@@ -82,8 +82,12 @@ struct ChangeRing: Hashable, Sendable {
         do throws(ByteReader.Truncated) {
             let knownAbove: LogIndex = try reader.name()
             var spans: [Span] = []
-            for _ in 0..<(try reader.u8()) {
+            let count = Int(try reader.u8())
+            // Each may hold a map a thousand times as long as what says so.
+            guard count <= Self.rangesMax, knownAbove <= .countMax else { return nil }
+            for _ in 0..<count {
                 let through: LogIndex = try reader.name()
+                guard through <= .countMax else { return nil }
                 guard let cells = CellMap(byteCount: byteCount, &reader) else { return nil }
                 spans.append(Span(through: through, cells: cells))
             }

@@ -12,6 +12,8 @@ struct OpeningFile: Hashable, Sendable {
     static let name = "volumes.opening"
     static let temporary = "volumes.opening.new"
     static let byteCount = 24
+    /// Nobody opens so often in one epoch: more is damage, and could not be counted on from.
+    static let openingMax = UInt32.max / 2
 
     var last: ExportGeneration
 
@@ -32,6 +34,7 @@ struct OpeningFile: Hashable, Sendable {
             bytes.load(at: 8, count: 8) == Self.magic
         else { return nil }
         last = ExportGeneration(bytes.load(at: 16, count: 8))
+        guard last.opening <= Self.openingMax else { return nil }
     }
 
     /// `.none` on a disk that never opened anything.

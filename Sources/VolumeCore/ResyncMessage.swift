@@ -93,7 +93,7 @@ extension ResyncMessage {
         switch try reader.u8() {
         case 16:
             self = .askManifest(
-                since: try reader.name(), id: try reader.manifestID(), offset: try reader.u64())
+                since: try reader.index(), id: try reader.manifestID(), offset: try reader.u64())
         case 17:
             let (id, byteCount, offset) = (
                 try reader.manifestID(), try reader.u64(), try reader.u64()
@@ -107,7 +107,7 @@ extension ResyncMessage {
                     bytes: try reader.take(reader.remaining)))
         case 18: self = .askPiece(try reader.piece(), since: try reader.name())
         case 19:
-            let (piece, index) = (try reader.piece(), try reader.name(LogIndex.self))
+            let (piece, index) = (try reader.piece(), try reader.index())
             let hasBytes = try reader.u8()
             guard hasBytes <= 1, reader.remaining == (hasBytes == 1 ? piece.range.count : 0) else {
                 throw ResyncMessageRefused.unlawful("\(reader.remaining) bytes in \(piece)")
@@ -134,8 +134,15 @@ extension [UInt8] {
 }
 
 extension ByteReader {
+    /// One that a log can have.
+    fileprivate mutating func index() throws -> LogIndex {
+        let index: LogIndex = try name()
+        guard index <= .countMax else { throw ResyncMessageRefused.unlawful("the index \(index)") }
+        return index
+    }
+
     fileprivate mutating func manifestID() throws -> ManifestID {
-        ManifestID(applied: try name(), checksum: try u32())
+        ManifestID(applied: try index(), checksum: try u32())
     }
 
     fileprivate mutating func piece() throws -> Piece {

@@ -108,12 +108,15 @@ struct VolumeState: Hashable, Sendable {
         do throws(ByteReader.Truncated) {
             sequence = try reader.u64()
             applied = try reader.name()
+            guard applied <= .countMax, sequence <= LogIndex.countMax.rawValue else { return nil }
             if !isFormer {
                 let phase = try reader.u8()
                 let target: LogIndex = try reader.name()
                 let whole = try reader.u64()
                 let handed: LogIndex = try reader.name()
-                guard phase == 0 || Resync.Phase(rawValue: phase) != nil else { return nil }
+                guard phase == 0 || Resync.Phase(rawValue: phase) != nil, target <= .countMax,
+                    handed <= .countMax
+                else { return nil }
                 resync = Resync.Phase(rawValue: phase).map {
                     Resync(phase: $0, target: target, wholeByteCount: whole, handed: handed)
                 }
@@ -121,9 +124,9 @@ struct VolumeState: Hashable, Sendable {
             let count = try reader.u32()
             guard count <= VolumeLimits.volumeCountMax else { return nil }
             for _ in 0..<count {
-                guard let record = try Self.record(&reader, isFormer: isFormer, applied) else {
-                    return nil
-                }
+                guard let record = try Self.record(&reader, isFormer: isFormer, applied),
+                    volumes.last.map({ $0.id < record.id }) ?? true
+                else { return nil }
                 volumes.append(record)
             }
         } catch { return nil }
@@ -137,15 +140,19 @@ struct VolumeState: Hashable, Sendable {
         let generation: ExportGeneration = try reader.name()
         let number = try reader.u64()
         let flags = try reader.u8()
-        let name = String(decoding: try reader.take(Int(try reader.u16())), as: UTF8.self)
-        guard flags <= 1, byteCount <= VolumeLimits.volumeByteCountMax else { return nil }
+        let name = String(validating: try reader.take(Int(try reader.u16())), as: UTF8.self)
+        guard let name, (1...VolumeLimits.nameByteCountMax).contains(name.utf8.count),
+            flags <= 1, byteCount <= VolumeLimits.volumeByteCountMax,
+            number <= LogIndex.countMax.rawValue
+        else { return nil }
         // What the first release changed is not known.
         var record = Record(
             id: id, name: name, byteCount: byteCount, isSync: flags == 1, since: applied)
         (record.generation, record.number) = (generation, number)
         if isFormer {
             let map = try reader.take(CellMap.mapByteCount(of: byteCount))
-            record.allocation = CellMap(byteCount: byteCount, bits: map)
+            guard let allocation = CellMap(byteCount: byteCount, bits: map) else { return nil }
+            record.allocation = allocation
             return record
         }
         guard let allocation = CellMap(byteCount: byteCount, &reader),

@@ -36,12 +36,14 @@ package struct Report: Hashable, Sendable {
         return bytes + bulletin
     }
 
+    /// nil of a former release, or what no member can have to say.
     package init?(parsing bytes: [UInt8]) {
         var reader = ByteReader(bytes)
         guard let version = try? reader.u8(), version >= 2, let flags = try? reader.u8(),
             let applied = try? reader.name(LogIndex.self),
             let last = try? reader.name(LogIndex.self), let missing = try? reader.u64(),
-            let whole = try? reader.u64(), let bulletin = try? reader.take(reader.remaining)
+            let whole = try? reader.u64(), let bulletin = try? reader.take(reader.remaining),
+            applied <= .countMax, last <= .countMax
         else { return nil }
         let resync = ResyncStanding(
             isCopying: flags & 4 != 0, missingByteCount: missing, wholeByteCount: whole)

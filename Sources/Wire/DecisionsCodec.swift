@@ -39,7 +39,11 @@ extension Decisions {
         try Self.checkOrder(volumes.map(\.id.rawValue), "volumes")
         try Self.checkOrder(image.sessions.map(\.session), "sessions")
         try Self.checkCount(volumes.count, Self.volumesMax, "volumes")
+        guard Set(volumes.map(\.name)).count == volumes.count else {
+            throw .unlawful(field: "volumes", value: "two of one name")
+        }
         try Self.checkCount(image.sessions.count, Self.sessionsMax, "sessions")
+        try Self.checkNumbers(image)
         self.init(
             restoring: Image(
                 appliedIndex: LogIndex(image.appliedIndex), seats: seats,
@@ -57,6 +61,25 @@ extension Decisions {
         for (earlier, later) in zip(ids, ids.dropFirst()) where earlier >= later {
             throw .unlawful(field: field, value: "\(later) after \(earlier)")
         }
+    }
+
+    /// All that is counted on from leaves room for it, and no index lies ahead of what was applied.
+    private static func checkNumbers(_ image: DecisionsImage) throws(PayloadRefused) {
+        func check(_ number: UInt64, _ limit: UInt64, _ field: String) throws(PayloadRefused) {
+            guard number <= limit else {
+                throw .unlawful(field: field, value: "\(number), above \(limit)")
+            }
+        }
+        let limit = LogIndex.countMax.rawValue
+        try check(image.appliedIndex, limit, "applied_index")
+        try check(image.volumesEverCreated, limit, "volumes_ever_created")
+        // The next volume would get an id that is or was another's.
+        try check(image.volumes.last?.id ?? 0, image.volumesEverCreated, "volume id")
+        for session in image.sessions { try check(session.lastSequence, limit, "last_sequence") }
+        try check(image.tenure.epoch, limit, "tenure.epoch")
+        try check(image.tenure.since, image.appliedIndex, "tenure.since")
+        let renewed = image.tenure.heldRenewal | image.tenure.relinquishedAt
+        try check(renewed, image.appliedIndex, "tenure.state")
     }
 
     private static func checkCount(
@@ -109,6 +132,9 @@ extension Volume {
     fileprivate init(_ image: VolumeImage) throws(PayloadRefused) {
         guard Decisions.isVolumeName(image.name) else {
             throw .unlawful(field: "volume name", value: image.name.debugDescription)
+        }
+        guard Decisions.isVolumeByteCount(image.byteCount) else {
+            throw .unlawful(field: "volume byte_count", value: String(image.byteCount))
         }
         self.init(
             id: VolumeID(image.id), name: image.name, byteCount: image.byteCount,

@@ -51,6 +51,18 @@ struct AlarmTests {
         #expect(alarm.text.hasSuffix("since 2026-11-24 06:00 UTC") && alarm.since == Calm.now)
     }
 
+    @Test func `no claim of a peer's, however large, is too large for its share to be told`() {
+        let claims: [(missing: UInt64, whole: UInt64, percent: UInt64)] = [
+            (.max, .max, 0), (0, .max, 100), (1 << 62, 1 << 63, 50), (5, 3, 0), (0, 0, 100),
+            (1, 3, 66),
+        ]
+        for claim in claims {
+            let standing = ResyncStanding(
+                isCopying: true, missingByteCount: claim.missing, wholeByteCount: claim.whole)
+            #expect(standing.percent == claim.percent, "\(claim)")
+        }
+    }
+
     private static let half = ResyncStanding(
         isCopying: true, missingByteCount: 512 << 20, wholeByteCount: 1 << 30)
 

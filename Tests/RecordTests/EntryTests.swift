@@ -52,6 +52,23 @@ struct EntryTests {
         #expect(throws: EntryRefused.byteCount(.max)) { try Entry(parsing: bytes) }
     }
 
+    @Test(arguments: [16, 24])
+    func `a record beyond where any log comes is refused, though its checksum is right`(at: Int)
+        throws
+    {
+        var bytes = sample().bytes
+        bytes.store(LogIndex.countMax.rawValue, at: at, count: 8)
+        bytes.store(UInt64(Checksum.crc32c(bytes, in: 4..<bytes.count)), at: 0, count: 4)
+        #expect(try Entry(parsing: bytes).bytes == bytes)
+        bytes.store(.max, at: at, count: 8)
+        bytes.store(UInt64(Checksum.crc32c(bytes, in: 4..<bytes.count)), at: 0, count: 4)
+        #expect {
+            try Entry(parsing: bytes)
+        } throws: { error in
+            if case .position = error as? EntryRefused { true } else { false }
+        }
+    }
+
     @Test func `unknown versions and kinds are named`() {
         var bytes = sample().bytes
         bytes[10] = 9

@@ -54,6 +54,31 @@ struct ClusterSettingsTests {
         #expect(faults(text).count == 3)
     }
 
+    /// Twelve lists of eight times the one before are 2^36 nodes; as a key they'd be compared.
+    @Test func `aliases that grow without end are refused before they do`() {
+        var text = "a0: &a0 [x]\n"
+        for level in 1...12 {
+            let former = [String](repeating: "*a\(level - 1)", count: 8).joined(separator: ", ")
+            text += "a\(level): &a\(level) [\(former)]\n"
+        }
+        let refused = "c.yaml: has more than 32 aliases (*name); write them out"
+        #expect(faults(text + "? *a12\n: 1\n? *a11\n: 2\n") == [refused])
+        let stars = String(repeating: "*", count: 64)
+        #expect(faults("# \(stars)\n" + lawful + "\n  # \(stars)\n") == [])
+        #expect(faults("# \u{85}\(stars)\n" + lawful) == [refused])
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a file full of keys or members is refused at once, and a longer one unread`() {
+        let keys = (0..<6_000).map { "k\($0): 1\n" }.joined()
+        #expect(faults(keys).count > 6_000)
+        let members = (1...900).map { "- {id: \($0), region: a, role: data, address: 'a:\($0)'}\n" }
+        #expect(
+            faults("members:\n" + members.joined()).contains(
+                "c.yaml:9: members: 900 members vote; at most 7 may"))
+        #expect(faults(keys + keys) == ["c.yaml: is longer than 65536 bytes"])
+    }
+
     @Test func `a lease without a unit is refused`() {
         #expect(faults(lawful + "\nlease: 400").first?.contains("c.yaml:8: lease") == true)
         #expect(faults(lawful + "\nlease: 400ms").isEmpty)

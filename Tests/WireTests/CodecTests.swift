@@ -98,6 +98,36 @@ struct CodecTests {
         #expect(try Decisions(parsing: fresh.encoded).tenure == .vacant)
     }
 
+    /// Restores what no log can have led to, and says which field gave it away.
+    private func refused(_ spoil: (inout Decisions.Image) -> Void) -> String? {
+        var image = decisions(seed: 3).image
+        spoil(&image)
+        do throws(PayloadRefused) {
+            _ = try Decisions(parsing: Decisions(restoring: image).encoded)
+            return nil
+        } catch {
+            guard case .unlawful(let field, _) = error else { return "\(error)" }
+            return field
+        }
+    }
+
+    @Test func `a snapshot that no log can have led to is refused`() {
+        #expect(refused { _ in } == nil)
+        #expect(refused { $0.volumesEverCreated = 1 } == "volume id")
+        #expect(refused { $0.volumesEverCreated = .max } == "volumes_ever_created")
+        #expect(refused { $0.appliedIndex = LogIndex(.max) } == "applied_index")
+        #expect(refused { $0.appliedIndex = .zero } == "tenure.since")
+        #expect(
+            refused { $0.sessions = [.init(id: SessionID(1), lastSequence: .max)] }
+                == "last_sequence")
+        let odd = Volume(id: VolumeID(1), name: "odd", byteCount: 4_097, durability: .sync)
+        #expect(refused { $0.volumes = [odd] } == "volume byte_count")
+        let twins = [1, 2].map { id in
+            Volume(id: VolumeID(id), name: "twin", byteCount: 4_096, durability: .sync)
+        }
+        #expect(refused { $0.volumes = twins } == "volumes")
+    }
+
     @Test func `a snapshot with a volume twice is refused`() throws {
         var decisions = Decisions(seats: [.init(node: NodeID(1), region: east)])
         _ = decisions.apply(

@@ -1,0 +1,94 @@
+import Disk
+import Mesh
+import Record
+import SimulatedDisk
+import Testing
+
+@testable import JournalCore
+
+/// Checksums are right in all of these: only what the bytes say is not.
+@Suite("A journal that no journal can have written")
+struct LawfulTests {
+    private static let settings = JournalCore<SimulatedDisk>.Settings(
+        cluster: ClusterID(high: 1, low: 2), group: GroupID(1), segmentByteCount: 8_192)
+
+    private static func header(_ spoil: (inout SegmentHeader) -> Void) -> [UInt8] {
+        var header = SegmentHeader(
+            cluster: settings.cluster, group: settings.group, id: SegmentID(high: 3, low: 5),
+            sequence: 1, previous: .zero, isReset: false, isRecycled: false, predecessor: .none,
+            predecessorEnd: 0, predecessorChain: 0, byteCount: 8_192, standing: Standing())
+        spoil(&header)
+        return header.encoded()
+    }
+
+    private static let beyond = Position(index: LogIndex(.max), term: Term(1))
+
+    @Test func `a header that counts beyond all counting is refused`() throws {
+        #expect(try SegmentHeader(parsing: Self.header { _ in }).sequence == 1)
+        let spoilt = [
+            Self.header { $0.sequence = 0 }, Self.header { $0.sequence = .max },
+            Self.header { $0.previous = Self.beyond },
+            Self.header { $0.standing.hardState.term = Term(.max) },
+            Self.header { $0.standing.hardState.commit = LogIndex(.max) },
+            Self.header { $0.standing.base.position = Self.beyond },
+            Self.header { $0.standing.base.number = .max },
+        ]
+        for bytes in spoilt {
+            #expect(throws: SegmentHeader.Refused.unlawful) { try SegmentHeader(parsing: bytes) }
+        }
+    }
+
+    @Test func `a commit frame that counts beyond all counting is none`() {
+        let id = SegmentID(high: 3, low: 5)
+        func isFrame(_ last: Position, _ standing: Standing = Standing()) -> Bool {
+            let frame = CommitFrame(
+                segment: id, start: 4_096, entryCount: 0, previousChain: 0, last: last,
+                batchChecksum: 0, standing: standing)
+            let bytes = [UInt8](repeating: 0, count: 8_064) + frame.encoded().bytes
+            return FoundFrame(bytes, at: 8_064, segment: id) != nil
+        }
+        #expect(isFrame(Position(index: LogIndex(9), term: Term(2))))
+        #expect(!isFrame(Self.beyond))
+        #expect(!isFrame(.zero, Standing(hardState: HardState(term: Term(.max)))))
+    }
+
+    @Test func `a base without a number stands for nothing`() throws {
+        var disk = SimulatedDisk()
+        let named = BaseReference(
+            number: 0, position: Position(index: LogIndex(4), term: Term(1)))
+        disk.plant(
+            Self.header {
+                $0.standing.base = named
+                $0.previous = named.position
+            } + [UInt8](repeating: 0, count: 4_096), as: JournalFile.segment(1).name)
+        #expect {
+            try JournalCore.open(
+                &disk, settings: Self.settings, random: SeededRandom(seed: 1))
+        } throws: { error in
+            guard case .damaged(let places, _) = error as? JournalError else { return false }
+            return places.map(\.fault) == [.missingBase]
+        }
+    }
+
+    @Test(arguments: [false, true])
+    func `a batch in which terms fall is damage`(inOneBatch: Bool) throws {
+        var disk = SimulatedDisk()
+        var (journal, _) = try JournalCore.open(
+            &disk, settings: Self.settings, random: SeededRandom(seed: 1))
+        let entries = [(1, 5), (2, 3)].map { index, term in
+            Draft(.blank, epoch: .zero).sealed(
+                at: Position(index: LogIndex(index), term: Term(term)), group: GroupID(1),
+                time: .zero)
+        }
+        for change in inOneBatch ? [entries] : entries.map({ [$0] }) {
+            try journal.append([LogChange(entries: change)])
+        }
+        disk = journal.disk
+        #expect {
+            try JournalCore.open(
+                &disk, settings: Self.settings, random: SeededRandom(seed: 1))
+        } throws: { error in
+            if case .damaged = error as? JournalError { true } else { false }
+        }
+    }
+}
