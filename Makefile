@@ -18,6 +18,8 @@ SHAPE ?= both
 SEEDS ?= $(if $(SEED),1,100)
 # In how many seeds a planted bug is looked for at most.
 SEEDS_MAX ?= 200
+# How many disk operations the power is cut at.
+OPERATIONS ?= 10000
 # Tests of what has threads.
 SHELLS ?= ^(Control|Driver|Holdfast|Journal|Launch|Transport|Volumes)Tests
 # Files that measure nothing go to memory or TMPDIR; what the agents write goes to TMPDIR.
@@ -40,7 +42,7 @@ fi
 endef
 
 .PHONY: deps deps-bench build release rig test test-thread lint format proto demo takeover takeover-idle witness full-disk \
-	torture resync bench-journal simulate mutants
+	torture resync bench-journal simulate mutants powercut
 
 deps:
 	@$(call install,$(DEBIAN))
@@ -76,6 +78,10 @@ simulate: release
 	.build/release/simulate --seeds $(SEEDS) $(if $(SEED),--seed $(SEED) --story) \
 		$(if $(filter-out both,$(SHAPE)),--shape $(SHAPE)) $(if $(MUTANT),--mutant $(MUTANT)) $(if $(SPELLS),--spells $(SPELLS)) \
 		$(if $(FAULTS),--faults $(FAULTS)) $(if $(LEASE_MS),--lease-ms $(LEASE_MS))
+
+# Cuts the power at every write and sync of a script of at least OPERATIONS, and lets each state recover.
+powercut: release
+	.build/release/simulate powercut --operations $(OPERATIONS) $(if $(SEED),--seed $(SEED))
 
 # Every bug that can be planted is planted, and has to be found: in a build of its own, for what ships has none.
 mutants: deps

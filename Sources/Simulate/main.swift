@@ -1,8 +1,12 @@
 internal import Glibc
 internal import Planted
 
-/// `make simulate`: runs seeds, and says what they came to.
+/// `make simulate`: runs seeds, and says what they came to; `make powercut`.
 do throws(Options.Refused) {
+    if CommandLine.arguments.dropFirst().first == "powercut" {
+        let cutting = try PowerCutting(parsing: CommandLine.arguments.dropFirst(2))
+        exit(cutting.areSurvived() ? 0 : 1)
+    }
     let options = try Options(parsing: CommandLine.arguments.dropFirst())
     if options.listsMutants {
         print(Options.mutants.joined(separator: "\n"))
