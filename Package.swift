@@ -101,7 +101,7 @@ let package = Package(
         pure("Voting", ["Gossip", "Mesh", "Raft"]),
         pure("Wire", ["Decisions", "Mesh", protobuf]),
         executable(
-            "simulate", ["Mesh", "Planted", "PowerCut", "Simulator", locks],
+            "simulate", ["GossipSim", "Mesh", "Planted", "PowerCut", "Simulator", locks],
             path: "Sources/Simulate"),
         shell("Driver", ["Mesh", locks]),
         shell("Store", ["Mesh"]),
