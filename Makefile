@@ -8,7 +8,7 @@ CHECK_IMPORTS := --explicit-target-dependency-import-check error
 DEBIAN := binutils curl e2fsprogs fio gcc iproute2 libnbd-bin libnbd-dev libssl-dev make nbdkit nftables openssl \
 	pkg-config python3 python3-libnbd qemu-utils sqlite3
 # The peers which our figures stand beside.
-DEBIAN_BENCH := etcd-server golang-etcd-server-dev golang-go
+DEBIAN_BENCH := etcd-server golang-etcd-server-dev golang-go serf
 
 # How many takeovers; how long a mesh is watched or tortured in each shape (three, witness or both).
 N ?= 50
@@ -42,7 +42,7 @@ fi
 endef
 
 .PHONY: deps deps-bench build release rig test test-thread lint format proto demo takeover takeover-idle witness full-disk \
-	torture resync bench-journal simulate mutants powercut
+	torture resync bench-journal bench-gossip simulate mutants powercut
 
 deps:
 	@$(call install,$(DEBIAN))
@@ -109,6 +109,10 @@ torture: release rig
 bench-journal: deps-bench release rig
 	$(MAKE) -C Benchmarks
 	$(MEASURE) Benchmarks/journal.py $(EXECUTABLES) $(RIG)
+
+# Detection of deaths, simulated in meshes of 3 to 1,000 and by real agents beside serf's.
+bench-gossip: deps-bench release
+	$(MEASURE) Benchmarks/gossip.py $(EXECUTABLES)
 
 # The rig's tools are tested first: whoever judges the rest must be right.
 test: deps

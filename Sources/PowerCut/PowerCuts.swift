@@ -102,8 +102,11 @@ package struct PowerCuts: Sendable {
     ) {
         for step in 1...Self.recoveryStepsMax {
             var disks = found
-            disks[side].powerCutAtStep = disks[side].counts.steps + step
+            let last = disks[side].counts.steps + step
+            disks[side].powerCutAtStep = last
             if (try? Member(&disks, random: random.fork())) != nil { return }
+            // It failed by itself, which is counted already.
+            guard disks[side].counts.steps == last else { return }
             disks.crash(using: &random)
             report.secondCuts += 1
             var chance = random.fork()
