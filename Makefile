@@ -8,7 +8,7 @@ CHECK_IMPORTS := --explicit-target-dependency-import-check error
 DEBIAN := binutils curl e2fsprogs fio gcc iproute2 libnbd-bin libnbd-dev libssl-dev make nbdkit nftables openssl \
 	pkg-config python3 python3-libnbd qemu-utils sqlite3
 # The peers which our figures stand beside.
-DEBIAN_BENCH := etcd-server golang-etcd-server-dev golang-go
+DEBIAN_BENCH := etcd-server golang-etcd-server-dev golang-go serf
 
 # How many takeovers; how long a mesh is watched or tortured in each shape (three, witness or both).
 N ?= 50
@@ -18,6 +18,8 @@ SHAPE ?= both
 SEEDS ?= $(if $(SEED),1,100)
 # In how many seeds a planted bug is looked for at most.
 SEEDS_MAX ?= 200
+# How many disk operations the power is cut at.
+OPERATIONS ?= 10000
 # Tests of what has threads.
 SHELLS ?= ^(Control|Driver|Holdfast|Journal|Launch|Transport|Volumes)Tests
 # Files that measure nothing go to memory or TMPDIR; what the agents write goes to TMPDIR.
@@ -40,7 +42,7 @@ fi
 endef
 
 .PHONY: deps deps-bench build release rig test test-thread lint format proto demo takeover takeover-idle witness full-disk \
-	torture resync bench-journal simulate mutants fuzz-build fuzz corpus
+	torture resync bench-journal bench-gossip simulate mutants powercut fuzz-build fuzz corpus
 
 deps:
 	@$(call install,$(DEBIAN))
@@ -76,6 +78,10 @@ simulate: release
 	.build/release/simulate --seeds $(SEEDS) $(if $(SEED),--seed $(SEED) --story) \
 		$(if $(filter-out both,$(SHAPE)),--shape $(SHAPE)) $(if $(MUTANT),--mutant $(MUTANT)) $(if $(SPELLS),--spells $(SPELLS)) \
 		$(if $(FAULTS),--faults $(FAULTS)) $(if $(LEASE_MS),--lease-ms $(LEASE_MS))
+
+# Cuts the power at every write and sync of a script of at least OPERATIONS, and lets each state recover.
+powercut: release
+	.build/release/simulate powercut --operations $(OPERATIONS) $(if $(SEED),--seed $(SEED))
 
 # Every bug that can be planted is planted, and has to be found: in a build of its own, for what ships has none.
 mutants: deps
@@ -124,6 +130,10 @@ torture: release rig
 bench-journal: deps-bench release rig
 	$(MAKE) -C Benchmarks
 	$(MEASURE) Benchmarks/journal.py $(EXECUTABLES) $(RIG)
+
+# Detection of deaths, simulated in meshes of 3 to 1,000 and by real agents beside serf's.
+bench-gossip: deps-bench release
+	$(MEASURE) Benchmarks/gossip.py $(EXECUTABLES)
 
 # The rig's tools are tested first: whoever judges the rest must be right.
 test: deps

@@ -86,6 +86,8 @@ let package = Package(
                 "Wire",
             ]),
         pure("Planted", []),
+        pure(
+            "PowerCut", ["Disk", "JournalCore", "Mesh", "Record", "SimulatedDisk", "VolumeCore"]),
         pure("Raft", ["Mesh", "Planted", "Record"]),
         pure("Record", ["CChecksum", "Mesh"]),
         pure("SimulatedDisk", ["Disk", "Mesh"]),
@@ -98,7 +100,9 @@ let package = Package(
         pure("VolumeCore", ["Disk", "Mesh", "Planted", "Record"]),
         pure("Voting", ["Gossip", "Mesh", "Raft"]),
         pure("Wire", ["Decisions", "Mesh", protobuf]),
-        executable("simulate", ["Mesh", "Planted", "Simulator", locks], path: "Sources/Simulate"),
+        executable(
+            "simulate", ["GossipSim", "Mesh", "Planted", "PowerCut", "Simulator", locks],
+            path: "Sources/Simulate"),
         shell("Driver", ["Mesh", locks]),
         .target(name: "CFuzzer"),
         shell(
@@ -164,7 +168,9 @@ let package = Package(
                 argumentParser, logging,
             ]),
         tests("HouseTests", []),
-        tests("JournalCoreTests", ["Disk", "JournalCore", "Mesh", "Record", "SimulatedDisk"]),
+        tests(
+            "JournalCoreTests",
+            ["Disk", "JournalCore", "Mesh", "PowerCut", "Record", "SimulatedDisk"]),
         tests(
             "JournalTests",
             ["Disk", "Journal", "JournalCore", "Mesh", "Record", "SimulatedDisk", locks]),
@@ -183,6 +189,7 @@ let package = Package(
                 "Decisions", "Gossip", "Mesh", "Node", "Raft", "Record", "VolumeCore", "Voting",
                 "Wire",
             ]),
+        tests("PowerCutTests", ["Mesh", "PowerCut"]),
         tests("RaftTests", ["Mesh", "Raft", "Record"]),
         tests("RecordTests", ["CChecksum", "Mesh", "Record"]),
         tests("SimulatorTests", ["Mesh", "Simulator", "VolumeCore"]),

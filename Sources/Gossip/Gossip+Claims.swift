@@ -31,19 +31,21 @@ extension Gossip {
         }
         passOn(claim: claim.node)
         settle(i, at: now, &effects)
-        let isHearsay = !merged.accusers.contains(own.node)
-        if merged.standing == .suspect, before.standing != .suspect, isSmall, isHearsay, !hasLeft,
-            !probes.contains(where: { $0.target == claim.node })
+        let isNews = merged.standing == .suspect && before.standing != .suspect
+        if isNews, isSmall, !hasLeft, settings.tellsSuspectsFirst,
+            !merged.accusers.contains(own.node)
         {
             // In a small mesh the accused hears at once (Lifeguard §IV.C, buddy), and the accuser
             // is confirmed or contradicted within a period.
-            probe(claim.node, at: now, &effects)
+            askSuspect(claim.node, at: now, &effects)
         }
         return true
     }
 
+    /// Counted from the last answer on: whoever answers this node is not dead, be its refutation lost
+    /// or late. What a member says unasked is no answer, or one that hears nothing would never die.
     func suspicionEnd(of member: Member) -> Instant {
-        member.suspectedAt
+        max(member.suspectedAt, member.answeredAt)
             + settings.suspicion(
                 members: members.count + 1, confirmations: member.claim.accusers.count - 1,
                 confirmers: aliveCount)

@@ -3,11 +3,12 @@ internal import Planted
 
 extension Gossip {
     /// In a small mesh each member is probed once in two periods, in a large one a member a period
-    /// (SWIM §3.1): either way the cost of a node is constant.
+    /// (SWIM §3.1): either way the cost of a node is constant. With few the order of a round counts
+    /// more, hence the probe in addition.
     var probeGap: Interval {
         let interval = stretched(settings.probeInterval)
-        guard isSmall, members.count > 2 else { return interval }
-        return interval * 2 / UInt64(members.count)
+        guard isSmall, members.count > 1 else { return interval }
+        return interval * 2 / UInt64(members.count + 1)
     }
 
     /// SWIM §4.3: round-robin over a shuffled order bounds the time to the first probe.
@@ -26,29 +27,41 @@ extension Gossip {
         }
     }
 
-    mutating func probe(_ target: NodeID, at now: Instant, _ effects: inout [Effect]) {
+    /// A suspect is looked at again in the pace of its suspicion, which own trouble doesn't stretch:
+    /// twice directly and twice through helpers in a period.
+    mutating func probe(
+        _ target: NodeID, again isRepeat: Bool = false, at now: Instant,
+        _ effects: inout [Effect]
+    ) {
         sequence &+= 1
+        let (timeout, interval) = (settings.probeTimeout, settings.probeInterval)
         probes.append(
             Probe(
                 sequence: sequence, target: target,
-                indirectAt: now + stretched(settings.probeTimeout),
-                endsAt: now + stretched(settings.probeInterval)))
+                indirectAt: now + (isRepeat ? timeout : stretched(timeout)),
+                endsAt: now + (isRepeat ? interval : stretched(interval)), isRepeat: isRepeat))
         send(.ping(sequence), to: target, &effects)
+        if isRepeat { askHelpers(of: probes.count - 1, &effects) }
     }
 
     mutating func advanceProbes(at now: Instant, _ effects: inout [Effect]) {
         for i in probes.indices where !probes[i].asked && now >= probes[i].indirectAt {
             probes[i].asked = true
-            probes[i].helpers = chooseHelpers(for: probes[i].target)
-            for helper in probes[i].helpers {
-                send(
-                    .pingRequest(probes[i].sequence, target: probes[i].target), to: helper,
-                    &effects)
+            if probes[i].isRepeat {
+                send(.ping(probes[i].sequence), to: probes[i].target, &effects)
             }
+            askHelpers(of: i, &effects)
         }
         let failed = probes.filter { now >= $0.endsAt }
         probes.removeAll { now >= $0.endsAt }
         for probe in failed { fail(probe, at: now, &effects) }
+    }
+
+    private mutating func askHelpers(of i: Int, _ effects: inout [Effect]) {
+        probes[i].helpers = chooseHelpers(for: probes[i].target)
+        for helper in probes[i].helpers {
+            send(.pingRequest(probes[i].sequence, target: probes[i].target), to: helper, &effects)
+        }
     }
 
     /// SWIM §3.1's k helpers. A small mesh asks everybody: memberlist drew at random with
@@ -65,15 +78,29 @@ extension Gossip {
         // Lifeguard §IV.A: helpers that decline show that the own links work; their silence means
         // the fault may be here. A majority decides, for with everybody asked, other suspects are
         // among the helpers.
-        if probe.nacked.count * 2 <= probe.helpers.count { worsen(by: 1) }
+        if !probe.isRepeat, probe.nacked.count * 2 <= probe.helpers.count { worsen(by: 1) }
         guard let i = places[probe.target], members[i].claim.standing <= .suspect else { return }
         var claim = members[i].claim
         let known = claim.accusers
         claim = claim.joined(
             with: Claim(
                 probe.target, .suspect, claim.incarnation, claim.boot, accusers: [own.node]))
-        guard learn(claim, at: now, &effects), claim.accusers != known else { return }
-        announce(probe.target, &effects)
+        if learn(claim, at: now, &effects), claim.accusers != known {
+            announce(probe.target, &effects)
+        }
+        // In a small mesh a few messages decide, and any of them may be lost: a suspect is asked until
+        // it is dead or has refuted.
+        if isSmall, members[i].claim.standing == .suspect, !hasLeft {
+            askSuspect(probe.target, at: now, &effects)
+        }
+    }
+
+    /// Takes the place of a probe that own trouble may stretch beyond the suspicion; what still comes
+    /// for that one is a late answer.
+    mutating func askSuspect(_ target: NodeID, at now: Instant, _ effects: inout [Effect]) {
+        guard !probes.contains(where: { $0.target == target && $0.isRepeat }) else { return }
+        probes.removeAll { $0.target == target }
+        probe(target, again: true, at: now, &effects)
     }
 
     mutating func acknowledged(
@@ -84,13 +111,18 @@ extension Gossip {
                 counters.strayAcks += 1
                 return
             }
-            probes.remove(at: i)
+            let probe = probes.remove(at: i)
+            if let target = places[probe.target] { members[target].answeredAt = now }
             recover()
         } else if let i = relays.firstIndex(where: {
             $0.sequence == number && $0.target == sender
         }) {
             let relay = relays.remove(at: i)
             send(.ack(relay.originSequence), to: relay.origin, &effects)
+        } else if let i = places[sender], sequence &- number < Limit.lateAnswersMax {
+            // Too late for its probe, and a sign of life all the same.
+            members[i].answeredAt = now
+            counters.lateAnswers += 1
         } else {
             counters.strayAcks += 1
         }

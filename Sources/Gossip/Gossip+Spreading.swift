@@ -135,11 +135,12 @@ extension Gossip {
         var claims: [Claim] = []
         if let farewell { claims.append(farewell) }
         // Lifeguard §IV.C, buddy: whoever is suspected hears it first, and always.
-        if let i = places[node], members[i].claim.standing != .alive {
+        let isFirst = settings.tellsSuspectsFirst
+        if isFirst, let i = places[node], members[i].claim.standing != .alive {
             claims.append(members[i].claim)
             room -= GossipCodec.byteCount(members[i].claim)
         }
-        for told in Self.draw(&claimRumours, max: limit) where told != node {
+        for told in Self.draw(&claimRumours, max: limit) where told != node || !isFirst {
             guard let i = places[told] else { continue }
             let bytes = GossipCodec.byteCount(members[i].claim)
             guard bytes <= room, claims.count < Limit.claimsMax else { break }

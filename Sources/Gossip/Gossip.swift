@@ -131,6 +131,7 @@ package struct Gossip: Sendable {
                 kept.reported = members[i].reported
                 kept.suspectedAt = members[i].suspectedAt
                 kept.heardAt = members[i].heardAt
+                kept.answeredAt = members[i].answeredAt
                 kept.deaths = members[i].deaths
                 kept.diedAt = members[i].diedAt
                 kept.holdUntil = members[i].holdUntil
@@ -213,7 +214,9 @@ package struct Gossip: Sendable {
         }
     }
 
-    mutating func worsen(by points: Int) { score = min(Limit.scoreMax, score + points) }
+    mutating func worsen(by points: Int) {
+        if settings.mindsOwnHealth { score = min(Limit.scoreMax, score + points) }
+    }
     mutating func recover() { score = max(0, score - 1) }
 
     /// Lifeguard §IV.A: local trouble stretches the own times.

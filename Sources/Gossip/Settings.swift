@@ -25,6 +25,11 @@ extension Gossip {
         package var deathsFree = 3
         package var holdBase = Interval.seconds(1)
         package var deathsHalfLife = Interval.seconds(30)
+        /// For measurement alone: without it a node's own trouble stretches nothing (Lifeguard §IV.A).
+        /// What a shrinking suspicion is worth shows with β = 1.
+        package var mindsOwnHealth = true
+        /// For measurement alone: without it a suspect hears of it as of other news (Lifeguard §IV.C).
+        package var tellsSuspectsFirst = true
 
         package init() {}
 
@@ -109,6 +114,8 @@ extension Gossip {
         package static let rosterMax = 16_384
         /// Probes made for others at one time; beyond that a helper declines.
         package static let relaysMax = 64
+        /// An answer to one of so many last probes counts, however late.
+        package static let lateAnswersMax: UInt64 = 64
         /// A late node forgives its own lateness this often in a row, then times count again.
         package static let latenessForgivenMax = 3
         /// The hold on a flapping member doubles at most this often.

@@ -57,6 +57,7 @@ extension Gossip {
         package internal(set) var oversized = 0
         package internal(set) var implausible = 0
         package internal(set) var strayAcks = 0
+        package internal(set) var lateAnswers = 0
         package internal(set) var relaysDeclined = 0
         package internal(set) var lateWakes = 0
         package internal(set) var refutations = 0
@@ -70,6 +71,8 @@ extension Gossip {
         var suspectedAt = Instant.zero
         /// When a message came straight from it; nil if never.
         var heardAt: Instant?
+        /// When it last answered a probe of ours, be it late or through a helper.
+        var answeredAt = Instant.zero
         var deaths = 0
         var diedAt = Instant.zero
         /// A return that is not yet believed.
@@ -83,6 +86,8 @@ extension Gossip {
         let target: NodeID
         var indirectAt: Instant
         var endsAt: Instant
+        /// A second look at a suspect.
+        let isRepeat: Bool
         var asked = false
         var helpers: [NodeID] = []
         var nacked: [NodeID] = []

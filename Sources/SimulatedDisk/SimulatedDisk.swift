@@ -19,6 +19,21 @@ package struct SimulatedDisk: Disk {
         package var steps = 0
     }
 
+    /// How much of what is not safe a crash keeps.
+    package enum Kept: String, Hashable, Sendable, CaseIterable {
+        case nothing, few, half, most, everything
+
+        fileprivate var share: (UInt64, in: UInt64) {
+            switch self {
+            case .nothing: (0, in: 1)
+            case .few: (1, in: 8)
+            case .half: (1, in: 2)
+            case .most: (7, in: 8)
+            case .everything: (1, in: 1)
+            }
+        }
+    }
+
     private struct File: Sendable {
         var durable: [UInt8] = []
         var current: [UInt8] = []
@@ -115,13 +130,14 @@ package struct SimulatedDisk: Disk {
     }
 
     /// What a restart sees after the power went: all that was synced, any part of the rest.
-    package mutating func crash(using random: inout SeededRandom) {
+    package mutating func crash(keeping kept: Kept = .half, using random: inout SeededRandom) {
+        let (kept, whole) = kept.share
         for number in files.keys.sorted() {
             guard var file = files[number] else { continue }
-            Self.settle(&file, &random)
+            Self.settle(&file) { random.chance(kept, in: whole) }
             files[number] = file
         }
-        for change in nameChanges where random.chance(1, in: 2) {
+        for change in nameChanges where random.chance(kept, in: whole) {
             switch change {
             case .created(let name, let number): durableNames[name] = number
             case .removed(let name): durableNames[name] = nil
@@ -141,13 +157,13 @@ package struct SimulatedDisk: Disk {
         failingWrite = nil
     }
 
-    private static func settle(_ file: inout File, _ random: inout SeededRandom) {
-        if file.resized && random.chance(1, in: 2) {
+    private static func settle(_ file: inout File, isKept: () -> Bool) {
+        if file.resized && isKept() {
             let (have, want) = (file.durable.count, file.current.count)
             if want < have { file.durable.removeLast(have - want) }
             file.durable += [UInt8](repeating: 0, count: max(0, want - have))
         }
-        for sector in file.dirty.sectors where random.chance(1, in: 2) {
+        for sector in file.dirty.sectors where isKept() {
             let start = sector * sectorByteCount
             let end = min(start + sectorByteCount, file.durable.count, file.current.count)
             if start < end { file.durable[start..<end] = file.current[start..<end] }

@@ -49,7 +49,7 @@ extension VolumeCore {
                 throw VolumeRecoveryRefused.state(error)
             }
             for file in volumes.map(\.image) + doomed.map(\.file) { disk.close(file) }
-            self = try VolumeCore(disk: disk, limits: limits)
+            self = try VolumeCore(recovering: &disk, limits: limits)
         } catch {
             switch error {
             case .state(let error): throw error

@@ -113,10 +113,15 @@ package struct VolumeCore<D: Disk>: Sendable {
 
     /// Recovers from `disk`; entries above `checkpointed` have to be applied again.
     package init(disk: D, limits: VolumeLimits = VolumeLimits()) throws(VolumeRecoveryRefused) {
-        self.disk = disk
+        var disk = disk
+        try self.init(recovering: &disk, limits: limits)
+    }
+
+    /// The same; on failure `disk` is what it has become.
+    package init(recovering disk: inout D, limits: VolumeLimits) throws(VolumeRecoveryRefused) {
         self.limits = limits
-        lastOpening = try OpeningFile.load(from: &self.disk)
-        let found = try VolumeState.load(from: &self.disk)
+        lastOpening = try OpeningFile.load(from: &disk)
+        let found = try VolumeState.load(from: &disk)
         let state = found ?? VolumeState()
         sequence = state.sequence
         applied = state.applied
@@ -126,20 +131,20 @@ package struct VolumeCore<D: Disk>: Sendable {
         // Handed in again from the log's base on, which is not known here.
         handed = .zero
         do throws(DiskError) {
-            if found == nil { try state.save(to: &self.disk) }
+            if found == nil { try state.save(to: &disk) }
             for record in state.volumes {
-                let image = try self.disk.open(
-                    VolumeState.image(of: record.id), create: false)
+                let image = try disk.open(VolumeState.image(of: record.id), create: false)
                 volumes.append(Volume(record: record, image: image))
             }
             // An image of no volume: created above the checkpoint, so the log creates it again;
             // or deleted at it.
             let known = Set(state.volumes.map { VolumeState.image(of: $0.id) })
-            for name in try self.disk.list()
+            for name in try disk.list()
             where name.hasSuffix(VolumeState.imageSuffix) && !known.contains(name) {
-                try self.disk.remove(name)
+                try disk.remove(name)
             }
         } catch { throw .state(error) }
+        self.disk = disk
     }
 
     package var list: [VolumeInfo] {

@@ -20,6 +20,7 @@ enum Rules {
         "Decisions": ["Mesh", "Planted"],
         "VolumeCore": ["Disk", "Mesh", "Planted", "Record"],
         "NBDProtocol": ["Mesh"],
+        "PowerCut": ["Disk", "JournalCore", "Mesh", "Record", "SimulatedDisk", "VolumeCore"],
         "Wire": ["Decisions", "Mesh", "SwiftProtobuf"],
         "Voting": ["Gossip", "Mesh", "Raft"],
         "Simulator": [

@@ -1,19 +1,20 @@
 import Disk
 import JournalCore
 import Mesh
+import PowerCut
 import Record
 import SimulatedDisk
 import Testing
 
 @Suite struct DamageTests {
     /// Three segments, the middle one ended by a truncation, and a base.
-    private static func disk() throws -> (disk: SimulatedDisk, model: Model) {
+    private static func disk() throws -> (disk: SimulatedDisk, model: LogModel) {
         var disk = SimulatedDisk()
         let small = SimulatedJournal.Settings(
             cluster: settings.cluster, group: group, segmentByteCount: 16 << 10)
         var (journal, _) = try SimulatedJournal.open(
             &disk, settings: small, random: SeededRandom(seed: 6))
-        var state = Model()
+        var state = LogModel()
         let position = Position(index: LogIndex(1), term: Term(1))
         let batches: [[LogChange]] = [
             [LogChange(entries: [entry(1, term: 1), entry(2, term: 1)], hardState: hard(1))],
@@ -32,10 +33,10 @@ import Testing
         return (journal.disk, state)
     }
 
-    private func recovered(_ disk: SimulatedDisk) throws -> Model {
+    private func recovered(_ disk: SimulatedDisk) throws -> LogModel {
         var disk = disk
         var (journal, recovered) = try open(&disk)
-        return try model(&journal, recovered)
+        return try LogModel(reading: &journal, recovered)
     }
 
     /// Every byte of every file: an acknowledged record, vote or base is there bit for bit, or the

@@ -1,6 +1,7 @@
 import Disk
 import JournalCore
 import Mesh
+import PowerCut
 import Record
 import SimulatedDisk
 import Testing
@@ -72,7 +73,7 @@ import Testing
             disk = journal.disk
             disk.byteCountMax = .max
             var (next, recovered) = try open(&disk, seed: 77)
-            let found = try model(&next, recovered)
+            let found = try LogModel(reading: &next, recovered)
             #expect(history.states[done...min(done + 1, history.batches.count)].contains(found))
         }
         #expect(stops.count > 2)

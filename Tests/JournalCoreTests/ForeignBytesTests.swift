@@ -1,5 +1,6 @@
 import Disk
 import Mesh
+import PowerCut
 import Record
 import SimulatedDisk
 import Testing
@@ -12,11 +13,11 @@ import Testing
         cluster: settings.cluster, group: group, segmentByteCount: 16 << 10)
 
     /// Three segments, one ended by a truncation, and a base.
-    private static func disk() throws -> (disk: SimulatedDisk, model: Model) {
+    private static func disk() throws -> (disk: SimulatedDisk, model: LogModel) {
         var disk = SimulatedDisk()
         var (journal, _) = try SimulatedJournal.open(
             &disk, settings: small, random: SeededRandom(seed: 6))
-        var state = Model()
+        var state = LogModel()
         let position = Position(index: LogIndex(1), term: Term(1))
         let batches: [LogChange] = [
             LogChange(entries: [entry(1, term: 1), entry(2, term: 1)], hardState: hard(1)),
@@ -36,14 +37,16 @@ import Testing
 
     private static let segments = (1...3).map { "segment-000000000000000\($0)" }
 
-    private func recovered(_ disk: SimulatedDisk) throws -> Model {
+    private func recovered(_ disk: SimulatedDisk) throws -> LogModel {
         var disk = disk
         var (journal, recovered) = try open(&disk)
-        return try model(&journal, recovered)
+        return try LogModel(reading: &journal, recovered)
     }
 
     /// True when the journal refuses to open; what it gives back has to be `expected`.
-    private func refuses(_ disk: SimulatedDisk, or expected: Model, _ what: String) throws -> Bool {
+    private func refuses(_ disk: SimulatedDisk, or expected: LogModel, _ what: String) throws
+        -> Bool
+    {
         do {
             #expect(try recovered(disk) == expected, "\(what)")
             return false
@@ -62,7 +65,7 @@ import Testing
         let name = "segment-0000000000000001"
         var disk = SimulatedDisk()
         var (journal, _) = try open(&disk)
-        var state = Model()
+        var state = LogModel()
         for index in 1...2 as ClosedRange<UInt64> {
             let change = LogChange(entries: [entry(index, term: 1)], hardState: hard(index))
             try journal.append([change])

@@ -1,6 +1,7 @@
 import Disk
 import JournalCore
 import Mesh
+import PowerCut
 import Record
 import SimulatedDisk
 import Testing
@@ -16,10 +17,10 @@ import Testing
     @Test(arguments: 0..<8 as Range<UInt64>)
     func `a restart gives back exactly what was appended`(seed: UInt64) throws {
         var disk = SimulatedDisk()
-        var expected = Model()
+        var expected = LogModel()
         for batch in script(batches: 40, seed: seed) {
             var (journal, recovered) = try open(&disk, seed: UInt64(disk.counts.steps))
-            #expect(try model(&journal, recovered) == expected)
+            #expect(try LogModel(reading: &journal, recovered) == expected)
             try journal.append(batch)
             batch.forEach { expected.apply($0) }
             #expect(journal.last == expected.last)

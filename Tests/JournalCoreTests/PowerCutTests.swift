@@ -1,6 +1,7 @@
 import Disk
 import JournalCore
 import Mesh
+import PowerCut
 import Record
 import SimulatedDisk
 import Testing
@@ -8,11 +9,11 @@ import Testing
 /// A script's states: before it, and after each of its batches.
 struct History {
     let batches: [[LogChange]]
-    let states: [Model]
+    let states: [LogModel]
 
     init(batches count: Int, seed: UInt64) {
         batches = script(batches: count, seed: seed)
-        var state = Model()
+        var state = LogModel()
         var states = [state]
         for batch in batches {
             batch.forEach { state.apply($0) }
@@ -75,7 +76,7 @@ struct History {
             disk.crash(using: &random)
         }
         var (journal, recovered) = try open(&disk, seed: random.next())
-        let found = try model(&journal, recovered)
+        let found = try LogModel(reading: &journal, recovered)
         // `done` batches are acknowledged; the one that was under way may stand too.
         let lawful = history.states[done...min(done + 1, history.batches.count)]
         #expect(lawful.contains(found), "cut \(cut): \(found.last) after \(done) batches")
@@ -84,6 +85,6 @@ struct History {
         disk = journal.disk
         disk.crash(using: &random)
         var (again, recoveredAgain) = try open(&disk, seed: random.next())
-        #expect(try model(&again, recoveredAgain) == history.states.last)
+        #expect(try LogModel(reading: &again, recoveredAgain) == history.states.last)
     }
 }

@@ -1,6 +1,7 @@
 import Disk
 import JournalCore
 import Mesh
+import PowerCut
 import Record
 import SimulatedDisk
 
@@ -30,47 +31,10 @@ func open(_ disk: inout SimulatedDisk, seed: UInt64 = 1) throws(JournalError)
     try SimulatedJournal.open(&disk, settings: settings, random: SeededRandom(seed: seed))
 }
 
-/// What a log means, computed from LogChange's own words and by nothing of the journal's.
-struct Model: Hashable {
-    var base = Base.empty
-    var entries: [Entry] = []
-    var hardState = HardState()
-    /// Which of the entries say who the members are.
-    var configurations: [LogIndex] = []
-
-    var last: Position { entries.last?.position ?? base.position }
-
-    mutating func apply(_ change: LogChange) {
-        if let new = change.base, new.position.index > base.position.index {
-            let agrees = entries.contains { $0.position == new.position }
-            entries = agrees ? entries.filter { $0.index > new.position.index } : []
-            base = new
-        }
-        if let first = change.entries.first {
-            entries.removeAll { $0.index >= first.index }
-            entries += change.entries
-        }
-        if let hardState = change.hardState { self.hardState = hardState }
-        configurations = entries.filter { $0.kind == .membership }.map(\.index)
-    }
-}
-
-/// Everything that `journal` gives back, read through its checks.
-func model(_ journal: inout SimulatedJournal, _ recovered: Recovered) throws -> Model {
-    var entries: [Entry] = []
-    while (entries.last?.index ?? recovered.base.position.index) < recovered.last.index {
-        let next = (entries.last?.index ?? recovered.base.position.index).next
-        entries += try journal.entries(from: next, through: recovered.last.index, bytesMax: 9_000)
-    }
-    return Model(
-        base: recovered.base, entries: entries, hardState: recovered.hardState,
-        configurations: try journal.configurations(recovered).map(\.index))
-}
-
 /// A run of batches that appends, overwrites, votes, compacts and starts over.
 func script(batches: Int, seed: UInt64) -> [[LogChange]] {
     var random = SeededRandom(seed: seed)
-    var state = Model()
+    var state = LogModel()
     var term: UInt64 = 1
     return (0..<batches).map { _ in
         (0..<Int.random(in: 1...3, using: &random)).map { _ in
@@ -81,7 +45,7 @@ func script(batches: Int, seed: UInt64) -> [[LogChange]] {
     }
 }
 
-private func step(_ state: inout Model, _ term: inout UInt64, _ random: inout SeededRandom)
+private func step(_ state: inout LogModel, _ term: inout UInt64, _ random: inout SeededRandom)
     -> LogChange
 {
     var change = LogChange()
