@@ -10,7 +10,7 @@ extension Samples {
         .askManifest(since: LogIndex(4), id: .none, offset: 0),
         .askManifest(since: LogIndex(4), id: id, offset: 100),
         .manifest(ManifestPart(id: id, byteCount: 200, offset: 100, bytes: [1, 2, 3])),
-        .askPiece(piece), .piece(piece, asOf: LogIndex(9), bytes: nil),
+        .askPiece(piece, since: LogIndex(8)), .piece(piece, asOf: LogIndex(9), bytes: nil),
         .piece(piece, asOf: LogIndex(9), bytes: [1, 2, 3, 4, 5, 6, 7, 8]),
     ]
 

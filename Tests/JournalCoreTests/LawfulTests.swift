@@ -44,7 +44,8 @@ struct LawfulTests {
             let frame = CommitFrame(
                 segment: id, start: 4_096, entryCount: 0, previousChain: 0, last: last,
                 batchChecksum: 0, standing: standing)
-            let bytes = [UInt8](repeating: 0, count: 8_064) + frame.encoded().bytes
+            var bytes = [UInt8](repeating: 0, count: 8_064 + CommitFrame.byteCount)
+            _ = frame.encode(into: &bytes, at: 8_064)
             return FoundFrame(bytes, at: 8_064, segment: id) != nil
         }
         #expect(isFrame(Position(index: LogIndex(9), term: Term(2))))
