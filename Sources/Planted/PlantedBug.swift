@@ -144,8 +144,6 @@ package enum PlantedBug: Hashable, Sendable {
 
     // MARK: Resync (ADR 5)
 
-    /// A piece takes the place of what the log wrote later.
-    case piecesReplaceLaterWrites
     /// Cells that the source gave back keep their bytes.
     case keepsForeignGaps
     /// The state on the disk says nothing of a resync.

@@ -1,5 +1,4 @@
 package import Mesh
-internal import Planted
 
 /// A part of a volume that is copied at once: whole cells, or a part of one.
 package struct Piece: Hashable, Sendable {
@@ -58,7 +57,6 @@ struct AskedPiece: Sendable {
 
     /// Where bytes as of `index` are not older than what is here.
     func parts(asOf index: LogIndex) -> [Range<UInt64>] {
-        guard !isPlanted(.piecesReplaceLaterWrites) else { return [piece.range] }
         let newer = touches.filter { $0.index > index }.map(\.range)
             .sorted { $0.lowerBound < $1.lowerBound }
         var parts: [Range<UInt64>] = []
