@@ -75,15 +75,19 @@ extension Exports {
 
     // MARK: The source
 
-    /// More than all replicas of a mesh ask for at once.
-    private static var heldMax: Int { 256 }
+    /// What all replicas of the largest mesh ask for at once, with room to spare.
+    private static var heldMax: Int { 64 }
 
-    /// Whoever serves clients applies later than a replica that has nothing else to do.
+    /// Whoever serves clients applies later than a replica that has nothing else to do. Each asker's
+    /// questions are answered in order, and none waits for another asker's.
     mutating func answerHeld(_ effects: inout [ExportEffect]) throws(DiskError) {
-        while let first = held.first, first.since <= core.applied {
-            held.removeFirst()
-            guard let (bytes, index) = try core.contents(of: first.piece) else { continue }
-            effects.append(.send(.piece(first.piece, asOf: index, bytes: bytes), to: first.from))
+        let applied = core.applied
+        let due = held.filter { $0.since <= applied }
+        guard !due.isEmpty else { return }
+        held.removeAll { $0.since <= applied }
+        for ask in due {
+            guard let (bytes, index) = try core.contents(of: ask.piece) else { continue }
+            effects.append(.send(.piece(ask.piece, asOf: index, bytes: bytes), to: ask.from))
         }
     }
 

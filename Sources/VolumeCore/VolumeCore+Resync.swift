@@ -153,7 +153,7 @@ extension VolumeCore {
     /// what is applied here: an older piece would be of no use.
     @discardableResult
     package mutating func ask(_ piece: Piece) -> LogIndex {
-        defer { countParts(of: piece) }
+        countParts(of: piece)
         asked.append(AskedPiece(piece, since: applied))
         return applied
     }
