@@ -7,9 +7,9 @@ internal import Record
 ///
 /// Little-endian: crc32c (over all that follows) u32 · byte count u32 · magic u64 · sequence u64 ·
 /// applied index u64 · resync phase u8 (0 none, 1 asking, 2 copying) · target index u64 · byte count
-/// of the whole resync u64 · handed index u64 · volume count u32; then per volume id u64 · byte count u64 · generation
-/// u64 · number u64 · flags u8 (1: sync) · name byte count u16 · name · allocation map · missing map
-/// · changes. The first release's files (`HOLDVOL1`) have no resync, no missing map and no changes.
+/// of the whole resync u64 · handed index u64 · volume count u32; then per volume id u64 · byte count
+/// u64 · generation u64 · number u64 · flags u8 (1: sync) · name byte count u16 · name · allocation map
+/// · missing map · changes. The first release's files (`HOLDVOL1`) have no resync, no missing map and no changes.
 ///
 /// What a source tells a replica of itself (its manifest) is the same, with the cells that the
 /// replica lacks as missing.

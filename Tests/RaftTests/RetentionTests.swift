@@ -151,6 +151,18 @@ struct RetentionTests {
         #expect(cluster.violations == [])
     }
 
+    @Test func `a witness that was never heard keeps no more of the log than it could be fed`() {
+        var cluster = group(4, hasWitness: true)
+        cluster.crash(5)
+        cluster.crash(4)
+        cluster.give(1, .transferLeadership(to: NodeID(2)))
+        #expect(cluster.run(upTo: 3_000) { $0.leader == 2 }, "\(cluster.summary)")
+        write(60, to: 2, &cluster)
+        cluster.run(600)
+        #expect(cluster[2].progress.first { $0.node == NodeID(5) }?.witness?.base == nil)
+        #expect(cluster[2].compactionFloor == cluster[2].commitIndex)
+    }
+
     @Test func `a caretaker moves no base, whoever is away`() {
         var cluster = partial()
         cluster.crash(2)
