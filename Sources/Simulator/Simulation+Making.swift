@@ -148,6 +148,11 @@ extension Simulation {
         }
         checkRecovered(recovered, at)
         let core = try machines[at].isWitness ? nil : openVolumes(at, recovered)
+        if let core, core.logEndMin > recovered.last.index {
+            check(
+                "node \(machines[at].id) starts with a log to \(recovered.last), and volumes that "
+                    + "were fed from one to \(core.logEndMin) at least")
+        }
         let isWhole = core.map {
             !$0.isResyncing && $0.applied >= recovered.base.position.index
         }
