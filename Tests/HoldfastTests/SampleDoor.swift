@@ -102,7 +102,9 @@ enum Program {
             process.terminationHandler = { waiting.resume(returning: $0.terminationStatus) }
             do { try process.run() } catch { waiting.resume(throwing: error) }
             if let milliseconds {
-                DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(milliseconds)) {
+                DispatchQueue.global().async {
+                    awaitFirstWord(in: directory + "/out", of: process)
+                    usleep(UInt32(milliseconds) * 1_000)
                     process.interrupt()
                 }
             }
@@ -111,6 +113,16 @@ enum Program {
             code: code, output: try String(contentsOfFile: directory + "/out", encoding: .utf8),
             errors: try String(contentsOfFile: directory + "/err", encoding: .utf8))
     }
+
+    /// A process takes its time to start: what it says of itself begins with its first word.
+    private static func awaitFirstWord(in path: String, of process: Process) {
+        for _ in 0..<firstWordPollsMax where process.isRunning {
+            let size = (try? FileManager.default.attributesOfItem(atPath: path))?[.size] as? Int
+            if size ?? 0 > 0 { return }
+            usleep(20_000)
+        }
+    }
+    private static let firstWordPollsMax = 1_500
 
     /// Runs it on a terminal of its own (script(1)), with `typed` at the keyboard, against a healthy
     /// node.
