@@ -28,16 +28,14 @@ struct GossipMeasuring {
     private var seed: UInt64 = 1
 
     init(parsing arguments: some Sequence<String>) throws(Options.Refused) {
-        var rest = Array(arguments)
-        while !rest.isEmpty {
-            let flag = rest.removeFirst()
-            guard !rest.isEmpty else { throw .init(what: "\(flag) needs a value\n\(Self.usage)") }
-            let value = rest.removeFirst()
+        var flags = Flags(arguments)
+        while let flag = flags.next() {
             switch flag {
-            case "--members": members = try value.split(separator: ",").map(Self.count)
-            case "--hours": hours = try Self.number(flag, value)
-            case "--jobs": jobs = max(1, Int(clamping: try Self.number(flag, value)))
-            case "--seed": seed = try Self.number(flag, value)
+            case "--members":
+                members = try flags.value(flag).split(separator: ",").map(Self.count)
+            case "--hours": hours = try flags.number(flag)
+            case "--jobs": jobs = max(1, Int(clamping: try flags.number(flag)))
+            case "--seed": seed = try flags.number(flag)
             default: throw .init(what: "\(flag) is not an option\n\(Self.usage)")
             }
         }
@@ -48,13 +46,6 @@ struct GossipMeasuring {
             throw .init(what: "--members needs numbers from 2 to 1000, not \(text)")
         }
         return count
-    }
-
-    private static func number(_ flag: String, _ text: String) throws(Options.Refused) -> UInt64 {
-        guard let number = UInt64(text) else {
-            throw .init(what: "\(flag) needs a number, not \(text)")
-        }
-        return number
     }
 
     private static func effort(_ members: Int) -> Effort {

@@ -46,36 +46,24 @@ struct Options {
     init() {}
 
     init(parsing arguments: some Sequence<String>) throws(Refused) {
-        var rest = Array(arguments)
-        func value(_ flag: String) throws(Refused) -> String {
-            guard !rest.isEmpty else { throw Refused(what: "\(flag) needs a value") }
-            return rest.removeFirst()
-        }
-        func number(_ flag: String) throws(Refused) -> UInt64 {
-            let text = try value(flag)
-            guard let number = UInt64(text) else {
-                throw Refused(what: "\(flag) needs a number, not \(text)")
-            }
-            return number
-        }
-        while !rest.isEmpty {
-            let flag = rest.removeFirst()
+        var flags = Flags(arguments)
+        while let flag = flags.next() {
             switch flag {
-            case "--seeds": seeds = try number(flag)
-            case "--seed": first = try number(flag)
-            case "--shape": shape = try Self.choice(Shape.self, try value(flag))
-            case "--mutant": try take(mutant: try value(flag))
+            case "--seeds": seeds = try flags.number(flag)
+            case "--seed": first = try flags.number(flag)
+            case "--shape": shape = try Self.choice(Shape.self, try flags.value(flag))
+            case "--mutant": try take(mutant: try flags.value(flag))
             case "--hunt": isHunt = true
             case "--mutants": listsMutants = true
-            case "--jobs": jobs = max(1, Int(clamping: try number(flag)))
+            case "--jobs": jobs = max(1, Int(clamping: try flags.number(flag)))
             case "--story": tellsStory = true
             case "--calm": isCalm = true
             case "--faults":
-                let names = try value(flag).split(separator: ",").map(String.init)
+                let names = try flags.value(flag).split(separator: ",").map(String.init)
                 faults = []
                 for name in names { faults?.insert(try Self.choice(Fault.self, name)) }
-            case "--lease-ms": lease = .milliseconds(try number(flag))
-            case "--spells": spells = try Self.numbers(try value(flag))
+            case "--lease-ms": lease = .milliseconds(try flags.number(flag))
+            case "--spells": spells = try Self.numbers(try flags.value(flag))
             default: throw Refused(what: "\(flag) is not an option")
             }
         }

@@ -10,25 +10,15 @@ struct PowerCutting {
     var operations = 2_000
 
     init(parsing arguments: some Sequence<String>) throws(Options.Refused) {
-        var rest = Array(arguments)
-        while !rest.isEmpty {
-            let flag = rest.removeFirst()
-            guard !rest.isEmpty else { throw .init(what: "\(flag) needs a value\n\(Self.usage)") }
-            let value = rest.removeFirst()
+        var flags = Flags(arguments)
+        while let flag = flags.next() {
             switch flag {
-            case "--seed": seed = try Self.number(flag, value)
-            case "--operations": operations = Int(clamping: try Self.number(flag, value))
-            case "--mutant": try Self.plant(value)
+            case "--seed": seed = try flags.number(flag)
+            case "--operations": operations = Int(clamping: try flags.number(flag))
+            case "--mutant": try Self.plant(try flags.value(flag))
             default: throw .init(what: "\(flag) is not an option\n\(Self.usage)")
             }
         }
-    }
-
-    private static func number(_ flag: String, _ text: String) throws(Options.Refused) -> UInt64 {
-        guard let number = UInt64(text) else {
-            throw .init(what: "\(flag) needs a number, not \(text)")
-        }
-        return number
     }
 
     private static func plant(_ name: String) throws(Options.Refused) {
