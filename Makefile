@@ -73,9 +73,10 @@ takeover: release rig
 takeover-idle: release rig
 	$(MEASURE) Tests/Rig/steady.py $(EXECUTABLES) --minutes $(MINUTES) --shape $(SHAPE)
 
-# A whole mesh in one thread, with faults: SEEDS of them, or the one of SEED with its story.
+# A whole mesh in one thread, with faults: SEEDS of them, fresh ones for HOURS, or the one of SEED with its story.
 simulate: release
-	.build/release/simulate --seeds $(SEEDS) $(if $(SEED),--seed $(SEED) --story) \
+	.build/release/simulate $(if $(HOURS),--hours $(HOURS),--seeds $(SEEDS)) \
+		$(if $(SEED),--seed $(SEED) $(if $(HOURS),,--story)) \
 		$(if $(filter-out both,$(SHAPE)),--shape $(SHAPE)) $(if $(MUTANT),--mutant $(MUTANT)) $(if $(SPELLS),--spells $(SPELLS)) \
 		$(if $(FAULTS),--faults $(FAULTS)) $(if $(LEASE_MS),--lease-ms $(LEASE_MS))
 

@@ -8,7 +8,7 @@ struct Options {
     struct Refused: Error { let what: String }
 
     static let usage = """
-        usage: simulate [--seeds N] [--seed FIRST] [--shape \(names(Shape.self))]
+        usage: simulate [--seeds N|--hours N] [--seed FIRST] [--shape \(names(Shape.self))]
                         [--mutant NAME [--hunt]] [--mutants]
                         [--jobs N] [--story] [--calm] [--spells N,N...|none]
                         [--faults NAME,NAME...] [--lease-ms N]
@@ -16,6 +16,8 @@ struct Options {
 
     var seeds: UInt64 = 20
     var first: UInt64 = 1
+    /// How long new seeds are begun, if not until there were so many.
+    var stretch: Duration?
     /// Five members cost more than twice what three do, and show little that three don't.
     private static let turn: [Shape] = [.three, .twoAndWitness, .three, .twoAndWitness, .five]
 
@@ -47,10 +49,12 @@ struct Options {
 
     init(parsing arguments: some Sequence<String>) throws(Refused) {
         var flags = Flags(arguments)
+        var seed: UInt64?
         while let flag = flags.next() {
             switch flag {
             case "--seeds": seeds = try flags.number(flag)
-            case "--seed": first = try flags.number(flag)
+            case "--hours": stretch = try Self.hours(try flags.value(flag))
+            case "--seed": seed = try flags.number(flag)
             case "--shape": shape = try Self.choice(Shape.self, try flags.value(flag))
             case "--mutant": try take(mutant: try flags.value(flag))
             case "--hunt": isHunt = true
@@ -67,6 +71,15 @@ struct Options {
             default: throw Refused(what: "\(flag) is not an option")
             }
         }
+        // A long run has seeds that nobody has seen yet.
+        first = seed ?? (stretch == nil ? first : UInt64.random(in: 1 << 20..<1 << 40))
+    }
+
+    private static func hours(_ text: String) throws(Refused) -> Duration {
+        guard let hours = Double(text), hours > 0, hours <= 1_000 else {
+            throw Refused(what: "--hours needs a number above 0, at most 1000, not \(text)")
+        }
+        return .seconds(hours * 3_600)
     }
 
     private mutating func take(mutant name: String) throws(Refused) {

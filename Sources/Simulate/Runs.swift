@@ -8,6 +8,7 @@ internal import Synchronization
 /// Runs the seeds, each in one thread, on all processors, and adds up what they came to.
 final class Runs: Sendable {
     private struct Sum: Sendable {
+        var seeds: UInt64 = 0
         var simulated = Interval.zero
         var events: UInt64 = 0
         /// Seconds of processors spent in runs.
@@ -32,7 +33,7 @@ final class Runs: Sendable {
         DispatchQueue.concurrentPerform(iterations: options.jobs) { _ in
             while true {
                 let at = next.wrappingAdd(1, ordering: .relaxed).oldValue
-                guard at < options.seeds else { return }
+                guard goesOn(at, for: clock.now - began) else { return }
                 one(options.first + at)
             }
         }
@@ -43,14 +44,33 @@ final class Runs: Sendable {
                 + "core-second: \(Int(sum.simulated.seconds / sum.spent)), on \(options.jobs) cores"
         )
         print("figures: \(figures(sum, took))")
-        // Nothing was said of how replicas come back if none had to.
-        let isBlind = sum.resyncs == 0 && options.seeds >= Self.seedsWithResync && !options.isCalm
-        if isBlind { print("TOO LITTLE: no replica was away for longer than its log") }
-        return sum.violations == 0 && sum.shortfalls == 0 && !isBlind
+        let omissions = omissions(sum)
+        if !omissions.isEmpty { print("TOO LITTLE: no \(omissions.joined(separator: ", no "))") }
+        return sum.violations == 0 && sum.shortfalls == 0 && omissions.isEmpty
     }
 
-    /// So many seeds in a row have resyncs among them.
-    private static var seedsWithResync: UInt64 { 20 }
+    private func goesOn(_ at: UInt64, for spent: Duration) -> Bool {
+        guard let stretch = options.stretch else { return at < options.seeds }
+        return spent < stretch
+            && sum.withLockedValue { $0.violations } < Self.violationsMax
+    }
+
+    /// A long run ends with so many: each is shrunk, and they may well be one and the same.
+    private static var violationsMax: Int { 10 }
+
+    /// What none of the runs had, so that nothing was said of it. So many in a row have resyncs among
+    /// them, and so many everything.
+    private func omissions(_ sum: Sum) -> [String] {
+        guard !options.isCalm else { return [] }
+        var omissions: [String] = []
+        if sum.seeds >= 20, sum.resyncs == 0 {
+            omissions.append("replica that was away for longer than its log")
+        }
+        if sum.seeds >= 200, options.faults == nil {
+            omissions += Fault.allCases.filter { sum.faults[$0] == nil }.map(\.rawValue)
+        }
+        return omissions
+    }
 
     private func one(_ seed: UInt64) {
         let plan = options.plan(seed)
@@ -65,6 +85,7 @@ final class Runs: Sendable {
             lines += explanation(violation, plan, spells: report.spells)
         }
         sum.withLockedValue { sum in
+            sum.seeds += 1
             sum.simulated = sum.simulated + report.simulated
             sum.events += report.events
             sum.resyncs += report.resyncs
@@ -113,7 +134,8 @@ final class Runs: Sendable {
     private func figures(_ sum: Sum, _ took: Double) -> String {
         let counts = Fault.allCases.map { "\"\($0.rawValue)\":\(sum.faults[$0] ?? 0)" }
         let ratio = Int(sum.simulated.seconds / took)
-        return "{\"seeds\":\(options.seeds),\"simulated_s\":\(Int(sum.simulated.seconds)),"
+        return
+            "{\"seeds\":\(sum.seeds),\"first\":\(options.first),\"simulated_s\":\(Int(sum.simulated.seconds)),"
             + "\"sim_per_real\":\(ratio),\"violations\":\(sum.violations),\"resyncs\":\(sum.resyncs),"
             + "\"quorums_alone\":\(sum.quorumsAlone),"
             + "\"faults\":{\(counts.joined(separator: ","))}}"

@@ -57,6 +57,27 @@ import Voting
         #expect(raft.role != .leader && !trio.isOpen(0))
     }
 
+    /// What it has applied may be older than what its predecessor was promised: it has to commit an
+    /// entry of its own first.
+    @Test func `a leader that can commit nothing asks nothing of the seat (nasty case 27)`() throws
+    {
+        var trio = try acting()
+        trio.crash(0)
+        #expect(trio.run(upTo: .seconds(4)) { $0.leader.map { $0 != 0 } ?? false })
+        let next = try #require(trio.leader)
+        trio.isCut = { _, to in to == next }
+        let start = try #require(trio.seats[next].node.voter.raft.termStartIndex)
+        var led = 0
+        trio.run(upTo: .seconds(4)) { trio in
+            guard trio.seats[next].node.voter.raft.role == .leader else { return true }
+            led += 1
+            return trio.seats[next].entries.last?.index != start
+        }
+        #expect(trio.seats[next].entries.last?.index == start)
+        // Past the end of the lease, so that nothing but the commit was missing.
+        #expect(led > 300)
+    }
+
     @Test func `two failovers within one lease never serve at one time (nasty case 74)`() throws {
         let lease = try #require(LeaseTerms(length: .seconds(2)))
         var trio = try acting { settings in

@@ -245,9 +245,9 @@ struct ClientTests {
         async throws
     {
         let rig = try await Rig.open()
+        let first = rig.server.status.first?.generation
         rig.thread.post([.closed, .opened(Epoch(2), until: Rig.now + .milliseconds(500))])
-        try await rig.wait("reopened") { rig.server.status.count == 1 }
-        await rig.server.waitForSockets()
+        try await rig.waitForSocket(after: first)
         let marker = rig.path + "/ready"
         async let told = shell(
             """

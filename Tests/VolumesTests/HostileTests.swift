@@ -222,8 +222,7 @@ struct HostileTests {
             .created(Rig.volume, name: "disk1", byteCount: 1 << 20, isSync: true))
         try await rig.wait("create") { rig.log.applied == rig.log.last }
         rig.thread.post(.opened(Epoch(1), until: .distantFuture))
-        try await rig.wait("open") { rig.server.status.count == 1 }
-        await rig.server.waitForSockets()
+        try await rig.waitForSocket()
         #expect(rig.server.status.first?.socketFault == nil)
         try await succeed("/usr/bin/nbdinfo", [rig.uri])
         let attributes = try FileManager.default.attributesOfItem(atPath: rig.socket)

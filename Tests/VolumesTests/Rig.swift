@@ -181,8 +181,13 @@ final class Rig: Sendable {
         return rig
     }
 
-    func waitForSocket() async throws {
-        try await wait("socket") { FileManager.default.fileExists(atPath: self.socket) }
+    /// Returns once the export is served in a generation after the given one and its socket
+    /// listens: a socket that is seen may be an ended generation's, or not listen yet.
+    func waitForSocket(after generation: ExportGeneration? = nil) async throws {
+        try await wait("export") {
+            self.server.status.first.map { $0.generation != generation } ?? false
+        }
+        await server.waitForSockets()
     }
 
     var socket: String { server.socketPath(of: "disk1") }
