@@ -30,7 +30,7 @@ extension Raft {
     mutating func rearmElection() {
         let quarter = electionTimeout / 4
         if isCaretaker {
-            let last = electionTimeout + quarter * UInt64(max(settings.ranksMax, 1) + 1)
+            let last = electionTimeout + quarter * ranksToTry
             electionAt = now + last + electionTimeout + random.interval(in: .zero...quarter)
             return
         }
@@ -38,6 +38,19 @@ extension Raft {
         let rank = UInt64(min(rankToStand, settings.ranksMax))
         let wait = electionTimeout + quarter * (ranked ? rank : 0)
         electionAt = now + wait + random.interval(in: .zero...(ranked ? quarter : quarter * 2))
+    }
+
+    /// Quarters of a timeout in which those stand who do so before a caretaker: the last rank's, with
+    /// chance, or where nobody has a rank, two for chance alone.
+    private var ranksToTry: UInt64 {
+        UInt64(max(min(membership.voters.data.count, settings.ranksMax + 1), 2))
+    }
+
+    /// Who lacks what this caretaker holds asked for its consent, and nobody leads. It may be the only
+    /// one left to ask: so others whose logs reach have the time of their spans to try, and no more.
+    private mutating func hurryToStand() {
+        guard isCaretaker, canStand else { return }
+        electionAt = min(electionAt, now + electionTimeout / 4 * ranksToTry)
     }
 
     /// Who is best when the present leader is gone goes first, not one place behind it.
@@ -86,6 +99,7 @@ extension Raft {
         let led = leaderHeardAt.map { now < $0 + electionTimeout } ?? false
         let granted =
             asked > term && mayLead(last) && role != .leader && !(leader != nil && led)
+        if asked > term, !mayLead(last), role == .follower, !led { hurryToStand() }
         out.append(
             .send(
                 Letter(

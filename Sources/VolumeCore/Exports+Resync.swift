@@ -48,6 +48,7 @@ extension Exports {
         from source: NodeID?, at now: Instant, _ effects: inout [ExportEffect]
     ) throws(DiskError) {
         guard core.isResyncing else { return }
+        if source != nil, source != self.source { pull.meets(at: now) }
         self.source = source
         askMore(at: now, &effects)
         tellStanding(&effects)

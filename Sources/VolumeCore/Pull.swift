@@ -81,6 +81,10 @@ struct Pull: Sendable {
         windowByteCount = max(size, min(window, limits.windowByteCountMax))
     }
 
+    /// A source that was away, or another one: how long the last one was silent tells nothing of it.
+    /// What was asked for may still come, so it is not asked for again at once.
+    mutating func meets(at now: Instant) { (patience, heardAt) = (nil, now) }
+
     /// Takes out what won't come any more.
     mutating func late(at now: Instant, _ limits: VolumeLimits.Resync) -> [Piece] {
         guard let first = outstanding.map(\.at).min() else { return [] }

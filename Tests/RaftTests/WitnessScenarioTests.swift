@@ -110,6 +110,29 @@ import Testing
         #expect(cluster.violations == [])
     }
 
+    /// The one left to stand asked for consent and lacks what the witness holds: nobody else is to be
+    /// waited for.
+    @Test(arguments: 1...8 as ClosedRange<UInt64>)
+    func `a witness stands soon after it had to refuse the one who lacks what it holds`(
+        seed: UInt64
+    ) {
+        var cluster = group(seed: seed)
+        cluster.crash(2)
+        #expect(write(2, to: 1, &cluster))
+        let promised = cluster[1].commitIndex
+        cluster.crash(1)
+        cluster.run(20)
+        cluster.restart(2)
+        let timeout = cluster[3].electionTimeout
+        let from = cluster.now
+        let back = cluster.run(upTo: 10_000) {
+            $0[2].role == .leader && $0[2].appliedIndex > promised
+        }
+        #expect(back, "\(cluster.summary)")
+        // One and a half to notice, with rank and chance; a half for others who may hold more.
+        #expect(cluster.now.since(from) <= timeout * 2 + timeout / 2)
+    }
+
     @Test func `without the witness commits wait for the lagging region, and lose nothing`() {
         var cluster = group()
         cluster.crash(3)

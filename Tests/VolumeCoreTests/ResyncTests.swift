@@ -155,6 +155,22 @@ struct ResyncTests {
         try pair.expectEqual()
     }
 
+    @Test func `a source that was away for long is asked at once when it is back`() throws {
+        var pair = try Pair(seed: 16, cells: 8)
+        _ = try pair.beginCopying()
+        let missing = pair.b.core.missingByteCount
+        for _ in 0..<2_000 {
+            try pair.tick()
+            (pair.toA, pair.toB) = ([], [])
+        }
+        #expect(pair.b.core.missingByteCount == missing && missing > 0)
+        try pair.giveB(.pull(from: nil))
+        let from = pair.now
+        try pair.finish()
+        try pair.expectEqual()
+        #expect(pair.now.since(from) < .seconds(1), "\(pair.now.since(from))")
+    }
+
     @Test func `a source that has applied less answers once it has applied as much`() throws {
         var pair = try Pair(seed: 16, cells: 2)
         try pair.create()
