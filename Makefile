@@ -41,7 +41,7 @@ if [ -n "$$missing" ]; then \
 fi
 endef
 
-.PHONY: deps deps-bench build release rig test test-thread lint format proto demo takeover takeover-idle witness full-disk \
+.PHONY: deps deps-bench build release rig test scenarios test-thread lint format proto demo takeover takeover-idle witness full-disk \
 	torture resync bench-journal bench-gossip simulate mutants powercut fuzz-build fuzz corpus
 
 deps:
@@ -142,6 +142,11 @@ test: deps
 	swift build --build-tests --jobs $(JOBS) $(CHECK_IMPORTS)
 	swift test --skip-build
 	$(MEASURE) Tests/Rig/resync.py --bin .build/debug $(RIG) --mib 160 --rate 40
+
+# Writes the scenarios anew, with what comes of them now: read the difference.
+scenarios:
+	HOLDFAST_RECORD=1 swift test --filter "(Raft|Gossip)Tests.*Scenarios of"
+	git diff --stat Tests/Scenarios
 
 # The modules that have threads, under the thread sanitizer; in a folder of its own.
 test-thread: deps

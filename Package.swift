@@ -73,6 +73,7 @@ let package = Package(
         pure("Disk", []),
         pure("Gossip", ["Mesh", "Planted"]),
         pure("GossipSim", ["Gossip", "Mesh"]),
+        pure("Scenario", ["Mesh"]),
         .target(name: "CAllocator"),
         .target(name: "CDisk"),
         shell("Journal", ["CDisk", "Disk", "JournalCore", "Mesh", "Record", locks]),
@@ -159,7 +160,7 @@ let package = Package(
         tests("DecisionsTests", ["Decisions", "Mesh"]),
         tests("DriverTests", ["Driver", "Mesh", locks]),
         tests("FuzzingTests", ["Fuzzing"]),
-        tests("GossipTests", ["Gossip", "GossipSim", "Mesh"]),
+        tests("GossipTests", ["Gossip", "GossipSim", "Mesh", "Scenario"]),
         tests(
             "HoldfastTests",
             [
@@ -190,8 +191,9 @@ let package = Package(
                 "Wire",
             ]),
         tests("PowerCutTests", ["Mesh", "PowerCut"]),
-        tests("RaftTests", ["Mesh", "Raft", "Record"]),
+        tests("RaftTests", ["Mesh", "Raft", "Record", "Scenario"]),
         tests("RecordTests", ["CChecksum", "Mesh", "Record"]),
+        tests("ScenarioTests", ["Mesh", "Scenario"]),
         tests("SimulatorTests", ["Mesh", "Simulator", "VolumeCore"]),
         tests("SettingsTests", ["Decisions", "Mesh", "Settings"]),
         tests("StoreTests", ["Mesh", "Store"]),

@@ -15,6 +15,7 @@ enum Rules {
         "Raft": ["Mesh", "Planted", "Record"],
         "Gossip": ["Mesh", "Planted"],
         "GossipSim": ["Gossip", "Mesh"],
+        "Scenario": ["Mesh"],
         "JournalCore": ["Disk", "Mesh", "Planted", "Record"],
         "SimulatedDisk": ["Disk", "Mesh"],
         "Decisions": ["Mesh", "Planted"],

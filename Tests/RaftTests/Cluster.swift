@@ -86,6 +86,9 @@ struct Cluster {
     /// What any leader ever took for committed.
     var promised: [LogIndex: Term] = [:]
     var promisedIndex = LogIndex.zero
+    /// Letters in words, if they are kept: those that are sent, and what became of them.
+    var keepsLetters = false
+    var letters: [String] = []
     /// Bytes of all letters sent, by receiver.
     var received: [NodeID: Int] = [:]
     var leadersByTerm: [Term: NodeID] = [:]
@@ -210,7 +213,9 @@ struct Cluster {
     }
 
     mutating func post(_ letter: Letter) {
-        guard !isCut(letter.from, letter.to), !random.chance(lossPercent, in: 100) else { return }
+        let isLost = isCut(letter.from, letter.to) || random.chance(lossPercent, in: 100)
+        if keepsLetters { letters.append("\(words(letter))\(isLost ? " (lost)" : "")") }
+        guard !isLost else { return }
         guard let copy = try? Letter(parsing: letter.encoded), copy == letter else {
             violations.append("a letter changed on the wire")
             return

@@ -15,6 +15,19 @@ extension Cluster {
         }.joined(separator: "\n")
     }
 
+    func words(_ letter: Letter) -> String {
+        let what: String
+        switch letter.body {
+        case .append(let previous, let commit, let entries):
+            let all = entries.map { "\($0.position)" }.joined(separator: " ")
+            what = "append [\(all)] after \(previous), commit \(commit)"
+        case .heartbeat(let beat): what = "heartbeat \(beat.round), commit \(beat.commit)"
+        case .snapshot(let chunk): what = "snapshot at \(chunk.position) from \(chunk.offset)"
+        default: what = "\(letter.body)"
+        }
+        return "\(letter.from) to \(letter.to), term \(letter.term): \(what)"
+    }
+
     /// State machine safety (Raft fig. 3).
     mutating func noteCommitted(_ entries: [Entry], _ node: NodeID) {
         for entry in entries {
