@@ -104,10 +104,25 @@ extension Simulation {
                 turn(parcel.to, .note(try Note(parsing: parcel.bytes), from: from))
             case .resync:
                 let message = try ResyncMessage(parsing: parcel.bytes)
+                if plan.isDetailed { tell(parcel.to, "from \(from): \(summary(message))") }
                 post(.heard(message, from: from), toVolumesOf: parcel.to)
             }
         } catch {
             check("a message of node \(from) cannot be read: \(error)")
+        }
+    }
+
+    private func summary(_ message: ResyncMessage) -> String {
+        switch message {
+        case .askManifest(let since, _, let offset):
+            "what changed since \(since)? from \(offset)"
+        case .manifest(let part):
+            "manifest as of \(part.id.applied), \(part.offset) to "
+                + "\(part.offset + UInt64(part.bytes.count)) of \(part.byteCount)"
+        case .askPiece(let piece, let since):
+            "volume \(piece.volume), \(piece.range), as of \(since) or later?"
+        case .piece(let piece, let index, _):
+            "volume \(piece.volume), \(piece.range), as of \(index)"
         }
     }
 

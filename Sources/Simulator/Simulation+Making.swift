@@ -186,6 +186,7 @@ extension Simulation {
         // Seconds for a disk, so that much happens meanwhile.
         limits.resync.bytesPerSecondMax = 48 << 10
         limits.resync.askTimeout = .milliseconds(300)
+        limits.resync.askTimeoutMax = .seconds(3)
         limits.resync.progressByteCount = 8 << 10
         let core = try VolumeCore(disk: machines[at].volumesDisk, limits: limits)
         if core.checkpointed < min(machines[at].compacted, recovered.base.position.index) {

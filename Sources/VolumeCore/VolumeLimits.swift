@@ -31,7 +31,7 @@ package struct VolumeLimits: Hashable, Sendable {
         /// Where nothing comes for so long, all is asked for again. Doubled each time that this was of
         /// no use, up to the most: on a slow link one piece takes longer.
         package var askTimeout = Interval.seconds(3)
-        package var askTimeoutMax = Interval.seconds(60)
+        package var askTimeoutMax = Interval.seconds(30)
         /// A source keeps a manifest for an asker that fell silent, and tells no other one meanwhile.
         package var manifestKept = Interval.seconds(10)
         /// What was copied is made durable after so much of it: a crash costs no more.
