@@ -43,7 +43,8 @@ extension Raft {
     /// Quarters of a timeout in which those stand who do so before a caretaker: the last rank's, with
     /// chance, or where nobody has a rank, two for chance alone.
     private var ranksToTry: UInt64 {
-        UInt64(max(min(membership.voters.data.count, settings.ranksMax + 1), 2))
+        let last = min(membership.preferred.count, membership.voters.data.count - 1)
+        return UInt64(max(min(last, settings.ranksMax) + 1, 2))
     }
 
     /// Who lacks what this caretaker holds asked for its consent, and nobody leads. It may be the only
