@@ -174,6 +174,12 @@ extension AdminRefused {
                         + "\(Decisions.volumeByteCountMax)"))
         case .tooManyVolumes(let limit): self = .volume(.tooMany(limit: limit))
         case .unknownRegion(let region): self = .region(.unknown(name: region.text, known: []))
+        case .wishPending, .noWish, .wishIsJoint, .memberExists, .memberFormer, .memberUnknown,
+            .memberIsPrimary, .lastDataMember, .otherRole, .witnessExists, .tooManyMembers,
+            .tooManyFormers:
+            self =
+                MemberRefused(refusal).map { .member($0) }
+                ?? .mesh(.overtaken(why: refusal.description))
         case .staleEpoch, .leaseRenewedSince, .noSuchWarrant, .unknownNode, .tooManySessions,
             .duplicate, .gap:
             self = .mesh(.overtaken(why: refusal.description))

@@ -163,6 +163,9 @@ extension Simulation {
         case .membershipRefused(let why): tell(at, "keeps the members: \(why)")
         case .membershipChanged(let members, let index):
             tell(at, "has other members since \(index): \(members)")
+        case .wished(let change): tell(at, "learns that the mesh is to \(change)")
+        case .wishCancelled(let change): tell(at, "learns that the mesh is not to \(change)")
+        case .membersChanged(let change): tell(at, "learns that this is done: \(change)")
         case .restarted, .conflict: break
         }
     }
