@@ -1,7 +1,6 @@
 internal import Decisions
 internal import Gossip
 package import Mesh
-internal import Planted
 package import Raft
 internal import Record
 internal import Voting
@@ -78,8 +77,7 @@ extension Node {
         }
         lendBase()
         // One that was taken back in this term may not be applied yet.
-        guard members.cancelledAt <= decisions.appliedIndex || isPlanted(.overlooksCancelling)
-        else { return }
+        guard members.cancelledAt <= decisions.appliedIndex else { return }
         members.waitsFor = hindrance
         if members.waitsFor == nil, let target = nextMembers {
             turn(.raft(.changeMembership(target)))

@@ -86,7 +86,9 @@ extension MembersImage {
         self = image.members.first ?? MembersImage()
         try Decisions.checkOrder(learners, "learners")
         try Decisions.checkOrder(former, "former")
-        try Decisions.checkCount(former.count, Decisions.formersMax, "former")
+        // No wish is taken at the limit; those under way may still bring some over it.
+        let formersMax = Decisions.formersMax + Decisions.membersMax
+        try Decisions.checkCount(former.count, formersMax, "former")
         try Decisions.checkCount(learners.count, Decisions.membersMax, "learners")
         let present = image.seats.map(\.node) + (hasWitness ? [witness.node] : []) + learners
         let all = present + former

@@ -73,7 +73,9 @@ struct CodecTests {
                 .add(fresh), .remove(member), .replace(member, with: fresh),
             ]
             return .command(.changeMembers(changes[Int(random.next() % 3)]))
-        case 1: return .membership(Roll(data: data, learners: coming.map { [$0.node] } ?? []))
+        case 1:
+            let learners = coming.map { $0.isWitness || data.contains($0.node) ? [] : [$0.node] }
+            return .membership(Roll(data: data, learners: learners ?? []))
         default:
             guard let change = decisions.wish?.change else { return .blank }
             let new = coming.map { $0.isWitness ? [] : [$0.node] } ?? []
