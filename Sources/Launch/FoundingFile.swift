@@ -46,3 +46,12 @@ struct FoundingFile {
         try file.replace(bytes + base.contents)
     }
 }
+
+/// A mesh can't begin so.
+struct TwoWitnesses: SettingsAtFault {
+    let file: String
+    var description: String {
+        "\(file) names two witnesses, and a mesh begins with at most one; a node that joins a mesh "
+            + "that runs needs `founding: false`"
+    }
+}

@@ -42,7 +42,12 @@ package struct OwnStore: Sendable {
                     state: decisions), false
             )
         }
-        if recovered.base.position == .zero { try founding.write(base) }
+        if recovered.base.position == .zero {
+            guard settings.cluster.witnesses.count <= 1 else {
+                throw TwoWitnesses(file: settings.node.cluster)
+            }
+            try founding.write(base)
+        }
         return (base, true)
     }
 

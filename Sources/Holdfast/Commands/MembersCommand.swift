@@ -131,7 +131,8 @@ extension WishReport {
     var words: String {
         let stood = stoodSeconds.map { $0 < 2 ? "" : ", for \(Words.seconds($0))" } ?? ""
         let waits =
-            waitsFor.map { "waits\(stood): \($0)" } ?? "the leader knows what it waits for"
+            waitsFor.map { "waits\(stood): \($0)" }
+            ?? (stoodSeconds == nil ? "the leader knows what it waits for" : "it begins")
         return "to \(change): \(isJoint ? "old and new members decide together" : waits)"
     }
 }
