@@ -67,7 +67,7 @@ struct NodeView: Sendable {
         contradiction = raft.contradiction
         witness = node.decisions.witness?.node
         wish = node.decisions.wish
-        standing = raft.standingAsMember
+        standing = node.standingAsMember
         let leads = wish != nil && raft.role == .leader
         waitsFor = leads ? node.members.waitsFor : nil
         stoodFor = leads ? now.since(node.members.movedAt) : nil

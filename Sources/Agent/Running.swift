@@ -63,7 +63,7 @@ final class Running: DaemonParts {
                 metadata: ["file": "\(torn.file)", "bytes": "\(torn.byteCount)"])
         }
         let beginning = try store.beginning(
-            settings, recovered, decisions: Decisions(settings).encoded)
+            settings, behind: recovered.base.position, decisions: Decisions(settings).encoded)
         let now = BootClock.now
         var raft = RaftSettings()
         raft.followsPreference = false

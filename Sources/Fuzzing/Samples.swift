@@ -157,6 +157,6 @@ enum Samples {
 
     static let notes: [Note] = [
         .propose(sequence: 4, payload: commands[5].encoded), .handOver(faro),
-        .declined(faro, reason: "zu weit zurück"),
+        .declined(faro, reason: "zu weit zurück"), .former,
     ]
 }

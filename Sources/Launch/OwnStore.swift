@@ -28,10 +28,10 @@ package struct OwnStore: Sendable {
     /// What this node's log begins with, where no base is in its place; and whether this node knows
     /// that, which one that is to join a mesh does not.
     package func beginning(
-        _ settings: AgentSettings, _ recovered: Recovered, decisions: [UInt8]
+        _ settings: AgentSettings, behind base: Position, decisions: [UInt8]
     ) throws -> (base: Base, isFounded: Bool) {
         if let founded { return (founded, true) }
-        let base = Base(
+        let beginning = Base(
             position: .zero, membership: settings.cluster.membership, state: decisions)
         guard settings.node.founding else {
             let others = Electorate(data: settings.cluster.dataMembers.map(\.id))
@@ -42,13 +42,13 @@ package struct OwnStore: Sendable {
                     state: decisions), false
             )
         }
-        if recovered.base.position == .zero {
+        if base == .zero {
             guard settings.cluster.witnesses.count <= 1 else {
                 throw TwoWitnesses(file: settings.node.cluster)
             }
-            try founding.write(base)
+            try founding.write(beginning)
         }
-        return (base, true)
+        return (beginning, true)
     }
 
     /// What a log line calls it.

@@ -172,6 +172,12 @@ extension Node {
             to: 5, missing: voter.raft.commitIndex.distance(above: match), at: now)
     }
 
+    /// How the log counts this node or, where no leader brings it the log, what a member says of it.
+    package var standingAsMember: MemberStanding {
+        if isCalledFormer, voter.raft.leader == nil { return .none }
+        return voter.raft.standingAsMember
+    }
+
     /// Its members and addresses as the cluster file now has them.
     mutating func adopt(_ roster: [Member], order: [NodeID]) {
         (settings.members, settings.order) = (roster, order)

@@ -152,6 +152,7 @@ extension Node {
         case .declined(let region, let reason):
             guard case .switchOver(region) = operations.pending.first?.operation else { return }
             answerHead(.declined(reason))
+        case .former: isCalledFormer = true
         }
     }
 }

@@ -46,6 +46,8 @@ package struct Node: Core {
     /// When the volumes may next ask for what they lack.
     var pullAt = Instant.zero
     var toldDurable = LogIndex.zero
+    /// A member said so, and no leader has been heard since.
+    var isCalledFormer = false
 
     /// What a proposal became; read right behind it.
     var accepted: (first: Position, count: Int)?
@@ -179,6 +181,9 @@ package struct Node: Core {
                 observed.received(at: now)
             }
         case .heartbeat: heardRule(of: letter)
+        case .preVote where decisions.former.contains(letter.from):
+            // It was away when it was removed, and the log does not come to it any more.
+            return out.append(.note(.former, to: letter.from))
         case .snapshot:
             heardRule(of: letter)
             observed.received(at: now)

@@ -53,7 +53,8 @@ final class Running: DaemonParts {
         raft.windowBytesMax = Self.windowBytesMax
         let voter = try Voter.restarting(
             settings, raft: raft, group: Self.group, journal: &journal, recovered: recovered,
-            beginning: try store.beginning(settings, recovered, decisions: []),
+            beginning: try store.beginning(
+                settings, behind: recovered.base.position, decisions: []),
             incarnation: try incarnations.next(), random: &random,
             at: BootClock.now)
         let driver = Driver(voter) { board.carryOut($0) }

@@ -1,6 +1,4 @@
 import Foundation
-import Journal
-import JournalCore
 import Launch
 import Mesh
 import Raft
@@ -48,13 +46,8 @@ struct FoundingTests {
 
     /// As a start does; returns who voted before the first entry, and whether this node knows that.
     private func begin(_ settings: AgentSettings) throws -> (voters: [NodeID], isFounded: Bool) {
-        try FileManager.default.createDirectory(
-            atPath: path + "/journal", withIntermediateDirectories: true)
         let store = try OwnStore(settings, config: "n.yaml")
-        let (_, recovered) = try store.openJournal(
-            .init(cluster: settings.cluster.cluster, group: GroupID(1)),
-            random: SeededRandom(seed: 1))
-        let (base, isFounded) = try store.beginning(settings, recovered, decisions: [])
+        let (base, isFounded) = try store.beginning(settings, behind: .zero, decisions: [])
         return (try base.parsed().membership.voters.all, isFounded)
     }
 

@@ -122,6 +122,40 @@ import Wire
         #expect(trio.seats[2].node.voter.raft.role == .follower)
     }
 
+    @Test func `who was away when it was removed is told, and told otherwise by a leader`() throws {
+        var trio = try acting()
+        trio.crash(2)
+        try trio.join("delta")
+        _ = ask(&trio, .changeMembers(.replace(NodeID(3), with: Self.fresh)))
+        #expect(trio.run(upTo: .seconds(3)) { $0.seats[3].behind != nil })
+        trio.becomeWhole(3)
+        #expect(trio.run(upTo: .seconds(3)) { $0.seats[0].node.decisions.wish == nil })
+        trio.run(.seconds(1))
+        try trio.restart(2)
+        #expect(trio.seats[2].node.standingAsMember == .voter, "its own log knows no better")
+        #expect(trio.run(upTo: .seconds(3)) { $0.seats[2].node.standingAsMember == .none })
+        #expect(trio.leader == 0 && trio.isOpen(0), "and nobody was disturbed")
+        // A word alone makes nobody a stranger who hears a leader.
+        trio.give(1, .note(.former, from: NodeID(3)))
+        #expect(trio.seats[1].node.standingAsMember == .voter)
+    }
+
+    @Test func `a partial learner gets no vote from a leader that has not heard it yet`() throws {
+        var trio = try acting()
+        try trio.join("delta")
+        _ = ask(&trio, .changeMembers(.add(Self.fresh)))
+        #expect(trio.run(upTo: .seconds(3)) { $0.seats[3].behind != nil })
+        for _ in 0..<4 {
+            guard let leader = trio.leader else { break }
+            trio.crash(leader)
+            trio.run(upTo: .seconds(5)) { ($0.leader ?? leader) != leader }
+            trio.run(.seconds(1))
+            #expect(trio.seats[3].node.voter.raft.membership.voters.data.count == 3)
+            try trio.restart(leader)
+            trio.run(.milliseconds(500))
+        }
+    }
+
     @Test func `the primary goes only once another one is`() throws {
         var trio = try acting()
         #expect(
