@@ -27,6 +27,7 @@ enum AdminSamples {
             try answer(5, AlarmsReport(alarms: status.alarms)),
             try answer(6, SwitchoverReport(epoch: 4, region: "faro", milliseconds: 180)),
             try answer(7, Problem(.volume(.exists(name: "db-1")))),
+            try answer(8, MembersChangeReport(change: "remove node 3", isDone: false)),
         ]
     }
 

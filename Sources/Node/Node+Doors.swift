@@ -35,6 +35,8 @@ extension Node {
         package var operationsMax = 64
         /// How often a leader looks whether the next step of a change of the members can be taken.
         package var membersRetry = Interval.milliseconds(250)
+        /// And once the new voters did not acknowledge in time what was written before.
+        package var membersPause = Interval.seconds(5)
         /// The volumes are made durable outside the log after so much of it.
         package var checkpointBytes = 64 << 20
         package var checkpointEntries = 16_384

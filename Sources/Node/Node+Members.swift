@@ -150,6 +150,8 @@ extension Node {
             out.append(.happened(.membershipRefused(why)))
         }
         members.waitsFor = waits
+        // Each try holds the clients' writes up for as long.
+        if why == .unsettled { members.nextAt = now + settings.membersPause }
     }
 
     /// How far the newcomer is: a member, with a base, with all volumes, with all of the log.

@@ -88,8 +88,11 @@ extension Simulation {
             return holders(half, whole: false) >= all && holders(half, whole: true) >= toOutlast
         }
         // One that never voted has forgotten nothing.
-        let forgets = recruiting.configurations.map(\.membership).filter { $0.votes(id) }
-        guard !forgets.isEmpty, !forgets.contains(where: { $0.halves.allSatisfy(isHeld) })
+        let all = recruiting.configurations.map(\.membership)
+        // And a witness whose vote goes is told so by a base.
+        let deciding = isWitness ? all.suffix(3) : all.filter { $0.votes(id) }[...]
+        guard all.contains(where: { $0.votes(id) }),
+            !deciding.contains(where: { $0.halves.allSatisfy(isHeld) })
         else { return }
         check(
             "nothing is forgotten too early: node \(id) moves its base to \(base), which too few "
