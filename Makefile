@@ -42,7 +42,7 @@ fi
 endef
 
 .PHONY: deps deps-bench build release rig test scenarios test-thread lint format proto demo takeover takeover-idle witness full-disk \
-	torture resync bench-journal bench-gossip simulate mutants powercut fuzz-build fuzz corpus
+	torture resync members bench-journal bench-gossip simulate mutants powercut fuzz-build fuzz corpus
 
 deps:
 	@$(call install,$(DEBIAN))
@@ -123,6 +123,10 @@ full-disk: release rig
 resync: release rig
 	$(MEASURE) Tests/Rig/resync.py $(EXECUTABLES) $(RIG) --shape $(SHAPE)
 
+# Regions and witnesses that are lost for good are replaced by fresh nodes, under load, and the newcomers take over.
+members: release rig
+	$(MEASURE) Tests/Rig/members.py $(EXECUTABLES) $(RIG) --shape $(SHAPE)
+
 # Faults drawn from a seed at a mesh under load, MINUTES in each shape; needs root for namespaces and small file systems.
 torture: release rig
 	$(MEASURE) Tests/Rig/torture.py $(EXECUTABLES) $(RIG) --minutes $(MINUTES) --shape $(SHAPE) $(if $(SEED),--seed $(SEED))
@@ -142,6 +146,7 @@ test: deps
 	swift build --build-tests --jobs $(JOBS) $(CHECK_IMPORTS)
 	swift test --skip-build
 	$(MEASURE) Tests/Rig/resync.py --bin .build/debug $(RIG) --mib 160 --rate 40
+	$(MEASURE) Tests/Rig/members.py --bin .build/debug $(RIG) --mib 32
 
 # Writes the scenarios anew, with what comes of them now: read the difference.
 scenarios:

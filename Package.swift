@@ -178,9 +178,8 @@ let package = Package(
         tests(
             "LaunchTests",
             [
-                "Admin", "Alarms", "Control", "Disk", "Gossip", "Launch", "Mesh", "Raft",
-                "Settings",
-                "Store", "Voting", logging,
+                "Admin", "Alarms", "Control", "Disk", "Gossip", "Launch", "Mesh", "Raft", "Record",
+                "Settings", "Store", "Voting", logging,
             ]),
         tests("MeshTests", ["Mesh"]),
         tests("NBDProtocolTests", ["NBDProtocol"]),

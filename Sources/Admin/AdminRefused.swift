@@ -5,6 +5,7 @@ package enum AdminRefused: Error, Hashable, Sendable {
     case volume(VolumeRefused)
     case region(RegionRefused)
     case alarm(AlarmRefused)
+    case member(MemberRefused)
 }
 
 /// The mesh cannot decide it, or has decided otherwise.

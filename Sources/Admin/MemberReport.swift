@@ -5,6 +5,14 @@ package struct MemberReport: Codable, Hashable, Sendable {
         /// The answering node.
         case `self`
     }
+    /// What the mesh's log says of it.
+    package enum Vote: String, Codable, Hashable, Sendable {
+        case votes, learns
+        /// The witness beside an odd number of data members.
+        case standsBy = "stands-by"
+        /// It stands in the cluster file alone.
+        case none
+    }
     /// Entries under way are no lag: a follower may be this far behind while a client writes.
     package static let lagTolerated: UInt64 = 1_000
 
@@ -28,13 +36,18 @@ package struct MemberReport: Codable, Hashable, Sendable {
     package var lostIndex: UInt64?
     /// It was away for longer than the log reaches, and takes what it lacks from another.
     package var resync: ResyncReport?
+    /// nil where the answering node can't tell.
+    package var vote: Vote?
+
+    /// Whether its absence is a loss to the mesh.
+    package var counts: Bool { vote != Vote.none }
 
     package init(
         node: UInt64, region: String, role: MemberRole, address: String, isSelf: Bool,
         liveness: Liveness, matchIndex: UInt64? = nil, lagEntries: UInt64? = nil,
         lagBytes: UInt64? = nil, roundTripMicroseconds: UInt64? = nil, linkUp: Bool,
         lastRefusal: String? = nil, lostIndex: UInt64? = nil,
-        resync: ResyncReport? = nil
+        resync: ResyncReport? = nil, vote: Vote? = nil
     ) {
         self.node = node
         self.region = region
@@ -50,6 +63,7 @@ package struct MemberReport: Codable, Hashable, Sendable {
         self.lastRefusal = lastRefusal
         self.lostIndex = lostIndex
         self.resync = resync
+        self.vote = vote
     }
 }
 
@@ -66,5 +80,9 @@ package struct ResyncReport: Codable, Hashable, Sendable {
 /// `GET /v1/members`.
 package struct MembersReport: Codable, Hashable, Sendable {
     package var members: [MemberReport]
-    package init(members: [MemberReport]) { self.members = members }
+    /// How they are to change.
+    package var wish: WishReport?
+    package init(members: [MemberReport], wish: WishReport? = nil) {
+        (self.members, self.wish) = (members, wish)
+    }
 }

@@ -37,6 +37,7 @@ extension Problem {
         case .volume(let refused): self.init(refused)
         case .region(let refused): self.init(refused)
         case .alarm(let refused): self.init(refused)
+        case .member(let refused): self.init(refused)
         }
     }
 

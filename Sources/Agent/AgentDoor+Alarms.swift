@@ -21,6 +21,8 @@ extension AgentDoor {
             settings, quorum: quorum(view), keeper: keeper, transport: parts.transport,
             now: BootClock.unixSeconds)
         sight.hasRoom = view.hasRoom
+        sight.membership = view.ownStanding
+        sight.wish = wish(view)
         sight.resync = view.resync
         sight.lag = lag(of: settings.member.id, view)
         sight.peers = settings.others.map { member in
@@ -29,6 +31,8 @@ extension AgentDoor {
                 member, liveness: known?.liveness, report: known?.report, transport: parts.transport
             )
             peer.isData = member.role == .data
+            // One that is no member itself does not know who is.
+            peer.isMember = view.ownStanding != .member || view.counts(member.id)
             peer.resync = known?.report?.resync
             peer.isLeftBehind = known?.progress?.isLeftBehind
             peer.lag = member.role == .data ? lag(of: member.id, view) : nil

@@ -34,7 +34,7 @@ extension AgentDoor {
                 report(volume, open.first { $0.name == volume.name }, pending[volume.id])
             },
             alarms: alarms(view), takeovers: view.takeovers.map(report),
-            counters: counters(links))
+            counters: counters(links), wish: wish(view))
     }
 
     func raft() async throws(AdminRefused) -> RaftReport {
@@ -128,7 +128,7 @@ extension AgentDoor {
                 ResyncReport(
                     percent: $0.isCopying ? $0.percent : nil,
                     bytesLeft: $0.isCopying ? $0.missingByteCount : nil)
-            })
+            }, vote: view.vote(of: member.id))
     }
 
     func report(_ volume: Volume, _ open: NBDExportStatus?, _ pending: Int? = nil)

@@ -15,12 +15,14 @@ import Wire
 
 /// What an operator can ask of this node.
 struct AgentDoor: AdminDoor {
-    let settings: AgentSettings
+    let current: CurrentSettings
     let board: Switchboard
     let parts: Switchboard.Parts
     let exports: NBDServer
     let keeper: AlarmKeeper
     let startedAt: UInt64
+
+    var settings: AgentSettings { current.value }
 
     var view: NodeView {
         let now = BootClock.now
@@ -85,11 +87,11 @@ struct AgentDoor: AdminDoor {
         }
     }
 
-    private func ask(_ operation: Node.Operation) async -> Node.Answer {
+    func ask(_ operation: Node.Operation) async -> Node.Answer {
         await board.answers.wait { parts.driver.post(.operate($0, operation)) }
     }
 
-    private func outcome(_ answer: Node.Answer, doing: String) throws(AdminRefused) -> Outcome {
+    func outcome(_ answer: Node.Answer, doing: String) throws(AdminRefused) -> Outcome {
         switch answer {
         case .done(.refused(let refusal)): throw AdminRefused(refusal)
         case .done(let outcome): return outcome
@@ -174,6 +176,12 @@ extension AdminRefused {
                         + "\(Decisions.volumeByteCountMax)"))
         case .tooManyVolumes(let limit): self = .volume(.tooMany(limit: limit))
         case .unknownRegion(let region): self = .region(.unknown(name: region.text, known: []))
+        case .wishPending, .noWish, .wishIsJoint, .memberExists, .memberFormer, .memberUnknown,
+            .memberIsPrimary, .lastDataMember, .otherRole, .witnessExists, .tooManyMembers,
+            .tooManyFormers:
+            self =
+                MemberRefused(refusal).map { .member($0) }
+                ?? .mesh(.overtaken(why: refusal.description))
         case .staleEpoch, .leaseRenewedSince, .noSuchWarrant, .unknownNode, .tooManySessions,
             .duplicate, .gap:
             self = .mesh(.overtaken(why: refusal.description))

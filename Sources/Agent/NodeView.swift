@@ -34,6 +34,13 @@ struct NodeView: Sendable {
     let seesLease: Bool
     let renewalAge: Interval?
     let contradiction: Contradiction?
+    let witness: NodeID?
+    let wish: Wish?
+    /// Only of a leader.
+    let waitsFor: WishWait?
+    let stoodFor: Interval?
+    /// What this node is to the mesh.
+    let standing: MemberStanding
 
     init(_ node: borrowing Node, now: Instant) {
         let raft = node.voter.raft
@@ -58,6 +65,12 @@ struct NodeView: Sendable {
         seesLease = node.seesLease(at: now)
         renewalAge = node.renewalAge(at: now)
         contradiction = raft.contradiction
+        witness = node.decisions.witness?.node
+        wish = node.decisions.wish
+        standing = node.standingAsMember
+        let leads = wish != nil && raft.role == .leader
+        waitsFor = leads ? node.members.waitsFor : nil
+        stoodFor = leads ? now.since(node.members.movedAt) : nil
         switch node.office {
         case .acting(let acting):
             actsUntil = acting.isOpen ? acting.lease.until : nil

@@ -27,7 +27,8 @@ final class Running: DaemonParts {
     /// A stopping agent begins no further hand-over after so long.
     static let handOverMax = Interval.seconds(8)
 
-    private let settings: AgentSettings
+    private let current: CurrentSettings
+    private var settings: AgentSettings { current.value }
     private let store: OwnStore
     private let board: Switchboard
     private let parts: Switchboard.Parts
@@ -42,7 +43,7 @@ final class Running: DaemonParts {
 
     /// Everything is read and recovered here; nothing is started yet.
     init(_ settings: AgentSettings, _ store: OwnStore, _ logger: Logger) throws {
-        self.settings = settings
+        current = CurrentSettings(settings)
         self.store = store
         self.logger = logger
         let alarms = try AlarmKeeper(
@@ -61,10 +62,8 @@ final class Running: DaemonParts {
                 "the log's end was torn by a crash, nothing of it was ever acknowledged",
                 metadata: ["file": "\(torn.file)", "bytes": "\(torn.byteCount)"])
         }
-        let initial = Decisions(
-            seats: settings.cluster.dataMembers.map {
-                Decisions.Seat(node: $0.id, region: $0.region)
-            })
+        let beginning = try store.beginning(
+            settings, behind: recovered.base.position, decisions: Decisions(settings).encoded)
         let now = BootClock.now
         var raft = RaftSettings()
         raft.followsPreference = false
@@ -80,14 +79,14 @@ final class Running: DaemonParts {
         }
         let voter = try Voter.restarting(
             settings, raft: raft, group: Self.group, journal: &journal, recovered: recovered,
-            initial: initial.encoded,
-            incarnation: try IncarnationFile(in: settings.node.data).next(), isWhole: isWhole,
+            beginning: beginning, incarnation: try IncarnationFile(in: settings.node.data).next(),
+            isWhole: isWhole,
             random: &random, at: now)
-        let decisions =
-            recovered.base.position == .zero
-            ? initial : try Decisions(parsing: try recovered.base.parsed().state.contents)
+        let state =
+            try (recovered.base.position == .zero ? beginning.base : recovered.base).parsed().state
         let node = Node(
-            settings: Node.Settings(settings), voter: voter, decisions: decisions, at: now)
+            settings: Node.Settings(settings), voter: voter,
+            decisions: try Decisions(parsing: state.contents), at: now)
         let driver = Driver(node) { board.carryOut($0) }
         let keeper = LogKeeper(journal, send: { board.send($0) }, tell: { board.heard($0) })
         let transport = try Transport(
@@ -104,7 +103,7 @@ final class Running: DaemonParts {
         parts = Switchboard.Parts(
             driver: driver, keeper: keeper, transport: transport, volumes: volumes)
         door = AgentDoor(
-            settings: settings, board: board, parts: parts, exports: exports,
+            current: current, board: board, parts: parts, exports: exports,
             keeper: alarms, startedAt: BootClock.unixSeconds)
         admin = AdminServer(path: settings.node.run + "/admin.sock", door: door, logger: logger)
         room = RoomWatch(path: settings.node.data)
@@ -147,7 +146,7 @@ final class Running: DaemonParts {
         manager.ready("node \(settings.member.id) in \(settings.member.region)")
     }
 
-    func reload() {
+    func reload(_ new: AgentSettings) {
         do {
             try parts.transport.reloadCredentials()
             try exports.reloadCertificates()
@@ -156,7 +155,16 @@ final class Running: DaemonParts {
             logger.error(
                 "certificates were refused, the old ones stay", metadata: ["why": "\(error)"])
         }
+        let members = door.view.membership.members
+        guard current.adopt(new, members: members, logger) else { return }
+        parts.transport.reload(new.cluster.roster)
+        let mesh = Node.Settings(new)
+        parts.driver.post(.roster(mesh.members, order: mesh.order))
+        board.keeper.reloaded(new.cluster.print)
+        parts.driver.post(.announce(board.keeper.bulletin))
     }
+
+    func reloadRefused(_ faults: Faults) { current.refused(faults, logger) }
 
     /// Hands over what this node holds, says farewell, and lets go of everything.
     func stop() async {
@@ -231,6 +239,17 @@ extension AgentSettings {
                 certificates: NBDCertificates(
                     ca: node.tls.ca, certificate: node.tls.certificate, key: node.tls.key))
         }
+    }
+}
+
+extension Decisions {
+    /// Of a mesh that begins with these members.
+    fileprivate init(_ settings: AgentSettings) {
+        let cluster = settings.cluster
+        func seat(_ member: Settings.Member) -> Seat {
+            Seat(node: member.id, region: member.region)
+        }
+        self.init(seats: cluster.dataMembers.map(seat), witness: cluster.witness.map(seat))
     }
 }
 

@@ -227,6 +227,12 @@ final class Switchboard: Sendable {
             logger.notice("primary", metadata: facts)
         case .refused(let index, let refusal):
             logger.notice("refused", metadata: ["index": "\(index)", "why": "\(refusal)"])
+        case .wished(let change):
+            logger.notice("the members are to change", metadata: ["to": "\(change)"])
+        case .wishCancelled(let change):
+            logger.notice("a change of the members was taken back", metadata: ["of": "\(change)"])
+        case .membersChanged(let change):
+            logger.notice("the members have changed", metadata: ["by": "\(change)"])
         case .handBack(let to): logger.info("leadership offered", metadata: ["to": "\(to)"])
         case .handOver(let to): logger.notice("hand-over begins", metadata: ["to": "\(to)"])
         case .resigned(let epoch):

@@ -9,6 +9,8 @@ package enum AlarmCode: String, CaseIterable, Hashable, Sendable {
     case noWholeReplica = "no-whole-replica"
     case certificateExpires = "certificate-expires"
     case clusterFileDiffers = "cluster-file-differs"
+    case notAMember = "not-a-member"
+    case membersStand = "members-stand"
     case memberDead = "member-dead"
     case memberLeft = "member-left"
     case memberLags = "member-lags"

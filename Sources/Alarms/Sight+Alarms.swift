@@ -10,7 +10,8 @@ extension Sight {
 
     package var alarms: [Alarm] {
         let all =
-            quorumAlarms + incidentAlarms + roomAlarms + resyncAlarms + certificateAlarms
+            memberAlarms + quorumAlarms + incidentAlarms + roomAlarms + resyncAlarms
+            + certificateAlarms
             + peers.flatMap(alarms(of:)) + lagAlarms("this node", lag) + socketAlarms
         // A sort by severity alone that keeps the order of the rest.
         return [.critical, .warning, .info].flatMap { severity in
@@ -58,6 +59,7 @@ extension Sight {
 
     private func alarms(of peer: Peer) -> [Alarm] {
         let name = "node \(peer.node) in \(peer.region)"
+        guard peer.isMember else { return strangerAlarms(peer, name) }
         return standingAlarms(peer, name) + fileAlarms(peer) + refusalAlarms(peer, name)
             + (peer.isHeard ? lagAlarms(name, peer.lag) : [])
     }

@@ -41,6 +41,8 @@ package struct Sight: Hashable, Sendable {
         package var standing: Standing
         package var hasRoom = true
         package var isData = true
+        /// It votes, listens or stands by; or is wished for.
+        package var isMember = true
         /// What its volumes lack; nil where they are a whole replica.
         package var resync: ResyncStanding?
         /// The log is no longer kept for it.
@@ -83,6 +85,9 @@ package struct Sight: Hashable, Sendable {
     package let now: UInt64
     package let quorum: QuorumReport
     package let clusterFile: ClusterPrint
+    package var membership = Membership.member
+    /// What is wished of the members.
+    package var wish: WishReport?
     package var hasRoom = true
     /// What the volumes here lack; nil where they are a whole replica.
     package var resync: ResyncStanding?

@@ -11,6 +11,9 @@ package protocol AdminDoor: Sendable {
     func deleteVolume(named name: String) async throws(AdminRefused)
     /// Returns once the new primary acts.
     func switchover(to region: String) async throws(AdminRefused) -> SwitchoverReport
+    /// Returns once the wish is agreed on; the mesh fulfils it in its own time.
+    func changeMembers(_ request: MembersRequest) async throws(AdminRefused) -> MembersChangeReport
+    func cancelMembers() async throws(AdminRefused) -> MembersChangeReport
     /// Clears what stands until an operator has seen it, on every node in time.
     func clearAlarm(named code: String) async throws(AdminRefused) -> AlarmClearing
     func log(_ query: LogQuery) async throws(AdminRefused) -> LogReport

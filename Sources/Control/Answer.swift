@@ -43,7 +43,8 @@ extension Answer {
             switch route {
             case .status: self.init(200, try await door.status())
             case .members:
-                self.init(200, MembersReport(members: try await door.status().members))
+                let status = try await door.status()
+                self.init(200, MembersReport(members: status.members, wish: status.wish))
             case .raft: self.init(200, try await door.raft())
             case .volumes:
                 self.init(200, VolumesReport(volumes: try await door.status().volumes))
@@ -54,6 +55,9 @@ extension Answer {
                 self.init(204)
             case .switchover(let request):
                 self.init(200, try await door.switchover(to: request.region))
+            case .changeMembers(let request):
+                self.init(202, try await door.changeMembers(request))
+            case .cancelMembers: self.init(200, try await door.cancelMembers())
             case .alarms:
                 self.init(200, AlarmsReport(alarms: try await door.status().alarms))
             case .clearAlarm(let code):

@@ -9,6 +9,8 @@ package enum Route: Hashable, Sendable {
     case createVolume(VolumeRequest)
     case deleteVolume(named: String)
     case switchover(SwitchoverRequest)
+    case changeMembers(MembersRequest)
+    case cancelMembers
     case alarms
     case clearAlarm(named: String)
     case log(LogQuery)
@@ -42,6 +44,9 @@ extension Route {
             AdminRequest("DELETE", "/v1/volumes/" + PercentText.encoded(name))
         case .switchover(let request):
             AdminRequest("POST", "/v1/switchover", body: JSON.encoded(request))
+        case .changeMembers(let request):
+            AdminRequest("POST", "/v1/members", body: JSON.encoded(request))
+        case .cancelMembers: AdminRequest("DELETE", "/v1/members/wish")
         case .alarms: AdminRequest("GET", "/v1/alarms")
         case .clearAlarm(let code):
             AdminRequest("DELETE", "/v1/alarms/" + PercentText.encoded(code))

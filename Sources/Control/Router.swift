@@ -9,7 +9,12 @@ package enum Router {
         let query = parts.count > 1 ? parts[1] : ""
         switch path {
         case "/v1/status": return try get(.status, request)
-        case "/v1/members": return try get(.members, request)
+        case "/v1/members":
+            try demand(["GET", "POST"], request)
+            return request.method == "GET" ? .members : .changeMembers(try body(request))
+        case "/v1/members/wish":
+            try demand(["DELETE"], request)
+            return .cancelMembers
         case "/v1/raft": return try get(.raft, request)
         case "/v1/alarms": return try get(.alarms, request)
         case "/v1/log":

@@ -34,6 +34,10 @@ package enum Command: Hashable, Sendable {
     case deleteVolume(VolumeID)
     /// The region that takes over first when several could. No failback follows from it.
     case prefer(RegionName)
+    /// Wishes this of the members; whoever leads sees to it.
+    case changeMembers(MemberChange)
+    /// Takes the wish back, while it is not joint.
+    case cancelMembers
 }
 
 /// What an applied entry has done.
@@ -43,6 +47,10 @@ package enum Outcome: Hashable, Sendable {
     case created(Volume)
     case deleted(Volume)
     case preferred(RegionName)
+    case wished(MemberChange)
+    case cancelled(MemberChange)
+    /// The wish is fulfilled.
+    case membersChanged(MemberChange)
     /// The primary's lease was renewed; a write record or stream record is accepted with it.
     case renewed(Epoch)
     /// Nothing changes: an entry that asserts a term, or a membership.
@@ -63,6 +71,18 @@ package enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
     case volumeByteCount(UInt64)
     case tooManyVolumes(limit: Int)
     case tooManySessions(limit: Int)
+    case wishPending(MemberChange)
+    case noWish
+    case wishIsJoint(MemberChange)
+    case memberExists(NodeID)
+    case memberFormer(NodeID)
+    case memberUnknown(NodeID)
+    case memberIsPrimary(NodeID)
+    case lastDataMember(NodeID)
+    case otherRole(NodeID)
+    case witnessExists(NodeID)
+    case tooManyMembers(limit: Int)
+    case tooManyFormers(limit: Int)
     case duplicate(session: SessionID, sequence: UInt64)
     case gap(session: SessionID, expected: UInt64, offered: UInt64)
 
@@ -85,6 +105,23 @@ package enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
                 + "\(Decisions.volumeGrain) and \(Decisions.volumeByteCountMax)"
         case .tooManyVolumes(let limit): "there are \(limit) volumes, and no more are allowed"
         case .tooManySessions(let limit): "\(limit) sessions are open, and no more are allowed"
+        case .wishPending(let change): "the members are changing already: \(change)"
+        case .noWish: "nothing was wished of the members"
+        case .wishIsJoint(let change):
+            "old and new members decide together already: \(change) will be done"
+        case .memberExists(let node): "node \(node) is a member already"
+        case .memberFormer(let node):
+            "node \(node) was a member once, and an id is never used again; give it a new one"
+        case .memberUnknown(let node): "node \(node) is no member of this mesh"
+        case .memberIsPrimary(let node):
+            "node \(node) is the primary; make another region primary first"
+        case .lastDataMember(let node): "node \(node) is the only one that stores the volumes"
+        case .otherRole(let node):
+            "node \(node) has the other role: a witness replaces a witness, and data a data member"
+        case .witnessExists(let node): "node \(node) is the witness; replace it"
+        case .tooManyMembers(let limit): "a mesh has at most \(limit) members"
+        case .tooManyFormers(let limit):
+            "\(limit) nodes were members once, and no more can be remembered"
         case .duplicate(let session, let sequence):
             "session \(session) has applied its number \(sequence) before"
         case .gap(let session, let expected, let offered):

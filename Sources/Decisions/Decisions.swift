@@ -44,11 +44,12 @@ package struct Decisions: Hashable, Sendable {
     }
 
     package enum Deed: Hashable, Sendable {
-        /// A blank or membership entry: with an epoch it is a renewal, without one it is nothing.
+        /// A blank entry: with an epoch it is a renewal, without one it is nothing.
         case blank
         /// A write or stream record: accepted only in the present epoch.
         case record
         case command(Command)
+        case membership(Roll)
     }
 
     package internal(set) var tenure: Tenure = .vacant
@@ -56,12 +57,20 @@ package struct Decisions: Hashable, Sendable {
     /// Sorted by id; ids are never used twice.
     package internal(set) var volumes: [Volume] = []
     package internal(set) var appliedIndex: LogIndex = .zero
-    let seats: [Seat]
+    /// Who can be primary, by node.
+    package internal(set) var seats: [Seat]
+    /// Whether it votes or stands by.
+    package internal(set) var witness: Seat?
+    package internal(set) var learners: [NodeID] = []
+    /// Who was a member once, sorted: none of them ever is again.
+    package internal(set) var former: [NodeID] = []
+    package internal(set) var wish: Wish?
     var volumesEverCreated: UInt64 = 0
     var lastSequences: [SessionID: UInt64] = [:]
 
-    package init(seats: [Seat]) {
+    package init(seats: [Seat], witness: Seat? = nil) {
         self.seats = seats.sorted { $0.node < $1.node }
+        self.witness = witness
     }
 
     /// The number that `session` last used up; 0 when it never did.
@@ -101,6 +110,7 @@ package struct Decisions: Hashable, Sendable {
         switch step.deed {
         case .blank: step.epoch == .zero ? .nothing : try renew(step)
         case .record: try renew(step)
+        case .membership(let roll): enroll(roll, at: step.index)
         case .command(.promote(let node, let epoch, let warrant)):
             try promote(node, epoch, warrant, at: step.index)
         case .command(.relinquish(let epoch)): try relinquish(epoch, at: step.index)
@@ -108,6 +118,8 @@ package struct Decisions: Hashable, Sendable {
             try createVolume(name, byteCount, durability)
         case .command(.deleteVolume(let id)): try deleteVolume(id)
         case .command(.prefer(let region)): try prefer(region)
+        case .command(.changeMembers(let change)): try wish(change, at: step.index)
+        case .command(.cancelMembers): try cancelWish()
         }
     }
 

@@ -22,10 +22,18 @@ extension Decisions {
         package var volumesEverCreated: UInt64
         /// By id.
         package var sessions: [Session]
+        package var witness: Seat?
+        /// Sorted.
+        package var learners: [NodeID]
+        /// Sorted.
+        package var former: [NodeID]
+        package var wish: Wish?
 
         package init(
             appliedIndex: LogIndex, seats: [Seat], tenure: Tenure, preferred: RegionName?,
-            volumes: [Volume], volumesEverCreated: UInt64, sessions: [Session]
+            volumes: [Volume], volumesEverCreated: UInt64, sessions: [Session],
+            witness: Seat? = nil, learners: [NodeID] = [], former: [NodeID] = [],
+            wish: Wish? = nil
         ) {
             self.appliedIndex = appliedIndex
             self.seats = seats
@@ -34,6 +42,8 @@ extension Decisions {
             self.volumes = volumes
             self.volumesEverCreated = volumesEverCreated
             self.sessions = sessions
+            (self.witness, self.learners) = (witness, learners)
+            (self.former, self.wish) = (former, wish)
         }
     }
 
@@ -43,12 +53,14 @@ extension Decisions {
             appliedIndex: appliedIndex, seats: seats, tenure: tenure, preferred: preferred,
             volumes: volumes, volumesEverCreated: volumesEverCreated,
             sessions: lastSequences.sorted { $0.key < $1.key }
-                .map { Image.Session(id: $0.key, lastSequence: $0.value) })
+                .map { Image.Session(id: $0.key, lastSequence: $0.value) },
+            witness: witness, learners: learners, former: former, wish: wish)
     }
 
     /// Goes on from `image`, which its reader has checked to be lawful.
     package init(restoring image: Image) {
-        self.init(seats: image.seats)
+        self.init(seats: image.seats, witness: image.witness)
+        (learners, former, wish) = (image.learners, image.former, image.wish)
         tenure = image.tenure
         preferred = image.preferred
         volumes = image.volumes

@@ -10,6 +10,7 @@ enum AdminSamples {
             .status, .members, .raft, .volumes, .alarms,
             .createVolume(VolumeRequest(name: "db-1", byteCount: 1 << 30, mode: .sync)),
             .deleteVolume(named: "a b/ü"), .switchover(SwitchoverRequest(region: "faro")),
+            .changeMembers(MembersRequest(coming: 4, leaving: 3, witness: true)), .cancelMembers,
             .clearAlarm(named: "replica-lost"), .log(LogQuery(from: 1, to: 9, max: 5)),
         ]
         return routes.map { route in
@@ -21,17 +22,22 @@ enum AdminSamples {
     static func answers() throws -> [[UInt8]] {
         [
             try answer(0, status), try answer(1, raft), try answer(2, log),
-            try answer(3, MembersReport(members: status.members)),
+            try answer(3, MembersReport(members: status.members, wish: wish)),
             try answer(4, VolumesReport(volumes: status.volumes)),
             try answer(5, AlarmsReport(alarms: status.alarms)),
             try answer(6, SwitchoverReport(epoch: 4, region: "faro", milliseconds: 180)),
             try answer(7, Problem(.volume(.exists(name: "db-1")))),
+            try answer(8, MembersChangeReport(change: "remove node 3", isDone: false)),
         ]
     }
 
     private static func answer(_ kind: UInt8, _ value: some Encodable) throws -> [UInt8] {
         [kind] + Array(try JSONEncoder().encode(value))
     }
+
+    private static let wish = WishReport(
+        change: "add node 4 in oslo", coming: 4, leaving: nil, since: 7, isJoint: false,
+        waitsFor: "copies", stoodSeconds: 3)
 
     private static let standing = RaftStanding(
         role: .leader, term: 4, commit: 9, applied: 9, last: PositionReport(index: 9, term: 4),

@@ -99,14 +99,19 @@ enum Samples {
         .createVolume(name: "scratch", byteCount: 4_096, durability: .async),
         .deleteVolume(VolumeID(1)), .prefer(faro), .relinquish(epoch: Epoch(1)),
         .promote(node: NodeID(2), epoch: Epoch(2), warrant: .relinquished(at: LogIndex(7))),
+        .changeMembers(.add(Newcomer(node: NodeID(4), region: oslo))), .cancelMembers,
+        .changeMembers(
+            .replace(NodeID(1), with: Newcomer(node: NodeID(5), region: faro))),
+        .changeMembers(.remove(NodeID(3))),
     ]
 
     /// As the commands, one after the other, leave them.
     static let decisions: [Decisions] = {
-        var decisions = Decisions(seats: [
-            Decisions.Seat(node: NodeID(1), region: oslo),
-            Decisions.Seat(node: NodeID(2), region: faro),
-        ])
+        var decisions = Decisions(
+            seats: [
+                Decisions.Seat(node: NodeID(1), region: oslo),
+                Decisions.Seat(node: NodeID(2), region: faro),
+            ], witness: Decisions.Seat(node: NodeID(3), region: oslo))
         var all = [decisions]
         for (place, command) in commands.enumerated() {
             _ = decisions.apply(
@@ -114,6 +119,17 @@ enum Samples {
                     index: decisions.appliedIndex.next, epoch: decisions.tenure.epoch,
                     session: SessionID(UInt64(place % 2) + 1), sequence: UInt64(place / 2) + 1,
                     deed: .command(command)))
+            all.append(decisions)
+        }
+        // As the leader fulfils the wish that stands.
+        for roll in [
+            Roll(data: [NodeID(1), NodeID(2)], learners: [NodeID(5)]),
+            Roll(data: [NodeID(2), NodeID(5)], isJoint: true),
+            Roll(data: [NodeID(2), NodeID(5)]),
+        ] {
+            _ = decisions.apply(
+                Decisions.Step(
+                    index: decisions.appliedIndex.next, epoch: .zero, deed: .membership(roll)))
             all.append(decisions)
         }
         return all
@@ -141,6 +157,6 @@ enum Samples {
 
     static let notes: [Note] = [
         .propose(sequence: 4, payload: commands[5].encoded), .handOver(faro),
-        .declined(faro, reason: "zu weit zurück"),
+        .declined(faro, reason: "zu weit zurück"), .former,
     ]
 }

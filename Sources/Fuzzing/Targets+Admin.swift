@@ -52,6 +52,7 @@ extension FuzzTarget {
         case 4: try answer(VolumesReport.self, data)
         case 5: try answer(AlarmsReport.self, data)
         case 6: try answer(SwitchoverReport.self, data)
+        case 8: try answer(MembersChangeReport.self, data)
         default: try answer(Problem.self, data)
         }
     }

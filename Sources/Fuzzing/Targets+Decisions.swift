@@ -46,10 +46,33 @@ extension FuzzTarget {
         if let last = decisions.volumes.last, decisions.volumes.count > ids.count {
             try promise(!ids.contains(last.id), "no id is used twice")
         }
+        try changeMembers(&decisions)
         try promise(
             try Decisions(parsing: decisions.encoded) == decisions,
             "decisions that went on are read back as they were")
         return .accepted
+    }
+
+    /// Whoever leaves never comes back.
+    private static func changeMembers(_ decisions: inout Decisions) throws {
+        let newcomer = Newcomer(node: NodeID(77), region: Samples.oslo)
+        let leaving = decisions.seats.last?.node
+        let change = leaving.map { MemberChange.replace($0, with: newcomer) } ?? .add(newcomer)
+        try apply(.command(.changeMembers(change)), to: &decisions)
+        guard let wish = decisions.wish else { return }
+        let coming = wish.change.coming.flatMap { $0.isWitness ? nil : $0.node }
+        let data =
+            decisions.seats.map(\.node).filter { $0 != wish.change.leaving && $0 != coming }
+            + (coming.map { [$0] } ?? [])
+        for isJoint in [true, false] {
+            try apply(.membership(Roll(data: data, isJoint: isJoint)), to: &decisions)
+        }
+        try promise(decisions.wish == nil, "a wish whose voters decide alone is fulfilled")
+        if let leaving = wish.change.leaving {
+            try promise(
+                decisions.former.contains(leaving) && !decisions.isMember(leaving),
+                "who left is remembered")
+        }
     }
 
     private static func apply(

@@ -49,6 +49,7 @@ enum ConfigFile {
             data: \(node.data)
             run: \(node.run)
             \(nbdText(node))
+            founding: \(node.founding)
             log: {level: \(node.logLevel.rawValue), format: \(node.logFormat.rawValue)}
             logKept: \(node.logKept >> 20)M
             resyncRate: \(node.resyncRate >> 20)M
@@ -73,6 +74,7 @@ enum ConfigFile {
         run: \(node.run)
         tls: {ca: \(node.tls.ca), certificate: \(node.tls.certificate), key: \(node.tls.key)}
         \(nbdText(node))
+        founding: \(node.founding)
         log: {level: \(node.logLevel.rawValue), format: \(node.logFormat.rawValue)}
         logKept: \(node.logKept >> 20)M
         resyncRate: \(node.resyncRate >> 20)M

@@ -13,10 +13,10 @@ package final class AlarmKeeper: Sendable {
     private struct State: Sendable {
         var incidents = Incidents()
         var lags = Lags()
+        var clusterFile: ClusterPrint
     }
 
     private let own: NodeID
-    private let clusterFile: ClusterPrint
     private let file: StateFile
     private let logger: Logger
     private let state: NIOLockedValueBox<State>
@@ -28,10 +28,9 @@ package final class AlarmKeeper: Sendable {
         in directory: String, own: NodeID, clusterFile: ClusterPrint, logger: Logger
     ) throws {
         self.own = own
-        self.clusterFile = clusterFile
         self.logger = logger
         file = StateFile(Self.fileName, in: directory)
-        var state = State()
+        var state = State(clusterFile: clusterFile)
         if let bytes = try file.read(bytesMax: Incidents.byteCountMax) {
             if let incidents = Incidents(parsing: bytes) {
                 state.incidents = incidents
@@ -48,7 +47,14 @@ package final class AlarmKeeper: Sendable {
 
     /// What this node's reports in the gossip are to carry.
     package var bulletin: [UInt8] {
-        Bulletin(clusterFile: clusterFile, incidents: incidents).encoded
+        state.withLockedValue {
+            Bulletin(clusterFile: $0.clusterFile, incidents: $0.incidents).encoded
+        }
+    }
+
+    /// The cluster file was read again.
+    package func reloaded(_ clusterFile: ClusterPrint) {
+        state.withLockedValue { $0.clusterFile = clusterFile }
     }
 
     package func lagBegan(_ node: NodeID) -> UInt64? {

@@ -4,8 +4,10 @@ package import Settings
 /// What a daemon runs, from its start to its end.
 package protocol DaemonParts: Sendable {
     func start() async throws
-    /// Reads the certificates again.
-    func reload()
+    /// Reads the certificates again, and takes the members of the settings that were read again.
+    func reload(_ settings: AgentSettings)
+    /// The files were read again and are at fault.
+    func reloadRefused(_ faults: Faults)
     func stop() async
 }
 
@@ -64,7 +66,10 @@ package struct Daemon: Sendable {
         try await parts.start()
         for await request in requests {
             switch request {
-            case .reload: parts.reload()
+            case .reload:
+                do throws(Faults) { parts.reload(try AgentSettings.load(invocation)) } catch {
+                    parts.reloadRefused(error)
+                }
             case .stop:
                 await parts.stop()
                 finish()

@@ -47,7 +47,7 @@ package struct Invocation: Hashable, Sendable {
 
         Exit codes: 0 stopped as asked; 64 wrong words; 70 a fault of its own; 74 its disk failed;
         75 another one runs on these directories or holds its address; 78 the configuration is at fault.
-        Signals: SIGTERM hands over and stops, SIGHUP reads the certificates again.
+        Signals: SIGTERM hands over and stops, SIGHUP reads certificates and members again.
         """
     }
 }

@@ -50,6 +50,10 @@ extension ClusterSettings {
     }
 }
 
+extension Electorate {
+    func without(_ node: NodeID) -> Electorate { Electorate(data: data.filter { $0 != node }) }
+}
+
 extension Member {
     package var peer: Gossip.Peer {
         Gossip.Peer(node: id, region: region, role: role == .witness ? .witness : .data)

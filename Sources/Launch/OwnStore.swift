@@ -1,7 +1,8 @@
 package import Journal
 package import JournalCore
 package import Mesh
-internal import Record
+internal import Raft
+package import Record
 package import Settings
 internal import Store
 
@@ -9,13 +10,45 @@ internal import Store
 package struct OwnStore: Sendable {
     private let directory: StoreDirectory
     private let identity: Identity
+    private let founding: FoundingFile
+    /// As it was found at the start.
+    private let founded: Base?
 
     /// Reads alone: where it is refused, everything is as it was.
     package init(_ settings: AgentSettings, config: String) throws {
         directory = StoreDirectory(
             settings.node.data, of: settings.member.id, in: settings.cluster.cluster,
             members: settings.cluster.roles, config: config)
-        identity = try directory.identity()
+        founding = FoundingFile(in: directory.path)
+        founded = try founding.read()
+        identity = try directory.identity(
+            membersMayDiffer: founded != nil || !settings.node.founding)
+    }
+
+    /// What this node's log begins with, where no base is in its place; and whether this node knows
+    /// that, which one that is to join a mesh does not.
+    package func beginning(
+        _ settings: AgentSettings, behind base: Position, decisions: [UInt8]
+    ) throws -> (base: Base, isFounded: Bool) {
+        if let founded { return (founded, true) }
+        let beginning = Base(
+            position: .zero, membership: settings.cluster.membership, state: decisions)
+        guard settings.node.founding else {
+            let others = Electorate(data: settings.cluster.dataMembers.map(\.id))
+            return (
+                Base(
+                    position: .zero,
+                    membership: Membership(voters: others.without(settings.member.id)),
+                    state: decisions), false
+            )
+        }
+        if base == .zero {
+            guard settings.cluster.witnesses.count <= 1 else {
+                throw TwoWitnesses(file: settings.node.cluster)
+            }
+            try founding.write(beginning)
+        }
+        return (beginning, true)
     }
 
     /// What a log line calls it.

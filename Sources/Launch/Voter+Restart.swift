@@ -3,7 +3,7 @@ package import JournalCore
 package import Journal
 package import Mesh
 package import Raft
-internal import Record
+package import Record
 package import Settings
 package import Voting
 
@@ -11,18 +11,15 @@ extension Voter {
     /// How much of the log's end is read into memory at a restart.
     private static var tailBytesMax: Int { 4 << 20 }
 
-    /// A member that goes on from what its journal held; `initial` is the state before the first
-    /// entry, the same on every node because it comes from the cluster's file.
+    /// A member that goes on from what its journal held; `beginning` stands before the first entry.
     package static func restarting(
         _ settings: AgentSettings, raft raftSettings: RaftSettings, group: GroupID,
-        journal: inout JournalCore<FileDisk>, recovered: Recovered, initial: [UInt8],
-        incarnation: Incarnation, isWhole: Bool = true, random: inout SeededRandom,
+        journal: inout JournalCore<FileDisk>, recovered: Recovered,
+        beginning: (base: Base, isFounded: Bool), incarnation: Incarnation, isWhole: Bool = true,
+        random: inout SeededRandom,
         at now: Instant
     ) throws -> Voter {
-        let base =
-            recovered.base.position == .zero
-            ? Base(position: .zero, membership: settings.cluster.membership, state: initial)
-            : recovered.base
+        let base = recovered.base.position == .zero ? beginning.base : recovered.base
         var tail: [Entry] = []
         if let last = recovered.positions.last {
             tail = try journal.newest(bytesMax: tailBytesMax, last: last.index)
@@ -35,7 +32,8 @@ extension Voter {
         restored.untailedByteCount = journal.entriesByteCount - tailBytes
         let raft = Raft(
             seat: settings.member.id, isWitness: settings.member.role == .witness,
-            isWhole: isWhole, group: group, settings: raftSettings, restored: restored,
+            isFounded: beginning.isFounded, isWhole: isWhole, group: group, settings: raftSettings,
+            restored: restored,
             random: random.fork(), at: now)
         let gossip = Gossip(
             self: settings.member.peer, roster: settings.cluster.peers, settings: Gossip.Settings(),

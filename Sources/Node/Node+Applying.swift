@@ -29,7 +29,12 @@ extension Node {
     private func step(of entry: Entry) -> Decisions.Step? {
         let deed: Decisions.Deed
         switch entry.kind {
-        case .blank, .membership: deed = .blank
+        case .blank: deed = .blank
+        case .membership:
+            guard let membership = try? Membership(parsing: Array(entry.payload)) else {
+                return nil
+            }
+            deed = .membership(Roll(membership))
         case .write, .stream: deed = .record
         case .command:
             guard let command = try? Command(parsing: entry.payload) else { return nil }
@@ -58,9 +63,17 @@ extension Node {
         case .promoted(let primary): promoted(primary, by: entry)
         case .relinquished: relinquished(at: entry.index)
         case .refused(let refusal): refused(refusal, entry)
+        case .wished(let change): wishChanged(.wished(change))
+        case .cancelled(let change): wishChanged(.wishCancelled(change))
+        case .membersChanged(let change): wishChanged(.membersChanged(change))
         default: break
         }
         if entry.session == SessionID(seat.rawValue) { applied(outcome, of: entry) }
+    }
+
+    private mutating func wishChanged(_ happening: Happening) {
+        out.append(.happened(happening))
+        reviewWish()
     }
 
     private mutating func renewed(_ epoch: Epoch, at index: LogIndex) {

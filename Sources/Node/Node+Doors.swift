@@ -19,9 +19,9 @@ extension Node {
 
     package struct Settings: Hashable, Sendable {
         package let seat: NodeID
-        package let members: [Member]
+        package internal(set) var members: [Member]
         /// Data members in the order in which they should be primary.
-        package let order: [NodeID]
+        package internal(set) var order: [NodeID]
         package let lease: LeaseTerms
         /// At the very first start the preferred node gets this long to show up.
         package var firstPrimaryPatience = Interval.seconds(3)
@@ -33,6 +33,10 @@ extension Node {
         package var operationDeadline = Interval.seconds(10)
         package var operationRetry = Interval.milliseconds(250)
         package var operationsMax = 64
+        /// How often a leader looks whether the next step of a change of the members can be taken.
+        package var membersRetry = Interval.milliseconds(250)
+        /// And once the new voters did not acknowledge in time what was written before.
+        package var membersPause = Interval.seconds(5)
         /// The volumes are made durable outside the log after so much of it.
         package var checkpointBytes = 64 << 20
         package var checkpointEntries = 16_384
@@ -54,8 +58,6 @@ extension Node {
         func region(of node: NodeID) -> RegionName? {
             members.first { $0.node == node }?.region
         }
-        /// 0 should be primary before 1.
-        func rank(_ node: NodeID) -> Int { order.firstIndex(of: node) ?? order.count }
     }
 
     /// One request of an operator, named by whoever asks.
@@ -109,6 +111,8 @@ extension Node {
         case disk(hasRoom: Bool)
         /// What this node's reports in the gossip carry from now on, for other nodes' operators.
         case announce([UInt8])
+        /// Who is reached now, and the order in which they should be primary.
+        case roster([Member], order: [NodeID])
         case leave
     }
 
@@ -165,6 +169,9 @@ extension Node {
         /// Told once of each at the most, and never of one that stood in the log when this process began.
         case takeover(Takeover)
         case refused(LogIndex, Refusal)
+        case wished(MemberChange)
+        case wishCancelled(MemberChange)
+        case membersChanged(MemberChange)
         case handBack(to: NodeID)
         case handOver(to: NodeID)
         case resigned(Epoch)

@@ -11,7 +11,7 @@ internal import Wire
 extension Node {
     /// Leads, and has applied everything that an earlier leader may have committed: only then does
     /// the seat's state say the truth.
-    private var knowsTheSeat: Bool {
+    var knowsTheSeat: Bool {
         guard voter.raft.role == .leader else { return false }
         return voter.raft.termStartIndex.map { decisions.appliedIndex >= $0 } ?? false
     }
@@ -34,7 +34,7 @@ extension Node {
         switch decisions.tenure {
         case .vacant:
             let patienceEnds = ledAt + settings.firstPrimaryPatience
-            if settings.rank(seat) > 0, now < patienceEnds {
+            if rank(seat) > 0, now < patienceEnds {
                 yieldToBetter()
                 tendAt = min(tendAt, patienceEnds)
             } else {
@@ -96,7 +96,7 @@ extension Node {
     /// Gives the leadership to a living, complete node that should rather be primary.
     @discardableResult
     private mutating func yieldToBetter() -> Bool {
-        let better = settings.order.prefix(settings.rank(seat)).first {
+        let better = order.prefix(rank(seat)).first {
             transfers.allows($0) && wasHeard($0) && isComplete($0) && !isShort(of: $0)
         }
         guard let better else { return false }
@@ -105,9 +105,11 @@ extension Node {
     }
 
     /// Whether it says of itself that its disk is full.
-    private func isShort(of node: NodeID) -> Bool {
+    private func isShort(of node: NodeID) -> Bool { report(of: node).map { !$0.hasRoom } ?? false }
+
+    /// What it last said of itself.
+    func report(of node: NodeID) -> Report? {
         voter.gossip.healthMap[node].flatMap { Report(parsing: $0.bytes) }
-            .map { !$0.hasRoom } ?? false
     }
 
     private mutating func transfer(to node: NodeID) {
@@ -208,7 +210,7 @@ extension Node {
         }
         guard acting.handOver == nil else { return "a hand-over is under way" }
         guard
-            let target = settings.order.first(where: {
+            let target = order.first(where: {
                 settings.region(of: $0) == region && $0 != seat
             })
         else { return "region \(region) has no data member but this one" }

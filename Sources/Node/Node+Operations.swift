@@ -75,16 +75,20 @@ extension Node {
         let sequence = decisions.lastSequence(of: SessionID(seat.rawValue)) + 1
         operations.pending[0].sequence = sequence
         if voter.raft.role == .leader {
-            _ = propose([draft(of: seat, sequence, command)])
+            offer(command, of: seat, sequence)
         } else if let leader = voter.raft.leader {
             out.append(.note(.propose(sequence: sequence, payload: command), to: leader))
         }
     }
 
-    private func draft(of node: NodeID, _ sequence: UInt64, _ payload: [UInt8]) -> Draft {
-        Draft(
+    private mutating func offer(_ payload: [UInt8], of node: NodeID, _ sequence: UInt64) {
+        let draft = Draft(
             .command, epoch: .zero, session: SessionID(node.rawValue), sequence: sequence,
             payload: payload)
+        guard propose([draft]) == nil, let accepted else { return }
+        if case .cancelMembers = try? Command(parsing: payload) {
+            members.cancelledAt = accepted.first.index
+        }
     }
 
     /// An entry of this node's session took effect, or was refused.
@@ -139,7 +143,7 @@ extension Node {
             guard voter.raft.role == .leader, payload.count <= Command.byteCountMax,
                 let command = try? Command(parsing: payload), command.isOperators
             else { return }
-            _ = propose([draft(of: node, sequence, payload)])
+            offer(payload, of: node, sequence)
         case .handOver(let region):
             if case .acting(let acting) = office, acting.handOver != nil { return }
             if case .yielding = office { return }
@@ -148,6 +152,7 @@ extension Node {
         case .declined(let region, let reason):
             guard case .switchOver(region) = operations.pending.first?.operation else { return }
             answerHead(.declined(reason))
+        case .former: isCalledFormer = true
         }
     }
 }
@@ -156,7 +161,7 @@ extension Command {
     /// What a node may have proposed for its operator; the primary's seat is no such thing.
     fileprivate var isOperators: Bool {
         switch self {
-        case .createVolume, .deleteVolume, .prefer: true
+        case .createVolume, .deleteVolume, .prefer, .changeMembers, .cancelMembers: true
         case .promote, .relinquish: false
         }
     }

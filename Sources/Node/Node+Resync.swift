@@ -27,7 +27,7 @@ extension Node {
 
     mutating func resynced(_ standing: ResyncStanding?, behind index: LogIndex) {
         // What the volumes said before they heard of the last base tells nothing of now.
-        guard index >= behind else { return }
+        guard index >= behind, !voter.raft.awaitsBase else { return }
         if standing == nil, resync != nil { out.append(.happened(.resync(isWhole: true))) }
         resync = standing
         turn(.raft(.replica(isWhole: standing == nil)))
@@ -37,6 +37,8 @@ extension Node {
     mutating func pull() {
         guard resync != nil, now >= pullAt else { return }
         pullAt = now + settings.pullEvery
+        // Before a base came there is nothing that the volumes could lack.
+        guard !voter.raft.awaitsBase else { return }
         let leader = voter.raft.leader
         out.append(.pull(from: leader == seat ? nil : leader))
     }

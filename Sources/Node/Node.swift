@@ -10,7 +10,7 @@ internal import Wire
 /// The engine room of a data member: consensus, gossip, decisions and the primary's office behind
 /// one synchronous door. Disks, sockets and clocks are outside.
 package struct Node: Core {
-    package let settings: Settings
+    package internal(set) var settings: Settings
     package internal(set) var voter: Voter
     package internal(set) var decisions: Decisions
     package internal(set) var office = Office.idle
@@ -24,6 +24,7 @@ package struct Node: Core {
     var drafts = DraftQueue()
     var operations = OperationQueue()
     var checkpoints = Checkpoints()
+    package internal(set) var members = WishWatch()
     var story = TakeoverStory()
     /// When the office has to be looked at again, whatever else happens.
     var tendAt = Instant.distantFuture
@@ -45,6 +46,8 @@ package struct Node: Core {
     /// When the volumes may next ask for what they lack.
     var pullAt = Instant.zero
     var toldDurable = LogIndex.zero
+    /// A member said so, and no leader has been heard since.
+    var isCalledFormer = false
 
     /// What a proposal became; read right behind it.
     var accepted: (first: Position, count: Int)?
@@ -75,7 +78,8 @@ package struct Node: Core {
     private var due: Instant {
         let volumes = resync == nil ? Instant.distantFuture : pullAt
         return min(
-            min(voter.deadline, tendAt), min(operations.deadline, min(published.nextAt, volumes)))
+            min(voter.deadline, tendAt),
+            min(min(operations.deadline, members.nextAt), min(published.nextAt, volumes)))
     }
 
     package mutating func handle(_ event: Event, at now: Instant, _ effects: inout [Effect]) {
@@ -101,6 +105,7 @@ package struct Node: Core {
         case .wallClock(let time): wall.set(time, at: self.now)
         case .disk(let hasRoom): self.hasRoom = hasRoom
         case .announce(let bulletin): published.bulletin = bulletin
+        case .roster(let members, let order): adopt(members, order: order)
         case .leave: turn(.gossip(.leave))
         }
         settle()
@@ -116,6 +121,7 @@ package struct Node: Core {
         pumpDrafts()
         tend()
         pumpOperations()
+        driveMembers()
         compact()
         pull()
         publish()
@@ -159,7 +165,7 @@ package struct Node: Core {
         case .leftBehind(let node, let index):
             out.append(.happened(.leftBehind(node, through: index)))
         case .contradicted(let found): out.append(.happened(.contradicted(found)))
-        case .membershipRefused(let why): out.append(.happened(.membershipRefused(why)))
+        case .membershipRefused(let why): membershipRefused(why)
         case .membershipChanged(let members, let index):
             out.append(.happened(.membershipChanged(members, at: index)))
         case .readReady, .readRefused: break
@@ -175,6 +181,9 @@ package struct Node: Core {
                 observed.received(at: now)
             }
         case .heartbeat: heardRule(of: letter)
+        case .preVote where decisions.former.contains(letter.from):
+            // It was away when it was removed, and the log does not come to it any more.
+            return out.append(.note(.former, to: letter.from))
         case .snapshot:
             heardRule(of: letter)
             observed.received(at: now)
@@ -204,6 +213,7 @@ package struct Node: Core {
 
     private mutating func became(_ role: RaftRole, _ term: Term, _ leader: NodeID?) {
         out.append(.happened(.raft(role, term, leader: leader)))
+        reviewWish()
         switch role {
         case .preCandidate, .candidate: story.stood(at: now)
         case .leader:

@@ -9,6 +9,9 @@ package enum Note: Hashable, Sendable {
     /// The hand-over that was asked for can't be.
     case declined(RegionName, reason: String)
 
+    /// The sender's log says that you are no member any more.
+    case former
+
     /// Bounds a note before it is read.
     package static let byteCountMax = 8 << 10
     package static let reasonBytesMax = 512
@@ -23,7 +26,7 @@ package enum Note: Hashable, Sendable {
         case reason
     }
 
-    /// Kind u8; then sequence u64 and payload, or region length u8, region and reason.
+    /// Kind u8; then sequence u64 and payload, or region length u8, region and reason, or nothing.
     package var encoded: [UInt8] {
         switch self {
         case .propose(let sequence, let payload):
@@ -34,6 +37,7 @@ package enum Note: Hashable, Sendable {
         case .declined(let region, let reason):
             return [3, UInt8(region.text.utf8.count)] + region.text.utf8
                 + Self.shortened(reason).utf8
+        case .former: return [4]
         }
     }
 
@@ -58,6 +62,7 @@ package enum Note: Hashable, Sendable {
             case 3:
                 let region = try reader.region()
                 self = .declined(region, reason: try reader.reason())
+            case 4: self = .former
             case let kind: throw Refused.unknownKind(kind)
             }
             guard reader.remaining == 0 else { throw Refused.trailing(reader.remaining) }

@@ -151,6 +151,19 @@ package enum PlantedBug: Hashable, Sendable {
     /// The log forgets what only members hold that still copy.
     case countsPartialAsWhole
 
+    // MARK: Members (ADR 6)
+
+    /// An id is given to a second node.
+    case reusesMemberIds
+    /// A wish that was taken back is fulfilled all the same.
+    case overlooksCancelling
+    /// A learner whose volumes are still copied gets its vote.
+    case promotesPartial
+    /// The joint entry does not wait for what stands before it.
+    case changesUnsettled
+    /// A newcomer takes the log from its beginning, with a state of its own before it.
+    case joinerFounds
+
     // MARK: Gossip
 
     /// A refutation leaves before its incarnation is durable.

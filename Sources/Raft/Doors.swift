@@ -19,6 +19,8 @@ package enum Event: Hashable, Sendable {
     /// The members shall be these; answered by `membershipRefused` or, in time, on every member by
     /// `membershipChanged`.
     case changeMembership(MembershipChange)
+    /// The state up to here, for who joins a mesh whose log still begins at the beginning.
+    case lend(Base)
     case read(UInt64)
     /// Whether the volumes here are a whole replica. One that took a base takes no volume's bytes with
     /// it, and is none until this says so.

@@ -83,6 +83,8 @@ package enum MembershipRefusal: Error, Hashable, Sendable, CustomStringConvertib
     case silent(NodeID)
     /// The learner lacks so many bytes of what is committed.
     case behind(NodeID, byteCount: Int)
+    /// Its volumes lack what is still copied to it.
+    case partial(NodeID)
     /// So few of the new voters are heard and have caught up that nothing would be committed any
     /// more.
     case noQuorum(able: [NodeID], needed: Int)
@@ -108,6 +110,8 @@ package enum MembershipRefusal: Error, Hashable, Sendable, CustomStringConvertib
             "nothing is heard of node \(node), which is to vote; see that it runs and is reached"
         case .behind(let node, let count):
             "node \(node) lacks \(count) bytes of the log; ask again once it has caught up"
+        case .partial(let node):
+            "node \(node) still copies the volumes; ask again once it has them"
         case .noQuorum(let able, let needed):
             "\(able.count) of the new voters are heard and have caught up (\(able)), and "
                 + "\(needed) are needed to commit anything; bring the others back first"

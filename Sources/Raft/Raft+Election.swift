@@ -163,7 +163,7 @@ extension Raft {
         }
         for read in reads { out.append(.readRefused(read.id)) }
         cancelChange(.notLeader(leader: newLeader))
-        (reads, rounds, progress, transfer) = ([], [], [], nil)
+        (reads, rounds, progress, transfer, lentBase) = ([], [], [], nil, nil)
         (role, leader, ownVoteWrite, caredFor) = (.follower, newLeader, nil, nil)
         if !isPlanted(.keepsOldMatches) { matched = commitIndex }
         rearmElection()

@@ -51,6 +51,8 @@ extension Raft {
     mutating func append(
         _ sent: [Entry], after previous: Position, commit: LogIndex, from node: NodeID
     ) {
+        // The state before the first entry is the founders'.
+        guard !awaitsBase || previous.index > .zero else { return }
         let settled = sent.prefix { $0.index <= commitIndex }.map(\.position)
         guard isLawful(sent, after: previous), !contradicts([previous] + settled, node)
         else { return }

@@ -224,9 +224,9 @@ extension Raft {
             let next = progress[at].next
             // First: what is on its way to one that is away is not waited for for ever, because no
             // heartbeat can ask for what is forgotten here.
-            guard next > log.base.index else {
+            if let base = baseNeeded(at, isLearner: learner) {
                 guard mayGetBase(at) else { return }
-                progress[at].state = .snapshot(sealed(), acknowledged: 0, waiting: false)
+                progress[at].state = .snapshot(base, acknowledged: 0, waiting: false)
                 return sendChunk(at)
             }
             switch progress[at].state {

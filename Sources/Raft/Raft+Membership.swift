@@ -1,4 +1,5 @@
 internal import Mesh
+internal import Planted
 internal import Record
 
 /// Changing the members (Raft §6, joint consensus). Who only listens or is preferred changes with
@@ -50,9 +51,11 @@ extension Raft {
             else { return .notLearner(node) }
             guard isHeard(follower) else { return .silent(node) }
             let lag = lag(of: follower)
-            guard lag <= settings.promotionLagBytesMax, !follower.isPartial else {
-                return .behind(node, byteCount: lag)
-            }
+            // What it said of its volumes before it held the base tells nothing of what it holds now.
+            guard follower.match >= max(log.base.index, LogIndex(1)),
+                lag <= settings.promotionLagBytesMax
+            else { return .behind(node, byteCount: lag) }
+            guard !follower.isPartial || isPlanted(.promotesPartial) else { return .partial(node) }
         }
         let able = target.voters.all.filter { isAble($0) }
         let needed = target.voters.quorum
@@ -101,9 +104,16 @@ extension Raft {
 
     private func isSettled(for target: MembershipChange) -> Bool {
         // Who was fit when the change was asked for may have fallen silent since.
+        if isPlanted(.changesUnsettled) { return true }
         guard commitIndex == log.lastIndex, unfitness(of: target) == nil else { return false }
+        guard target.voters.data.allSatisfy({ hasToldOfVolumes($0) }) else { return false }
         let majority = target.voters.data.count / 2 + 1
         return target.voters.dataFloor(majority) { acknowledgedIndex($0) } >= commitIndex.rawValue
+    }
+
+    /// It tells with the answers to heartbeats alone: until the first one it passes for whole.
+    private func hasToldOfVolumes(_ node: NodeID) -> Bool {
+        membership.isData(node) || progress.contains { $0.node == node && $0.round > 0 }
     }
 
     /// It takes effect at once, not with its commit (Raft §6). No epoch: it renews no lease.

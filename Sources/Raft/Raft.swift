@@ -11,6 +11,9 @@ package struct Raft: Sendable {
     /// Whether this node votes and holds no data: what it is, whoever the voters are.
     package let isWitness: Bool
 
+    /// Whether this node knows the state before the first entry. One that is to join a mesh does not:
+    /// it takes nothing of the log before a base brought it a state.
+    let isFounded: Bool
     /// Whether the volumes here are a whole replica.
     package internal(set) var isWhole: Bool
 
@@ -31,6 +34,8 @@ package struct Raft: Sendable {
     var log: LogWindow
     var base: Base
     var sealedBase: SealedBase?
+    /// A leader's, for newcomers, while its own log still begins at the beginning.
+    var lentBase: SealedBase?
     /// Handed out by `apply`; the next batch waits until it is applied.
     var handedIndex: LogIndex
     var fetchingToApply = false
@@ -102,11 +107,12 @@ package struct Raft: Sendable {
     }
 
     package init(
-        seat: NodeID, isWitness: Bool, isWhole: Bool = true, group: GroupID,
+        seat: NodeID, isWitness: Bool, isFounded: Bool = true, isWhole: Bool = true, group: GroupID,
         settings: RaftSettings, restored: Restored, random: SeededRandom, at now: Instant
     ) {
         self.seat = seat
         self.isWitness = isWitness
+        self.isFounded = isFounded
         self.isWhole = isWhole
         self.group = group
         self.settings = settings
@@ -123,6 +129,7 @@ package struct Raft: Sendable {
             log.settled(at: commitIndex)
             ?? Configuration(index: start, membership: restored.baseMembership)
         invariant(log.last.term <= term, "a node knows the term of every entry it holds")
+        if awaitsBase { self.isWhole = false }
         rearmElection()
         deadline = due
     }
@@ -164,9 +171,10 @@ package struct Raft: Sendable {
         case .checkpointed(let state): checkpointed(state)
         case .transferLeadership(let target): beginTransfer(to: target)
         case .changeMembership(let target): changeMembership(to: target)
+        case .lend(let state): lend(state)
         case .read(let id): read(id)
         // What the volumes said of themselves before they heard of a base says nothing any more.
-        case .replica(isWhole: true) where restoring != nil: break
+        case .replica(isWhole: true) where restoring != nil || awaitsBase: break
         case .replica(let isWhole): replicaChanged(isWhole: isWhole)
         case .fetched(let fetch, let entries): fetched(fetch, entries)
         }

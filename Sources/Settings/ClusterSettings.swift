@@ -21,6 +21,8 @@ package struct Member: Hashable, Sendable {
 package struct ClusterSettings: Hashable, Sendable {
     /// A Raft group has at most this many voters; more only make each write slower.
     package static let votersMax = 7
+    /// One, and one that is to replace it.
+    package static let witnessesMax = 2
     package static let leaseDefault = Interval.milliseconds(400)
 
     package let cluster: ClusterID
@@ -36,7 +38,9 @@ package struct ClusterSettings: Hashable, Sendable {
         members.map { "\($0.id) \($0.role == .witness ? "witness" : "data")" }
             .joined(separator: ", ")
     }
-    package var witness: Member? { members.first { $0.role == .witness } }
+    package var witnesses: [Member] { members.filter { $0.role == .witness } }
+    /// Of a mesh that begins with these members.
+    package var witness: Member? { witnesses.first }
 
     package init(parsing text: String, file: String) throws(Faults) {
         var section = try Section(document: text, file: file)
@@ -117,12 +121,14 @@ package struct ClusterSettings: Hashable, Sendable {
                         "\(member.key).address", line: member.line,
                         "\(member.value.address) is taken by line \(earlier.line)")
                 }
-                if earlier.value.role == .witness, member.value.role == .witness {
-                    section.report(
-                        "\(member.key).role", line: member.line,
-                        "a mesh has at most one witness; line \(earlier.line) names one")
-                }
             }
+        }
+        let witnesses = members.filter { $0.value.role == .witness }
+        if witnesses.count > Self.witnessesMax {
+            let last = witnesses[Self.witnessesMax]
+            section.report(
+                "\(last.key).role", line: last.line,
+                "a mesh has at most one witness, and another only while it is replaced")
         }
         let allRead = !section.faults.contains { $0.key.hasPrefix("members") }
         if allRead, !members.isEmpty, !members.contains(where: { $0.value.role == .data }) {

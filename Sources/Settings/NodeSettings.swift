@@ -38,6 +38,9 @@ package struct NodeSettings: Hashable, Sendable {
     package let tls: TLS
     /// Where NBD over TLS is served; nil serves unix sockets only.
     package let nbd: Endpoint?
+    /// Whether this node is one of those with whom the mesh begins. One that joins it later founds
+    /// nothing, stands for nothing, and waits to be fed.
+    package let founding: Bool
     /// Bytes of the log that are kept for a member that is away.
     package let logKept: UInt64
     /// Bytes that this node takes in a second from another while it is behind the log.
@@ -67,6 +70,7 @@ package struct NodeSettings: Hashable, Sendable {
         }
         let tls = Self.tls(&section, path: path)
         let nbd = Self.nbd(&section)
+        let founding = section.optional("founding", expected: "true or false") { Bool($0) }
         let log = Self.log(&section)
         let kept = Self.bytes("logKept", Self.logKeptMin...Self.logKeptMax, &section)
         let rate = Self.bytes("resyncRate", Self.resyncRateMin...Self.resyncRateMax, &section)
@@ -78,6 +82,7 @@ package struct NodeSettings: Hashable, Sendable {
         self.run = run?.value ?? Self.runDefault
         self.tls = tls
         self.nbd = nbd
+        self.founding = founding?.value ?? true
         logKept = kept ?? Self.logKeptDefault
         resyncRate = rate ?? Self.resyncRateDefault
         logLevel = log.level

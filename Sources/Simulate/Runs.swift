@@ -15,6 +15,7 @@ final class Runs: Sendable {
         var spent = 0.0
         var violations = 0
         var resyncs = 0
+        var memberChanges = 0
         var quorumsAlone = 0
         var shortfalls = 0
         var faults: [Fault: Int] = [:]
@@ -89,6 +90,7 @@ final class Runs: Sendable {
             sum.simulated = sum.simulated + report.simulated
             sum.events += report.events
             sum.resyncs += report.resyncs
+            sum.memberChanges += report.memberChanges
             sum.quorumsAlone += report.quorumsAlone
             sum.spent += took
             if shortfall != nil { sum.shortfalls += 1 }
@@ -109,7 +111,7 @@ final class Runs: Sendable {
     private func line(_ report: Report) -> String {
         "seed \(report.plan.seed) \(report.plan.shape.rawValue): \(report.simulated) simulated, "
             + "\(report.operations) operations, \(report.flushes) flushes, \(report.reads) reads, "
-            + "\(report.takeovers) primaries, \(report.resyncs) resyncs, \(report.faultCount) faults, digest "
+            + "\(report.takeovers) primaries, \(report.resyncs) resyncs, \(report.memberChanges) changes of members, \(report.faultCount) faults, digest "
             + String(report.digest, radix: 16)
     }
 
@@ -137,6 +139,7 @@ final class Runs: Sendable {
         return
             "{\"seeds\":\(sum.seeds),\"first\":\(options.first),\"simulated_s\":\(Int(sum.simulated.seconds)),"
             + "\"sim_per_real\":\(ratio),\"violations\":\(sum.violations),\"resyncs\":\(sum.resyncs),"
+            + "\"member_changes\":\(sum.memberChanges),"
             + "\"quorums_alone\":\(sum.quorumsAlone),"
             + "\"faults\":{\(counts.joined(separator: ","))}}"
     }

@@ -19,6 +19,9 @@ package struct Hunt: Sendable {
     private static let longLease = Hunt(
         faults: [.cut, .slowLink, .pause], lease: .milliseconds(2_500))
 
+    /// Members come and go; with three kinds of faults, each run has all of them.
+    private static let recruiting = Hunt(faults: [.members, .kill, .cut])
+
     /// By the mutant's name on the command line.
     package static let special: [String: Hunt] = [
         // The bugs of a witness need one.
@@ -37,6 +40,11 @@ package struct Hunt: Sendable {
         "waits-for-half-a-lease": longLease,
         "ignores-renewals": longLease,
         "measures-lease-from-commit": longLease,
+        "reuses-member-ids": recruiting,
+        "overlooks-cancelling": recruiting,
+        "promotes-partial": recruiting,
+        "changes-unsettled": recruiting,
+        "joiner-founds": recruiting,
         // Two operations of one node have to overtake each other.
         "accepts-repeats": Hunt(faults: [.duplication, .reordering]),
     ]

@@ -118,6 +118,12 @@ final class Machine {
     let pace: Pace
     var clock: VirtualClock
     var power = Power.down
+    /// It is no founder: it knows nothing of the beginning.
+    let isNewcomer: Bool
+    /// Nobody has made it part of the mesh yet.
+    var isSpare: Bool
+    /// It is lost with its disks, and never starts again.
+    var isGone = false
     /// Counts the processes: what was under way for an earlier one is void.
     var life: UInt64 = 0
     var agent: Agent?
@@ -159,7 +165,10 @@ final class Machine {
     /// The highest index that it was seen to take for committed.
     var commitSeen = LogIndex.zero
 
-    init(id: NodeID, isWitness: Bool, pace: Pace, clock: VirtualClock, peers: Int) {
+    init(
+        id: NodeID, isWitness: Bool, isNewcomer: Bool, pace: Pace, clock: VirtualClock, peers: Int
+    ) {
+        (self.isNewcomer, isSpare) = (isNewcomer, isNewcomer)
         (self.id, self.isWitness, self.pace, self.clock) = (id, isWitness, pace, clock)
         heard = Array(repeating: .zero, count: peers)
     }

@@ -43,6 +43,8 @@ package enum Fault: String, CaseIterable, Sendable {
     case clientReset = "client_reset"
     /// A clock runs on at another pace, within the drift bound.
     case clockDrift = "clock_drift"
+    /// Members are lost for good and replaced, others come and go, and some changes are taken back.
+    case members
 }
 
 /// All that a run is drawn from: equal plans give equal runs.

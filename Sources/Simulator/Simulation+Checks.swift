@@ -162,12 +162,14 @@ extension Simulation {
         compareImages()
         judgeGossip()
         check(operators.judge())
-        let lengths = machines.compactMap { $0.agent?.node.decisions.appliedIndex.rawValue }
+        let voters = Set(recruiting.newest?.voters.all ?? [])
+        let voting = machines.filter { voters.contains($0.id) }
+        let lengths = voting.compactMap { $0.agent?.node.decisions.appliedIndex.rawValue }
         if let least = lengths.min(), UInt64(watch.appliedCount) > least + 2_000 {
             check("liveness: a node has applied \(least) of \(watch.appliedCount) entries")
         }
-        for at in machines.indices where machines[at].agent?.exports.core.isResyncing == true {
-            check("liveness: node \(machines[at].id) is still no whole replica")
+        for machine in voting where machine.agent?.exports.core.isResyncing == true {
+            check("liveness: node \(machine.id) is still no whole replica")
         }
         for at in machines.indices {
             guard let exports = machines[at].agent?.exports, let end = exports.leaseEnds,

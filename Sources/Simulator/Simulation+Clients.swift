@@ -45,7 +45,8 @@ extension Simulation {
 
     /// Tries the next machine, after a pause once all were tried.
     private mutating func goOn(_ at: Int) {
-        clients[at].next = (clients[at].next + 1) % plan.shape.dataMembers
+        let doors = changesMembers ? machines.count : plan.shape.dataMembers
+        clients[at].next = (clients[at].next + 1) % doors
         turnClient(at, after: clients[at].next == 0 ? Client.roundPause : .microseconds(100))
     }
 

@@ -37,19 +37,13 @@ extension Simulation {
 
     private mutating func pick(_ count: Int) -> Int { Int(random.next() % UInt64(count)) }
 
-    /// Another machine may fall only while a majority stands, or nothing would ever be committed.
-    private var maySpareOne: Bool {
-        let standing = machines.count { $0.power == .up }
-        return standing - 1 > machines.count / 2
-    }
-
     /// Begins a spell, and tells how long it lasts.
     private mutating func strike(_ fault: Fault, _ spell: Int) -> Interval {
         let at = pick(machines.count)
         switch fault {
         case .powerCut:
             if random.chance(1, in: 5) { return blackout(spell) }
-            guard maySpareOne, machines[at].isUp else { return .zero }
+            guard maySpare(at), machines[at].isUp else { return .zero }
             bite(spell)
             cutPower(at)
             return start(at, spell)
@@ -57,13 +51,13 @@ extension Simulation {
             agenda.push(time, .absence(spell: spell))
             return .seconds(12)
         case .kill:
-            guard maySpareOne, machines[at].isUp else { return .zero }
+            guard maySpare(at), machines[at].isUp else { return .zero }
             bite(spell)
             tell(at, "is killed")
             stop(at)
             return start(at, spell)
         case .pause:
-            guard maySpareOne, machines[at].power == .up else { return .zero }
+            guard maySpare(at), machines[at].power == .up else { return .zero }
             let lasts = random.interval(in: .milliseconds(100)...(.seconds(3)))
             tell(at, "stands still for \(lasts)")
             machines[at].power = .paused(until: time + lasts, by: spell)
@@ -95,6 +89,7 @@ extension Simulation {
             bite(spell)
             hangUp(client)
             return .zero
+        case .members: return recruit(spell)
         case .clockDrift:
             guard plan.mutant != .driftsBeyondBound else { return .zero }
             machines[at].clock.run(at: 997_700 + random.next() % 4_600, from: time)
@@ -121,9 +116,9 @@ extension Simulation {
     mutating func absent(_ spell: Int?) {
         let able = machines.indices.filter { at in
             machines[at].power == .up && !machines[at].isWitness
-                && machines[at].role != .leader
+                && machines[at].role != .leader && maySpare(at)
         }
-        guard isStormy, maySpareOne, !able.isEmpty else { return }
+        guard isStormy, !able.isEmpty else { return }
         let at = able[pick(able.count)]
         if let spell { bite(spell) } else { report.faults[.absence, default: 0] += 1 }
         tell(at, "goes away for long")
@@ -228,7 +223,7 @@ extension Simulation {
     }
 
     private mutating func failSync(_ at: Int, _ spell: Int) -> Interval {
-        guard maySpareOne, machines[at].power == .up else { return .zero }
+        guard maySpare(at), machines[at].power == .up else { return .zero }
         spells[spell].machine = at
         if random.chance(1, in: 2) || machines[at].agent == nil {
             machines[at].journal?.alterDisk { $0.failingSync = $0.counts.syncs + 1 }
@@ -239,7 +234,7 @@ extension Simulation {
     }
 
     private mutating func fill(_ at: Int, _ spell: Int) -> Interval {
-        guard maySpareOne, machines[at].power == .up, machines[at].agent != nil else {
+        guard maySpare(at), machines[at].power == .up, machines[at].agent != nil else {
             return .zero
         }
         spells[spell].machine = at

@@ -13,9 +13,13 @@ internal import Wire
 
 /// The beginning of a run, and of a process.
 extension Simulation {
-    static let regions = ["alpha", "beta", "gamma", "delta", "epsilon"].compactMap(RegionName.init)
+    static let regions = [
+        "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota",
+    ].compactMap(RegionName.init)
 
-    mutating func makeMachines(_ count: Int, _ chance: inout SeededRandom) {
+    mutating func makeMachines(
+        _ count: Int, founders: Int, _ chance: inout SeededRandom
+    ) {
         for at in 0..<count {
             let isSlow = chance.chance(1, in: 4)
             let pace = Pace(
@@ -29,8 +33,9 @@ extension Simulation {
             let start = Instant(nanoseconds: chance.next() % 1_000_000_000_000)
             machines.append(
                 Machine(
-                    id: NodeID(UInt64(at) + 1), isWitness: at == plan.shape.dataMembers,
-                    pace: pace, clock: VirtualClock(startingAt: start, rate: rate), peers: count))
+                    id: NodeID(UInt64(at) + 1), isWitness: isWitness(at, of: count),
+                    isNewcomer: at >= founders, pace: pace,
+                    clock: VirtualClock(startingAt: start, rate: rate), peers: count))
             if plan.mutant == .skipsLogSync { machines[at].logDisk.losesSyncs = true }
             if plan.mutant == .skipsImageSync { machines[at].volumesDisk.losesSyncs = true }
         }
@@ -58,27 +63,49 @@ extension Simulation {
         }
     }
 
+    /// The one behind the data members, and the last of the spares.
+    private func isWitness(_ at: Int, of count: Int) -> Bool {
+        plan.shape.hasWitness
+            && (at == plan.shape.dataMembers
+                || at == count - 1 && count > plan.shape.dataMembers + 1)
+    }
+
+    /// As everybody's cluster file names them.
     var members: [Node.Member] {
-        machines.enumerated().map { at, machine in
+        machines.enumerated().filter { !$0.element.isSpare }.map { at, machine in
             Node.Member(
                 node: machine.id, region: Self.regions[at],
                 isWitness: machine.isWitness)
         }
     }
 
-    private var dataMembers: [NodeID] { machines.filter { !$0.isWitness }.map(\.id) }
+    var dataMembers: [NodeID] { members.filter { !$0.isWitness }.map(\.node) }
 
-    private var membership: Membership {
-        let witness = machines.first { $0.isWitness }?.id
-        return Membership(
-            voters: Electorate(data: dataMembers, witness: witness), preferred: dataMembers)
+    var peers: [Gossip.Peer] {
+        members.map {
+            Gossip.Peer(
+                node: $0.node, region: $0.region, role: $0.isWitness ? .witness : .data)
+        }
     }
 
-    private var firstDecisions: Decisions {
-        Decisions(
-            seats: members.filter { !$0.isWitness }.map {
-                Decisions.Seat(node: $0.node, region: $0.region)
-            })
+    private func founders(areWitnesses: Bool) -> [Decisions.Seat] {
+        machines.enumerated().filter {
+            !$0.element.isNewcomer && $0.element.isWitness == areWitnesses
+        }.map { at, machine in Decisions.Seat(node: machine.id, region: Self.regions[at]) }
+    }
+
+    var membership: Membership {
+        let data = founders(areWitnesses: false).map(\.node)
+        return Membership(
+            voters: Electorate(data: data, witness: founders(areWitnesses: true).first?.node),
+            preferred: data)
+    }
+
+    private func firstDecisions(of machine: Machine) -> Decisions {
+        machine.isNewcomer
+            ? Decisions(seats: [])
+            : Decisions(
+                seats: founders(areWitnesses: false), witness: founders(areWitnesses: true).first)
     }
 
     private var raftSettings: RaftSettings {
@@ -103,7 +130,8 @@ extension Simulation {
 
     /// Starts a process from what the disks hold, as the agent and the witness do.
     mutating func boot(_ at: Int) {
-        guard machines[at].power == .down else { return }
+        guard machines[at].power == .down, !machines[at].isSpare, !machines[at].isGone
+        else { return }
         do {
             try restart(at)
         } catch {
@@ -157,7 +185,7 @@ extension Simulation {
             !$0.isResyncing && $0.applied >= recovered.base.position.index
         }
         let voter = try restarting(at, &journal, recovered, isWhole: isWhole ?? true, now)
-        machines[at].isPartial = isWhole == false
+        machines[at].isPartial = voter.raft.isWhole == false
         machines[at].journal = journal
         machines[at].logDisk = SimulatedDisk()
         machines[at].log = LogDesk()
@@ -170,7 +198,8 @@ extension Simulation {
         guard let core else { return machines[at].voter = voter }
         let state =
             try recovered.base.position == .zero
-            ? firstDecisions : Decisions(parsing: recovered.base.parsed().state.contents)
+            ? firstDecisions(of: machines[at])
+            : Decisions(parsing: recovered.base.parsed().state.contents)
         machines[at].volumesDisk = SimulatedDisk()
         guard let settings = nodeSettings(machines[at].id) else { return }
         let node = Node(settings: settings, voter: voter, decisions: state, at: now)
@@ -205,7 +234,7 @@ extension Simulation {
             recovered.base.position == .zero
             ? Base(
                 position: .zero, membership: membership,
-                state: machines[at].isWitness ? [] : firstDecisions.encoded)
+                state: machines[at].isWitness ? [] : firstDecisions(of: machines[at]).encoded)
             : recovered.base
         var tail: [Entry] = []
         if let last = recovered.positions.last, let first = recovered.positions.first {
@@ -218,17 +247,15 @@ extension Simulation {
             configurations: journal.configurations(recovered),
             time: tail.last?.time ?? .zero, tail: tail)
         let raft = Raft(
-            seat: machines[at].id, isWitness: machines[at].isWitness, isWhole: isWhole,
-            group: Self.group, settings: raftSettings, restored: restored, random: random.fork(),
+            seat: machines[at].id, isWitness: machines[at].isWitness,
+            isFounded: !machines[at].isNewcomer, isWhole: isWhole, group: Self.group,
+            settings: raftSettings, restored: restored, random: random.fork(),
             at: now)
         machines[at].incarnation = machines[at].incarnation.next
         checkIncarnation(at)
-        let peers = members.map {
-            Gossip.Peer(
-                node: $0.node, region: $0.region, role: $0.isWitness ? .witness : .data)
-        }
+        let own = peers.first { $0.node == machines[at].id }
         let gossip = Gossip(
-            self: peers[at], roster: peers, settings: Gossip.Settings(),
+            self: own ?? peers[0], roster: peers, settings: Gossip.Settings(),
             boot: BootID(random.next()), incarnation: machines[at].incarnation,
             random: random.fork(), at: now)
         return Voter(raft: raft, gossip: gossip)

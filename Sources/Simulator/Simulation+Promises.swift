@@ -13,23 +13,20 @@ extension Simulation {
     /// A leader that was deposed learns of it, or misses its quorum, within this.
     static let lingeringMax = Interval.seconds(3)
 
-    var quorum: Int { machines.count / 2 + 1 }
-
-    private func countHolders(of index: LogIndex, _ term: Term, only isMeant: (Machine) -> Bool)
-        -> Int
-    {
-        machines.count { isMeant($0) && $0.holds(index, term) }
-    }
-
     /// Nothing counts as committed that a quorum's disks don't hold; and a leader counts replicas only
     /// of its own term's entries (Raft §5.4.2).
     mutating func checkCommit(_ index: LogIndex, _ term: Term?, _ at: Int) {
         guard let term, report.violation == nil else { return }
-        let count = countHolders(of: index, term) { _ in true }
-        if count < quorum {
+        let holders = machines.filter { $0.holds(index, term) }.map(\.id)
+        // A follower learns late under whom it was decided.
+        let deciding =
+            machines[at].role == .leader
+            ? [machines[at].raft { $0.membership } ?? membership]
+            : recruiting.configurations.map(\.membership)
+        if !deciding.contains(where: { $0.isQuorum(holders) }) {
             check(
                 "a commit is on a quorum's disks: node \(machines[at].id) takes \(index)@\(term) for "
-                    + "committed, which \(count) of \(machines.count) hold")
+                    + "committed, which nodes \(holders) hold")
         }
         let leads = machines[at].role == .leader ? machines[at].term : nil
         if let leads, leads != term {
@@ -42,6 +39,7 @@ extension Simulation {
     /// What is on its way to a member's log.
     mutating func checkChange(_ change: LogChange, _ at: Int) {
         checkReplacement(change.entries, at)
+        for entry in change.entries where entry.kind == .membership { checkMembership(entry, at) }
         if let base = change.base { checkBase(base.position, at) }
         let leads = machines[at].role == .leader
         if machines[at].isWitness, leads, !change.entries.isEmpty {
@@ -71,22 +69,34 @@ extension Simulation {
     /// majority; a witness, what so many hold that one of them is in every majority with it (ADR 2,
     /// rule 1).
     private mutating func checkBase(_ base: Position, _ at: Int) {
-        let data = machines.count { !$0.isWitness }
-        let holding = countHolders(of: base.index, base.term) { !$0.isWitness }
-        let toOutlast = data - quorum + (plan.shape.hasWitness ? 2 : 1)
-        let needed =
-            machines[at].isWitness ? data - quorum + 2 : plan.keepsLittleLog ? toOutlast : data
-        if holding < needed {
-            check(
-                "nothing is forgotten too early: node \(machines[at].id) moves its base to \(base), "
-                    + "which \(holding) data members hold, not \(needed)")
+        let (id, isWitness) = (machines[at].id, machines[at].isWitness)
+        func holders(_ half: Electorate, whole: Bool) -> Int {
+            half.data.count { node in
+                let machine = machines[place(of: node)]
+                return machine.holds(base.index, base.term) && !(whole && machine.isPartial)
+            }
         }
-        // Who takes a base from a leader lacks what lies below it.
-        let whole = countHolders(of: base.index, base.term) { !$0.isWitness && !$0.isPartial }
-        guard !machines[at].isWitness, whole < toOutlast else { return }
+        func isHeld(_ half: Electorate) -> Bool {
+            let data = half.data.count
+            if isWitness {
+                return half.witness != id
+                    || holders(half, whole: false) >= data - half.quorum + 2
+            }
+            let toOutlast = data - half.quorum + (half.witness == nil ? 1 : 2)
+            let all = plan.keepsLittleLog || changesMembers ? toOutlast : data
+            // Who takes a base from a leader lacks what lies below it.
+            return holders(half, whole: false) >= all && holders(half, whole: true) >= toOutlast
+        }
+        // One that never voted has forgotten nothing.
+        let all = recruiting.configurations.map(\.membership)
+        // And a witness whose vote goes is told so by a base.
+        let deciding = isWitness ? all.suffix(3) : all.filter { $0.votes(id) }[...]
+        guard all.contains(where: { $0.votes(id) }),
+            !deciding.contains(where: { $0.halves.allSatisfy(isHeld) })
+        else { return }
         check(
-            "nothing is forgotten too early: node \(machines[at].id) moves its base to \(base), which "
-                + "\(whole) whole members hold, not \(toOutlast)")
+            "nothing is forgotten too early: node \(id) moves its base to \(base), which too few "
+                + "data members hold")
     }
 
     /// Nothing is applied that the own log could forget; and all know the same epoch.
@@ -210,8 +220,12 @@ extension Simulation {
 
     /// When so many others had last been heard as make a quorum with itself.
     private func quorumHeard(_ at: Int) -> Moment {
-        let others = machines.indices.filter { $0 != at }.map { machines[at].heard[$0] }
-        return others.sorted(by: >)[machines.count / 2 - 1]
+        let membership = machines[at].raft { $0.membership } ?? membership
+        let floor = membership.quorumFloor { node in
+            let place = place(of: node)
+            return place == at ? .max : machines[at].heard[place].nanoseconds
+        }
+        return Moment(nanoseconds: floor)
     }
 
     /// No false death lasts, and nobody's incarnation is invented.
@@ -238,7 +252,9 @@ extension Simulation {
     /// One is gone for ever: the acting primary, or else any data member.
     mutating func fallForGood() {
         guard report.violation == nil else { return }
-        let data = machines.indices.filter { !machines[$0].isWitness }
+        let voters = recruiting.newest?.voters.data ?? []
+        let data = voters.map { place(of: $0) }.filter { maySpare($0) && !machines[$0].isGone }
+        guard isSettled, !data.isEmpty else { return }
         let acting = data.first { machines[$0].power == .up && machines[$0].servesUntil > time }
         let at = acting ?? data[Int(random.next() % UInt64(data.count))]
         (fallenForGood, hasRecovered) = (at, false)

@@ -1,4 +1,5 @@
 internal import Mesh
+internal import Raft
 
 /// The liveness phase (Buchanan's "healthy quorum", as TigerBeetle's simulator has it): a majority is
 /// whole from here on and all others stay broken. It has to serve, whoever they are.
@@ -18,8 +19,13 @@ extension Simulation {
 
     /// All, where no majority is whole: who copies its volumes needs a source.
     private mutating func drawQuorum() -> [Int] {
-        var able = machines.indices.filter { !machines[$0].isPartial }
-        guard !weather.faults.isEmpty, able.count >= quorum else { return Array(machines.indices) }
+        let voters = recruiting.newest?.voters.all ?? []
+        var able = voters.map { place(of: $0) }
+            .filter { !machines[$0].isPartial && !machines[$0].isGone }
+        let quorum = voters.count / 2 + 1
+        guard !weather.faults.isEmpty, isSettled, able.count >= quorum else {
+            return Array(machines.indices)
+        }
         able.shuffle(using: &random)
         return able.prefix(quorum).sorted()
     }

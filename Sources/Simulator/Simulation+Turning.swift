@@ -91,6 +91,8 @@ extension Simulation {
         case .lease(let until): post(.leased(until: leaseEnd(until)), toVolumesOf: at)
         case .drain: post(.drain, toVolumesOf: at)
         case .close: post(.closed, toVolumesOf: at)
+        case .answer(let id, let answer) where id.rawValue > Recruiting.firstRequest:
+            recruitsAnswered(id, answer)
         case .answer(let id, let answer): operators.answered(id, answer, at: time)
         case .halt(let halt): check("node \(machines[at].id) halts: \(halt)")
         case .happened(let happening): happened(happening, at)
@@ -105,6 +107,7 @@ extension Simulation {
         let current = machines[at].term ?? .zero
         check(watch.applies(machines[at].id, ruled, in: current))
         checkApplied(ruled, at)
+        for one in ruled where one.entry.kind == .membership { enroll(one.entry) }
         var ruled = ruled
         if plan.mutant == .losesReplicaWrite, at == 1 {
             ruled = ruled.map { one in
@@ -163,6 +166,13 @@ extension Simulation {
         case .membershipRefused(let why): tell(at, "keeps the members: \(why)")
         case .membershipChanged(let members, let index):
             tell(at, "has other members since \(index): \(members)")
+        case .wished(let change): tell(at, "learns that the mesh is to \(change)")
+        case .wishCancelled(let change):
+            tell(at, "learns that the mesh is not to \(change)")
+            membersChanged(change)
+        case .membersChanged(let change):
+            tell(at, "learns that this is done: \(change)")
+            membersChanged(change)
         case .restarted, .conflict: break
         }
     }

@@ -28,6 +28,10 @@ package struct Simulation {
     var clients: [Client] = []
     var ledgers: [Ledger] = []
     var operators: Operators
+    var recruiting = Recruiting()
+    /// The newest membership that was applied, and where.
+    var lastEnrolled: Membership?
+    var enrolled = LogIndex.zero
     /// Short ones end before anybody stands; under long ones a successor has to wait.
     let lease: Interval
     var watch = Watch()
@@ -55,20 +59,25 @@ package struct Simulation {
         self.plan = plan
         random = SeededRandom(seed: plan.seed &* 0x9e37_79b9 &+ 17)
         report = Report(plan: plan)
-        let count = plan.shape.dataMembers + (plan.shape.hasWitness ? 1 : 0)
         sky = random.fork()
         var chance = random.fork()
+        weather = Weather(plan, &chance)
+        let founders = plan.shape.dataMembers + (plan.shape.hasWitness ? 1 : 0)
+        let isOpen = weather.faults.contains(.members)
+        let spares = isOpen ? Recruiting.sparesMax + (plan.shape.hasWitness ? 1 : 0) : 0
+        let count = founders + spares
         links = Links(count) { _, _ in
             let delay = chance.interval(in: .microseconds(200)...(.milliseconds(4)))
             return Links.Link(delay: delay, jitter: delay / 4)
         }
-        weather = Weather(plan, &chance)
         let lengths: [UInt64] = [400, 400, 1_000, 2_500]
         let drawn = Interval.milliseconds(lengths[Int(chance.next() % UInt64(lengths.count))])
         lease = plan.lease ?? drawn
         operators = Operators(&chance)
         lastAsk = []
-        makeMachines(count, &chance)
+        makeMachines(count, founders: founders, &chance)
+        lastEnrolled = membership
+        recruiting.note(membership, at: .zero)
         makeClients(&chance)
         lastAsk = Array(repeating: .zero, count: clients.count * count)
     }

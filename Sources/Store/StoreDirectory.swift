@@ -48,8 +48,9 @@ package struct StoreDirectory: Hashable, Sendable {
         return identity
     }
 
-    /// Whose data it is, which must be this node's.
-    package func identity() throws -> Identity {
+    /// Whose data it is, which must be this node's. Only where the store itself tells with whom the
+    /// mesh began may the cluster file name others.
+    package func identity(membersMayDiffer: Bool = false) throws -> Identity {
         guard let bytes = try file.read(bytesMax: Identity.bytesMax) else {
             throw StoreRefused.absent(self)
         }
@@ -59,7 +60,7 @@ package struct StoreDirectory: Hashable, Sendable {
         guard (found.cluster, found.node) == (cluster, node) else {
             throw StoreRefused.foreign(self, owner: found)
         }
-        guard found.members ?? members == members else {
+        guard membersMayDiffer || found.members ?? members == members else {
             throw StoreRefused.otherMembers(self, owner: found)
         }
         guard try !found.hasJournal || journalHasFiles() else {

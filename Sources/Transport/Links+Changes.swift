@@ -27,6 +27,28 @@ extension Shared {
         return (.queued, Path(channel: channel, connection: connection))
     }
 
+    /// Who left, or moved, is let go of; who came is to be dialed.
+    mutating func adopt(_ roster: Roster) -> (closing: [any Channel], dialing: [LinkKey]) {
+        let old = gate.roster
+        gate = Gate(own: gate.own, roster: roster, revoked: gate.revoked)
+        var closing: [any Channel] = []
+        for key in keys where roster.entry(key.node) != old.entry(key.node) {
+            if case .close(let connection)? = links[key]?.state.stop() {
+                open[connection].map { closing.append($0.channel) }
+            }
+            links[key] = nil
+            refusals.forget(key.node)
+        }
+        var dialing: [LinkKey] = []
+        for entry in roster.entries where entry.node != gate.own.node {
+            guard links[LinkKey(node: entry.node, lane: .consensus)] == nil else { continue }
+            meet(entry.node)
+            dialing += Lane.allCases.map { LinkKey(node: entry.node, lane: $0) }
+                .filter { links[$0]?.dials == true }
+        }
+        return (closing, phase == .started ? dialing : [])
+    }
+
     /// The bytes left the process, or died with their connection; another connection's count is its
     /// own.
     mutating func dequeue(_ bytes: Int, on key: LinkKey, _ connection: ConnectionID) {

@@ -55,12 +55,13 @@ struct Shared: Sendable {
         self.credentials = credentials
         self.gate = gate
         self.random = random
-        for entry in gate.roster.entries where entry.node != gate.own.node {
-            for lane in Lane.allCases {
-                // One connection per lane and pair, dialed by the lower id.
-                links[LinkKey(node: entry.node, lane: lane)] = Link(
-                    dials: gate.own.node < entry.node)
-            }
+        for entry in gate.roster.entries where entry.node != gate.own.node { meet(entry.node) }
+    }
+
+    mutating func meet(_ node: NodeID) {
+        for lane in Lane.allCases {
+            // One connection per lane and pair, dialed by the lower id.
+            links[LinkKey(node: node, lane: lane)] = Link(dials: gate.own.node < node)
         }
     }
 

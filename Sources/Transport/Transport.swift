@@ -130,6 +130,13 @@ package final class Transport: Sendable {
         shared.withLockedValue { $0.credentials = new }
     }
 
+    /// From now on these are the members: links to who left are closed, who came is dialed.
+    package func reload(_ roster: Roster) {
+        let (closing, dialing) = shared.withLockedValue { $0.adopt(roster) }
+        for channel in closing { channel.close(promise: nil) }
+        for key in dialing { dial(key) }
+    }
+
     /// From now on these nodes, and no others, are refused though their certificates are valid; their
     /// standing connections are closed.
     package func revoke(_ nodes: [NodeID]) {

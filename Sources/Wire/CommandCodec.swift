@@ -35,6 +35,8 @@ extension Command {
             payload.deleteVolume = DeleteVolumeCommand.with { $0.volume = volume.rawValue }
         case .prefer(let region):
             payload.prefer = PreferCommand.with { $0.region = region.text }
+        case .changeMembers(let change): payload.changeMembers = ChangeMembersCommand(change)
+        case .cancelMembers: payload.cancelMembers = CancelMembersCommand()
         }
         return payload.wireBytes
     }
@@ -53,6 +55,8 @@ extension Command {
                 durability: try Durability(command.durability))
         case .deleteVolume(let command): self = .deleteVolume(VolumeID(command.volume))
         case .prefer(let command): self = .prefer(try RegionName(checked: command.region))
+        case .changeMembers(let command): self = .changeMembers(try MemberChange(command))
+        case .cancelMembers: self = .cancelMembers
         case nil: throw .unknownCommand
         }
     }

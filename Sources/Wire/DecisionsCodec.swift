@@ -11,9 +11,8 @@ extension Decisions {
         let image = image
         return DecisionsImage.with {
             $0.appliedIndex = image.appliedIndex.rawValue
-            $0.seats = image.seats.map { seat in
-                SeatImage.with { ($0.node, $0.region) = (seat.node.rawValue, seat.region.text) }
-            }
+            $0.seats = image.seats.map(SeatImage.init)
+            $0.members = [MembersImage(image)]
             if let tenure = TenureImage(image.tenure) { $0.tenure = tenure }
             $0.preferred = image.preferred?.text ?? ""
             $0.volumes = image.volumes.map(VolumeImage.init)
@@ -29,10 +28,7 @@ extension Decisions {
     package init(parsing bytes: some Collection<UInt8>) throws(PayloadRefused) {
         let image = try DecisionsImage(checked: bytes, limit: Self.imageByteCountMax)
         var seats: [Seat] = []
-        for seat in image.seats {
-            seats.append(
-                Seat(node: NodeID(seat.node), region: try RegionName(checked: seat.region)))
-        }
+        for seat in image.seats { seats.append(try Seat(seat)) }
         var volumes: [Volume] = []
         for volume in image.volumes { volumes.append(try Volume(volume)) }
         try Self.checkOrder(seats.map(\.node.rawValue), "seats")
@@ -44,6 +40,7 @@ extension Decisions {
         }
         try Self.checkCount(image.sessions.count, Self.sessionsMax, "sessions")
         try Self.checkNumbers(image)
+        let members = try MembersImage(checked: image)
         self.init(
             restoring: Image(
                 appliedIndex: LogIndex(image.appliedIndex), seats: seats,
@@ -53,11 +50,14 @@ extension Decisions {
                 volumes: volumes, volumesEverCreated: image.volumesEverCreated,
                 sessions: image.sessions.map {
                     Image.Session(id: SessionID($0.session), lastSequence: $0.lastSequence)
-                }))
+                }, witness: members.hasWitness ? try Seat(members.witness) : nil,
+                learners: members.learners.map { NodeID($0) },
+                former: members.former.map { NodeID($0) },
+                wish: members.hasWish ? try Wish(members.wish) : nil))
     }
 
     /// One order, no duplicates: two different snapshots never stand for one state.
-    private static func checkOrder(_ ids: [UInt64], _ field: String) throws(PayloadRefused) {
+    static func checkOrder(_ ids: [UInt64], _ field: String) throws(PayloadRefused) {
         for (earlier, later) in zip(ids, ids.dropFirst()) where earlier >= later {
             throw .unlawful(field: field, value: "\(later) after \(earlier)")
         }
@@ -82,7 +82,7 @@ extension Decisions {
         try check(renewed, image.appliedIndex, "tenure.state")
     }
 
-    private static func checkCount(
+    static func checkCount(
         _ count: Int, _ limit: Int, _ field: String
     ) throws(PayloadRefused) {
         guard count <= limit else { throw .unlawful(field: field, value: "\(count) of \(limit)") }

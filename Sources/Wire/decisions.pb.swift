@@ -160,6 +160,56 @@ nonisolated struct PreferCommand: Sendable {
   init() {}
 }
 
+nonisolated struct NewcomerPayload: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var node: UInt64 = 0
+
+  var region: String = String()
+
+  var witness: Bool = false
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+/// Who comes, who goes, or both at once.
+nonisolated struct ChangeMembersCommand: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var coming: NewcomerPayload {
+    get {_coming ?? NewcomerPayload()}
+    set {_coming = newValue}
+  }
+  /// Returns true if `coming` has been explicitly set.
+  var hasComing: Bool {self._coming != nil}
+  /// Clears the value of `coming`. Subsequent reads from it will return its default value.
+  mutating func clearComing() {self._coming = nil}
+
+  var leaving: UInt64 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _coming: NewcomerPayload? = nil
+}
+
+nonisolated struct CancelMembersCommand: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
 nonisolated struct CommandPayload: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -207,6 +257,22 @@ nonisolated struct CommandPayload: Sendable {
     set {command = .prefer(newValue)}
   }
 
+  var changeMembers: ChangeMembersCommand {
+    get {
+      if case .changeMembers(let v)? = command {return v}
+      return ChangeMembersCommand()
+    }
+    set {command = .changeMembers(newValue)}
+  }
+
+  var cancelMembers: CancelMembersCommand {
+    get {
+      if case .cancelMembers(let v)? = command {return v}
+      return CancelMembersCommand()
+    }
+    set {command = .cancelMembers(newValue)}
+  }
+
   /// Tells apart who asked the same of the same node twice; 0 where nobody waits for an answer.
   var request: UInt64 = 0
 
@@ -218,6 +284,8 @@ nonisolated struct CommandPayload: Sendable {
     case createVolume(CreateVolumeCommand)
     case deleteVolume(DeleteVolumeCommand)
     case prefer(PreferCommand)
+    case changeMembers(ChangeMembersCommand)
+    case cancelMembers(CancelMembersCommand)
 
   }
 
@@ -312,6 +380,68 @@ nonisolated struct TenureImage: Sendable {
   init() {}
 }
 
+nonisolated struct WishImage: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var change: ChangeMembersCommand {
+    get {_change ?? ChangeMembersCommand()}
+    set {_change = newValue}
+  }
+  /// Returns true if `change` has been explicitly set.
+  var hasChange: Bool {self._change != nil}
+  /// Clears the value of `change`. Subsequent reads from it will return its default value.
+  mutating func clearChange() {self._change = nil}
+
+  var since: UInt64 = 0
+
+  /// 0 while it can be taken back.
+  var joint: UInt64 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _change: ChangeMembersCommand? = nil
+}
+
+/// What the membership entries of the log do not tell.
+nonisolated struct MembersImage: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var witness: SeatImage {
+    get {_witness ?? SeatImage()}
+    set {_witness = newValue}
+  }
+  /// Returns true if `witness` has been explicitly set.
+  var hasWitness: Bool {self._witness != nil}
+  /// Clears the value of `witness`. Subsequent reads from it will return its default value.
+  mutating func clearWitness() {self._witness = nil}
+
+  var learners: [UInt64] = []
+
+  var former: [UInt64] = []
+
+  var wish: WishImage {
+    get {_wish ?? WishImage()}
+    set {_wish = newValue}
+  }
+  /// Returns true if `wish` has been explicitly set.
+  var hasWish: Bool {self._wish != nil}
+  /// Clears the value of `wish`. Subsequent reads from it will return its default value.
+  mutating func clearWish() {self._wish = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _witness: SeatImage? = nil
+  fileprivate var _wish: WishImage? = nil
+}
+
 nonisolated struct DecisionsImage: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -337,6 +467,9 @@ nonisolated struct DecisionsImage: Sendable {
   var volumesEverCreated: UInt64 = 0
 
   var sessions: [SessionImage] = []
+
+  /// One; none in the snapshots of the first release.
+  var members: [MembersImage] = []
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -560,9 +693,107 @@ nonisolated extension PreferCommand: SwiftProtobuf.Message, SwiftProtobuf._Messa
   }
 }
 
+nonisolated extension NewcomerPayload: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = "NewcomerPayload"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{1}region\0\u{1}witness\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.node) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.region) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.witness) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.node != 0 {
+      try visitor.visitSingularUInt64Field(value: self.node, fieldNumber: 1)
+    }
+    if !self.region.isEmpty {
+      try visitor.visitSingularStringField(value: self.region, fieldNumber: 2)
+    }
+    if self.witness != false {
+      try visitor.visitSingularBoolField(value: self.witness, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: NewcomerPayload, rhs: NewcomerPayload) -> Bool {
+    if lhs.node != rhs.node {return false}
+    if lhs.region != rhs.region {return false}
+    if lhs.witness != rhs.witness {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ChangeMembersCommand: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = "ChangeMembersCommand"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}coming\0\u{1}leaving\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._coming) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.leaving) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._coming {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if self.leaving != 0 {
+      try visitor.visitSingularUInt64Field(value: self.leaving, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: ChangeMembersCommand, rhs: ChangeMembersCommand) -> Bool {
+    if lhs._coming != rhs._coming {return false}
+    if lhs.leaving != rhs.leaving {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension CancelMembersCommand: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = "CancelMembersCommand"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: CancelMembersCommand, rhs: CancelMembersCommand) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension CommandPayload: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = "CommandPayload"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}promote\0\u{1}relinquish\0\u{3}create_volume\0\u{3}delete_volume\0\u{1}prefer\0\u{1}request\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}promote\0\u{1}relinquish\0\u{3}create_volume\0\u{3}delete_volume\0\u{1}prefer\0\u{1}request\0\u{3}change_members\0\u{3}cancel_members\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -636,6 +867,32 @@ nonisolated extension CommandPayload: SwiftProtobuf.Message, SwiftProtobuf._Mess
         }
       }()
       case 6: try { try decoder.decodeSingularFixed64Field(value: &self.request) }()
+      case 7: try {
+        var v: ChangeMembersCommand?
+        var hadOneofValue = false
+        if let current = self.command {
+          hadOneofValue = true
+          if case .changeMembers(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.command = .changeMembers(v)
+        }
+      }()
+      case 8: try {
+        var v: CancelMembersCommand?
+        var hadOneofValue = false
+        if let current = self.command {
+          hadOneofValue = true
+          if case .cancelMembers(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.command = .cancelMembers(v)
+        }
+      }()
       default: break
       }
     }
@@ -667,10 +924,21 @@ nonisolated extension CommandPayload: SwiftProtobuf.Message, SwiftProtobuf._Mess
       guard case .prefer(let v)? = self.command else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
     }()
-    case nil: break
+    default: break
     }
     if self.request != 0 {
       try visitor.visitSingularFixed64Field(value: self.request, fieldNumber: 6)
+    }
+    switch self.command {
+    case .changeMembers?: try {
+      guard case .changeMembers(let v)? = self.command else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    }()
+    case .cancelMembers?: try {
+      guard case .cancelMembers(let v)? = self.command else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+    }()
+    default: break
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -875,9 +1143,102 @@ nonisolated extension TenureImage: SwiftProtobuf.Message, SwiftProtobuf._Message
   }
 }
 
+nonisolated extension WishImage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = "WishImage"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}change\0\u{1}since\0\u{1}joint\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._change) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.since) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.joint) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._change {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if self.since != 0 {
+      try visitor.visitSingularUInt64Field(value: self.since, fieldNumber: 2)
+    }
+    if self.joint != 0 {
+      try visitor.visitSingularUInt64Field(value: self.joint, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WishImage, rhs: WishImage) -> Bool {
+    if lhs._change != rhs._change {return false}
+    if lhs.since != rhs.since {return false}
+    if lhs.joint != rhs.joint {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension MembersImage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = "MembersImage"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}witness\0\u{1}learners\0\u{1}former\0\u{1}wish\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._witness) }()
+      case 2: try { try decoder.decodeRepeatedUInt64Field(value: &self.learners) }()
+      case 3: try { try decoder.decodeRepeatedUInt64Field(value: &self.former) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._wish) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._witness {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if !self.learners.isEmpty {
+      try visitor.visitPackedUInt64Field(value: self.learners, fieldNumber: 2)
+    }
+    if !self.former.isEmpty {
+      try visitor.visitPackedUInt64Field(value: self.former, fieldNumber: 3)
+    }
+    try { if let v = self._wish {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: MembersImage, rhs: MembersImage) -> Bool {
+    if lhs._witness != rhs._witness {return false}
+    if lhs.learners != rhs.learners {return false}
+    if lhs.former != rhs.former {return false}
+    if lhs._wish != rhs._wish {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension DecisionsImage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = "DecisionsImage"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}applied_index\0\u{1}seats\0\u{1}tenure\0\u{1}preferred\0\u{1}volumes\0\u{3}volumes_ever_created\0\u{1}sessions\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}applied_index\0\u{1}seats\0\u{1}tenure\0\u{1}preferred\0\u{1}volumes\0\u{3}volumes_ever_created\0\u{1}sessions\0\u{1}members\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -892,6 +1253,7 @@ nonisolated extension DecisionsImage: SwiftProtobuf.Message, SwiftProtobuf._Mess
       case 5: try { try decoder.decodeRepeatedMessageField(value: &self.volumes) }()
       case 6: try { try decoder.decodeSingularUInt64Field(value: &self.volumesEverCreated) }()
       case 7: try { try decoder.decodeRepeatedMessageField(value: &self.sessions) }()
+      case 8: try { try decoder.decodeRepeatedMessageField(value: &self.members) }()
       default: break
       }
     }
@@ -923,6 +1285,9 @@ nonisolated extension DecisionsImage: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if !self.sessions.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.sessions, fieldNumber: 7)
     }
+    if !self.members.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.members, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -934,6 +1299,7 @@ nonisolated extension DecisionsImage: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if lhs.volumes != rhs.volumes {return false}
     if lhs.volumesEverCreated != rhs.volumesEverCreated {return false}
     if lhs.sessions != rhs.sessions {return false}
+    if lhs.members != rhs.members {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -20,7 +20,8 @@ final class Running: DaemonParts {
     /// Room for the segment in use and a few next ones.
     static let reserveBytes: UInt64 = 16 << 20
 
-    private let settings: AgentSettings
+    private let current: CurrentSettings
+    private var settings: AgentSettings { current.value }
     private let store: OwnStore
     private let board: Switchboard
     private let parts: Switchboard.Parts
@@ -31,7 +32,7 @@ final class Running: DaemonParts {
     private let manager = ServiceManager()
 
     init(_ settings: AgentSettings, _ store: OwnStore, _ logger: Logger) throws {
-        self.settings = settings
+        current = CurrentSettings(settings)
         self.store = store
         self.logger = logger
         try StateDirectory.prepare(settings, ["journal"])
@@ -52,7 +53,9 @@ final class Running: DaemonParts {
         raft.windowBytesMax = Self.windowBytesMax
         let voter = try Voter.restarting(
             settings, raft: raft, group: Self.group, journal: &journal, recovered: recovered,
-            initial: [], incarnation: try incarnations.next(), random: &random,
+            beginning: try store.beginning(
+                settings, behind: recovered.base.position, decisions: []),
+            incarnation: try incarnations.next(), random: &random,
             at: BootClock.now)
         let driver = Driver(voter) { board.carryOut($0) }
         let keeper = LogKeeper(journal, send: { board.send($0) }, tell: { board.heard($0) })
@@ -63,7 +66,7 @@ final class Running: DaemonParts {
         parts = Switchboard.Parts(driver: driver, keeper: keeper, transport: transport)
         room = RoomWatch(path: settings.node.data, reserveBytes: Self.reserveBytes)
         door = WitnessDoor(
-            settings: settings, parts: parts, keeper: alarms, room: room,
+            current: current, parts: parts, keeper: alarms, room: room,
             startedAt: BootClock.unixSeconds)
         admin = AdminServer(path: settings.node.run + "/admin.sock", door: door, logger: logger)
     }
@@ -85,7 +88,7 @@ final class Running: DaemonParts {
         Allocator.forgetStart()
     }
 
-    func reload() {
+    func reload(_ new: AgentSettings) {
         do {
             try parts.transport.reloadCredentials()
             logger.notice("certificates were read again")
@@ -93,7 +96,17 @@ final class Running: DaemonParts {
             logger.error(
                 "certificates were refused, the old ones stay", metadata: ["why": "\(error)"])
         }
+        let view = door.view
+        // One that stands by hears nothing of who comes and goes.
+        let members = view.standing == .voter ? view.membership.members : []
+        guard current.adopt(new, members: members, logger) else { return }
+        parts.transport.reload(new.cluster.roster)
+        parts.driver.post(.gossip(.rosterChanged(new.cluster.peers)))
+        board.keeper.reloaded(new.cluster.print)
+        door.announce(door.view)
     }
+
+    func reloadRefused(_ faults: Faults) { current.refused(faults, logger) }
 
     func stop() async {
         manager.stopping()

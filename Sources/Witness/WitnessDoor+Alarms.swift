@@ -18,6 +18,7 @@ extension WitnessDoor {
             settings, quorum: quorum(view), keeper: keeper, transport: parts.transport,
             now: BootClock.unixSeconds)
         sight.hasRoom = room.hasRoom
+        sight.membership = view.ownStanding
         sight.peers = settings.others.map { member in
             var peer = Sight.Peer(
                 member, liveness: view.liveness[member.id], report: view.reports[member.id],
@@ -49,5 +50,19 @@ extension WitnessDoor {
         let done = try await keeper.clear(named: code)
         announce(view)
         return done
+    }
+}
+
+extension WitnessDoor.View {
+    /// A witness that has no vote stands by, unless the voters have another one, or are so many that
+    /// it would vote were it still theirs.
+    fileprivate var ownStanding: Sight.Membership {
+        switch standing {
+        case .voter, .learner: .member
+        case .awaited: .awaited
+        case .none:
+            membership.voters.witness != nil || membership.voters.data.count % 2 == 0
+                ? .removed : .member
+        }
     }
 }

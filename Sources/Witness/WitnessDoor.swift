@@ -14,11 +14,13 @@ import Voting
 
 /// What an operator can ask of a witness: how it stands, and nothing else.
 struct WitnessDoor: AdminDoor {
-    let settings: AgentSettings
+    let current: CurrentSettings
     let parts: Switchboard.Parts
     let keeper: AlarmKeeper
     let room: RoomWatch
     let startedAt: UInt64
+
+    var settings: AgentSettings { current.value }
 
     struct View: Sendable {
         let raft: Raft.Standing
@@ -27,6 +29,7 @@ struct WitnessDoor: AdminDoor {
         /// What the others say of themselves.
         let reports: [NodeID: Report]
         let losses: [NodeID: Sight.Loss]
+        let standing: MemberStanding
     }
 
     var view: View {
@@ -47,7 +50,7 @@ struct WitnessDoor: AdminDoor {
                     losses[progress.node] = progress.loss.map {
                         Sight.Loss(acknowledged: $0.acknowledged, isMadeGood: $0.isMadeGood)
                     }
-                })
+                }, standing: voter.raft.standingAsMember)
         }
     }
 
@@ -126,7 +129,18 @@ struct WitnessDoor: AdminDoor {
             address: member.address.description, isSelf: isSelf, liveness: liveness,
             roundTripMicroseconds: consensus?.roundTrip.map { $0.nanoseconds / 1_000 },
             linkUp: isUp,
-            lastRefusal: isUp ? nil : parts.transport.refusals.lastByPeer[member.id]?.reason)
+            lastRefusal: isUp ? nil : parts.transport.refusals.lastByPeer[member.id]?.reason,
+            vote: view.membership.votes(member.id) ? .votes : nil)
+    }
+
+    func changeMembers(_ request: MembersRequest) async throws(AdminRefused)
+        -> MembersChangeReport
+    {
+        throw .node(.witness(cannot: "changes no members"))
+    }
+
+    func cancelMembers() async throws(AdminRefused) -> MembersChangeReport {
+        throw .node(.witness(cannot: "changes no members"))
     }
 
     func createVolume(_ request: VolumeRequest) async throws(AdminRefused) -> VolumeReport {

@@ -76,6 +76,17 @@ final class FakeDoor: AdminDoor {
         return SwitchoverReport(epoch: 4, region: region, milliseconds: 87)
     }
 
+    func changeMembers(_ request: MembersRequest) async throws(AdminRefused)
+        -> MembersChangeReport
+    {
+        guard let coming = request.coming else { throw .member(.nobody) }
+        return MembersChangeReport(change: "add node \(coming)", isDone: false)
+    }
+
+    func cancelMembers() async throws(AdminRefused) -> MembersChangeReport {
+        throw .member(.notChanging)
+    }
+
     func clearAlarm(named code: String) async throws(AdminRefused) -> AlarmClearing {
         guard code == "replica-lost" else { throw .alarm(.endsByItself(name: code)) }
         return AlarmClearing(code: code, cleared: 1)

@@ -41,7 +41,8 @@ struct ParsingTests {
     @Test(arguments: [
         ["status", "--watch", "--check"], ["status", "--watch", "-o", "json"],
         ["volume", "create", "db"], ["volume", "create", "db", "--size", "1"],
-        ["volume", "create", "--size", "1G"], ["switchover"], ["log", "dump", "--max", "0"],
+        ["volume", "create", "--size", "1G"], ["switchover"], ["members", "add"],
+        ["members", "replace", "3"], ["members", "add", "four"], ["log", "dump", "--max", "0"],
         ["log", "dump", "--from", "9", "--to", "8"], ["log", "check"], ["config", "show"],
         ["config", "show", "a", "--defaults"],
         ["cert", "issue", "--dir", "d", "--node", "0", "--region", "a"],

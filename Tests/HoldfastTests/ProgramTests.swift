@@ -54,6 +54,9 @@ struct ProgramTests {
         ["members", "-o", "yaml"], ["raft", "-o", "json"],
         ["volume", "create", "new", "--size", "1G"], ["volume", "delete", "scratch", "--yes"],
         ["volume", "delete", "scratch", "--dry-run"], ["switchover", "us-west-2", "--yes"],
+        ["members", "list"], ["members", "add", "4"], ["members", "add", "4", "--witness"],
+        ["members", "remove", "3", "--yes"], ["members", "replace", "3", "--with", "4"],
+        ["members", "cancel"], ["members", "add", "4", "-o", "json"],
     ])
     func `each command of a healthy mesh succeeds and says something`(
         arguments: [String]

@@ -39,6 +39,17 @@ struct SampleDoor: AdminDoor {
         SwitchoverReport(epoch: 4, region: region, milliseconds: 87)
     }
 
+    func changeMembers(_ request: MembersRequest) async throws(AdminRefused)
+        -> MembersChangeReport
+    {
+        guard request.coming != 9 else { throw .member(.former(node: 9)) }
+        return MembersChangeReport(change: "add node 4 in eu-north-1", isDone: false)
+    }
+
+    func cancelMembers() async throws(AdminRefused) -> MembersChangeReport {
+        MembersChangeReport(change: "add node 4 in eu-north-1", isDone: true)
+    }
+
     func clearAlarm(named code: String) async throws(AdminRefused) -> AlarmClearing {
         guard code != "disk-full" else { throw .alarm(.endsByItself(name: code)) }
         return AlarmClearing(code: code, cleared: 1)

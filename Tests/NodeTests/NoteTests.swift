@@ -24,6 +24,7 @@ struct NoteTests {
     @Test func `what follows a note refuses it`() {
         let note = Note.handOver(faro)
         #expect(throws: Note.Refused.trailing(2)) { try Note(parsing: note.encoded + [1, 2]) }
+        #expect(throws: Note.Refused.trailing(1)) { try Note(parsing: Note.former.encoded + [0]) }
     }
 
     @Test func `a reason that no release sends is refused`() {

@@ -32,6 +32,8 @@ struct Trio {
         /// What its volumes were last told of where the log begins, and whom to ask.
         var behind: LogIndex?
         var pulled: NodeID?
+        /// It knew the mesh's state before the first entry.
+        var isFounder = true
     }
 
     private enum Mail {
@@ -48,6 +50,8 @@ struct Trio {
     private var mail: [(at: Instant, to: Int, Mail)] = []
     private var random = SeededRandom(seed: 7)
     private let shape: (inout Node.Settings) -> Void
+    /// As the cluster file has them.
+    private(set) var roster = Self.members
 
     init(_ shape: @escaping (inout Node.Settings) -> Void = { _ in }) throws {
         self.shape = shape
@@ -71,26 +75,47 @@ struct Trio {
     /// As long as `LeaseTerms` says by default in the cluster's file.
     static let leaseLength = Interval.milliseconds(400)
 
-    private mutating func make(_ at: Int, _ restored: Restored) -> Node {
+    private mutating func make(
+        _ at: Int, _ restored: Restored, isFounder: Bool = true
+    ) -> Node {
         var raft = RaftSettings()
         raft.followsPreference = false
-        let peers = Self.members.map { Gossip.Peer(node: $0.node, region: $0.region, role: .data) }
+        let peers = roster.map { Gossip.Peer(node: $0.node, region: $0.region, role: .data) }
         let core = Raft(
-            seat: peers[at].node, isWitness: false, group: Self.group, settings: raft,
-            restored: restored, random: random.fork(), at: now)
+            seat: peers[at].node, isWitness: false, isFounded: isFounder, group: Self.group,
+            settings: raft, restored: restored, random: random.fork(), at: now)
         let gossip = Gossip(
             self: peers[at], roster: peers, settings: Gossip.Settings(),
             boot: BootID(random.next()), incarnation: Incarnation(1), random: random.fork(),
             at: now)
         guard let lease = LeaseTerms(length: Self.leaseLength) else { fatalError("a lawful lease") }
         var settings = Node.Settings(
-            seat: peers[at].node, members: Self.members, order: Self.members.map(\.node),
-            lease: lease)
+            seat: peers[at].node, members: roster, order: roster.map(\.node), lease: lease)
         shape(&settings)
         let decisions = try? Decisions(parsing: restored.base.parsed().state.contents)
         return Node(
             settings: settings, voter: Voter(raft: core, gossip: gossip),
             decisions: decisions ?? Self.firstDecisions, at: now)
+    }
+
+    /// An empty node whose configuration says that it founds nothing; all others' files name it.
+    mutating func join(_ region: String) throws {
+        let id = NodeID(UInt64(seats.count) + 1)
+        guard let name = RegionName(region) else { fatalError("a lawful name") }
+        roster.append(Node.Member(node: id, region: name, isWitness: false))
+        for at in seats.indices { give(at, .roster(roster, order: roster.map(\.node))) }
+        let base = Base(
+            position: .zero, membership: Self.membership, state: Decisions(seats: []).encoded)
+        let restored = try Restored(hardState: HardState(), base: base, entries: [])
+        seats.append(
+            Seat(
+                node: make(seats.count, restored, isFounder: false), base: base, isFounder: false))
+    }
+
+    /// Its volumes have all that they lacked.
+    mutating func becomeWhole(_ at: Int) {
+        guard let behind = seats[at].behind else { return }
+        give(at, .resync(nil, behind: behind))
     }
 
     /// The process ends; what was saved stays.
@@ -106,7 +131,7 @@ struct Trio {
     mutating func restart(_ at: Int) throws {
         let restored = try Restored(
             hardState: seats[at].hardState, base: seats[at].base, entries: seats[at].entries)
-        seats[at].node = make(at, restored)
+        seats[at].node = make(at, restored, isFounder: seats[at].isFounder)
         seats[at].isUp = true
         (seats[at].told, seats[at].applied, seats[at].happened) = ([], [], [])
     }

@@ -23,6 +23,7 @@ from tools import command, free_ports, now_ns, wait_until
 
 READY_SECONDS_MAX = 30
 STOP_SECONDS_MAX = 5
+RELOAD_SECONDS_MAX = 10
 EXPORT_SECONDS_MAX = 10
 NODES_MAX = 16
 REGIONS = ("us-east-1", "us-west-2", "eu-west-1", "eu-north-1", "ap-south-1", "ap-east-1", "sa-east-1")
@@ -162,6 +163,7 @@ class Cluster:
         self.roles, self.namespaces, self.nbd, self.shim = roles, namespaces, nbd, shim
         self.settings = settings
         self.home, self.network, self.nodes = None, None, {}
+        self.identity, self.preferred = None, ()
 
     def __enter__(self):
         self.home = tempfile.mkdtemp(prefix="hf-")
@@ -198,38 +200,75 @@ class Cluster:
             host = self.network.address(index + 1) if self.network else "127.0.0.1"
             self.nodes[index + 1] = Node(self, index + 1, REGIONS[index], role, host, ports[index],
                                          ports[count + index])
-        identity = secrets.token_hex(16)
-        self.write("cluster.yaml", self.cluster_yaml(identity))
-        command(self.program("holdfast"), "cert", "init", "--dir", self.home, "--cluster", identity)
+        self.identity = secrets.token_hex(16)
+        self.write("cluster.yaml", self.cluster_yaml())
+        command(self.program("holdfast"), "cert", "init", "--dir", self.home, "--cluster", self.identity)
         for node in self.nodes.values():
-            os.makedirs(node.home, 0o700)
-            os.makedirs(node.run, 0o700)
-            command(self.program("holdfast"), "cert", "issue", "--dir", self.home, "--node", node.id,
-                    "--region", node.region, "--address", node.host)
-            self.write(f"node-{node.id}/node.yaml", self.node_yaml(node))
-            command(self.program("holdfast"), "init", "--config", node.config)
+            self.make(node)
+
+    def make(self, node, *settings):
+        """Its directories, certificate, file and store."""
+        os.makedirs(node.home, 0o700)
+        os.makedirs(node.run, 0o700)
+        command(self.program("holdfast"), "cert", "issue", "--dir", self.home, "--node", node.id,
+                "--region", node.region, "--address", node.host)
+        self.write(f"node-{node.id}/node.yaml", self.node_yaml(node, *settings))
+        command(self.program("holdfast"), "init", "--config", node.config)
+
+    def join(self, node_id, region, role, preferred=()):
+        """A fresh node, named in everybody's file from now on, that is to become a member; it is not started."""
+        port, nbd_port = free_ports(2)
+        node = Node(self, node_id, region, role, "127.0.0.1", port, nbd_port)
+        self.nodes[node_id] = node
+        self.reload(preferred)
+        self.make(node, "founding: false")
+        return node
+
+    def forget(self, node_id):
+        """It is gone for good, with all that it held, and stands in nobody's file any more."""
+        node = self.nodes.pop(node_id)
+        node.stop()
+        shutil.rmtree(node.home)
+        self.reload(self.preferred)
+
+    def reload(self, preferred=()):
+        """Everybody who runs reads the members again; these regions are to be primary before the others."""
+        self.preferred = preferred
+        fresh = os.path.join(self.home, "cluster.yaml.new")
+        with open(fresh, "w") as file:
+            file.write(self.cluster_yaml())
+        os.replace(fresh, os.path.join(self.home, "cluster.yaml"))
+        for node in self.nodes.values():
+            if node.is_running:
+                node.send(signal.SIGHUP)
+        ids = sorted(self.nodes)
+        for node in self.nodes.values():
+            if node.is_running:
+                wait_until(f"node {node.id} knows the members {ids}", RELOAD_SECONDS_MAX, lambda: ids == sorted(
+                    each["node"] for each in (node.status() or {}).get("members", [])))
 
     def write(self, name, text):
         with open(os.path.join(self.home, name), "x") as file:
             file.write(text)
 
-    def cluster_yaml(self, identity):
-        lines = [f"cluster: {identity}", "members:"]
+    def cluster_yaml(self):
+        lines = [f"cluster: {self.identity}", "members:"]
         for node in self.nodes.values():
             lines.append(f"  - {{id: {node.id}, region: {node.region}, role: {node.role}, "
                          f"address: \"{node.address}\"}}")
         data = [node.region for node in self.nodes.values() if node.role == "data"]
+        data = list(dict.fromkeys([*(region for region in self.preferred if region in data), *data]))
         lines += [f"primaryRegion: {data[0]}", f"secondaryRegions: [{', '.join(data[1:])}]"]
         if self.lease:
             lines.append(f"lease: {self.lease}")
         return "\n".join(lines) + "\n"
 
-    def node_yaml(self, node):
+    def node_yaml(self, node, *settings):
         pem = os.path.join(self.home, f"node-{node.id}")
         lines = [
             f"node: {node.id}", "cluster: ../cluster.yaml", f"data: {node.data}", f"run: {node.run}",
             f"tls: {{ca: {self.home}/ca.pem, certificate: {pem}.pem, key: {pem}.key}}",
-            "log: {level: info, format: text}", *self.settings]
+            "log: {level: info, format: text}", *self.settings, *settings]
         if self.nbd and node.role == "data":
             lines.append(f"nbd: {{listen: \"{node.host}:{node.nbd_port}\"}}")
         return "\n".join(lines) + "\n"

@@ -89,8 +89,9 @@ struct ClusterSettingsTests {
         ("id: 2", "id: 1", "is taken by line"),
         ("127.0.0.1:7102", "127.0.0.1:7101", "is taken by line"),
         (
-            "role: data, address: \"127.0.0.1:7102\"", "role: witness, address: \"127.0.0.1:7102\"",
-            "at most one witness"
+            "role: data, address: \"127.0.0.1:7102\"}",
+            "role: witness, address: \"a:1\"}\n  - {id: 9, region: mid, role: witness, address: \"b:1\"}",
+            "at most one witness, and another only while it is replaced"
         ),
         ("primaryRegion: us-east-1", "primaryRegion: mid", "no data member is in region mid"),
         ("[us-west-2]", "[us-east-1]", "is the primaryRegion"),

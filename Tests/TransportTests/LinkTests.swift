@@ -38,6 +38,27 @@ import Testing
         for (_, transport, _) in nodes { await transport.shutdown() }
     }
 
+    @Test func `who comes is dialed, who leaves is let go, and the others stay`() async throws {
+        let rig = try Rig()
+        let (c, seenByC) = try await rig.node(3, peers: [1: 0])
+        let (b, seenByB) = try await rig.node(2, peers: [1: 0])
+        let entries = [
+            try rig.entry(1), try rig.entry(2, port: try #require(b.port)),
+            try rig.entry(3, port: try #require(c.port)),
+        ]
+        let (a, seenByA) = try await rig.node(1, peers: [2: try #require(b.port)])
+        try await seenByA.up(2, .consensus)
+        a.reload(Roster(entries))
+        try await seenByA.up(3, .consensus)
+        try await seenByC.up(1, .consensus)
+        #expect(seenByA.all.filter { $0 == .event(.up(NodeID(2), .consensus)) }.count == 1)
+        a.reload(Roster([entries[0], entries[2]]))
+        try await seenByB.down(1, .consensus)
+        #expect(a.send([7], to: NodeID(2), lane: .consensus) == .dropped(.unknownPeer))
+        #expect(a.send([7], to: NodeID(3), lane: .consensus) == .queued)
+        for node in [a, b, c] { await node.shutdown() }
+    }
+
     @Test func `frames of one link arrive whole and in order up to the limit`() async throws {
         let rig = try Rig()
         let (b, seenByB) = try await rig.node(2, peers: [1: 0])

@@ -17,6 +17,11 @@ struct CodecTests {
         .createVolume(name: "disk2", byteCount: 4_096, durability: .async),
         .deleteVolume(VolumeID(1)),
         .prefer(west),
+        .changeMembers(.add(Newcomer(node: NodeID(4), region: west))),
+        .changeMembers(.remove(NodeID(2))),
+        .changeMembers(
+            .replace(NodeID(3), with: Newcomer(node: NodeID(5), region: east, isWitness: true))),
+        .cancelMembers,
     ]
 
     @Test(arguments: commands)
@@ -52,6 +57,35 @@ struct CodecTests {
         ) { try Command(parsing: bytes) }
     }
 
+    /// A wish, or an entry of the leader's on its way to fulfil one.
+    private func members(
+        _ random: inout SeededRandom, _ decisions: Decisions
+    ) -> Decisions.Deed {
+        let data = decisions.seats.map(\.node)
+        let coming = decisions.wish?.change.coming
+        switch random.next() % 4 {
+        case 0:
+            let fresh = Newcomer(
+                node: NodeID(random.next() % 40 + 1), region: west,
+                isWitness: random.chance(1, in: 4))
+            let member = data[Int(random.next() % UInt64(data.count))]
+            let changes: [MemberChange] = [
+                .add(fresh), .remove(member), .replace(member, with: fresh),
+            ]
+            return .command(.changeMembers(changes[Int(random.next() % 3)]))
+        case 1:
+            let learners = coming.map { $0.isWitness || data.contains($0.node) ? [] : [$0.node] }
+            return .membership(Roll(data: data, learners: learners ?? []))
+        default:
+            guard let change = decisions.wish?.change else { return .blank }
+            let new = coming.map { $0.isWitness ? [] : [$0.node] } ?? []
+            return .membership(
+                Roll(
+                    data: data.filter { $0 != change.leaving && !new.contains($0) } + new,
+                    isJoint: decisions.wish?.joint == nil))
+        }
+    }
+
     /// Applies 400 drawn commands, well and badly formed.
     private func decisions(seed: UInt64) -> Decisions {
         var random = SeededRandom(seed: seed)
@@ -73,6 +107,7 @@ struct CodecTests {
                     .createVolume(
                         name: "v\(random.next() % 20)", byteCount: 8_192, durability: .async)),
                 .command(.deleteVolume(VolumeID(random.next() % 30))), .command(.prefer(east)),
+                .command(.cancelMembers), members(&random, decisions),
             ]
             _ = decisions.apply(
                 .init(
@@ -126,6 +161,12 @@ struct CodecTests {
             Volume(id: VolumeID(id), name: "twin", byteCount: 4_096, durability: .sync)
         }
         #expect(refused { $0.volumes = twins } == "volumes")
+        #expect(refused { $0.former = [$0.seats[0].node] } == "members")
+        #expect(refused { $0.former = [NodeID(99), NodeID(98)] } == "former")
+        #expect(
+            refused { $0.wish = Wish(.remove(NodeID(99)), since: LogIndex(1)) } == "wish")
+        #expect(
+            refused { $0.wish = Wish(.remove($0.seats[0].node), since: LogIndex(401)) } == "wish")
     }
 
     @Test func `a snapshot with a volume twice is refused`() throws {

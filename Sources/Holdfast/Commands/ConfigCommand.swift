@@ -50,22 +50,39 @@ struct ConfigCommand: AsyncParsableCommand {
             }
             let settings = try ConfigFile.agent(file)
             let notes = try await Self.certificates(of: settings)
-            let own = settings.member
+            let (own, begins) = (settings.member, Self.beginning(of: settings))
             var value = InOrder(file, settings.cluster)
             value.node = own.id.rawValue
-            value.notes = notes.map { String($0.text.drop { $0 == " " }) }
+            value.notes = (begins + notes).map { String($0.text.drop { $0 == " " }) }
             let lines = [
                 Line("\(file) is in order", .good),
                 Line("  node \(own.id) in \(own.region), \(own.role.rawValue), \(own.address)"),
                 Self.line(settings.cluster),
             ]
-            try options.show(value, lines + notes)
+            try options.show(value, lines + begins + notes)
         }
 
         private static func line(_ cluster: ClusterSettings) -> Line {
             Line(
                 "  cluster \(cluster.cluster): \(counted(cluster.members.count, "member")), "
                     + "primary \(cluster.primaryRegion), lease \(cluster.lease.length)")
+        }
+
+        /// What an empty store of this node would do.
+        private static func beginning(of settings: AgentSettings) -> [Line] {
+            let own = settings.member.id
+            guard settings.node.founding else {
+                return [
+                    Line(
+                        "  founding false: empty, it waits until `holdfast members add \(own)` or "
+                            + "`replace OLD --with \(own)` makes it a member")
+                ]
+            }
+            return [
+                Line(
+                    "  founding true: empty, it begins the mesh with \(settings.cluster.roles); a "
+                        + "node that joins a mesh that runs needs `founding: false`")
+            ]
         }
 
         /// That none is there yet is no fault: certificates are often made after the configuration.

@@ -56,6 +56,7 @@ struct StatusScreen: Sendable {
                 ], tone(of: member))
         }
         return table.lines(width: width)
+            + (report.wish?.words.wrapped(to: width, indent: 2).map { Line($0, .warning) } ?? [])
     }
 
     private func role(of member: MemberReport) -> String {
@@ -68,7 +69,8 @@ struct StatusScreen: Sendable {
     }
 
     private func tone(of member: MemberReport) -> Line.Tone {
-        switch member.liveness {
+        guard member.counts else { return .faint }
+        return switch member.liveness {
         case .dead, .left: .bad
         case .suspect: .warning
         case .alive: member.linkUp && member.resync == nil ? .plain : .warning

@@ -38,12 +38,13 @@ struct Verdict: Hashable, Sendable {
             return
         }
         let troubles = Self.doubts(report) + Self.absences(report) + Self.troubles(report)
-        let up = report.members.filter(\.isUp).count
+        let members = report.members.filter(\.counts)
+        let up = members.filter(\.isUp).count
         // A witness votes on entries and does not read them.
         let place =
             report.primary.map { "\($0.region) is primary (epoch \($0.epoch))" }
             ?? "a witness does not know the primary"
-        let nodes = "\(up) of \(counted(report.members.count, "node"))"
+        let nodes = "\(up) of \(counted(members.count, "node"))"
         let base = "\(place), \(nodes), quorum \(quorum.needed)"
         state = troubles.isEmpty ? .ok : .degraded
         sentence = base + (troubles.isEmpty ? Self.lagWords(report) : "; " + Words.list(troubles))
@@ -97,13 +98,15 @@ struct Verdict: Hashable, Sendable {
     }
 
     private static func absences(_ report: StatusReport) -> [String] {
-        report.members.filter { !$0.isUp }.map { member in
+        report.members.filter { !$0.isUp && $0.counts }.map { member in
             "\(member.region) (node \(member.node)) \(member.liveness.verb)"
         }
     }
 
     private static func troubles(_ report: StatusReport) -> [String] {
-        let unlinked = report.members.filter { $0.isUp && !$0.isSelf && !$0.linkUp }
+        let unlinked = report.members.filter {
+            $0.isUp && !$0.isSelf && !$0.linkUp && $0.counts
+        }
         let late = report.members.filter {
             $0.isUp && $0.lagEntries ?? 0 > MemberReport.lagTolerated
         }
@@ -112,7 +115,7 @@ struct Verdict: Hashable, Sendable {
         let alarms = report.alarms.filter { $0.severity != .info }
         return unlinked.map { "no link to \($0.region)" }
             + report.members.filter { $0.lostIndex != nil }.map { "\($0.region) lost writes" }
-            + report.members.filter { $0.resync != nil }.map {
+            + report.members.filter { $0.resync != nil && $0.counts }.map {
                 "\($0.region) copies what it missed"
             }
             + late.map { "\($0.region) lags \($0.lagEntries ?? 0) entries behind" }
