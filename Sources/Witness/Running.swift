@@ -7,6 +7,7 @@ import Launch
 import Logging
 import Mesh
 import Raft
+import Record
 import Settings
 import Transport
 import Voting
