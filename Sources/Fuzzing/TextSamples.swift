@@ -39,6 +39,7 @@ enum TextSamples {
         log:
           level: debug
           format: json
+        founding: false
         logKept: 512M
         resyncRate: 10M
         """
@@ -109,6 +110,7 @@ extension TextSamples {
             run: \(quoted(settings.run))
             tls: {ca: \(quoted(tls.ca)), certificate: \(quoted(tls.certificate)), key: \(quoted(tls.key))}
             \(nbd)
+            founding: \(settings.founding)
             logKept: \(settings.logKept)
             resyncRate: \(settings.resyncRate)
             log: {level: \(settings.logLevel.rawValue), format: \(settings.logFormat.rawValue)}

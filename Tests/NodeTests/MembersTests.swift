@@ -184,6 +184,7 @@ import Wire
     @Test func `no change leaves fewer able voters than a quorum`() throws {
         var trio = try acting()
         trio.crash(2)
+        trio.run(.seconds(1))
         _ = ask(&trio, .changeMembers(.remove(NodeID(2))))
         trio.run(.seconds(3))
         #expect(voters(trio, 0) == [1, 2, 3])

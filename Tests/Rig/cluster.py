@@ -152,18 +152,18 @@ class Cluster:
     """`roles` has one entry per node; the ids are 1… and the regions REGIONS in order.
 
     `shim` is powercut.so: while it is set, agents are started under it, and killing one is a power cut.
-    `settings` are more lines of each node's file.
+    `settings` are more lines of each node's file; `preferred` regions are to be primary before the others.
     """
 
     def __init__(self, binaries, roles=("data", "data", "data"), namespaces=False, lease=None, keep=False, nbd=False,
-                 shim=None, settings=()):
+                 shim=None, settings=(), preferred=()):
         if not 1 <= len(roles) <= min(NODES_MAX, len(REGIONS)):
             raise ValueError(f"1…{len(REGIONS)} nodes")
         self.binaries, self.lease, self.keep = os.path.abspath(binaries), lease, keep
         self.roles, self.namespaces, self.nbd, self.shim = roles, namespaces, nbd, shim
         self.settings = settings
         self.home, self.network, self.nodes = None, None, {}
-        self.identity, self.preferred = None, ()
+        self.identity, self.preferred = None, preferred
 
     def __enter__(self):
         self.home = tempfile.mkdtemp(prefix="hf-")
@@ -215,12 +215,12 @@ class Cluster:
         self.write(f"node-{node.id}/node.yaml", self.node_yaml(node, *settings))
         command(self.program("holdfast"), "init", "--config", node.config)
 
-    def join(self, node_id, region, role, preferred=()):
+    def join(self, node_id, region, role):
         """A fresh node, named in everybody's file from now on, that is to become a member; it is not started."""
         port, nbd_port = free_ports(2)
         node = Node(self, node_id, region, role, "127.0.0.1", port, nbd_port)
         self.nodes[node_id] = node
-        self.reload(preferred)
+        self.reload()
         self.make(node, "founding: false")
         return node
 
@@ -229,11 +229,10 @@ class Cluster:
         node = self.nodes.pop(node_id)
         node.stop()
         shutil.rmtree(node.home)
-        self.reload(self.preferred)
+        self.reload()
 
-    def reload(self, preferred=()):
-        """Everybody who runs reads the members again; these regions are to be primary before the others."""
-        self.preferred = preferred
+    def reload(self):
+        """Everybody who runs reads the members again."""
         fresh = os.path.join(self.home, "cluster.yaml.new")
         with open(fresh, "w") as file:
             file.write(self.cluster_yaml())

@@ -14,7 +14,7 @@ import faults
 import measure
 import tools
 from clients import GRACE_SECONDS, Judge, nbdload
-from cluster import Cluster
+from cluster import REGIONS, Cluster
 
 MIB = 1 << 20
 LEDGER_MIB = 16
@@ -119,8 +119,8 @@ def three(findings, mesh, judge, options):
     take_back(findings, mesh, spare)
     mesh.forget(4)
     lose(mesh, 3)
-    # In the same region, and the next primary there.
-    fresh = mesh.join(5, mesh.nodes[3].region, "data", preferred=(mesh.nodes[1].region, mesh.nodes[3].region))
+    # In the same region.
+    fresh = mesh.join(5, mesh.nodes[3].region, "data")
     start_newcomer(findings, mesh, fresh)
     took = replace(findings, mesh, judge, 3, fresh)
     mesh.forget(3)
@@ -146,7 +146,10 @@ def replace_witness(findings, mesh, judge, fresh, options):
 
 
 def measure_shape(findings, options, shape):
-    with measure.scratch(64 * MIB) as scratch, Cluster(options.bin, roles=SHAPES[shape]) as mesh, measure.explained(mesh):
+    # Who is lost first is the next primary, and so is who comes in its place.
+    preferred = (REGIONS[0], REGIONS[2])
+    with measure.scratch(64 * MIB) as scratch, Cluster(options.bin, roles=SHAPES[shape], preferred=preferred) as mesh, \
+            measure.explained(mesh):
         mesh.start()
         primary = mesh.ready()
         if primary is not mesh.nodes[1]:
