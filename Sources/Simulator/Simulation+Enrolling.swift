@@ -18,6 +18,13 @@ extension Simulation {
             check(
                 "what was taken back is not done: \(entry.position) gives node \(node) a vote")
         }
+        let isEven = membership.voters.data.count % 2 == 0
+        if plan.shape.hasWitness, isEven != (membership.voters.witness != nil) {
+            check(
+                "the witness votes beside an even number: \(entry.position) has "
+                    + "\(membership.voters.data.count) data voters and "
+                    + "\(membership.voters.witness == nil ? "no" : "a") witness")
+        }
         guard let outgoing = membership.outgoing else { return }
         checkJoint(entry, membership.voters, outgoing, at)
     }
