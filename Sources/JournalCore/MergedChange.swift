@@ -1,5 +1,6 @@
 import Disk
 import Mesh
+internal import Planted
 import Record
 
 /// What several changes, one after the other, come to: a part of the log that stays, entries behind
@@ -23,6 +24,16 @@ struct MergedChange: Sendable {
             take(change.entries, journal)
             if let hardState = change.hardState { self.hardState = hardState }
         }
+    }
+
+    /// The log ends before `index` from here on, where the journal has an entry; what was known of
+    /// commits goes no further.
+    init<D: Disk>(cutting index: LogIndex, of journal: JournalCore<D>) {
+        let last = index.previous
+        kept = Position(index: last, term: journal.term(at: last) ?? journal.basePosition.term)
+        hardState = isPlanted(.cutForgetsVote) ? HardState() : journal.hardState
+        hardState.commit = min(hardState.commit, last)
+        isEmpty = false
     }
 
     /// Raft §7, figure 13, steps 6 and 7.
@@ -72,6 +83,7 @@ struct MergedChange: Sendable {
 /// A batch as it goes to the disk.
 struct EncodedBatch: Sendable {
     let pieces: [[UInt8]]
+    /// Of its entries, and the last of its frame.
     let rows: [IndexRow]
     let end: Int
     let chain: UInt32

@@ -90,6 +90,19 @@ package enum PlantedBug: Hashable, Sendable {
     case keepsOldHardState
     /// One segment too many is let go of.
     case retiresLiveSegments
+    /// What the index names and the segment does not hold passes for a torn end.
+    case cutsDamage
+    /// A frame counts whatever its checksum.
+    case skipsFrameChecksum
+    /// A mend relies on rows of the index that a power cut may take.
+    case mendsByUnsafeRows
+    /// A log that ends before what is lost forgets its term and vote.
+    case cutForgetsVote
+
+    // MARK: Mending (ADR 7)
+
+    /// A log is cut before what one member lacks, though another may hold it.
+    case cutsWhatOneLacks
 
     // MARK: VolumeCore
 
