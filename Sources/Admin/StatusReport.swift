@@ -27,13 +27,16 @@ package struct StatusReport: Codable, Hashable, Sendable {
     /// Newest last.
     package var takeovers: [TakeoverReport]
     package var counters: [String: UInt64]
+    /// nil unless this node's log is damaged: then it takes no part in anything until that is mended.
+    package var mending: MendingReport?
 
     package init(
         node: UInt64, region: String, role: MemberRole, cluster: String, version: String,
         pid: Int32, startedAt: UInt64, leader: UInt64?, raft: RaftStanding,
         primary: PrimaryReport?, quorum: QuorumReport, preferredRegion: String?,
         members: [MemberReport], volumes: [VolumeReport] = [], alarms: [Alarm] = [],
-        takeovers: [TakeoverReport] = [], counters: [String: UInt64] = [:]
+        takeovers: [TakeoverReport] = [], counters: [String: UInt64] = [:],
+        mending: MendingReport? = nil
     ) {
         self.node = node
         self.region = region
@@ -52,6 +55,7 @@ package struct StatusReport: Codable, Hashable, Sendable {
         self.alarms = alarms
         self.takeovers = takeovers
         self.counters = counters
+        self.mending = mending
     }
 }
 

@@ -10,7 +10,8 @@ extension Sight {
 
     package var alarms: [Alarm] {
         let all =
-            quorumAlarms + incidentAlarms + roomAlarms + resyncAlarms + certificateAlarms
+            quorumAlarms + damageAlarms + incidentAlarms + roomAlarms + resyncAlarms
+            + certificateAlarms
             + peers.flatMap(alarms(of:)) + lagAlarms("this node", lag) + socketAlarms
         // A sort by severity alone that keeps the order of the rest.
         return [.critical, .warning, .info].flatMap { severity in
@@ -78,7 +79,8 @@ extension Sight {
                     do: "start it when its work is done; until then one more failure may stop the "
                         + "writes; " + kept(for: peer))
             ]
-        case .alive, .suspect: fullAlarms(peer, name) + resyncAlarms(peer, name)
+        case .alive, .suspect:
+            damageAlarms(peer, name) + fullAlarms(peer, name) + resyncAlarms(peer, name)
         }
     }
 
