@@ -14,6 +14,7 @@ final class Runs: Sendable {
         var spent = 0.0
         var violations = 0
         var resyncs = 0
+        var mends = Mends()
         var quorumsAlone = 0
         var shortfalls = 0
         var faults: [Fault: Int] = [:]
@@ -68,6 +69,7 @@ final class Runs: Sendable {
             sum.simulated = sum.simulated + report.simulated
             sum.events += report.events
             sum.resyncs += report.resyncs
+            sum.mends.add(report.mends)
             sum.quorumsAlone += report.quorumsAlone
             sum.spent += took
             if shortfall != nil { sum.shortfalls += 1 }
@@ -88,7 +90,8 @@ final class Runs: Sendable {
     private func line(_ report: Report) -> String {
         "seed \(report.plan.seed) \(report.plan.shape.rawValue): \(report.simulated) simulated, "
             + "\(report.operations) operations, \(report.flushes) flushes, \(report.reads) reads, "
-            + "\(report.takeovers) primaries, \(report.resyncs) resyncs, \(report.faultCount) faults, digest "
+            + "\(report.takeovers) primaries, \(report.resyncs) resyncs, \(report.mends.all) mends, "
+            + "\(report.faultCount) faults, digest "
             + String(report.digest, radix: 16)
     }
 
@@ -115,7 +118,8 @@ final class Runs: Sendable {
         let ratio = Int(sum.simulated.seconds / took)
         return "{\"seeds\":\(options.seeds),\"simulated_s\":\(Int(sum.simulated.seconds)),"
             + "\"sim_per_real\":\(ratio),\"violations\":\(sum.violations),\"resyncs\":\(sum.resyncs),"
-            + "\"quorums_alone\":\(sum.quorumsAlone),"
+            + "\"quorums_alone\":\(sum.quorumsAlone),\"mends\":{\"here\":\(sum.mends.here),"
+            + "\"by_peers\":\(sum.mends.byPeers),\"by_base\":\(sum.mends.byBase),\"cuts\":\(sum.mends.cuts)},"
             + "\"faults\":{\(counts.joined(separator: ","))}}"
     }
 }

@@ -19,6 +19,10 @@ package struct Hunt: Sendable {
     private static let longLease = Hunt(
         faults: [.cut, .slowLink, .pause], lease: .milliseconds(2_500))
 
+    /// Disks that lie, and falls that show it.
+    private static let rotten = Hunt(
+        faults: [.bitRot, .lostWrite, .misdirectedWrite, .powerCut, .kill])
+
     /// By the mutant's name on the command line.
     package static let special: [String: Hunt] = [
         // The bugs of a witness need one.
@@ -30,6 +34,11 @@ package struct Hunt: Sendable {
         // A sync that failed, and then a power cut before the bytes are written again.
         "trusts-cache-after-failed-sync": Hunt(faults: [.syncFailure, .powerCut]),
         "indexes-before-sync": Hunt(faults: [.powerCut]),
+        "cuts-damage": rotten,
+        "skips-frame-checksum": rotten,
+        "mends-by-unsafe-rows": rotten,
+        "cut-forgets-vote": rotten,
+        "cuts-what-one-lacks": rotten,
         "takes-stale-appends": straggling,
         "takes-stale-heartbeats": straggling,
         "keeps-old-matches": Hunt(faults: [.cut, .slowLink]),

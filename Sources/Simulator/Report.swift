@@ -27,6 +27,7 @@ package struct Report: Sendable {
     package internal(set) var takeovers = 0
     /// Replicas that the log no longer reached, and that became whole again.
     package internal(set) var resyncs = 0
+    package internal(set) var mends = Mends()
     /// Whether a majority had to serve while the others stayed broken.
     package internal(set) var quorumsAlone = 0
     /// From each of the plan's falls of a primary to the first flush that another answered.
@@ -50,5 +51,27 @@ package struct Report: Sendable {
         }
         if faultCount < Self.faultsMin { return "only \(faultCount) effective faults" }
         return nil
+    }
+}
+
+/// Damaged logs that were made whole, by how.
+package struct Mends: Hashable, Sendable {
+    /// By what stood on the disk a second time.
+    package internal(set) var here = 0
+    /// By the entries of peers.
+    package internal(set) var byPeers = 0
+    package internal(set) var byBase = 0
+    /// By an end before what no member has.
+    package internal(set) var cuts = 0
+
+    package init() {}
+
+    package var all: Int { here + byPeers + byBase + cuts }
+
+    package mutating func add(_ other: Mends) {
+        here += other.here
+        byPeers += other.byPeers
+        byBase += other.byBase
+        cuts += other.cuts
     }
 }

@@ -169,6 +169,9 @@ extension Simulation {
         for at in machines.indices where machines[at].agent?.exports.core.isResyncing == true {
             check("liveness: node \(machines[at].id) is still no whole replica")
         }
+        for at in machines.indices where machines[at].patient != nil {
+            check("liveness: node \(machines[at].id) still mends its log")
+        }
         for at in machines.indices {
             guard let exports = machines[at].agent?.exports, let end = exports.leaseEnds,
                 machines[at].clock.local(time) < end

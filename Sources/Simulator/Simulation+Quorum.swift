@@ -16,9 +16,9 @@ extension Simulation {
         if !outcasts.isEmpty { report.quorumsAlone += 1 }
     }
 
-    /// All, where no majority is whole: who copies its volumes needs a source.
+    /// All, where no majority is whole: who copies its volumes needs a source, and who mends its log peers.
     private mutating func drawQuorum() -> [Int] {
-        var able = machines.indices.filter { !machines[$0].isPartial }
+        var able = machines.indices.filter { !machines[$0].isPartial && !machines[$0].isHurt }
         guard !weather.faults.isEmpty, able.count >= quorum else { return Array(machines.indices) }
         able.shuffle(using: &random)
         return able.prefix(quorum).sorted()
