@@ -77,7 +77,7 @@ let package = Package(
         .target(name: "CDisk"),
         shell("Journal", ["CDisk", "Disk", "JournalCore", "Mesh", "Record", locks]),
         pure("JournalCore", ["Disk", "Mesh", "Planted", "Record"]),
-        pure("Mending", ["Mesh", "Planted", "Record"]),
+        pure("Mending", ["Mesh", "Record"]),
         pure("Mesh", []),
         pure("NBDProtocol", []),
         pure(

@@ -1,6 +1,5 @@
 import Disk
 import Mesh
-internal import Planted
 import Record
 
 /// What several changes, one after the other, come to: a part of the log that stays, entries behind
@@ -31,7 +30,7 @@ struct MergedChange: Sendable {
     init<D: Disk>(cutting index: LogIndex, of journal: JournalCore<D>) {
         let last = index.previous
         kept = Position(index: last, term: journal.term(at: last) ?? journal.basePosition.term)
-        hardState = isPlanted(.cutForgetsVote) ? HardState() : journal.hardState
+        hardState = journal.hardState
         hardState.commit = min(hardState.commit, last)
         isEmpty = false
     }

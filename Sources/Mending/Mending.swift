@@ -1,5 +1,4 @@
 package import Mesh
-internal import Planted
 package import Record
 
 /// Brings back from the peers what a damaged log lacks (Alagappan 2018, "Protocol-Aware Recovery",
@@ -227,10 +226,7 @@ extension Mending {
             return outcome = taken.map { .base($0) } ?? .whole
         }
         let isNowhere = settings.peers.allSatisfy { answers[$0]?[first.index] == .lacks }
-        let isEnough =
-            isNowhere
-            || isPlanted(.cutsWhatOneLacks) && answers.values.contains { $0[first.index] == .lacks }
-        if taken == nil, isEnough, first.index > need.commit, !settings.peers.isEmpty {
+        if taken == nil, isNowhere, first.index > need.commit, !settings.peers.isEmpty {
             outcome = .cut(before: first.index)
         }
     }

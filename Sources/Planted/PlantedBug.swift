@@ -96,13 +96,6 @@ package enum PlantedBug: Hashable, Sendable {
     case skipsFrameChecksum
     /// A mend relies on rows of the index that a power cut may take.
     case mendsByUnsafeRows
-    /// A log that ends before what is lost forgets its term and vote.
-    case cutForgetsVote
-
-    // MARK: Mending (ADR 7)
-
-    /// A log is cut before what one member lacks, though another may hold it.
-    case cutsWhatOneLacks
 
     // MARK: VolumeCore
 

@@ -37,8 +37,6 @@ package struct Hunt: Sendable {
         "cuts-damage": rotten,
         "skips-frame-checksum": rotten,
         "mends-by-unsafe-rows": rotten,
-        "cut-forgets-vote": rotten,
-        "cuts-what-one-lacks": rotten,
         "takes-stale-appends": straggling,
         "takes-stale-heartbeats": straggling,
         "keeps-old-matches": Hunt(faults: [.cut, .slowLink]),

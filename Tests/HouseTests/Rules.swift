@@ -9,7 +9,7 @@ enum Rules {
         "Admin": [],
         "Alarms": ["Admin", "Mesh"],
         "Disk": [],
-        "Mending": ["Mesh", "Planted", "Record"],
+        "Mending": ["Mesh", "Record"],
         "Mesh": [],
         "Planted": [],
         "Record": ["CChecksum", "Mesh"],
