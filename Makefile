@@ -42,7 +42,7 @@ fi
 endef
 
 .PHONY: deps deps-bench build release rig test scenarios test-thread lint format proto demo takeover takeover-idle witness full-disk \
-	torture resync members bench-journal bench-gossip simulate mutants powercut fuzz-build fuzz corpus
+	torture resync members rot bench-journal bench-gossip simulate mutants powercut fuzz-build fuzz corpus
 
 deps:
 	@$(call install,$(DEBIAN))
@@ -126,6 +126,9 @@ resync: release rig
 # Regions and witnesses that are lost for good are replaced by fresh nodes, under load, and the newcomers take over.
 members: release rig
 	$(MEASURE) Tests/Rig/members.py $(EXECUTABLES) $(RIG) --shape $(SHAPE)
+# A region whose log rots while it is down.
+rot: release rig
+	$(MEASURE) Tests/Rig/rot.py $(EXECUTABLES) $(RIG)
 
 # Faults drawn from a seed at a mesh under load, MINUTES in each shape; needs root for namespaces and small file systems.
 torture: release rig
@@ -147,6 +150,7 @@ test: deps
 	swift test --skip-build
 	$(MEASURE) Tests/Rig/resync.py --bin .build/debug $(RIG) --mib 160 --rate 40
 	$(MEASURE) Tests/Rig/members.py --bin .build/debug $(RIG) --mib 32
+	$(MEASURE) Tests/Rig/rot.py --bin .build/debug $(RIG)
 
 # Writes the scenarios anew, with what comes of them now: read the difference.
 scenarios:

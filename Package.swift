@@ -78,13 +78,14 @@ let package = Package(
         .target(name: "CDisk"),
         shell("Journal", ["CDisk", "Disk", "JournalCore", "Mesh", "Record", locks]),
         pure("JournalCore", ["Disk", "Mesh", "Planted", "Record"]),
+        pure("Mending", ["Mesh", "Record"]),
         pure("Mesh", []),
         pure("NBDProtocol", []),
         pure(
             "Node",
             [
-                "Decisions", "Gossip", "Mesh", "Planted", "Raft", "Record", "VolumeCore", "Voting",
-                "Wire",
+                "Decisions", "Gossip", "Mending", "Mesh", "Planted", "Raft", "Record", "VolumeCore",
+                "Voting", "Wire",
             ]),
         pure("Planted", []),
         pure(
@@ -95,8 +96,8 @@ let package = Package(
         pure(
             "Simulator",
             [
-                "Decisions", "Disk", "Gossip", "JournalCore", "Mesh", "Node", "Planted", "Raft",
-                "Record", "SimulatedDisk", "VolumeCore", "Voting", "Wire",
+                "Decisions", "Disk", "Gossip", "JournalCore", "Mending", "Mesh", "Node", "Planted",
+                "Raft", "Record", "SimulatedDisk", "VolumeCore", "Voting", "Wire",
             ]),
         pure("VolumeCore", ["Disk", "Mesh", "Planted", "Record"]),
         pure("Voting", ["Gossip", "Mesh", "Raft"]),
@@ -110,7 +111,8 @@ let package = Package(
             "Fuzzing",
             [
                 "Admin", "Alarms", "Certificates", "Control", "Decisions", "Disk", "Gossip",
-                "JournalCore", "Mesh", "NBDProtocol", "Node", "Raft", "Record", "Settings",
+                "JournalCore", "Mending", "Mesh", "NBDProtocol", "Node", "Raft", "Record",
+                "Settings",
                 "SimulatedDisk", "Store", "Transport", "VolumeCore", "Voting", "Wire", asn1, nio,
                 x509,
             ]),
@@ -121,21 +123,23 @@ let package = Package(
             "Launch",
             [
                 "Admin", "Alarms", "CAllocator", "Control", "Decisions", "Disk", "Gossip",
-                "Journal", "JournalCore", "Mesh", "Raft", "Record", "Settings", "Store",
+                "Journal", "JournalCore", "Mending", "Mesh", "Raft", "Record", "Settings", "Store",
                 "Transport", "Voting", locks, logging,
             ]),
         executable(
             "Agent",
             [
                 "Admin", "Alarms", "Control", "Decisions", "Disk", "Driver", "Gossip", "Journal",
-                "JournalCore", "Launch", "Mesh", "Node", "Raft", "Record", "Settings", "Store",
+                "JournalCore", "Launch", "Mending", "Mesh", "Node", "Raft", "Record", "Settings",
+                "Store",
                 "Transport", "VolumeCore", "Volumes", "Voting", "Wire", locks, logging,
             ], path: "Sources/Agent"),
         executable(
             "Witness",
             [
                 "Admin", "Alarms", "Control", "Driver", "Gossip", "Journal", "JournalCore",
-                "Launch", "Mesh", "Raft", "Record", "Settings", "Store", "Transport", "Voting",
+                "Launch", "Mending", "Mesh", "Raft", "Record", "Settings", "Store", "Transport",
+                "Voting",
                 locks, logging,
             ], path: "Sources/Witness"),
         shell("Control", ["Admin", locks, logging, nio, nioHTTP1, nioPosix]),
@@ -150,8 +154,9 @@ let package = Package(
         executable(
             "Holdfast",
             [
-                "Admin", "Certificates", "Control", "Decisions", "Disk", "Journal", "JournalCore",
-                "Mesh", "Record", "Settings", "Store", argumentParser, yams,
+                "Admin", "Alarms", "Certificates", "Control", "Decisions", "Disk", "Journal",
+                "JournalCore", "Mesh", "Record", "Settings", "Store", "VolumeCore", argumentParser,
+                yams,
             ], path: "Sources/Holdfast"),
         tests("AdminTests", ["Admin"]),
         tests("AlarmsTests", ["Admin", "Alarms", "Mesh"]),
@@ -181,6 +186,7 @@ let package = Package(
                 "Admin", "Alarms", "Control", "Disk", "Gossip", "Launch", "Mesh", "Raft", "Record",
                 "Settings", "Store", "Voting", logging,
             ]),
+        tests("MendingTests", ["Mending", "Mesh", "Record"]),
         tests("MeshTests", ["Mesh"]),
         tests("NBDProtocolTests", ["NBDProtocol"]),
         tests(

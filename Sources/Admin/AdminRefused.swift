@@ -28,6 +28,8 @@ package enum NodeRefused: Hashable, Sendable {
     /// As in "a witness keeps no volumes".
     case witness(cannot: String)
     case stopping
+    /// Its log is damaged: it takes no part in anything until that is mended.
+    case mending
     case diskFull(why: String)
     /// The log no longer holds, or does not yet hold, what was asked for.
     case entriesAbsent(first: UInt64, last: UInt64)

@@ -88,6 +88,11 @@ extension Problem {
             self.init(
                 "stopping", 503, "The node is stopping",
                 "It finishes what it has begun and takes nothing new.", "Ask another node.")
+        case .mending:
+            self.init(
+                "mending", 503, "The node mends its log",
+                "Its log is damaged, and it has no part in the mesh until that is mended.",
+                "Ask another node; `holdfast status` here says what is missing.")
         case .diskFull(let why):
             self.init(
                 "disk-full", 507, "The disk is full", why,

@@ -29,6 +29,8 @@ package struct StatusReport: Codable, Hashable, Sendable {
     package var counters: [String: UInt64]
     /// How the members are to change.
     package var wish: WishReport?
+    /// nil unless this node's log is damaged: then it takes no part in anything until that is mended.
+    package var mending: MendingReport?
 
     package init(
         node: UInt64, region: String, role: MemberRole, cluster: String, version: String,
@@ -36,7 +38,7 @@ package struct StatusReport: Codable, Hashable, Sendable {
         primary: PrimaryReport?, quorum: QuorumReport, preferredRegion: String?,
         members: [MemberReport], volumes: [VolumeReport] = [], alarms: [Alarm] = [],
         takeovers: [TakeoverReport] = [], counters: [String: UInt64] = [:],
-        wish: WishReport? = nil
+        wish: WishReport? = nil, mending: MendingReport? = nil
     ) {
         self.node = node
         self.region = region
@@ -56,6 +58,7 @@ package struct StatusReport: Codable, Hashable, Sendable {
         self.takeovers = takeovers
         self.counters = counters
         self.wish = wish
+        self.mending = mending
     }
 }
 

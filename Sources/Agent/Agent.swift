@@ -5,6 +5,6 @@ import Settings
 @main
 enum Agent {
     static func main() {
-        Daemon("holdfast-agent", role: .data) { try Running($0, $1, $2) }.run()
+        Daemon("holdfast-agent", role: .data) { try Stages($0, $1, $2) }.run()
     }
 }

@@ -9,6 +9,7 @@ import Journal
 import JournalCore
 import Launch
 import Logging
+import Mending
 import Mesh
 import Node
 import Raft
@@ -42,21 +43,21 @@ final class Running: DaemonParts {
     private let base: LogIndex
 
     /// Everything is read and recovered here; nothing is started yet.
-    init(_ settings: AgentSettings, _ store: OwnStore, _ logger: Logger) throws {
+    init(
+        _ settings: AgentSettings, _ store: OwnStore, _ opened: OpenJournal,
+        _ alarms: AlarmKeeper, _ counters: Counters, _ logger: Logger
+    ) throws {
         current = CurrentSettings(settings)
         self.store = store
         self.logger = logger
-        let alarms = try AlarmKeeper(
-            in: settings.node.data, own: settings.member.id, clusterFile: settings.cluster.print,
-            logger: logger)
         let board = Switchboard(
-            incarnations: IncarnationFile(in: settings.node.data), keeper: alarms, logger: logger)
+            incarnations: IncarnationFile(in: settings.node.data), keeper: alarms,
+            counters: counters, logger: logger)
         self.board = board
-        try StateDirectory.prepare(settings, ["journal", "volumes"])
         var system = SystemRandomNumberGenerator()
         var random = SeededRandom(seed: system.next())
-        var (journal, recovered) = try store.openJournal(
-            .init(cluster: settings.cluster.cluster, group: Self.group), random: random.fork())
+        let recovered = opened.recovered
+        var journal = opened.journal
         if let torn = recovered.tornTail {
             logger.notice(
                 "the log's end was torn by a crash, nothing of it was ever acknowledged",
@@ -100,8 +101,11 @@ final class Running: DaemonParts {
             volumeCore, clock: { BootClock.now },
             prepareSync: { disk, images throws(DiskError) in try disk.syncing(images) },
             serve: { exports.serve($0, $1) }, tell: { board.heard($0) })
+        let desk = MendDesk(keeper) { message, node in
+            _ = transport.send(message.encoded, to: node, lane: .bulk)
+        }
         parts = Switchboard.Parts(
-            driver: driver, keeper: keeper, transport: transport, volumes: volumes)
+            driver: driver, keeper: keeper, transport: transport, volumes: volumes, desk: desk)
         door = AgentDoor(
             current: current, board: board, parts: parts, exports: exports,
             keeper: alarms, startedAt: BootClock.unixSeconds)

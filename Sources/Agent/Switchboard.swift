@@ -6,6 +6,7 @@ import Journal
 import JournalCore
 import Launch
 import Logging
+import Mending
 import Mesh
 import Node
 import Raft
@@ -23,18 +24,22 @@ final class Switchboard: Sendable {
         let keeper: LogKeeper
         let transport: Transport
         let volumes: VolumeThread<FileDisk>
+        let desk: MendDesk
     }
 
     let logger: Logger
     let answers = Answers()
-    let counters = Counters()
+    let counters: Counters
     let keeper: AlarmKeeper
     private let incarnations: IncarnationFile
     private let connected = NIOLockedValueBox<Parts?>(nil)
     private let files = DispatchQueue(label: "holdfast.files")
 
-    init(incarnations: IncarnationFile, keeper: AlarmKeeper, logger: Logger) {
+    init(
+        incarnations: IncarnationFile, keeper: AlarmKeeper, counters: Counters, logger: Logger
+    ) {
         self.keeper = keeper
+        self.counters = counters
         self.incarnations = incarnations
         self.logger = logger
     }
@@ -147,6 +152,7 @@ final class Switchboard: Sendable {
                 return counters.add("gossip_refused")
             }
             driver.offer(.gossip(message, from: node))
+        case .bulk where MendMessage.isOne(bytes): asked(bytes, by: node)
         case .bulk where bytes.first ?? 0 >= ResyncMessage.kindMin:
             guard let message = try? ResyncMessage(parsing: bytes) else {
                 return counters.add("resync_refused")

@@ -4,6 +4,8 @@ package enum AlarmCode: String, CaseIterable, Hashable, Sendable {
     case noQuorum = "no-quorum"
     case replicaLost = "replica-lost"
     case contradiction
+    case logDamaged = "log-damaged"
+    case logCut = "log-cut"
     case diskFull = "disk-full"
     case resync
     case noWholeReplica = "no-whole-replica"

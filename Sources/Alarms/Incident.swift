@@ -8,11 +8,14 @@ package struct Incident: Hashable, Sendable {
         case replicaLost = 1
         /// Leader `about` says otherwise than what is committed at `index`.
         case contradiction = 2
+        /// An operator ended the log of `about` before `index`, where it was damaged.
+        case logCut = 3
 
         package var code: AlarmCode {
             switch self {
             case .replicaLost: .replicaLost
             case .contradiction: .contradiction
+            case .logCut: .logCut
             }
         }
 

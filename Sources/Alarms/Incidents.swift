@@ -6,6 +6,8 @@ package import Mesh
 package struct Incidents: Hashable, Sendable {
     /// Beyond it the least important is forgotten: first what was cleared, and of that the oldest.
     package static let countMax = 16
+    /// Where a node keeps them, in its data directory.
+    package static let fileName = "alarms"
     package static let byteCountMax = 1 + countMax * Incident.byteCount
 
     /// Oldest first.

@@ -10,7 +10,7 @@ extension Sight {
 
     package var alarms: [Alarm] {
         let all =
-            memberAlarms + quorumAlarms + incidentAlarms + roomAlarms + resyncAlarms
+            memberAlarms + quorumAlarms + damageAlarms + incidentAlarms + roomAlarms + resyncAlarms
             + certificateAlarms
             + peers.flatMap(alarms(of:)) + lagAlarms("this node", lag) + socketAlarms
         // A sort by severity alone that keeps the order of the rest.
@@ -80,7 +80,8 @@ extension Sight {
                     do: "start it when its work is done; until then one more failure may stop the "
                         + "writes; " + kept(for: peer))
             ]
-        case .alive, .suspect: fullAlarms(peer, name) + resyncAlarms(peer, name)
+        case .alive, .suspect:
+            damageAlarms(peer, name) + fullAlarms(peer, name) + resyncAlarms(peer, name)
         }
     }
 

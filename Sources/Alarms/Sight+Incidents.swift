@@ -33,6 +33,15 @@ extension Sight {
                     + "\(first.index): voters have lost what they had promised (\(seen))",
                 do: "stop the clients, keep the disks of all members as they are, and see "
                     + "whose was emptied or rolled back; " + Self.clearing(.contradiction))
+        case .logCut:
+            return alarm(
+                .logCut, .critical, since: first.at / 1_000,
+                "an operator ended the damaged log of node \(first.about) before entry "
+                    + "\(first.index): what it held from there on is given up (\(seen))",
+                do:
+                    "check what the volumes hold against what their clients know; who did it, and what "
+                    + "was lost, says `log-cuts` in that node's data directory; "
+                    + Self.clearing(.logCut))
         }
     }
 

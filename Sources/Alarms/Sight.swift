@@ -43,6 +43,8 @@ package struct Sight: Hashable, Sendable {
         package var isData = true
         /// It votes, listens or stands by; or is wished for.
         package var isMember = true
+        /// Its log is damaged, and it has no vote until that is mended.
+        package var isMending = false
         /// What its volumes lack; nil where they are a whole replica.
         package var resync: ResyncStanding?
         /// The log is no longer kept for it.
@@ -92,6 +94,8 @@ package struct Sight: Hashable, Sendable {
     /// What the volumes here lack; nil where they are a whole replica.
     package var resync: ResyncStanding?
     package var lag: Lag?
+    /// What the log here lacks, in words; nil where it is whole.
+    package var damage: String?
     /// Every member but this one, by id.
     package var peers: [Peer] = []
     package var certificates: [Certificate] = []

@@ -20,7 +20,11 @@ extension FuzzTarget {
         if mode.seals { files.seal(linking: mode.links) }
         var disk = SimulatedDisk()
         for (name, bytes) in files.named { disk.plant(bytes, as: name) }
-        guard let (opened, found) = try? open(&disk) else { return .refused }
+        let hurt = disk
+        guard let (opened, found) = try? open(&disk) else {
+            try mendable(hurt)
+            return .refused
+        }
         var journal = opened
         try check(&journal, found)
         var again = disk

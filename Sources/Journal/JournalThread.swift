@@ -106,6 +106,21 @@ package final class JournalThread<D: Disk>: Sendable {
         }
     }
 
+    /// What the log says of one entry, after all batches that began before; `reply` runs on the
+    /// journal's queue.
+    package func lookUp(
+        _ entry: EntryIdentity, reply: @escaping @Sendable (Result<LookUp, JournalError>) -> Void
+    ) {
+        queue.async {
+            let result = self.core.withLockedValue { core -> Result<LookUp, JournalError> in
+                do throws(JournalError) { return .success(try core.lookUp(entry)) } catch {
+                    return .failure(error)
+                }
+            }
+            reply(result)
+        }
+    }
+
     /// What goes down together, and whether more waits.
     private func takeBatch() -> (changes: [LogChange], through: UInt64, isMore: Bool)? {
         waiting.withLockedValue { waiting in

@@ -17,6 +17,10 @@ struct IndexRow: Hashable, Sendable {
     var offset: UInt32
     var length: UInt32
     var checksum: UInt32
+    /// What the frame says of its batch; of an entry's row 0.
+    var batchChecksum: UInt32 = 0
+    /// Where in the index the row was found.
+    var slot = 0
 
     /// `seed` is `IndexFile.seed` of the segment.
     func encode(seed: UInt32, into bytes: inout [UInt8]) {
@@ -28,6 +32,7 @@ struct IndexRow: Hashable, Sendable {
         bytes.store(UInt64(offset), at: start + 24, count: 4)
         bytes.store(UInt64(length), at: start + 28, count: 4)
         bytes.store(UInt64(checksum), at: start + 32, count: 4)
+        bytes.store(UInt64(batchChecksum), at: start + 36, count: 4)
         let sum = Checksum.crc32c(bytes, in: start + 4..<start + Self.byteCount, seed: seed)
         bytes.store(UInt64(sum), at: start, count: 4)
     }
@@ -43,13 +48,34 @@ enum IndexFile {
         return Checksum.crc32c(bytes)
     }
 
-    static func header(_ segment: SegmentID) -> [UInt8] {
+    /// The file's head, and behind it a copy of the segment's own header, so that what a bad block
+    /// took of that can be told from here.
+    static func header(_ segment: SegmentHeader, _ encoded: [UInt8]) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: headerByteCount)
         bytes.store(magic, at: 0, count: 8)
-        bytes.store(segment.high, at: 16, count: 8)
-        bytes.store(segment.low, at: 24, count: 8)
+        bytes.store(segment.id.high, at: 16, count: 8)
+        bytes.store(segment.id.low, at: 24, count: 8)
         bytes.store(UInt64(Checksum.crc32c(bytes, in: 12..<headerByteCount)), at: 8, count: 4)
+        let seed = seed(segment.id)
+        for piece in 0..<IndexPiece.headerCount {
+            let start = piece * IndexPiece.payloadByteCount
+            IndexPiece.encode(
+                .header, encoded[start..<start + IndexPiece.payloadByteCount], seed: seed,
+                into: &bytes)
+        }
         return bytes
+    }
+
+    /// What the index says of one batch: its entries, its frame, and all that stood in the frame.
+    static func encode(
+        _ rows: [IndexRow], _ standing: Standing, seed: UInt32, into bytes: inout [UInt8]
+    ) {
+        for row in rows { row.encode(seed: seed, into: &bytes) }
+        var all = [UInt8](repeating: 0, count: Standing.byteCount)
+        standing.encode(into: &all, at: 0)
+        let half = IndexPiece.payloadByteCount
+        IndexPiece.encode(.standingHead, all[..<half], seed: seed, into: &bytes)
+        IndexPiece.encode(.standingTail, all[half...], seed: seed, into: &bytes)
     }
 
     /// The segment that the file says it describes; nil when its head is not whole.
@@ -72,15 +98,17 @@ enum IndexFile {
                 Checksum.crc32c(bytes, in: own, seed: seed)
                     == UInt32(bytes.load(at: offset, count: 4))
             else { continue }
+            let position = Position(
+                index: LogIndex(bytes.load(at: offset + 8, count: 8)),
+                term: Term(bytes.load(at: offset + 16, count: 8)))
+            guard position.index <= .countMax, position.term <= .countMax else { continue }
             rows.append(
                 IndexRow(
-                    kind: kind,
-                    position: Position(
-                        index: LogIndex(bytes.load(at: offset + 8, count: 8)),
-                        term: Term(bytes.load(at: offset + 16, count: 8))),
+                    kind: kind, position: position,
                     offset: UInt32(bytes.load(at: offset + 24, count: 4)),
                     length: UInt32(bytes.load(at: offset + 28, count: 4)),
-                    checksum: UInt32(bytes.load(at: offset + 32, count: 4))))
+                    checksum: UInt32(bytes.load(at: offset + 32, count: 4)),
+                    batchChecksum: UInt32(bytes.load(at: offset + 36, count: 4)), slot: offset))
         }
         return rows
     }

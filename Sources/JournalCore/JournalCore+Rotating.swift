@@ -23,7 +23,7 @@ extension JournalCore {
     /// Opens a new segment with the batch already in it: its name appears when all of it is safe,
     /// so that a truncation and what replaces the truncated come as one.
     mutating func rotate(_ merged: MergedChange, _ standing: Standing, needed: Int) throws
-        -> [IndexRow]
+        -> EncodedBatch
     {
         let byteCount = max(settings.segmentByteCount, SegmentHeader.byteCount + needed)
         invariant(byteCount <= Settings.segmentByteCountMax, "a batch of \(needed) bytes")
@@ -41,8 +41,11 @@ extension JournalCore {
             previousChain: header.checksum)
         let index = try disk.open(JournalFile.index(header.sequence).name, create: true)
         try disk.resize(index, to: 0)
-        try disk.write(index, at: 0, [IndexFile.header(header.id)])
+        let indexHead = IndexFile.header(header, head)
+        try disk.write(index, at: 0, [indexHead])
         try disk.sync(index)
+        // From here on a power cut can take no row of the one before.
+        if let former { try disk.sync(former.index) }
         try disk.write(next.file, at: 0, [head] + batch.pieces)
         if !isPlanted(.skipsSegmentSync) { try disk.sync(next.file) }
         let name = JournalFile.segment(header.sequence).name
@@ -51,10 +54,9 @@ extension JournalCore {
         segments.append(
             Segment(
                 header: header, file: next.file, index: index,
-                indexByteCount: UInt64(IndexFile.headerByteCount), end: batch.end,
-                chain: batch.chain))
+                indexByteCount: UInt64(indexHead.count), end: batch.end, chain: batch.chain))
         mustRotate = false
-        return batch.rows
+        return batch
     }
 
     private var nextSequence: UInt64 { (segments.last?.header.sequence ?? 0) + 1 }

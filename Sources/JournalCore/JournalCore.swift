@@ -127,7 +127,7 @@ package struct JournalCore<D: Disk>: Sendable {
 }
 
 extension JournalCore {
-    private mutating func write(_ merged: MergedChange) throws {
+    mutating func write(_ merged: MergedChange) throws {
         var standing = Standing(
             hardState: isPlanted(.keepsOldHardState) ? hardState : merged.hardState, base: base)
         let formerBase = base.number
@@ -137,50 +137,56 @@ extension JournalCore {
         let fits =
             segments.last.map { $0.end + needed <= Int($0.header.byteCount) } ?? false
         let isCut = (merged.isReset || merged.kept != last) && !isPlanted(.truncatesInPlace)
-        let rows: [IndexRow]
+        let batch: EncodedBatch
         if fits && !isCut && !mustRotate {
-            rows = try appendBatch(merged, standing)
+            batch = try appendBatch(merged, standing)
         } else {
-            rows = try rotate(merged, standing, needed: needed)
+            batch = try rotate(merged, standing, needed: needed)
         }
-        adopt(merged, rows, standing)
-        try appendRows(rows)
+        adopt(merged, batch.rows, standing)
+        try appendRows(batch.rows, standing)
         if standing.base.number != formerBase { try forget(formerBase) }
     }
 
     private mutating func appendBatch(_ merged: MergedChange, _ standing: Standing) throws
-        -> [IndexRow]
+        -> EncodedBatch
     {
         var segment = segments[segments.count - 1]
         let batch = EncodedBatch(
             merged, standing, segment: segment.header.id, start: segment.end,
             previousChain: segment.chain)
         try disk.write(segment.file, at: UInt64(segment.end), batch.pieces)
-        if isPlanted(.indexesBeforeSync) { try appendRows(batch.rows) }
+        if isPlanted(.indexesBeforeSync) { try appendRows(batch.rows, standing) }
         if !isPlanted(.skipsBatchSync) { try disk.sync(segment.file) }
         segment.end = batch.end
         segment.chain = batch.chain
         segments[segments.count - 1] = segment
-        return batch.rows
+        return batch
     }
 
-    /// Makes the base safe under a name of its own; it counts once a commit frame refers to it.
+    /// Makes the base safe under names of its own; it counts once a commit frame refers to it.
     private mutating func writeBase(_ base: Base) throws -> BaseReference {
         let number = nextBaseNumber
         nextBaseNumber += 1
-        let name = JournalFile.base(number).name
-        let file = try disk.open(name + JournalFile.unfinishedSuffix, create: true)
-        defer { disk.close(file) }
-        try disk.resize(file, to: 0)
         let pieces = BaseFile.pieces(base, number: number, cluster: settings.cluster)
-        try disk.write(file, at: 0, pieces)
-        if !isPlanted(.skipsBaseSync) { try disk.sync(file) }
-        try disk.rename(name + JournalFile.unfinishedSuffix, to: name)
+        try writeBase(pieces, as: .copy(number))
+        try writeBase(pieces, as: .base(number))
         if !isPlanted(.skipsBaseDirectorySync) { try disk.syncDirectory() }
         return BaseReference(
             number: number, position: base.position,
             checksum: Checksum.crc32c(base.contents),
             contentsByteCount: UInt32(base.contents.count))
+    }
+
+    /// Under its name once its bytes are safe; the name is not yet.
+    mutating func writeBase(_ pieces: [[UInt8]], as name: JournalFile) throws(DiskError) {
+        let unfinished = name.name + JournalFile.unfinishedSuffix
+        let file = try disk.open(unfinished, create: true)
+        defer { disk.close(file) }
+        try disk.resize(file, to: 0)
+        try disk.write(file, at: 0, pieces)
+        if !isPlanted(.skipsBaseSync) { try disk.sync(file) }
+        try disk.rename(unfinished, to: name.name)
     }
 
     private mutating func adopt(
@@ -201,12 +207,12 @@ extension JournalCore {
         hardState = standing.hardState
     }
 
-    private mutating func appendRows(_ rows: [IndexRow]) throws {
+    private mutating func appendRows(_ rows: [IndexRow], _ standing: Standing) throws {
         var segment = segments[segments.count - 1]
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(rows.count * IndexRow.byteCount)
-        let seed = IndexFile.seed(segment.header.id)
-        for row in rows { row.encode(seed: seed, into: &bytes) }
+        bytes.reserveCapacity((rows.count + 2) * IndexRow.byteCount)
+        IndexFile.encode(
+            rows, standing, seed: IndexFile.seed(segment.header.id), into: &bytes)
         try disk.write(segment.index, at: segment.indexByteCount, [bytes])
         segment.indexByteCount += UInt64(bytes.count)
         segments[segments.count - 1] = segment
@@ -215,8 +221,18 @@ extension JournalCore {
     /// Removes what the base made superfluous. No sync: a file that a crash brings back is removed
     /// by the next `open`.
     private mutating func forget(_ formerBase: UInt64) throws {
-        if formerBase != 0 { try disk.remove(JournalFile.base(formerBase).name) }
+        if formerBase != 0 {
+            try removeIfThere(.base(formerBase))
+            try removeIfThere(.copy(formerBase))
+        }
         try removeOldSegments()
+    }
+
+    /// What was lost, or was written before there were copies, is not there to be removed.
+    private mutating func removeIfThere(_ name: JournalFile) throws {
+        do { try disk.remove(name.name) } catch {
+            guard error.cause == .missing else { throw error }
+        }
     }
 
     /// The newest segment that begins at or below `base`: what earlier ones hold is below the base

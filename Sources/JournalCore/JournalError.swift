@@ -2,7 +2,7 @@ package import Disk
 package import Mesh
 
 /// One place of the journal that was acknowledged and no longer reads as it was written.
-package struct JournalDamage: Hashable, Sendable, CustomStringConvertible {
+package struct JournalDamage: Error, Hashable, Sendable, CustomStringConvertible {
     package enum Fault: Hashable, Sendable {
         case segmentHeader(String)
         case commitFrame
@@ -44,9 +44,21 @@ package enum JournalError: Error, Hashable, Sendable, CustomStringConvertible {
     /// Acknowledged bytes are not what they were. `lastKnown` is the latest position of which any
     /// trace was found: a damaged voter votes by it and does not lead.
     case damaged([JournalDamage], lastKnown: Position)
+    /// Acknowledged bytes are not what they were, and all is known of what they were: a peer's copy,
+    /// or none at all, makes them whole (`LogMend`).
+    case mendable(LogDamage)
     /// The directory belongs to another mesh or group.
     case foreign(file: String, cluster: ClusterID, group: GroupID)
     case unknownVersion(file: String, version: UInt32)
+
+    /// Where damage was found.
+    package var places: [JournalDamage] {
+        switch self {
+        case .damaged(let places, _): places
+        case .mendable(let damage): damage.places
+        case .disk, .foreign, .unknownVersion: []
+        }
+    }
 
     package var description: String {
         switch self {
@@ -55,8 +67,10 @@ package enum JournalError: Error, Hashable, Sendable, CustomStringConvertible {
         case .damaged(let places, let last):
             let list = places.map(\.description).joined(separator: "; ")
             return "acknowledged data is damaged: \(list). Last known position \(last). "
-                + "This release can't repair it: leave this node off, and neither change nor empty its "
-                + "directory (docs/operations.md, A damaged journal)"
+                + "Too much is lost to mend it: leave this node off, and neither change nor empty its "
+                + "directory (docs/operations.md, A damaged disk)"
+        case .mendable(let damage):
+            return "acknowledged data is damaged, and can be mended: \(damage)"
         case .foreign(let file, let cluster, let group):
             return "\(file) belongs to cluster \(cluster), group \(group): "
                 + "check that the data directory is this node's"

@@ -5,6 +5,8 @@ enum JournalFile: Hashable, Sendable {
     case segment(UInt64)
     case index(UInt64)
     case base(UInt64)
+    /// The same once more: nothing else holds what a base says when a block of it is lost.
+    case copy(UInt64)
     /// Once the segment of that number: kept for its blocks, its bytes mean nothing.
     case spare(UInt64)
     /// Not yet renamed to what it will be: a crash left it, and nothing refers to it.
@@ -28,6 +30,7 @@ enum JournalFile: Hashable, Sendable {
         case "segment": self = .segment(number)
         case "index": self = .index(number)
         case "base": self = .base(number)
+        case "copy": self = .copy(number)
         case "spare": self = .spare(number)
         default: return nil
         }
@@ -38,6 +41,7 @@ enum JournalFile: Hashable, Sendable {
         case .segment(let number): "segment-" + Hexadecimal.text(number)
         case .index(let number): "index-" + Hexadecimal.text(number)
         case .base(let number): "base-" + Hexadecimal.text(number)
+        case .copy(let number): "copy-" + Hexadecimal.text(number)
         case .spare(let number): "spare-" + Hexadecimal.text(number)
         case .unfinished(let name): name
         }

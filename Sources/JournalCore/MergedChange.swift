@@ -25,6 +25,16 @@ struct MergedChange: Sendable {
         }
     }
 
+    /// The log ends before `index` from here on, where the journal has an entry; what was known of
+    /// commits goes no further.
+    init<D: Disk>(cutting index: LogIndex, of journal: JournalCore<D>) {
+        let last = index.previous
+        kept = Position(index: last, term: journal.term(at: last) ?? journal.basePosition.term)
+        hardState = journal.hardState
+        hardState.commit = min(hardState.commit, last)
+        isEmpty = false
+    }
+
     /// Raft §7, figure 13, steps 6 and 7.
     private mutating func take<D: Disk>(_ base: Base, _ journal: JournalCore<D>) {
         invariant(
@@ -72,6 +82,7 @@ struct MergedChange: Sendable {
 /// A batch as it goes to the disk.
 struct EncodedBatch: Sendable {
     let pieces: [[UInt8]]
+    /// Of its entries, and the last of its frame.
     let rows: [IndexRow]
     let end: Int
     let chain: UInt32

@@ -1,4 +1,5 @@
 import Mesh
+internal import Planted
 import Record
 
 /// Where one entry lies.
@@ -10,7 +11,7 @@ struct EntryPlace: Hashable, Sendable {
     var term: Term
 }
 
-/// A batch that reads as it was written.
+/// A batch of which all is known that its frame and the index say.
 struct Batch: Hashable, Sendable {
     var frame: CommitFrame
     var frameOffset: Int
@@ -18,6 +19,8 @@ struct Batch: Hashable, Sendable {
     var entries: [IndexRow]
     /// Which of them say who the members are.
     var configurations: [LogIndex] = []
+    /// Which of its entries don't read as they were written.
+    var bad: [IndexRow] = []
 
     var end: Int { frameOffset + CommitFrame.byteCount }
 
@@ -26,9 +29,17 @@ struct Batch: Hashable, Sendable {
         entries + [
             IndexRow(
                 kind: .frame, position: frame.last, offset: UInt32(frameOffset),
-                length: UInt32(CommitFrame.byteCount), checksum: chain)
+                length: UInt32(CommitFrame.byteCount), checksum: chain,
+                batchChecksum: frame.batchChecksum)
         ]
     }
+}
+
+/// Bytes that are known without asking anybody, and don't stand where they should.
+struct Patch: Hashable, Sendable {
+    let file: String
+    let offset: UInt64
+    let bytes: [UInt8]
 }
 
 /// What a segment's bytes say: the batches that stand, what was damaged, and a torn end.
@@ -43,8 +54,13 @@ struct SegmentScan: Sendable {
         var chain: UInt32
     }
 
+    /// Whole ones, and such as can be made whole: all but the bytes of their bad entries is known.
     private(set) var batches: [Batch] = []
+    /// What of it can't be told.
     private(set) var damages: [JournalDamage] = []
+    /// What is wrong in `batches`.
+    private(set) var faults: [JournalDamage] = []
+    private(set) var patches: [Patch] = []
     /// Bytes behind the last batch that were never acknowledged.
     private(set) var torn: Range<Int>?
     /// Nothing but zeros behind the last batch: the next one may be written there.
@@ -55,17 +71,21 @@ struct SegmentScan: Sendable {
 
     private let file: String
     private let rows: [IndexRow]
+    let map: RowMap
     private let isRecycled: Bool
 
-    init(_ bytes: [UInt8], header: SegmentHeader, rows: [IndexRow], seal: Seal?, file: String) {
+    /// `index` is the segment's whole index file.
+    init(_ bytes: [UInt8], header: SegmentHeader, index: [UInt8], seal: Seal?, file: String) {
         chain = header.checksum
         lastKnown = header.previous
         self.file = file
-        self.rows = rows
+        rows = IndexFile.rows(index, segment: header.id)
+        map = RowMap(index, rows: rows, segment: header.id)
         isRecycled = header.isRecycled
         let limit = seal.map { Int(min($0.end, UInt64(bytes.count))) } ?? bytes.count
-        let frames = Self.frames(bytes, until: limit, segment: header.id)
+        let frames = frames(bytes, until: limit, segment: header.id)
         for (number, found) in frames.enumerated() where found.frame.start >= end {
+            bridge(bytes, through: found.frame.start)
             if found.frame.start > end { note(.commitFrame, end..<found.frame.start, found) }
             let isBroken = found.frame.start > end
             let builds = isBroken || found.frame.previousChain == chain
@@ -75,6 +95,10 @@ struct SegmentScan: Sendable {
             } else {
                 let safe = seal != nil || number + 1 < frames.count || isNamed(from: end)
                 guard safe else { break }
+                if builds, !isBroken, let batch = known(bytes, of: found, after: before) {
+                    take(batch, bytes)
+                    continue
+                }
                 noteRecords(bytes, of: found, after: before)
             }
             (end, chain, lastKnown) = (found.end, found.chain, found.frame.last)
@@ -83,6 +107,11 @@ struct SegmentScan: Sendable {
     }
 
     private mutating func close(_ bytes: [UInt8], _ seal: Seal?, _ limit: Int) {
+        if seal != nil {
+            bridge(bytes, through: limit)
+        } else if isNamed(from: end) {
+            bridge(bytes, through: min(map.end, limit))
+        }
         for row in rows where Int(row.offset) >= end && row.position.index > lastKnown.index {
             lastKnown = row.position
         }
@@ -98,6 +127,23 @@ struct SegmentScan: Sendable {
         }
     }
 
+    /// Goes on behind `batch`.
+    mutating func append(_ batch: Batch) {
+        batches.append(batch)
+        (end, chain, lastKnown) = (batch.end, batch.chain, batch.frame.last)
+    }
+
+    mutating func patch(_ bytes: [UInt8], at offset: Int) {
+        patches.append(Patch(file: file, offset: UInt64(offset), bytes: bytes))
+    }
+
+    mutating func tell(
+        _ fault: JournalDamage.Fault, at offset: Int, _ indexes: ClosedRange<LogIndex>?
+    ) {
+        faults.append(
+            JournalDamage(file: file, offset: UInt64(offset), indexes: indexes, fault: fault))
+    }
+
     /// Whole records that go on where the log ends. Less of a torn batch is not told from what an
     /// earlier segment left here, and need not be: nothing is written over either.
     private func unacknowledged(_ bytes: [UInt8]) -> Range<Int>? {
@@ -111,18 +157,18 @@ struct SegmentScan: Sendable {
         return offset == end ? nil : end..<offset
     }
 
-    private func isNamed(from offset: Int) -> Bool { rows.contains { Int($0.offset) >= offset } }
+    private func isNamed(from offset: Int) -> Bool {
+        rows.contains { Int($0.offset) >= offset } && !isPlanted(.cutsDamage)
+    }
 
-    private static func frames(_ bytes: [UInt8], until limit: Int, segment: SegmentID)
-        -> [FoundFrame]
-    {
+    private func frames(_ bytes: [UInt8], until limit: Int, segment: SegmentID) -> [FoundFrame] {
         var frames: [FoundFrame] = []
         var block = SegmentHeader.byteCount
         while block + Layout.blockByteCount <= limit {
             block += Layout.blockByteCount
             let at = block - CommitFrame.byteCount
             guard let found = FoundFrame(bytes, at: at, segment: segment),
-                found.frame.start >= frames.last?.end ?? 0
+                found.frame.start >= frames.last?.end ?? 0, !map.contradicts(found)
             else { continue }
             frames.append(found)
         }
@@ -163,6 +209,8 @@ struct SegmentScan: Sendable {
             {
                 return nil
             }
+        } else if let previous, frame.last != previous {
+            return nil
         }
         return Batch(
             frame: frame, frameOffset: found.offset, chain: found.chain, entries: rows,

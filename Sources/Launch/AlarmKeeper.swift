@@ -8,7 +8,7 @@ internal import Store
 /// Keeps what this node's operator must not miss: incidents on the disk, past every restart, and since
 /// when each member lags. What other nodes know comes with the gossip.
 package final class AlarmKeeper: Sendable {
-    package static let fileName = "alarms"
+    package static var fileName: String { Incidents.fileName }
 
     private struct State: Sendable {
         var incidents = Incidents()

@@ -60,6 +60,12 @@ package final class LogKeeper: Sendable {
         journal?.read(from: first, through: last, bytesMax: bytesMax, reply: reply)
     }
 
+    package func lookUp(
+        _ entry: EntryIdentity, reply: @escaping @Sendable (Result<LookUp, JournalError>) -> Void
+    ) {
+        journal?.lookUp(entry, reply: reply)
+    }
+
     package var held: JournalThread<FileDisk>.Extent? { journal?.held }
 
     private var journal: JournalThread<FileDisk>? { thread.withLockedValue { $0 } }

@@ -55,18 +55,59 @@ package struct OwnStore: Sendable {
     package var name: String { identity.store?.description ?? "from before stores had ids" }
 
     /// Opens the journal, which has files from then on, and the identity says so: an empty one can
-    /// never again pass for that of a new node.
-    package func openJournal(
-        _ settings: JournalCore<FileDisk>.Settings, random: SeededRandom
-    ) throws -> (journal: JournalCore<FileDisk>, recovered: Recovered) {
+    /// never again pass for that of a new node. What of it is damaged and stands there a second time is
+    /// mended on the way.
+    package func openJournal(_ settings: JournalSettings, random: SeededRandom) throws
+        -> OpenedJournal
+    {
         var disk = try FileDisk("\(directory.path)/\(StoreDirectory.journal)")
-        var (journal, recovered) = try JournalCore.open(&disk, settings: settings, random: random)
+        do {
+            return try .whole(open(&disk, settings, random, resolving: .none), mended: nil)
+        } catch JournalError.mendable(let damage) {
+            guard var mend = try LogMend(&disk, settings: settings, random: random) else {
+                return try .whole(open(&disk, settings, random, resolving: .none), mended: damage)
+            }
+            try mend.mendHere()
+            guard damage.needsNobody else { return .damaged(mend) }
+            disk = mend.close()
+            return try .whole(open(&disk, settings, random, resolving: .none), mended: damage)
+        }
+    }
+
+    /// Opens it again behind a mend.
+    package func reopenJournal(
+        _ disk: FileDisk, resolving resolution: LogResolution, _ settings: JournalSettings,
+        random: SeededRandom
+    ) throws -> OpenJournal {
+        var disk = disk
+        return try open(&disk, settings, random, resolving: resolution)
+    }
+
+    private func open(
+        _ disk: inout FileDisk, _ settings: JournalSettings, _ random: SeededRandom,
+        resolving resolution: LogResolution
+    ) throws -> OpenJournal {
+        var (journal, recovered) = try JournalCore.open(
+            &disk, settings: settings, random: random, resolving: resolution)
         if !identity.hasJournal {
             if try !directory.journalHasFiles() {
                 try journal.append([LogChange(hardState: recovered.hardState)])
             }
             try directory.journalBegan(identity)
         }
-        return (journal, recovered)
+        return OpenJournal(journal: journal, recovered: recovered)
     }
+}
+
+/// A journal that is whole, and what was found in it.
+package struct OpenJournal: Sendable {
+    package var journal: JournalCore<FileDisk>
+    package let recovered: Recovered
+}
+
+package enum OpenedJournal: Sendable {
+    /// `mended` was damaged, and stood there a second time.
+    case whole(OpenJournal, mended: LogDamage?)
+    /// It lacks what only peers may have.
+    case damaged(LogMend<FileDisk>)
 }

@@ -39,6 +39,7 @@ extension Sight.Peer {
             node: member.id, region: member.region.text, address: member.address.description,
             standing: standing)
         hasRoom = report?.hasRoom ?? true
+        isMending = report?.isMending ?? false
         clusterFile = report.flatMap { Bulletin(parsing: $0.bulletin) }?.clusterFile
         let isLinked = transport.links.contains {
             $0.node == member.id && $0.lane == .consensus && $0.isUp

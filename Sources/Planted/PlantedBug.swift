@@ -90,6 +90,12 @@ package enum PlantedBug: Hashable, Sendable {
     case keepsOldHardState
     /// One segment too many is let go of.
     case retiresLiveSegments
+    /// What the index names and the segment does not hold passes for a torn end.
+    case cutsDamage
+    /// A frame counts whatever its checksum.
+    case skipsFrameChecksum
+    /// A mend relies on rows of the index that a power cut may take.
+    case mendsByUnsafeRows
 
     // MARK: VolumeCore
 

@@ -183,3 +183,26 @@ package struct Draft: Hashable, Sendable {
         return Entry(position: position, kind: kind, bytes: bytes)
     }
 }
+
+/// What tells one entry from every other without its bytes.
+package struct EntryIdentity: Hashable, Sendable, CustomStringConvertible {
+    package let position: Position
+    package let checksum: UInt32
+    /// Header included.
+    package let byteCount: UInt32
+
+    package init(position: Position, checksum: UInt32, byteCount: UInt32) {
+        self.position = position
+        self.checksum = checksum
+        self.byteCount = byteCount
+    }
+
+    package var index: LogIndex { position.index }
+    package var description: String { "\(position) (\(byteCount) bytes, CRC \(checksum))" }
+}
+
+extension Entry {
+    package var identity: EntryIdentity {
+        EntryIdentity(position: position, checksum: checksum, byteCount: UInt32(bytes.count))
+    }
+}

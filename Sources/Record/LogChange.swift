@@ -33,6 +33,28 @@ package struct Base: Hashable, Sendable {
     package static let empty = Base(position: .zero, contents: [])
 }
 
+/// What tells one base from every other without its contents.
+package struct BaseIdentity: Hashable, Sendable, CustomStringConvertible {
+    package let position: Position
+    /// Of the contents.
+    package let checksum: UInt32
+    package let byteCount: UInt32
+
+    package init(position: Position, checksum: UInt32, byteCount: UInt32) {
+        self.position = position
+        self.checksum = checksum
+        self.byteCount = byteCount
+    }
+
+    package init(_ base: Base) {
+        self.init(
+            position: base.position, checksum: Checksum.crc32c(base.contents),
+            byteCount: UInt32(base.contents.count))
+    }
+
+    package var description: String { "base \(position) (\(byteCount) bytes, CRC \(checksum))" }
+}
+
 /// One step of the log as its disk sees it, atomic in this order: `base`, `entries`, `hardState`.
 ///
 /// - `base`: entries at or below it go. Those above stay only if the entry at the base has the

@@ -16,6 +16,7 @@ final class Runs: Sendable {
         var violations = 0
         var resyncs = 0
         var memberChanges = 0
+        var mends = Mends()
         var quorumsAlone = 0
         var shortfalls = 0
         var faults: [Fault: Int] = [:]
@@ -91,6 +92,7 @@ final class Runs: Sendable {
             sum.events += report.events
             sum.resyncs += report.resyncs
             sum.memberChanges += report.memberChanges
+            sum.mends.add(report.mends)
             sum.quorumsAlone += report.quorumsAlone
             sum.spent += took
             if shortfall != nil { sum.shortfalls += 1 }
@@ -111,7 +113,9 @@ final class Runs: Sendable {
     private func line(_ report: Report) -> String {
         "seed \(report.plan.seed) \(report.plan.shape.rawValue): \(report.simulated) simulated, "
             + "\(report.operations) operations, \(report.flushes) flushes, \(report.reads) reads, "
-            + "\(report.takeovers) primaries, \(report.resyncs) resyncs, \(report.memberChanges) changes of members, \(report.faultCount) faults, digest "
+            + "\(report.takeovers) primaries, \(report.resyncs) resyncs, "
+            + "\(report.memberChanges) changes of members, \(report.mends.all) mends, "
+            + "\(report.faultCount) faults, digest "
             + String(report.digest, radix: 16)
     }
 
@@ -140,7 +144,8 @@ final class Runs: Sendable {
             "{\"seeds\":\(sum.seeds),\"first\":\(options.first),\"simulated_s\":\(Int(sum.simulated.seconds)),"
             + "\"sim_per_real\":\(ratio),\"violations\":\(sum.violations),\"resyncs\":\(sum.resyncs),"
             + "\"member_changes\":\(sum.memberChanges),"
-            + "\"quorums_alone\":\(sum.quorumsAlone),"
+            + "\"quorums_alone\":\(sum.quorumsAlone),\"mends\":{\"here\":\(sum.mends.here),"
+            + "\"by_peers\":\(sum.mends.byPeers),\"by_base\":\(sum.mends.byBase),\"cuts\":\(sum.mends.cuts)},"
             + "\"faults\":{\(counts.joined(separator: ","))}}"
     }
 }

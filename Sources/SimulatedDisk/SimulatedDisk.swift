@@ -34,7 +34,7 @@ package struct SimulatedDisk: Disk {
         }
     }
 
-    private struct File: Sendable {
+    struct File: Sendable {
         var durable: [UInt8] = []
         var current: [UInt8] = []
         var dirty = SectorSet()
@@ -91,11 +91,14 @@ package struct SimulatedDisk: Disk {
     package var failingWrite: Int?
     /// Claims every sync and makes nothing safe: a disk that lies, or a program that never asks.
     package var losesSyncs = false
+    /// Keeps what the last syncs wrote over, so that one of them can be taken back.
+    package var remembersWrites = false
     /// Bytes that fit on the disk in all files together.
     package var byteCountMax = Int.max
 
-    private var files: [Int: File] = [:]
-    private var names: [String: Int] = [:]
+    var files: [Int: File] = [:]
+    var past: [PastWrite] = []
+    private(set) var names: [String: Int] = [:]
     private var durableNames: [String: Int] = [:]
     private var nameChanges: [NameChange] = []
     private var handles: [FileHandle: (file: Int, name: String)] = [:]
@@ -280,6 +283,7 @@ extension SimulatedDisk {
             change(number) { $0.dirty = SectorSet() }
             throw DiskError(.sync, name, .system(5))
         }
+        if remembersWrites { remember(number) }
         change(number) { $0.sync() }
     }
 

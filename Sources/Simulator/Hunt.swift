@@ -21,6 +21,9 @@ package struct Hunt: Sendable {
 
     /// Members come and go; with three kinds of faults, each run has all of them.
     private static let recruiting = Hunt(faults: [.members, .kill, .cut])
+    /// Disks that lie, and falls that show it.
+    private static let rotten = Hunt(
+        faults: [.bitRot, .lostWrite, .misdirectedWrite, .powerCut, .kill])
 
     /// By the mutant's name on the command line.
     package static let special: [String: Hunt] = [
@@ -33,6 +36,9 @@ package struct Hunt: Sendable {
         // A sync that failed, and then a power cut before the bytes are written again.
         "trusts-cache-after-failed-sync": Hunt(faults: [.syncFailure, .powerCut]),
         "indexes-before-sync": Hunt(faults: [.powerCut]),
+        "cuts-damage": rotten,
+        "skips-frame-checksum": rotten,
+        "mends-by-unsafe-rows": rotten,
         "takes-stale-appends": straggling,
         "takes-stale-heartbeats": straggling,
         "keeps-old-matches": Hunt(faults: [.cut, .slowLink]),

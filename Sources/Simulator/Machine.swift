@@ -1,6 +1,7 @@
 internal import Decisions
 internal import Gossip
 internal import JournalCore
+internal import Mending
 internal import Mesh
 internal import Node
 internal import Raft
@@ -130,6 +131,13 @@ final class Machine {
     var voter: Voter?
     var journal: JournalCore<SimulatedDisk>?
     var log = LogDesk()
+    /// While its log is damaged: what is made of it, and the process that asks for what it lacks.
+    var mend: LogMend<SimulatedDisk>?
+    var patient: MendingMember?
+    /// Its log was damaged since a process last found it whole.
+    var isHurt = false
+    /// What it gives to others who lost their base.
+    var baseDesk = BaseDesk()
     /// What the disks hold while no process has them open.
     var logDisk = SimulatedDisk()
     var volumesDisk = SimulatedDisk()

@@ -4,7 +4,7 @@ internal import VolumeCore
 
 /// A message on its way.
 struct Parcel {
-    enum Lane: UInt8 { case letter, gossip, note, resync }
+    enum Lane: UInt8 { case letter, gossip, note, resync, mend }
     let from: Int
     let to: Int
     let lane: Lane

@@ -39,12 +39,23 @@ package enum Fault: String, CaseIterable, Sendable {
     case syncFailure = "sync_failure"
     /// The disk has no room left beyond its reserve.
     case diskFull = "disk_full"
+    /// A bit of a log's file turns around.
+    case bitRot = "bit_rot"
+    /// A write to a log's file was acknowledged and synced, and is not there.
+    case lostWrite = "lost_write"
+    /// One landed at another place of the same file or of another.
+    case misdirectedWrite = "misdirected_write"
     /// A client loses its connection.
     case clientReset = "client_reset"
     /// A clock runs on at another pace, within the drift bound.
     case clockDrift = "clock_drift"
     /// Members are lost for good and replaced, others come and go, and some changes are taken back.
     case members
+}
+
+extension Fault {
+    /// A log's disk that gives back other bytes than were made safe on it.
+    static let lies: Set<Fault> = [.bitRot, .lostWrite, .misdirectedWrite]
 }
 
 /// All that a run is drawn from: equal plans give equal runs.

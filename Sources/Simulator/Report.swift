@@ -31,6 +31,7 @@ package struct Report: Sendable {
     package internal(set) var resyncs = 0
     /// Changes of the members that were done or taken back.
     package internal(set) var memberChanges = 0
+    package internal(set) var mends = Mends()
     /// Whether a majority had to serve while the others stayed broken.
     package internal(set) var quorumsAlone = 0
     /// From each of the plan's falls of a primary to the first flush that another answered.
@@ -56,5 +57,27 @@ package struct Report: Sendable {
             return "only \(faultCount) effective faults"
         }
         return nil
+    }
+}
+
+/// Damaged logs that were made whole, by how.
+package struct Mends: Hashable, Sendable {
+    /// By what stood on the disk a second time.
+    package internal(set) var here = 0
+    /// By the entries of peers.
+    package internal(set) var byPeers = 0
+    package internal(set) var byBase = 0
+    /// By an end before what no member has.
+    package internal(set) var cuts = 0
+
+    package init() {}
+
+    package var all: Int { here + byPeers + byBase + cuts }
+
+    package mutating func add(_ other: Mends) {
+        here += other.here
+        byPeers += other.byPeers
+        byBase += other.byBase
+        cuts += other.cuts
     }
 }

@@ -171,6 +171,9 @@ extension Simulation {
         for machine in voting where machine.agent?.exports.core.isResyncing == true {
             check("liveness: node \(machine.id) is still no whole replica")
         }
+        for at in machines.indices where machines[at].patient != nil {
+            check("liveness: node \(machines[at].id) still mends its log")
+        }
         for at in machines.indices {
             guard let exports = machines[at].agent?.exports, let end = exports.leaseEnds,
                 machines[at].clock.local(time) < end

@@ -35,7 +35,7 @@ extension Simulation {
 
     private func strikes(_ spell: Int) -> Bool { plan.spells?.contains(spell) ?? true }
 
-    private mutating func pick(_ count: Int) -> Int { Int(random.next() % UInt64(count)) }
+    mutating func pick(_ count: Int) -> Int { Int(random.next() % UInt64(count)) }
 
     /// Begins a spell, and tells how long it lasts.
     private mutating func strike(_ fault: Fault, _ spell: Int) -> Interval {
@@ -83,6 +83,7 @@ extension Simulation {
             return lasts
         case .syncFailure: return failSync(at, spell)
         case .diskFull: return fill(at, spell)
+        case .bitRot, .lostWrite, .misdirectedWrite: return hurt(at, fault, spell)
         case .clientReset:
             let client = pick(clients.count)
             guard clients[client].session != nil else { return .zero }
@@ -170,7 +171,7 @@ extension Simulation {
     }
 
     /// After a fall the machine comes back by itself.
-    private mutating func start(_ at: Int, _ spell: Int) -> Interval {
+    mutating func start(_ at: Int, _ spell: Int) -> Interval {
         let lasts = random.interval(in: .milliseconds(50)...(.seconds(4)))
         agenda.push(time + lasts, .boot(at))
         return lasts
@@ -348,6 +349,8 @@ extension Simulation {
         if let durable = machines[at].raft({ $0.durableIndex }) {
             machines[at].promised = max(machines[at].promised, durable)
         }
+        if let mend = machines[at].mend.take() { machines[at].logDisk = mend.close() }
+        machines[at].patient = nil
         machines[at].journal = nil
         machines[at].agent = nil
         machines[at].voter = nil

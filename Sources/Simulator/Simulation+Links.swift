@@ -1,4 +1,5 @@
 internal import Gossip
+internal import Mending
 internal import Mesh
 internal import Node
 internal import Raft
@@ -106,6 +107,7 @@ extension Simulation {
                 let message = try ResyncMessage(parsing: parcel.bytes)
                 if plan.isDetailed { tell(parcel.to, "from \(from): \(summary(message))") }
                 post(.heard(message, from: from), toVolumesOf: parcel.to)
+            case .mend: mendHeard(try MendMessage(parsing: parcel.bytes), parcel.to, from)
             }
         } catch {
             check("a message of node \(from) cannot be read: \(error)")

@@ -36,6 +36,7 @@ extension Simulation {
                     id: NodeID(UInt64(at) + 1), isWitness: isWitness(at, of: count),
                     isNewcomer: at >= founders, pace: pace,
                     clock: VirtualClock(startingAt: start, rate: rate), peers: count))
+            machines[at].logDisk.remembersWrites = !plan.faults.isDisjoint(with: Fault.lies)
             if plan.mutant == .skipsLogSync { machines[at].logDisk.losesSyncs = true }
             if plan.mutant == .skipsImageSync { machines[at].volumesDisk.losesSyncs = true }
         }
@@ -132,8 +133,13 @@ extension Simulation {
     mutating func boot(_ at: Int) {
         guard machines[at].power == .down, !machines[at].isSpare, !machines[at].isGone
         else { return }
+        begin(at, .none)
+    }
+
+    /// `resolution` is what a mend came to.
+    mutating func begin(_ at: Int, _ resolution: LogResolution) {
         do {
-            try restart(at)
+            guard try restart(at, resolution) else { return treat(at, .wake) }
         } catch {
             // What a disk refuses is no damage: the service manager tries again.
             guard isRefusal(error) else {
@@ -163,12 +169,17 @@ extension Simulation {
         return cause == .full || cause == .system(5)
     }
 
-    private mutating func restart(_ at: Int) throws {
+    static let journalSettings = JournalSettings(
+        cluster: cluster, group: group, segmentByteCount: 128 << 10)
+
+    /// False where the log has to be mended first.
+    private mutating func restart(_ at: Int, _ resolution: LogResolution) throws -> Bool {
         let now = machines[at].clock.local(time)
-        let settings = JournalCore<SimulatedDisk>.Settings(
-            cluster: Self.cluster, group: Self.group, segmentByteCount: 128 << 10)
-        var (journal, recovered) = try JournalCore.open(
-            &machines[at].logDisk, settings: settings, random: random.fork())
+        guard let opened = try openLog(at, resolution) else { return false }
+        var journal = opened.journal
+        let recovered = opened.recovered
+        machines[at].isHurt = false
+        noteResolution(resolution, recovered, at)
         if recovered.last.index < machines[at].promised {
             check(
                 "durability: node \(machines[at].id) starts with a log to \(recovered.last), "
@@ -195,15 +206,33 @@ extension Simulation {
         machines[at].wakeAt = .never
         machines[at].runsSince = time
         machines[at].commitSeen = .zero
-        guard let core else { return machines[at].voter = voter }
+        guard let core else {
+            machines[at].voter = voter
+            return true
+        }
         let state =
             try recovered.base.position == .zero
             ? firstDecisions(of: machines[at])
             : Decisions(parsing: recovered.base.parsed().state.contents)
         machines[at].volumesDisk = SimulatedDisk()
-        guard let settings = nodeSettings(machines[at].id) else { return }
+        guard let settings = nodeSettings(machines[at].id) else { return true }
         let node = Node(settings: settings, voter: voter, decisions: state, at: now)
         machines[at].agent = Agent(node: node, exports: Exports(core))
+        return true
+    }
+
+    /// nil where it has to be mended first, by who is asked for it.
+    private mutating func openLog(_ at: Int, _ resolution: LogResolution) throws -> (
+        journal: JournalCore<SimulatedDisk>, recovered: Recovered
+    )? {
+        do {
+            return try JournalCore.open(
+                &machines[at].logDisk, settings: Self.journalSettings, random: random.fork(),
+                resolving: resolution)
+        } catch JournalError.mendable(let damage) {
+            guard try beginMend(at, damage) else { return nil }
+            return try openLog(at, .none)
+        }
     }
 
     private mutating func openVolumes(
@@ -251,13 +280,17 @@ extension Simulation {
             isFounded: !machines[at].isNewcomer, isWhole: isWhole, group: Self.group,
             settings: raftSettings, restored: restored, random: random.fork(),
             at: now)
+        return Voter(raft: raft, gossip: gossip(at, now))
+    }
+
+    /// A voice in the gossip that nobody has heard before.
+    mutating func gossip(_ at: Int, _ now: Instant) -> Gossip {
         machines[at].incarnation = machines[at].incarnation.next
         checkIncarnation(at)
         let own = peers.first { $0.node == machines[at].id }
-        let gossip = Gossip(
+        return Gossip(
             self: own ?? peers[0], roster: peers, settings: Gossip.Settings(),
             boot: BootID(random.next()), incarnation: machines[at].incarnation,
             random: random.fork(), at: now)
-        return Voter(raft: raft, gossip: gossip)
     }
 }

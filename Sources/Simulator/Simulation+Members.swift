@@ -80,6 +80,7 @@ extension Simulation {
             let standing = half.all.count { node in
                 let place = place(of: node)
                 return place != at && machines[place].power == .up
+                    && machines[place].patient == nil
             }
             return standing >= half.quorum
         }

@@ -17,11 +17,11 @@ extension Simulation {
         if !outcasts.isEmpty { report.quorumsAlone += 1 }
     }
 
-    /// All, where no majority is whole: who copies its volumes needs a source.
+    /// All, where no majority is whole: who copies its volumes needs a source, and who mends its log peers.
     private mutating func drawQuorum() -> [Int] {
         let voters = recruiting.newest?.voters.all ?? []
         var able = voters.map { place(of: $0) }
-            .filter { !machines[$0].isPartial && !machines[$0].isGone }
+            .filter { !machines[$0].isPartial && !machines[$0].isHurt && !machines[$0].isGone }
         let quorum = voters.count / 2 + 1
         guard !weather.faults.isEmpty, isSettled, able.count >= quorum else {
             return Array(machines.indices)

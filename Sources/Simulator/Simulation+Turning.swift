@@ -39,13 +39,14 @@ extension Simulation {
 
     /// Either core takes what both know.
     mutating func turnRaft(_ at: Int, _ event: Node.Event, _ voterEvent: Voter.Event) {
+        if machines[at].patient != nil { return turnPatient(at, event) }
         if machines[at].agent != nil { turn(at, event) } else { turnVoter(at, voterEvent) }
     }
 
     func hasProcess(_ at: Int) -> Bool { machines[at].agent != nil || machines[at].voter != nil }
 
     /// Puts the next wake on the agenda unless an earlier one is there already.
-    private mutating func arm(_ at: Int) {
+    mutating func arm(_ at: Int) {
         let machine = machines[at]
         let moment = max(machine.clock.moment(of: machine.deadline), time)
         guard moment < machine.wakeAt else { return }

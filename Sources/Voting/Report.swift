@@ -11,6 +11,8 @@ package struct Report: Hashable, Sendable {
     package var resync: ResyncStanding?
     /// What the shells tell each other for their operators; opaque here.
     package var bulletin: [UInt8]
+    /// Its log is damaged and being mended: it has no vote until that is done.
+    package var isMending = false
 
     package init(
         applied: LogIndex, last: LogIndex, hasRoom: Bool, resync: ResyncStanding? = nil,
@@ -23,11 +25,12 @@ package struct Report: Hashable, Sendable {
         self.bulletin = bulletin
     }
 
-    /// Version u8, flags u8 (1: no room, 2: a resync, 4: which copies), applied u64, last u64, missing
+    /// Version u8, flags u8 (1: no room, 2: a resync, 4: which copies, 8: mends its log), applied u64, last u64, missing
     /// bytes u64 and bytes of the whole resync u64, bulletin; the bulletin's later versions append.
     package var encoded: [UInt8] {
         var flags: UInt8 = hasRoom ? 0 : 1
         if let resync { flags |= resync.isCopying ? 6 : 2 }
+        if isMending { flags |= 8 }
         var bytes: [UInt8] = [2, flags]
         bytes.append(name: applied)
         bytes.append(name: last)
@@ -50,5 +53,6 @@ package struct Report: Hashable, Sendable {
         self.init(
             applied: applied, last: last, hasRoom: flags & 1 == 0,
             resync: flags & 2 != 0 ? resync : nil, bulletin: bulletin)
+        isMending = flags & 8 != 0
     }
 }

@@ -5,6 +5,7 @@ import Journal
 import JournalCore
 import Launch
 import Logging
+import Mending
 import Mesh
 import Raft
 import Record
@@ -45,10 +46,9 @@ final class Running: DaemonParts {
         self.board = board
         var system = SystemRandomNumberGenerator()
         var random = SeededRandom(seed: system.next())
-        var (journal, recovered) = try store.openJournal(
-            .init(
-                cluster: settings.cluster.cluster, group: Self.group,
-                segmentByteCount: Self.segmentByteCount, sparesMax: 0), random: random.fork())
+        let opened = try Self.openJournal(settings, store, random.fork(), logger)
+        let recovered = opened.recovered
+        var journal = opened.journal
         var raft = RaftSettings()
         raft.followsPreference = false
         raft.windowBytesMax = Self.windowBytesMax
@@ -64,12 +64,34 @@ final class Running: DaemonParts {
             identity: settings.identity, roster: settings.cluster.roster,
             credentials: settings.credentials, logger: logger,
             receive: { board.receive($2, from: $0, on: $1) })
-        parts = Switchboard.Parts(driver: driver, keeper: keeper, transport: transport)
+        let desk = MendDesk(keeper) { message, node in
+            _ = transport.send(message.encoded, to: node, lane: .bulk)
+        }
+        parts = Switchboard.Parts(
+            driver: driver, keeper: keeper, transport: transport, desk: desk)
         room = RoomWatch(path: settings.node.data, reserveBytes: Self.reserveBytes)
         door = WitnessDoor(
             current: current, parts: parts, keeper: alarms, room: room,
             startedAt: BootClock.unixSeconds)
         admin = AdminServer(path: settings.node.run + "/admin.sock", door: door, logger: logger)
+    }
+
+    /// A witness's log is nearly always empty: where it lacks what only peers may have, it stays off.
+    private static func openJournal(
+        _ settings: AgentSettings, _ store: OwnStore, _ random: SeededRandom, _ logger: Logger
+    ) throws -> OpenJournal {
+        let opened = try store.openJournal(
+            JournalSettings(
+                cluster: settings.cluster.cluster, group: Self.group,
+                segmentByteCount: Self.segmentByteCount, sparesMax: 0), random: random)
+        switch opened {
+        case .whole(let open, let mended):
+            if let mended {
+                logger.warning("the log was damaged, and is mended", metadata: ["was": "\(mended)"])
+            }
+            return open
+        case .damaged(let mend): throw JournalError.mendable(mend.damage)
+        }
     }
 
     func start() async throws {

@@ -5,6 +5,7 @@ import Gossip
 import Journal
 import Launch
 import Logging
+import Mending
 import Mesh
 import Raft
 import Record
@@ -18,6 +19,7 @@ final class Switchboard: Sendable {
         let driver: Driver<Voter>
         let keeper: LogKeeper
         let transport: Transport
+        let desk: MendDesk
     }
 
     let logger: Logger
@@ -128,6 +130,15 @@ final class Switchboard: Sendable {
         }
     }
 
+    /// A member's log is damaged, and this one may hold what it lacks.
+    private func asked(_ bytes: [UInt8], by node: NodeID) {
+        guard let parts, MendMessage.isOne(bytes),
+            case .ask(let session, let entries)? = try? MendMessage(parsing: bytes)
+        else { return }
+        let inLog = parts.driver.inspect { $0.raft.held(of: entries) }
+        parts.desk.answer(entries, session, to: node, inLog: inLog)
+    }
+
     func receive(_ bytes: [UInt8], from node: NodeID, on lane: Lane) {
         guard let driver = parts?.driver else { return }
         switch lane {
@@ -137,7 +148,7 @@ final class Switchboard: Sendable {
         case .gossip:
             guard let message = try? GossipCodec.decode(bytes) else { return }
             driver.offer(.gossip(.received(message, from: node)))
-        case .bulk: break
+        case .bulk: asked(bytes, by: node)
         }
     }
 }

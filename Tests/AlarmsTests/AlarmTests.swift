@@ -186,6 +186,34 @@ struct AlarmTests {
         #expect(alarms[0].text.contains("db") && alarms[0].text.contains("permission denied"))
     }
 
+    @Test
+    func `a damaged log is told here with what it lacks, and by others as a member without a vote`()
+        throws
+    {
+        let own = Calm.alarms { $0.damage = "entry 5@2 lacks; node 2, 3 asked" }
+        #expect(own.map(\.code) == ["log-damaged"] && own[0].severity == .critical)
+        #expect(own[0].text.contains("entry 5@2 lacks"))
+        #expect(own[0].remedy.contains("node 2 in region-2 and node 3 in region-3"))
+        let others = Calm.alarms { $0.peers[0].isMending = true }
+        #expect(others.map(\.code) == ["log-damaged"] && others[0].severity == .warning)
+        #expect(others[0].text.hasPrefix("node 2 in region-2 has a damaged log"))
+    }
+
+    @Test func `a log that an operator ended stands as an alarm until it is cleared`() {
+        var incidents = Incidents()
+        incidents.note(
+            .logCut, about: NodeID(2), index: LogIndex(7), seenBy: NodeID(2),
+            at: Calm.now * 1_000)
+        let noted = incidents
+        let alarms = Calm.alarms { $0.incidents = noted }
+        #expect(alarms.map(\.code) == ["log-cut"] && alarms[0].severity == .critical)
+        #expect(alarms[0].text.contains("node 2 before entry 7"))
+        #expect(incidents.clear(.logCut) == 1)
+        let cleared = incidents
+        let rest = Calm.alarms { $0.incidents = cleared }
+        #expect(rest == [])
+    }
+
     @Test func `the page for who is on call has a row for each`() throws {
         let page = URL(filePath: #filePath).deletingLastPathComponent()
             .appending(path: "../../docs/on-call.md").standardized
@@ -197,7 +225,8 @@ struct AlarmTests {
 
     @Test func `only what happened once stands until it is cleared`() {
         #expect(
-            AlarmCode.allCases.filter(\.standsUntilCleared) == [.replicaLost, .contradiction])
+            AlarmCode.allCases.filter(\.standsUntilCleared)
+                == [.replicaLost, .contradiction, .logCut])
     }
 }
 

@@ -58,7 +58,7 @@ struct CorpusTests {
         #expect(byteCount <= Self.byteCountMax)
     }
 
-    private static func files(of name: String) throws -> [URL] {
+    static func files(of name: String) throws -> [URL] {
         let folder = corpus.appending(path: name)
         return try FileManager.default.contentsOfDirectory(atPath: folder.path()).sorted()
             .map { folder.appending(path: $0) }

@@ -89,7 +89,7 @@ struct LogCheckTests {
         #expect(said.code == 1 && said.output == "")
         #expect(said.errors.contains("1 damaged place; the last position known is 3@1"))
         #expect(said.errors.contains("\(segment) at 4096, indexes 1...1: records:"))
-        #expect(said.errors.contains("Don't start this node as it is"))
+        #expect(said.errors.contains("Lost here: entry 1@1. Start the node"))
         #expect(try contents(data) == before)
         try FileManager.default.removeItem(atPath: data)
     }

@@ -9,6 +9,7 @@ enum Rules {
         "Admin": [],
         "Alarms": ["Admin", "Mesh"],
         "Disk": [],
+        "Mending": ["Mesh", "Record"],
         "Mesh": [],
         "Planted": [],
         "Record": ["CChecksum", "Mesh"],
@@ -25,12 +26,13 @@ enum Rules {
         "Wire": ["Decisions", "Mesh", "SwiftProtobuf"],
         "Voting": ["Gossip", "Mesh", "Raft"],
         "Simulator": [
-            "Decisions", "Disk", "Gossip", "JournalCore", "Mesh", "Node", "Planted", "Raft",
+            "Decisions", "Disk", "Gossip", "JournalCore", "Mending", "Mesh", "Node", "Planted",
+            "Raft",
             "Record", "SimulatedDisk", "VolumeCore", "Voting", "Wire",
         ],
         "Node": [
-            "Decisions", "Gossip", "Mesh", "Planted", "Raft", "Record", "VolumeCore", "Voting",
-            "Wire",
+            "Decisions", "Gossip", "Mending", "Mesh", "Planted", "Raft", "Record", "VolumeCore",
+            "Voting", "Wire",
         ],
     ]
 

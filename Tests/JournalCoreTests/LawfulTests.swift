@@ -92,4 +92,26 @@ struct LawfulTests {
             if case .damaged = error as? JournalError { true } else { false }
         }
     }
+
+    /// Whoever went on from there would append where nothing is.
+    @Test func `a batch without entries that ends elsewhere than the one before is none`() throws {
+        let header = Self.header { _ in }
+        var bytes = header + [UInt8](repeating: 0, count: 4_096)
+        let segment = try SegmentHeader(parsing: header)
+        let seed = CommitFrame.seed(
+            segment: segment.id, start: 4_096, previousChain: segment.checksum)
+        for last in [Position.zero, Position(index: LogIndex(3), term: Term(2))] {
+            let frame = CommitFrame(
+                segment: segment.id, start: 4_096, entryCount: 0,
+                previousChain: segment.checksum, last: last,
+                batchChecksum: Checksum.crc32c(
+                    [UInt8](repeating: 0, count: 4_096 - CommitFrame.byteCount), seed: seed),
+                standing: Standing())
+            bytes.replaceSubrange(
+                8_064..., with: [UInt8](repeating: 0, count: CommitFrame.byteCount))
+            _ = frame.encode(into: &bytes, at: 8_064)
+            let scan = SegmentScan(bytes, header: segment, index: [], seal: nil, file: "")
+            #expect(scan.batches.count == (last == .zero ? 1 : 0))
+        }
+    }
 }

@@ -78,7 +78,7 @@ struct LogCheck: ParsableCommand {
     private static let advice = """
         Don't start this node as it is, and keep all its files: a voter that forgot what it \
         acknowledged could undo a decision. The other members hold the same entries; see "A \
-        damaged journal" in docs/operations.md.
+        damaged disk" in docs/operations.md.
         """
 
     private static func open(_ path: String, _ cluster: ClusterID?) throws -> Recovered {
@@ -128,12 +128,26 @@ struct LogCheck: ParsableCommand {
     }
 
     private static func words(_ error: JournalError) -> String {
-        guard case .damaged(let places, let last) = error else { return error.description }
-        let list = places.map { "  \($0)" }.joined(separator: "\n")
+        let (last, advice): (Position, String)
+        switch error {
+        case .damaged(_, let known): (last, advice) = (known, Self.advice)
+        case .mendable(let damage): (last, advice) = (damage.last, Self.advice(damage))
+        case .disk, .foreign, .unknownVersion: return error.description
+        }
+        let list = error.places.map { "  \($0)" }.joined(separator: "\n")
         return """
-            \(counted(places.count, "damaged place")); the last position known is \(last)
+            \(counted(error.places.count, "damaged place")); the last position known is \(last)
             \(list)
               \(advice)
+            """
+    }
+
+    private static func advice(_ damage: LogDamage) -> String {
+        damage.needsNobody
+            ? "All of it stands there a second time: start the node, and it mends itself."
+            : """
+            \(damage.needs) Start the node: it takes that from its peers, and votes only when its log is \
+            whole; see "A damaged disk" in docs/operations.md.
             """
     }
 

@@ -6,7 +6,7 @@ internal import FoundationEssentials
 struct LogCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "log", abstract: "Looks into a node's log.",
-        subcommands: [Dump.self, LogCheck.self])
+        subcommands: [Dump.self, LogCheck.self, LogCut.self])
 
     struct Dump: AskingCommand {
         static let configuration = CommandConfiguration(

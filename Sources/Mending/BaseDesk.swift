@@ -1,0 +1,24 @@
+package import Mesh
+package import Record
+
+/// Gives a base piece by piece to whoever asks; what was made for one asker serves the next as well.
+package struct BaseDesk: Sendable {
+    private var base: Base?
+
+    package init() {}
+
+    /// nil where none is at that index or above. `make` is asked for one when the last is of no use.
+    package mutating func answer(
+        atLeast index: LogIndex, of wanted: BaseIdentity, offset: UInt64, make: () -> Base?
+    ) -> MendMessage? {
+        let isKnown = wanted != .none && base.map(BaseIdentity.init) == wanted
+        if !isKnown, base.map({ $0.position.index < index }) ?? true { base = make() }
+        guard let base, base.position.index >= index else { return nil }
+        let start = isKnown ? min(Int(clamping: offset), base.contents.count) : 0
+        let end = min(start + MendMessage.pieceByteCountMax, base.contents.count)
+        return .basePiece(
+            BasePiece(
+                base: BaseIdentity(base), offset: UInt64(start),
+                bytes: Array(base.contents[start..<end])))
+    }
+}

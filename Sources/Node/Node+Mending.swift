@@ -1,0 +1,15 @@
+internal import Decisions
+package import Mesh
+internal import Raft
+package import Record
+internal import Voting
+internal import Wire
+
+extension Node {
+    /// What stands for the log up to `least` or beyond, for a peer that lost its own base, or an entry
+    /// that no log holds any more.
+    package func base(atLeast least: LogIndex) -> Base? {
+        voter.raft.base(
+            atLeast: least, applied: decisions.appliedIndex, state: decisions.encoded)
+    }
+}
