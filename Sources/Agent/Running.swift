@@ -68,6 +68,7 @@ final class Running: DaemonParts {
         let now = BootClock.now
         var raft = RaftSettings()
         raft.followsPreference = false
+        raft.lendsBases = true
         raft.logKeptBytesMax = Int(settings.node.logKept)
         var limits = VolumeLimits()
         limits.resync.bytesPerSecondMax = settings.node.resyncRate

@@ -55,6 +55,13 @@ extension Node {
             self.lease = lease
         }
 
+        /// As it is wished for.
+        func names(_ newcomer: Newcomer) -> Bool {
+            members.contains(
+                Member(
+                    node: newcomer.node, region: newcomer.region, isWitness: newcomer.isWitness))
+        }
+
         func region(of node: NodeID) -> RegionName? {
             members.first { $0.node == node }?.region
         }

@@ -10,8 +10,10 @@ internal import Wire
 package enum WishWait: Hashable, Sendable, CustomStringConvertible {
     /// The entries that carry it out are on their way.
     case settling
-    /// This leader's cluster file does not name the newcomer.
+    /// This leader's cluster file does not name the newcomer, or names it with another region or role.
     case unnamed(NodeID)
+    /// The witness that is to come was not heard: the present one would go for one that may not be.
+    case silentWitness(NodeID)
     /// The primary can't go before another one is.
     case primary(NodeID)
     case refused(MembershipRefusal)
@@ -20,7 +22,10 @@ package enum WishWait: Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .settling: "the entries that change the members are being committed"
         case .unnamed(let node):
-            "the leader's cluster file does not name node \(node); add it there and reload"
+            "the leader's cluster file does not name node \(node) as it is wished for, with this "
+                + "region and role; mend the file and reload"
+        case .silentWitness(let node):
+            "nothing is heard of node \(node), which is to be the witness; see that it runs"
         case .primary(let node):
             "node \(node) is the primary; make another region primary first"
         case .refused(let why): why.description
@@ -93,12 +98,20 @@ extension Node {
         turn(.raft(.lend(Base(position: position, contents: decisions.encoded))))
     }
 
+    /// Who was only just named counts as alive until it answers no probe; its word alone is proof.
+    private func isHeard(_ node: NodeID) -> Bool {
+        voter.gossip.liveness(of: node) == .alive && voter.gossip.healthMap[node] != nil
+    }
+
     private var hindrance: WishWait? {
         let membership = voter.raft.membership
         if membership.isJoint { return .settling }
         guard let change = decisions.wish?.change else { return nil }
-        if let coming = change.coming, settings.region(of: coming.node) == nil {
-            return .unnamed(coming.node)
+        if let coming = change.coming {
+            guard settings.names(coming) else { return .unnamed(coming.node) }
+            if coming.isWitness, !isHeard(coming.node) {
+                return .silentWitness(coming.node)
+            }
         }
         if case .held(let primary, _) = decisions.tenure, primary.node == change.leaving {
             return .primary(primary.node)

@@ -16,6 +16,12 @@ extension Raft {
             && !membership.learners.isEmpty
     }
 
+    /// A learner that has nothing waits until there is a base for it. It may take itself for a founder,
+    /// by its file: entries from the first on would make of it what no other member is.
+    func mustWaitForBase(_ at: Int, isLearner: Bool) -> Bool {
+        settings.lendsBases && isLearner && progress[at].next == LogIndex(1) && wantsLentBase
+    }
+
     /// Committed, and with members that are not about to change.
     mutating func lend(_ state: Base) {
         guard role == .leader, !isCaretaker, state.position.index <= commitIndex,

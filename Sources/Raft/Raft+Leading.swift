@@ -220,6 +220,7 @@ extension Raft {
         let limit = learner ? commitIndex : log.lastIndex
         if case .snapshot = progress[at].state { return sendChunk(at) }
         if progress[at].next > limit { return probeEnd(at, limit) }
+        guard !mustWaitForBase(at, isLearner: learner) else { return }
         while progress[at].next <= limit, !progress[at].fetching {
             let next = progress[at].next
             // First: what is on its way to one that is away is not waited for for ever, because no

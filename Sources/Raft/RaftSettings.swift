@@ -15,6 +15,8 @@ package struct RaftSettings: Hashable, Sendable {
     /// Ranks of `Membership.preferred` that stand at times of their own; all later ones share the
     /// last.
     package var ranksMax = 4
+    /// Whether the shell lends a base to learners (`wantsLentBase`): then they wait for it.
+    package var lendsBases = false
     /// Whether a leader hands over to a better-ranked node by itself. Off where something else
     /// decides who leads: two deciders would pass leadership to and fro.
     package var followsPreference = true

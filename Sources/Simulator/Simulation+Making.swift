@@ -112,6 +112,7 @@ extension Simulation {
     private var raftSettings: RaftSettings {
         var settings = RaftSettings()
         settings.followsPreference = false
+        settings.lendsBases = true
         settings.windowBytesMax = 32 << 10
         if plan.keepsLittleLog {
             settings.logKeptBytesMax = 40 << 10

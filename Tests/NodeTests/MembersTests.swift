@@ -195,6 +195,42 @@ import Wire
         #expect(trio.now.since(trio.seats[0].node.members.movedAt) > .seconds(2))
     }
 
+    @Test func `a newcomer that takes itself for a founder becomes what the others are`() throws {
+        var trio = try acting()
+        trio.crash(2)
+        try trio.join("delta", asFounder: true)
+        let change = MemberChange.replace(NodeID(3), with: Self.fresh)
+        #expect(ask(&trio, .changeMembers(change)) == .done(.wished(change)))
+        #expect(trio.run(upTo: .seconds(3)) { $0.seats[3].behind != nil })
+        trio.becomeWhole(3)
+        #expect(trio.run(upTo: .seconds(3)) { $0.seats[3].node.decisions.wish == nil })
+        trio.run(.seconds(1))
+        #expect(trio.seats[3].node.decisions == trio.seats[0].node.decisions)
+    }
+
+    @Test func `no witness makes room for one that nobody has heard`() throws {
+        var trio = try acting()
+        _ = ask(&trio, .changeMembers(.remove(NodeID(3))))
+        #expect(trio.run(upTo: .seconds(3)) { $0.seats[0].node.decisions.wish == nil })
+        #expect(voters(trio, 0) == [1, 2])
+        trio.name(NodeID(9), "omega", isWitness: true)
+        let region = try #require(RegionName("omega"))
+        let change = MemberChange.add(
+            Newcomer(node: NodeID(9), region: region, isWitness: true))
+        #expect(ask(&trio, .changeMembers(change)) == .done(.wished(change)))
+        trio.run(.seconds(1))
+        #expect(trio.seats[0].node.members.waitsFor == .silentWitness(NodeID(9)))
+        #expect(trio.seats[0].node.decisions.wish != nil)
+    }
+
+    @Test func `who the leader's file names with another role is waited for`() throws {
+        var trio = try acting()
+        trio.name(NodeID(4), "delta", isWitness: true)
+        _ = ask(&trio, .changeMembers(.add(Self.fresh)))
+        trio.run(.seconds(1))
+        #expect(trio.seats[0].node.members.waitsFor == .unnamed(NodeID(4)))
+    }
+
     @Test func `who the leader's file does not name is waited for, with that reason`() throws {
         var trio = try acting()
         _ = ask(&trio, .changeMembers(.add(Self.fresh)))

@@ -80,6 +80,7 @@ struct Trio {
     ) -> Node {
         var raft = RaftSettings()
         raft.followsPreference = false
+        raft.lendsBases = true
         let peers = roster.map { Gossip.Peer(node: $0.node, region: $0.region, role: .data) }
         let core = Raft(
             seat: peers[at].node, isWitness: false, isFounded: isFounder, group: Self.group,
@@ -99,17 +100,26 @@ struct Trio {
     }
 
     /// An empty node whose configuration says that it founds nothing; all others' files name it.
-    mutating func join(_ region: String) throws {
+    ///
+    /// One that takes itself for a founder begins with what its own file says of the members.
+    mutating func join(_ region: String, asFounder: Bool = false) throws {
         let id = NodeID(UInt64(seats.count) + 1)
-        guard let name = RegionName(region) else { fatalError("a lawful name") }
-        roster.append(Node.Member(node: id, region: name, isWitness: false))
-        for at in seats.indices { give(at, .roster(roster, order: roster.map(\.node))) }
-        let base = Base(
-            position: .zero, membership: Self.membership, state: Decisions(seats: []).encoded)
+        name(id, region, isWitness: false)
+        let own = Decisions(
+            seats: asFounder ? roster.map { .init(node: $0.node, region: $0.region) } : [])
+        let base = Base(position: .zero, membership: Self.membership, state: own.encoded)
         let restored = try Restored(hardState: HardState(), base: base, entries: [])
         seats.append(
             Seat(
-                node: make(seats.count, restored, isFounder: false), base: base, isFounder: false))
+                node: make(seats.count, restored, isFounder: asFounder), base: base,
+                isFounder: asFounder))
+    }
+
+    /// Everybody's file names it.
+    mutating func name(_ id: NodeID, _ region: String, isWitness: Bool) {
+        guard let name = RegionName(region) else { fatalError("a lawful name") }
+        roster.append(Node.Member(node: id, region: name, isWitness: isWitness))
+        for at in seats.indices { give(at, .roster(roster, order: roster.map(\.node))) }
     }
 
     /// Its volumes have all that they lacked.
@@ -186,7 +196,7 @@ struct Trio {
 
     private mutating func post(_ to: NodeID, _ item: Mail, from: Int) {
         let to = Int(to.rawValue) - 1
-        guard !isCut(from, to) else { return }
+        guard seats.indices.contains(to), !isCut(from, to) else { return }
         mail.append((now + .milliseconds(1), to, item))
     }
 
