@@ -71,7 +71,8 @@ final class Running: DaemonParts {
         raft.logKeptBytesMax = Int(settings.node.logKept)
         var limits = VolumeLimits()
         limits.resync.bytesPerSecondMax = settings.node.resyncRate
-        let volumeCore = try Self.volumes(in: settings.node.data + "/volumes", limits)
+        let volumeCore = try Self.volumes(
+            in: settings.node.data + "/volumes", limits, logEnd: recovered.last.index)
         // What the log no longer holds has to come from another replica.
         let isWhole =
             !volumeCore.isResyncing && volumeCore.applied >= recovered.base.position.index
@@ -112,11 +113,12 @@ final class Running: DaemonParts {
     }
 
     private static func volumes(
-        in path: String, _ limits: VolumeLimits
+        in path: String, _ limits: VolumeLimits, logEnd: LogIndex
     ) throws -> VolumeCore<FileDisk> {
         let disk = try FileDisk(path)
-        do throws(VolumeRecoveryRefused) { return try VolumeCore(disk: disk, limits: limits) } catch
-        {
+        do throws(VolumeRecoveryRefused) {
+            return try VolumeCore(disk: disk, limits: limits, logEnd: logEnd)
+        } catch {
             throw Unreadable(path: path, cause: error)
         }
     }

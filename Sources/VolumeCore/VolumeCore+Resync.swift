@@ -48,8 +48,10 @@ extension VolumeCore {
             do throws(DiskError) { try state.save(to: &disk) } catch {
                 throw VolumeRecoveryRefused.state(error)
             }
-            for file in volumes.map(\.image) + doomed.map(\.file) { disk.close(file) }
-            self = try VolumeCore(recovering: &disk, limits: limits)
+            let files = volumes.flatMap { [$0.image, $0.sums] } + doomed.map(\.file)
+            for file in files { disk.close(file) }
+            edges.close(&disk)
+            self = try VolumeCore(recovering: &disk, limits: limits, logEnd: replayEnd)
         } catch {
             switch error {
             case .state(let error): throw error
@@ -77,7 +79,7 @@ extension VolumeCore {
             record.missing.formIntersection(record.allocation)
             return record
         }
-        return state.encoded
+        return state.encoded(as: .unsummed)
     }
 
     /// Becomes what `bytes` say, and knows from then on which cells are missing. False where they are
@@ -95,9 +97,7 @@ extension VolumeCore {
         var adopted: [Volume] = []
         for record in state.volumes { adopted.append(try adopt(record)) }
         let kept = Set(adopted.map(\.id))
-        for volume in volumes where !kept.contains(volume.id) {
-            doomed.append((VolumeState.image(of: volume.id), volume.image))
-        }
+        for volume in volumes where !kept.contains(volume.id) { doom(volume) }
         volumes = adopted
         (overlayByteCount, pendingByteCount, asked, piecesLeft) = (0, 0, [], [:])
         applied = state.applied
@@ -106,11 +106,7 @@ extension VolumeCore {
         try save(resync: copying)
         resync = copying
         checkpointed = applied
-        for image in doomed {
-            disk.close(image.file)
-            try disk.remove(image.name)
-        }
-        doomed = []
+        try removeDoomed()
         return true
     }
 
@@ -119,23 +115,19 @@ extension VolumeCore {
         guard let place = position(of: record.id),
             volumes[place].record.byteCount == record.byteCount
         else {
-            let image = try disk.open(VolumeState.image(of: record.id), create: true)
-            try disk.resize(image, to: 0)
-            try disk.resize(image, to: record.byteCount)
-            try disk.sync(image)
-            hasNewNames = true
-            record.missing = record.allocation
-            return Volume(record: record, image: image)
+            let (image, sums) = try createFiles(record.id, record.byteCount)
+            for file in [image, sums] { try disk.sync(file) }
+            (record.missing, record.unsummed) = (record.allocation, nil)
+            return Volume(record: record, image: image, sums: sums)
         }
-        let image = volumes[place].image
-        record.missing.formUnion(volumes[place].record.missing)
-        record.missing.formIntersection(record.allocation)
+        let old = volumes[place]
+        record.takeOver(old.record)
         // Also where the map here says so already: a crash may have kept what lay there before.
         for gap in record.allocation.gaps where !isPlanted(.keepsForeignGaps) {
-            try disk.deallocate(image, gap)
+            try disk.deallocate(old.image, gap)
         }
-        try disk.sync(image)
-        return Volume(record: record, image: image)
+        try disk.sync(old.image)
+        return Volume(record: record, image: old.image, sums: old.sums)
     }
 
     /// Takes the log's word for where it stands, though nothing of it was applied here.
@@ -153,7 +145,7 @@ extension VolumeCore {
     /// what is applied here: an older piece would be of no use.
     @discardableResult
     package mutating func ask(_ piece: Piece) -> LogIndex {
-        countParts(of: piece)
+        if resync != nil { countParts(of: piece) }
         asked.append(AskedPiece(piece, since: applied))
         return applied
     }
@@ -207,29 +199,58 @@ extension VolumeCore {
         else { return .unknown }
         let found = asked.remove(at: at)
         guard !found.isOverrun else { return .stale }
-        volumes[place].isDirty = true
-        overlayByteCount -= volumes[place].committed.cost
+        var edges: [UInt64] = []
         for part in found.parts(asOf: index) {
-            volumes[place].committed.cut(part)
-            let image = volumes[place].image
-            if let bytes {
-                let start = Int(part.lowerBound - piece.range.lowerBound)
-                try disk.write(
-                    image, at: part.lowerBound, [Array(bytes[start..<start + part.count])])
-                // A fold may have cleared it: the log trimmed the cell and wrote into it again.
-                volumes[place].record.allocation.insert(part)
-            } else {
-                try disk.deallocate(image, part)
-                volumes[place].record.allocation.remove(part)
-            }
+            let start = Int(part.lowerBound - piece.range.lowerBound)
+            edges += try take(part, bytes?[start..<start + part.count], place)
         }
-        overlayByteCount += volumes[place].committed.cost
+        for block in Set(edges).sorted() {
+            guard try mend(edge: block, place) else { return .stale }
+        }
         if let target = resync?.target, target < index { resync?.target = index }
         settle(piece, place)
         return .taken
     }
 
+    /// Whole blocks go into the image, what is left at the ends into the overlay. Gives the blocks of
+    /// which that is a part: the log wrote in them meanwhile.
+    private mutating func take(
+        _ part: Range<UInt64>, _ bytes: ArraySlice<UInt8>?, _ place: Int
+    ) throws(DiskError) -> [UInt64] {
+        func slice(_ range: Range<UInt64>) -> ArraySlice<UInt8>? {
+            bytes.map { bytes in
+                let from = bytes.startIndex + Int(range.lowerBound - part.lowerBound)
+                return bytes[from..<from + range.count]
+            }
+        }
+        let size = BlockSum.blockByteCount
+        let isToEnd = part.upperBound == volumes[place].record.byteCount
+        let start = min((part.lowerBound + size - 1) / size * size, part.upperBound)
+        let end = max(start, isToEnd ? part.upperBound : part.upperBound / size * size)
+        cut(part, place)
+        if start < end {
+            if let bytes = slice(start..<end) {
+                try write(place, at: start, [Array(bytes)])
+            } else {
+                try deallocate(place, start..<end)
+            }
+        }
+        let ends = [part.lowerBound..<start, end..<part.upperBound].filter { !$0.isEmpty }
+        for edge in ends {
+            let content = slice(edge).map { ExtentMap.Content.data($0, held: $0.count) }
+            insert(ExtentMap.Extent(range: edge, content: content ?? .hole, owner: 0), place)
+        }
+        return ends.map { $0.lowerBound / size }
+    }
+
+    private mutating func insert(_ extent: ExtentMap.Extent, _ place: Int) {
+        overlayByteCount -= volumes[place].committed.cost
+        volumes[place].committed.insert(extent)
+        overlayByteCount += volumes[place].committed.cost
+    }
+
     private mutating func settle(_ piece: Piece, _ place: Int) {
+        guard resync != nil else { return }
         guard let id = cellInPart(piece), let left = piecesLeft[id] else {
             return volumes[place].record.missing.remove(piece.range)
         }
@@ -238,4 +259,22 @@ extension VolumeCore {
     }
 
     mutating func endResync() { (resync, asked, piecesLeft) = (nil, [], [:]) }
+}
+
+extension VolumeState.Record {
+    /// What a source says of a volume, of which `own` is here.
+    fileprivate mutating func takeOver(_ own: VolumeState.Record) {
+        missing.formUnion(own.missing)
+        // What is damaged has to come from elsewhere too.
+        for range in own.damaged.ranges(of: byteCount) { missing.insert(range) }
+        missing.formIntersection(allocation)
+        // Cells that read zero on both sides need no space here, and have no sums yet.
+        var held = own.allocation
+        held.formUnion(missing)
+        allocation.formIntersection(held)
+        unsummed = own.unsummed
+        unsummed?.formIntersection(allocation)
+        unsummed?.subtract(missing)
+        damaged = BlockSet()
+    }
 }

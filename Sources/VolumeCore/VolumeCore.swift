@@ -29,6 +29,8 @@ package enum VolumeRefused: Error, Hashable, Sendable {
     case open
     /// `VolumeLimits.requestsWaitingMax` requests wait already.
     case overloaded
+    /// Bytes of it are not what was written, and no peer's came in time.
+    case damaged
 }
 
 /// What a volume's door answers to a client's change.
@@ -64,6 +66,9 @@ package enum Applied: Hashable, Sendable {
 struct Volume: Sendable {
     var record: VolumeState.Record
     var image: FileHandle
+    /// A sum for each block of the image.
+    var sums: FileHandle
+    /// The image or its sums.
     var isDirty = false
     /// The generation that takes I/O here; nil on every replica but the primary.
     var open: ExportGeneration?
@@ -106,19 +111,31 @@ package struct VolumeCore<D: Disk>: Sendable {
     var piecesLeft: [CellID: Int] = [:]
     /// An image was created whose name is not safe yet.
     var hasNewNames = false
-    /// Images whose volumes are deleted, until a checkpoint says so durably.
+    /// Files whose volumes are deleted, until a checkpoint says so durably.
     var doomed: [(name: String, file: FileHandle)] = []
+    var sums: SumPages
+    var edges: EdgeFile
+    /// A block was found damaged, and nobody was told yet.
+    var hasNewDamage = false
+    /// Until this is applied, blocks may differ from their sums because the last process was writing
+    /// them.
+    package let replayEnd: LogIndex
     /// The last, so that the places of all the others are known when this is compiled.
     package internal(set) var disk: D
 
-    /// Recovers from `disk`; entries above `checkpointed` have to be applied again.
-    package init(disk: D, limits: VolumeLimits = VolumeLimits()) throws(VolumeRecoveryRefused) {
+    /// Recovers from `disk`; entries above `checkpointed` have to be applied again. The log ends at
+    /// `logEnd`: no process has applied more.
+    package init(
+        disk: D, limits: VolumeLimits = VolumeLimits(), logEnd: LogIndex = .zero
+    ) throws(VolumeRecoveryRefused) {
         var disk = disk
-        try self.init(recovering: &disk, limits: limits)
+        try self.init(recovering: &disk, limits: limits, logEnd: logEnd)
     }
 
     /// The same; on failure `disk` is what it has become.
-    package init(recovering disk: inout D, limits: VolumeLimits) throws(VolumeRecoveryRefused) {
+    package init(
+        recovering disk: inout D, limits: VolumeLimits, logEnd: LogIndex = .zero
+    ) throws(VolumeRecoveryRefused) {
         self.limits = limits
         lastOpening = try OpeningFile.load(from: &disk)
         let found = try VolumeState.load(from: &disk)
@@ -130,21 +147,42 @@ package struct VolumeCore<D: Disk>: Sendable {
         logEndMin = state.resync?.handed ?? state.applied
         // Handed in again from the log's base on, which is not known here.
         handed = .zero
+        replayEnd = logEnd
+        sums = SumPages(count: limits.sumPagesMax)
         do throws(DiskError) {
             if found == nil { try state.save(to: &disk) }
-            for record in state.volumes {
-                let image = try disk.open(VolumeState.image(of: record.id), create: false)
-                volumes.append(Volume(record: record, image: image))
-            }
-            // An image of no volume: created above the checkpoint, so the log creates it again;
-            // or deleted at it.
-            let known = Set(state.volumes.map { VolumeState.image(of: $0.id) })
-            for name in try disk.list()
-            where name.hasSuffix(VolumeState.imageSuffix) && !known.contains(name) {
-                try disk.remove(name)
-            }
+            edges = try EdgeFile(&disk, sequence: state.sequence)
         } catch { throw .state(error) }
         self.disk = disk
+        do throws(DiskError) {
+            try open(state)
+            try restoreEdges()
+            disk = self.disk
+        } catch {
+            disk = self.disk
+            throw .state(error)
+        }
+    }
+
+    private mutating func open(_ state: VolumeState) throws(DiskError) {
+        for record in state.volumes {
+            let image = try disk.open(VolumeState.image(of: record.id), create: false)
+            let name = VolumeState.sums(of: record.id)
+            let sums = try disk.open(name, create: state.format != .summed)
+            if state.format != .summed {
+                try disk.resize(sums, to: BlockSum.fileByteCount(of: record.byteCount))
+                hasNewNames = true
+            }
+            volumes.append(Volume(record: record, image: image, sums: sums))
+        }
+        // Files of no volume: created above the checkpoint, so the log creates it again; or deleted
+        // at it.
+        let known = Set(
+            state.volumes.flatMap { [VolumeState.image(of: $0.id), VolumeState.sums(of: $0.id)] })
+        for name in try disk.list()
+        where VolumeState.isVolumeFile(name) && !known.contains(name) {
+            try disk.remove(name)
+        }
     }
 
     package var list: [VolumeInfo] {
@@ -187,16 +225,35 @@ package struct VolumeCore<D: Disk>: Sendable {
         guard (1...VolumeLimits.nameByteCountMax).contains(name.utf8.count) else { return .badName }
         guard byteCount <= VolumeLimits.volumeByteCountMax else { return .oversized }
         guard volumes.count < VolumeLimits.volumeCountMax else { return .tooManyVolumes }
-        doomed.removeAll { $0.name == VolumeState.image(of: id) }
-        let image = try disk.open(VolumeState.image(of: id), create: true)
-        try disk.resize(image, to: 0)
-        try disk.resize(image, to: byteCount)
-        hasNewNames = true
+        let (image, sums) = try createFiles(id, byteCount)
         // Nothing changed it before the entry that creates it.
         let record = VolumeState.Record(
             id: id, name: name, byteCount: byteCount, isSync: isSync, since: applied)
-        volumes.insert(Volume(record: record, image: image, isDirty: true), at: insertion(of: id))
+        let volume = Volume(record: record, image: image, sums: sums, isDirty: true)
+        volumes.insert(volume, at: insertion(of: id))
         return nil
+    }
+
+    mutating func createFiles(
+        _ id: VolumeID, _ byteCount: UInt64
+    ) throws(DiskError) -> (image: FileHandle, sums: FileHandle) {
+        let names = [VolumeState.image(of: id), VolumeState.sums(of: id)]
+        doomed.removeAll { names.contains($0.name) }
+        self.sums.forget(id)
+        let (image, sums) = (
+            try disk.open(names[0], create: true), try disk.open(names[1], create: true)
+        )
+        for file in [image, sums] { try disk.resize(file, to: 0) }
+        try disk.resize(image, to: byteCount)
+        try disk.resize(sums, to: BlockSum.fileByteCount(of: byteCount))
+        hasNewNames = true
+        return (image, sums)
+    }
+
+    mutating func doom(_ volume: Volume) {
+        doomed.append((VolumeState.image(of: volume.id), volume.image))
+        doomed.append((VolumeState.sums(of: volume.id), volume.sums))
+        sums.forget(volume.id)
     }
 
     /// Forgets a volume. Its image stays until a checkpoint without it is durable, since a crash
@@ -207,7 +264,7 @@ package struct VolumeCore<D: Disk>: Sendable {
         let volume = volumes.remove(at: place)
         overlayByteCount -= volume.committed.cost
         asked.removeAll { $0.piece.volume == id }
-        doomed.append((VolumeState.image(of: id), volume.image))
+        doom(volume)
         return nil
     }
 

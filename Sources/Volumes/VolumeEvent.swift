@@ -17,6 +17,8 @@ package enum VolumeEvent: Sendable {
     case send(ResyncMessage, to: NodeID)
     /// What the volumes lack now, knowing where the log begins; nil once they are a whole replica.
     case resync(ResyncStanding?, behind: LogIndex)
+    /// So many blocks here are damaged.
+    case damage(blocks: Int)
     /// The volumes have stopped for good; the process has to recover from its disk.
     case failed(DiskError)
 }

@@ -223,6 +223,7 @@ extension VolumeThread {
             case .refused(let index, let reason): told.append(.refused(index, reason))
             case .send(let message, let to): told.append(.send(message, to: to))
             case .resync(let standing, let index): told.append(.resync(standing, behind: index))
+            case .damage(let blocks): told.append(.damage(blocks: blocks))
             case .wantsCheckpoint: post(.checkpoint)
             }
         }
@@ -278,7 +279,8 @@ extension VolumeThread {
         let step = guarded { work throws(DiskError) -> Step in
             guard case .folding(let left) = work.checkpoint, left > 0 else {
                 work.checkpoint = .syncing
-                return .sync(try prepareSync(work.exports.core.disk, work.exports.dirtyImages))
+                let files = try work.exports.dirtyFiles()
+                return .sync(try prepareSync(work.exports.core.disk, files))
             }
             var effects: [ExportEffect] = []
             try work.exports.handle(.fold, at: clock(), &effects)

@@ -1,0 +1,65 @@
+internal import Mesh
+
+/// What is asked for of damaged blocks, and when. Nothing is asked for again at once: the next question
+/// goes to whichever source is named by then.
+struct Mend: Sendable {
+    /// A source that has damage there too says nothing.
+    static let askTimeout = Interval.seconds(1)
+
+    struct Outstanding: Sendable {
+        let piece: Piece
+        let at: Instant
+    }
+
+    /// A source's bytes as of what is not applied here yet.
+    struct Early: Sendable {
+        let piece: Piece
+        let index: LogIndex
+        let bytes: [UInt8]?
+    }
+
+    private(set) var outstanding: [Outstanding] = []
+    /// Of what is outstanding, so no more than that.
+    var early: [Early] = []
+    /// Behind this the next question begins: what nobody has must not keep the rest waiting.
+    private var last: (volume: VolumeID, end: UInt64)?
+
+    private var outstandingByteCount: Int { outstanding.reduce(0) { $0 + $1.piece.range.count } }
+
+    /// Takes out what won't come any more.
+    mutating func late(at now: Instant) -> [Piece] {
+        let late = outstanding.filter { now >= $0.at + Self.askTimeout }.map(\.piece)
+        for piece in late { settle(piece) }
+        return late
+    }
+
+    mutating func settle(_ piece: Piece) {
+        outstanding.removeAll { $0.piece == piece }
+        early.removeAll { $0.piece == piece }
+    }
+
+    /// What to ask for now of `damaged`, which is sorted; the longest is no longer than a piece.
+    mutating func next(
+        _ damaged: [Piece], at now: Instant, _ limits: VolumeLimits.Resync
+    ) -> [Piece] {
+        let start = last.flatMap { last in
+            damaged.firstIndex {
+                ($0.volume, $0.range.lowerBound) >= (last.volume, last.end)
+            }
+        }
+        let from = start ?? 0
+        var pieces: [Piece] = []
+        for piece in damaged[from...] + damaged[..<from] {
+            guard outstandingByteCount < limits.windowByteCountMax else { break }
+            let isAsked = outstanding.contains { asked in
+                asked.piece.volume == piece.volume
+                    && asked.piece.range.overlaps(piece.range)
+            }
+            guard !isAsked else { continue }
+            outstanding.append(Outstanding(piece: piece, at: now))
+            last = (piece.volume, piece.range.upperBound)
+            pieces.append(piece)
+        }
+        return pieces
+    }
+}
