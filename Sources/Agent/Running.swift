@@ -71,6 +71,7 @@ final class Running: DaemonParts {
         raft.logKeptBytesMax = Int(settings.node.logKept)
         var limits = VolumeLimits()
         limits.resync.bytesPerSecondMax = settings.node.resyncRate
+        limits.scrubPeriod = settings.node.scrubPeriod
         let volumeCore = try Self.volumes(
             in: settings.node.data + "/volumes", limits, logEnd: recovered.last.index)
         // What the log no longer holds has to come from another replica.
@@ -128,13 +129,14 @@ final class Running: DaemonParts {
         let (driver, door) = (parts.driver, door)
         driver.post(.wallClock(BootClock.wall))
         driver.post(.announce(board.keeper.bulletin))
+        let volumes = parts.volumes
         room.start(
             tell: { driver.post(.disk(hasRoom: $0)) },
             tick: {
                 driver.post(.wallClock(BootClock.wall))
+                volumes.scrub(at: BootClock.wall)
                 door.look()
             })
-        let volumes = parts.volumes
         volumes.post(.behind(base))
         try await exports.start { volumes.post($0) }
         try await admin.start()

@@ -7,6 +7,7 @@ package enum AlarmCode: String, CaseIterable, Hashable, Sendable {
     case diskFull = "disk-full"
     case resync
     case noWholeReplica = "no-whole-replica"
+    case volumeDamaged = "volume-damaged"
     case certificateExpires = "certificate-expires"
     case clusterFileDiffers = "cluster-file-differs"
     case memberDead = "member-dead"

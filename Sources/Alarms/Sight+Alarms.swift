@@ -10,7 +10,8 @@ extension Sight {
 
     package var alarms: [Alarm] {
         let all =
-            quorumAlarms + incidentAlarms + roomAlarms + resyncAlarms + certificateAlarms
+            quorumAlarms + incidentAlarms + roomAlarms + resyncAlarms + damageAlarms
+            + certificateAlarms
             + peers.flatMap(alarms(of:)) + lagAlarms("this node", lag) + socketAlarms
         // A sort by severity alone that keeps the order of the rest.
         return [.critical, .warning, .info].flatMap { severity in

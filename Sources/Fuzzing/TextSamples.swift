@@ -41,6 +41,7 @@ enum TextSamples {
           format: json
         logKept: 512M
         resyncRate: 10M
+        scrubDays: 3
         """
     ].map { Array($0.utf8) }
 
@@ -111,6 +112,7 @@ extension TextSamples {
             \(nbd)
             logKept: \(settings.logKept)
             resyncRate: \(settings.resyncRate)
+            scrubDays: \(settings.scrubPeriod.nanoseconds / 86_400_000_000_000)
             log: {level: \(settings.logLevel.rawValue), format: \(settings.logFormat.rawValue)}
 
             """

@@ -117,6 +117,10 @@ package enum PlantedBug: Hashable, Sendable {
     case skipsSumsOnReads
     /// Blocks that are known to be damaged are served.
     case servesQuarantined
+    /// A source gives what its sums do not fit.
+    case givesDamaged
+    /// A peer's bytes take the place of what was written since they were read.
+    case mendsOverLater
     /// A block's sum says nothing of where the block lies.
     case sumsWithoutPlace
     /// A checkpoint is made without syncing the sums.

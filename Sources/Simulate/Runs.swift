@@ -88,7 +88,8 @@ final class Runs: Sendable {
     private func line(_ report: Report) -> String {
         "seed \(report.plan.seed) \(report.plan.shape.rawValue): \(report.simulated) simulated, "
             + "\(report.operations) operations, \(report.flushes) flushes, \(report.reads) reads, "
-            + "\(report.takeovers) primaries, \(report.resyncs) resyncs, \(report.faultCount) faults, digest "
+            + "\(report.takeovers) primaries, \(report.resyncs) resyncs, \(report.damaged) damaged, "
+            + "\(report.faultCount) faults, digest "
             + String(report.digest, radix: 16)
     }
 

@@ -91,6 +91,10 @@ package struct SimulatedDisk: Disk {
     package var failingWrite: Int?
     /// Claims every sync and makes nothing safe: a disk that lies, or a program that never asks.
     package var losesSyncs = false
+    /// By file: what becomes of the next write to a part of it.
+    package var fates: [String: WriteFate] = [:]
+    /// A fate was met.
+    package var hasSpoiled = false
     /// Bytes that fit on the disk in all files together.
     package var byteCountMax = Int.max
 
@@ -234,6 +238,8 @@ extension SimulatedDisk {
         }
         if counts.writes == failingWrite { cause = .system(5) }
         if case .system = cause { left -= left / 2 }
+        let before = fates[name] == nil ? nil : files[number]?.current
+        let written = left
         change(number) { file in
             var offset = Int(offset)
             for piece in pieces where left > 0 {
@@ -242,6 +248,7 @@ extension SimulatedDisk {
                 (offset, left) = (offset + part.count, left - part.count)
             }
         }
+        if let before { meetFate(name, Int(offset), written, before: before) }
         try step(.write, name)
         if let cause { throw DiskError(.write, name, cause) }
     }
@@ -323,6 +330,11 @@ extension SimulatedDisk {
         guard let last = powerCutAtStep, counts.steps >= last else { return }
         isOff = true
         throw DiskError(deed, name, .powerCut)
+    }
+
+    mutating func put(_ name: String, _ bytes: [UInt8], at offset: Int) {
+        guard let number = names[name] else { return }
+        change(number) { $0.put(bytes, at: offset) }
     }
 
     /// In place, since a file may be megabytes.

@@ -39,6 +39,12 @@ package enum Fault: String, CaseIterable, Sendable {
     case syncFailure = "sync_failure"
     /// The disk has no room left beyond its reserve.
     case diskFull = "disk_full"
+    /// A bit turns in an image, or in its sums.
+    case imageRot = "image_rot"
+    /// A write of an image's block is acknowledged, and lost.
+    case lostImageWrite = "lost_image_write"
+    /// A write of an image's block goes to another one.
+    case misdirectedImageWrite = "misdirected_image_write"
     /// A client loses its connection.
     case clientReset = "client_reset"
     /// A clock runs on at another pace, within the drift bound.

@@ -27,6 +27,8 @@ package struct Report: Sendable {
     package internal(set) var takeovers = 0
     /// Replicas that the log no longer reached, and that became whole again.
     package internal(set) var resyncs = 0
+    /// Blocks that replicas found damaged, and took from others.
+    package internal(set) var damaged = 0
     /// Whether a majority had to serve while the others stayed broken.
     package internal(set) var quorumsAlone = 0
     /// From each of the plan's falls of a primary to the first flush that another answered.

@@ -167,6 +167,7 @@ extension Simulation {
         machines[at].wakeAt = .never
         machines[at].runsSince = time
         machines[at].commitSeen = .zero
+        machines[at].damagedBefore = 0
         guard let core else { return machines[at].voter = voter }
         let state =
             try recovered.base.position == .zero
@@ -181,6 +182,8 @@ extension Simulation {
         _ at: Int, _ recovered: Recovered
     ) throws -> VolumeCore<SimulatedDisk> {
         var limits = VolumeLimits(pendingByteCountMax: 48 << 10, overlayByteCountMax: 32 << 10)
+        limits.sumPagesMax = 1
+        limits.scrubPeriod = .seconds(4)
         limits.resync.pieceByteCountMax = 4 << 10
         limits.resync.windowByteCountMax = 12 << 10
         // Seconds for a disk, so that much happens meanwhile.

@@ -110,6 +110,8 @@ package enum ExportEvent: Sendable {
     /// there is nobody to ask.
     case pull(from: NodeID?)
     case heard(ResyncMessage, from: NodeID)
+    /// Now and then while no client waits: the images may be read over, at this time of day.
+    case scrub(WallTime)
 }
 
 package enum ExportEffect: Hashable, Sendable {
@@ -132,6 +134,8 @@ package enum ExportEffect: Hashable, Sendable {
     case resync(ResyncStanding?, behind: LogIndex)
     /// So many blocks here are damaged, whether or not that is a replica that copies.
     case damage(blocks: Int)
+    /// Another `.scrub` may follow at once.
+    case scrubs
     /// A `.checkpoint` would save what was copied or found damaged, or end the resync.
     case wantsCheckpoint
 }

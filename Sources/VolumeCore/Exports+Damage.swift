@@ -81,7 +81,7 @@ extension Exports {
         for piece in mend.late(at: now) { core.giveUp(piece) }
         if let source, core.damagedBlockCount > 0 {
             let damaged = core.damagedPieces
-            for piece in mend.next(damaged, at: now, core.limits.resync) {
+            for piece in mend.next(damaged, at: now) {
                 let since = core.ask(piece)
                 effects.append(.send(.askPiece(piece, since: since), to: source))
             }

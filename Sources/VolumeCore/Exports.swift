@@ -61,6 +61,7 @@ package struct Exports<D: Disk>: Sendable {
     var toldDamage = 0
     /// A checkpoint is wanted for what is damaged, or for the edges.
     var hasAskedToSaveDamage = false
+    var scrubPace = ScrubPace()
     /// What was last told of a resync here.
     var toldStanding: (standing: ResyncStanding?, behind: LogIndex)?
     /// What the present event made; proposed together once it is handled.
@@ -115,6 +116,7 @@ package struct Exports<D: Disk>: Sendable {
         case .pull(let source):
             try pull(from: source, at: now, &effects)
             try mend(from: source, at: now, &effects)
+        case .scrub(let wall): try scrub(wall, at: now, &effects)
         case .heard(let message, let node): try hear(message, from: node, at: now, &effects)
         }
         if !drafts.isEmpty {

@@ -5,6 +5,8 @@ internal import Mesh
 struct Mend: Sendable {
     /// A source that has damage there too says nothing.
     static let askTimeout = Interval.seconds(1)
+    /// Blocks that are asked for and not here yet.
+    static let outstandingMax = 64
 
     struct Outstanding: Sendable {
         let piece: Piece
@@ -24,8 +26,6 @@ struct Mend: Sendable {
     /// Behind this the next question begins: what nobody has must not keep the rest waiting.
     private var last: (volume: VolumeID, end: UInt64)?
 
-    private var outstandingByteCount: Int { outstanding.reduce(0) { $0 + $1.piece.range.count } }
-
     /// Takes out what won't come any more.
     mutating func late(at now: Instant) -> [Piece] {
         let late = outstanding.filter { now >= $0.at + Self.askTimeout }.map(\.piece)
@@ -38,10 +38,8 @@ struct Mend: Sendable {
         early.removeAll { $0.piece == piece }
     }
 
-    /// What to ask for now of `damaged`, which is sorted; the longest is no longer than a piece.
-    mutating func next(
-        _ damaged: [Piece], at now: Instant, _ limits: VolumeLimits.Resync
-    ) -> [Piece] {
+    /// What to ask for now of `damaged`, which is sorted.
+    mutating func next(_ damaged: [Piece], at now: Instant) -> [Piece] {
         let start = last.flatMap { last in
             damaged.firstIndex {
                 ($0.volume, $0.range.lowerBound) >= (last.volume, last.end)
@@ -50,12 +48,8 @@ struct Mend: Sendable {
         let from = start ?? 0
         var pieces: [Piece] = []
         for piece in damaged[from...] + damaged[..<from] {
-            guard outstandingByteCount < limits.windowByteCountMax else { break }
-            let isAsked = outstanding.contains { asked in
-                asked.piece.volume == piece.volume
-                    && asked.piece.range.overlaps(piece.range)
-            }
-            guard !isAsked else { continue }
+            guard outstanding.count < Self.outstandingMax else { break }
+            guard !outstanding.contains(where: { $0.piece == piece }) else { continue }
             outstanding.append(Outstanding(piece: piece, at: now))
             last = (piece.volume, piece.range.upperBound)
             pieces.append(piece)

@@ -1,4 +1,4 @@
-internal import Mesh
+package import Mesh
 
 /// Damage as operators and peers hear of it.
 extension VolumeCore {
@@ -9,17 +9,23 @@ extension VolumeCore {
         volumes.reduce(0) { $0 + $1.record.damaged.count }
     }
 
+    package func damagedRanges(of volume: VolumeID) -> [Range<UInt64>] {
+        position(of: volume).map { place in
+            volumes[place].record.damaged.ranges(of: volumes[place].record.byteCount)
+        } ?? []
+    }
+
     /// More than should be kept for one checkpoint.
     var hasManyEdges: Bool { edges.count > VolumeLimits.edgesMax }
 
-    /// What is damaged, by volume and place, in pieces that may be asked for.
+    /// What is damaged, by volume and place, a piece for each block: a source whose block beside it is
+    /// damaged has to be able to answer.
     var damagedPieces: [Piece] {
-        let size = UInt64(limits.resync.pieceByteCountMax)
+        let size = BlockSum.blockByteCount
         return volumes.flatMap { volume in
-            volume.record.damaged.ranges(of: volume.record.byteCount).flatMap { range in
-                stride(from: range.lowerBound, to: range.upperBound, by: Int(size)).map {
-                    Piece(volume.id, $0..<min($0 + size, range.upperBound))
-                }
+            volume.record.damaged.blocks.map { block in
+                let end = min((block + 1) * size, volume.record.byteCount)
+                return Piece(volume.id, block * size..<end)
             }
         }
     }

@@ -185,7 +185,14 @@ extension VolumeCore {
         else { return nil }
         let read = try readCommitted(
             piece.volume, at: piece.range.lowerBound, count: piece.range.count)
-        guard case .success(let bytes) = read else { return nil }
+        guard case .success(let bytes) = read else {
+            guard isPlanted(.givesDamaged) else { return nil }
+            return (
+                try disk.read(
+                    volumes[place].image, at: piece.range.lowerBound, count: piece.range.count),
+                applied
+            )
+        }
         return (bytes.allSatisfy { $0 == 0 } ? nil : bytes, applied)
     }
 
@@ -200,7 +207,8 @@ extension VolumeCore {
         let found = asked.remove(at: at)
         guard !found.isOverrun else { return .stale }
         var edges: [UInt64] = []
-        for part in found.parts(asOf: index) {
+        let later = isPlanted(.mendsOverLater) ? LogIndex(.max) : index
+        for part in found.parts(asOf: later) {
             let start = Int(part.lowerBound - piece.range.lowerBound)
             edges += try take(part, bytes?[start..<start + part.count], place)
         }

@@ -13,6 +13,12 @@ package struct VolumeInfo: Hashable, Sendable {
     package let generation: ExportGeneration?
     /// What answered writes that are not committed keep in memory.
     package var pendingBytes = 0
+    /// Blocks that are damaged here, and where the first of them lie.
+    package var damagedBlocks = 0
+    package var damagedRanges: [Range<UInt64>] = []
+
+    /// So many are told of.
+    package static let damagedRangesMax = 8
 }
 
 /// Why a volume does not do what it was asked.
@@ -117,6 +123,9 @@ package struct VolumeCore<D: Disk>: Sendable {
     var edges: EdgeFile
     /// A block was found damaged, and nobody was told yet.
     var hasNewDamage = false
+    package internal(set) var scrub = Scrub()
+    /// Bytes of the present pass, and of all cells when it began.
+    var scrubbed: (done: UInt64, whole: UInt64) = (0, 0)
     /// Until this is applied, blocks may differ from their sums because the last process was writing
     /// them.
     package let replayEnd: LogIndex
@@ -144,6 +153,7 @@ package struct VolumeCore<D: Disk>: Sendable {
         applied = state.applied
         checkpointed = state.applied
         resync = state.resync
+        scrub = state.scrub
         logEndMin = state.resync?.handed ?? state.applied
         // Handed in again from the log's base on, which is not known here.
         handed = .zero
@@ -186,11 +196,18 @@ package struct VolumeCore<D: Disk>: Sendable {
     }
 
     package var list: [VolumeInfo] {
-        volumes.map {
-            VolumeInfo(
-                id: $0.id, name: $0.record.name, byteCount: $0.record.byteCount,
-                isSync: $0.record.isSync, generation: $0.open,
-                pendingBytes: $0.pending.cost)
+        volumes.map { volume in
+            let record = volume.record
+            var info = VolumeInfo(
+                id: volume.id, name: record.name, byteCount: record.byteCount,
+                isSync: record.isSync, generation: volume.open,
+                pendingBytes: volume.pending.cost)
+            if !record.damaged.isEmpty {
+                info.damagedBlocks = record.damaged.count
+                let ranges = record.damaged.ranges(of: record.byteCount)
+                info.damagedRanges = Array(ranges.prefix(VolumeInfo.damagedRangesMax))
+            }
+            return info
         }
     }
 

@@ -138,7 +138,7 @@ extension VolumeCore {
         hasNewNames = false
         var state = VolumeState()
         state.sequence = sequence + 1
-        state.applied = applied
+        (state.applied, state.scrub) = (applied, scrub)
         state.resync = isPlanted(.forgetsResync) ? nil : resync
         state.resync?.handed = max(handed, logEndMin)
         state.volumes = volumes.map(\.record)

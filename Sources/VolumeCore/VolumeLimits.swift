@@ -52,6 +52,8 @@ package struct VolumeLimits: Hashable, Sendable {
     package var overlayByteCountMax: Int
 
     package var resync = Resync()
+    /// All that the images hold is read over once in so long.
+    package var scrubPeriod = Interval.seconds(14 * 86_400)
     /// Pages of sums in memory, of 4 KiB for 4 MiB of an image each; a power of two.
     package var sumPagesMax = 4_096
 

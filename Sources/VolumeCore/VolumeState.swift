@@ -7,7 +7,8 @@ internal import Record
 ///
 /// Little-endian: crc32c (over all that follows) u32 · byte count u32 · magic u64 · sequence u64 ·
 /// applied index u64 · resync phase u8 (0 none, 1 asking, 2 copying) · target index u64 · byte count
-/// of the whole resync u64 · handed index u64 · volume count u32; then per volume id u64 · byte count
+/// of the whole resync u64 · handed index u64 · scrub: volume u64, offset u64, began u64, ended u64 ·
+/// volume count u32; then per volume id u64 · byte count
 /// u64 · generation u64 · number u64 · flags u8 (1: sync) · name byte count u16 · name · allocation map
 /// · missing map · unsummed map · damaged block count u32 and numbers u64 · changes. What came before
 /// sums (`HOLDVOL2`) has neither unsummed map nor damaged blocks, and no cell of it is summed; the first
@@ -76,6 +77,7 @@ struct VolumeState: Hashable, Sendable {
     var sequence: UInt64 = 0
     var applied: LogIndex = .zero
     var resync: Resync?
+    var scrub = Scrub()
     /// Sorted by id.
     var volumes: [Record] = []
 
@@ -93,6 +95,12 @@ struct VolumeState: Hashable, Sendable {
         bytes.append(name: resync?.target ?? .zero)
         bytes.append(littleEndian: resync?.wholeByteCount ?? 0)
         bytes.append(name: resync?.handed ?? .zero)
+        if format == .summed {
+            bytes.append(name: scrub.volume)
+            bytes.append(littleEndian: scrub.offset)
+            bytes.append(name: scrub.began)
+            bytes.append(name: scrub.ended)
+        }
         bytes.append(littleEndian: UInt32(volumes.count))
         for volume in volumes {
             bytes.append(name: volume.id)
@@ -142,6 +150,12 @@ struct VolumeState: Hashable, Sendable {
                 resync = Resync.Phase(rawValue: phase).map {
                     Resync(phase: $0, target: target, wholeByteCount: whole, handed: handed)
                 }
+            }
+            if format == .summed {
+                scrub.volume = try reader.name()
+                scrub.offset = try reader.u64()
+                scrub.began = try reader.name()
+                scrub.ended = try reader.name()
             }
             let count = try reader.u32()
             guard count <= VolumeLimits.volumeCountMax else { return nil }

@@ -19,6 +19,8 @@ package enum VolumeEvent: Sendable {
     case resync(ResyncStanding?, behind: LogIndex)
     /// So many blocks here are damaged.
     case damage(blocks: Int)
+    /// A scrub may go on at once.
+    case scrubs
     /// The volumes have stopped for good; the process has to recover from its disk.
     case failed(DiskError)
 }
@@ -37,6 +39,7 @@ package struct VolumeStatus: Hashable, Sendable {
     package let overlayBytes: Int
     package let applied: LogIndex
     package let checkpointed: LogIndex
+    package let scrub: ScrubStanding
 
     init<D: Disk>(_ core: VolumeCore<D>) {
         volumes = core.list
@@ -44,5 +47,6 @@ package struct VolumeStatus: Hashable, Sendable {
         overlayBytes = core.overlayBytes
         applied = core.applied
         checkpointed = core.checkpointed
+        scrub = core.scrubStanding
     }
 }

@@ -91,13 +91,15 @@ struct SumTests {
             }
             #expect(try volume.isAll(5, 0..<3 * Self.block))
             #expect(try volume.read(0..<8 * Self.block) == .failure(.damaged))
-            #expect(try volume.read(3 * Self.block + 9..<3 * Self.block + 10) == .failure(.damaged))
+            let byte = 3 * Self.block + 9
+            #expect(try volume.read(byte..<byte + 1) == .failure(.damaged))
             #expect(try volume.isAll(5, 4 * Self.block..<8 * Self.block))
             #expect(volume.damaged == [3])
         }
     }
 
-    @Test func `a block that was written elsewhere does not pass, nor one of another volume`() throws
+    @Test func `a block that was written elsewhere does not pass, nor one of another volume`()
+        throws
     {
         let bytes = [UInt8](repeating: 9, count: 4_096)
         let all = 0..<4_096
@@ -131,7 +133,9 @@ struct SumTests {
         #expect(try volume.read(60_000..<60_001) == .failure(.damaged))
     }
 
-    @Test func `whole overwrites, zeroes and trims heal a block, a write of a part does not`() throws {
+    @Test func `whole overwrites, zeroes and trims heal a block, a write of a part does not`()
+        throws
+    {
         for operation in VolumeWrite.Operation.allCases {
             var volume = try SummedVolume()
             try volume.write(0..<8 * Self.block, 5)
