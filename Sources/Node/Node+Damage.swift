@@ -5,7 +5,7 @@ internal import Voting
 /// Blocks of the volumes here that are damaged, and whom to ask for them (ADR 8).
 extension Node {
     /// One that has them answers within this; the next one is asked then.
-    private static let turn = Interval.seconds(2)
+    private static let turn = Interval.milliseconds(500)
 
     mutating func noteDamage(_ blocks: Int) {
         if blocks > 0, damagedBlocks == 0 { pullAt = now }

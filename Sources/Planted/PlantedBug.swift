@@ -127,6 +127,8 @@ package enum PlantedBug: Hashable, Sendable {
     case skipsSumSyncs
     /// Blocks that entries cover in part are written over without a safe copy.
     case skipsEdges
+    /// What a failed sync left of these copies in the cache is taken for safe.
+    case trustsCachedEdges
     /// Requests are served after the lease's end.
     case servesWithoutLease
     /// The exports stay open when the node acts no more.

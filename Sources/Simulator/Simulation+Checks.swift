@@ -170,7 +170,6 @@ extension Simulation {
         for at in machines.indices where machines[at].agent?.exports.core.isResyncing == true {
             check("liveness: node \(machines[at].id) is still no whole replica")
         }
-        judgeDamage()
         for at in machines.indices {
             guard let exports = machines[at].agent?.exports, let end = exports.leaseEnds,
                 machines[at].clock.local(time) < end

@@ -1,12 +1,13 @@
 internal import Disk
 internal import Mesh
+internal import Planted
 internal import Record
 
 /// Blocks that entries cover only in part, whole, from before they are written into their image: a
 /// power cut there would leave a block that no sum fits, and no replay could tell it from damage
 /// (ADR 8). What lies here belongs to one checkpoint, and is written back when one starts from it.
 ///
-/// Records of 4136 bytes, little-endian: crc32c (over all that follows) u32 · byte count u32 ·
+/// Records of 4128 bytes, little-endian: crc32c (over all that follows) u32 · byte count u32 ·
 /// sequence of the checkpoint u64 · volume u64 · block u64 · the bytes · zeros.
 struct EdgeFile: Sendable {
     static let name = "volumes.edges"
@@ -35,18 +36,26 @@ struct EdgeFile: Sendable {
     /// Opens the file of a disk whose checkpoint is `sequence`.
     init<D: Disk>(_ disk: inout D, sequence: UInt64) throws(DiskError) {
         file = try disk.open(Self.name, create: true)
+        // What is safe in it is of no use under a name that is not.
+        try disk.syncDirectory()
         self.sequence = sequence
     }
 
-    /// Reads what belongs to the checkpoint, a record at a time.
+    /// Reads what belongs to the checkpoint, a record at a time. The last process may have failed to
+    /// sync it: what a cache shows is written once more, and has to be synced before it counts.
     mutating func next<D: Disk>(_ disk: inout D) throws(DiskError) -> Record? {
         let end = byteCount + UInt64(Self.recordByteCount)
         guard try disk.byteCount(file) >= end else { return nil }
         let bytes = try disk.read(file, at: byteCount, count: Self.recordByteCount)
         guard let record = Self.parse(bytes, sequence) else { return nil }
+        if !isPlanted(.trustsCachedEdges) { try disk.write(file, at: byteCount, [bytes]) }
         byteCount = end
         held.insert(BlockID(volume: record.volume, block: record.block))
         return record
+    }
+
+    func sync<D: Disk>(_ disk: inout D) throws(DiskError) {
+        if !held.isEmpty { try disk.sync(file) }
     }
 
     var count: Int { held.count }

@@ -55,18 +55,15 @@ extension Exports {
     mutating func tendDamage(
         at now: Instant, _ effects: inout [ExportEffect]
     ) throws(DiskError) {
-        // Until then the last process may have been writing them.
-        guard !core.isReplaying else { return }
-        let count = core.damagedBlockCount
-        if core.hasNewDamage {
-            core.hasNewDamage = false
-            if !hasAskedToSaveDamage { effects.append(.wantsCheckpoint) }
-            hasAskedToSaveDamage = true
-        }
-        if core.hasManyEdges, !hasAskedToSaveDamage {
-            hasAskedToSaveDamage = true
+        let isNews = core.hasNewDamage && !core.isReplaying
+        if isNews || core.hasManyEdges || core.canSettle, !hasAskedToSave {
+            hasAskedToSave = true
             effects.append(.wantsCheckpoint)
         }
+        // Until then the last process may have been writing them.
+        guard !core.isReplaying else { return }
+        core.hasNewDamage = false
+        let count = core.damagedBlockCount
         guard count != toldDamage else { return }
         toldDamage = count
         effects.append(.damage(blocks: count))

@@ -216,7 +216,7 @@ extension Exports {
         let wasResyncing = core.isResyncing
         let index = try core.checkpoint()
         (pull.unsavedByteCount, pull.hasAskedCheckpoint) = (0, false)
-        hasAskedToSaveDamage = false
+        hasAskedToSave = false
         effects.append(.checkpointed(index))
         guard wasResyncing else { return }
         if !core.isResyncing { pull = Pull() }

@@ -59,8 +59,8 @@ package struct Exports<D: Disk>: Sendable {
     var mend = Mend()
     /// How many damaged blocks were told of.
     var toldDamage = 0
-    /// A checkpoint is wanted for what is damaged, or for the edges.
-    var hasAskedToSaveDamage = false
+    /// A checkpoint is wanted for what is damaged, for the edges, or to end the replay.
+    var hasAskedToSave = false
     var scrubPace = ScrubPace()
     /// What was last told of a resync here.
     var toldStanding: (standing: ResyncStanding?, behind: LogIndex)?

@@ -3,8 +3,10 @@ internal import Mesh
 /// What is asked for of damaged blocks, and when. Nothing is asked for again at once: the next question
 /// goes to whichever source is named by then.
 struct Mend: Sendable {
-    /// A source that has damage there too says nothing.
-    static let askTimeout = Interval.seconds(1)
+    /// A source that has damage there too says nothing. Doubled each time that nothing came, up to the
+    /// most: on a slow link one block takes longer.
+    static let askTimeout = Interval.milliseconds(500)
+    static let askTimeoutMax = Interval.seconds(8)
     /// Blocks that are asked for and not here yet.
     static let outstandingMax = 64
 
@@ -21,6 +23,7 @@ struct Mend: Sendable {
     }
 
     private(set) var outstanding: [Outstanding] = []
+    private var patience = Mend.askTimeout
     /// Of what is outstanding, so no more than that.
     var early: [Early] = []
     /// Behind this the next question begins: what nobody has must not keep the rest waiting.
@@ -28,12 +31,20 @@ struct Mend: Sendable {
 
     /// Takes out what won't come any more.
     mutating func late(at now: Instant) -> [Piece] {
-        let late = outstanding.filter { now >= $0.at + Self.askTimeout }.map(\.piece)
-        for piece in late { settle(piece) }
+        let late = outstanding.filter { now >= $0.at + patience }.map(\.piece)
+        guard !late.isEmpty else { return [] }
+        for piece in late { drop(piece) }
+        patience = min(patience * 2, Self.askTimeoutMax)
         return late
     }
 
+    /// It came.
     mutating func settle(_ piece: Piece) {
+        patience = Self.askTimeout
+        drop(piece)
+    }
+
+    private mutating func drop(_ piece: Piece) {
         outstanding.removeAll { $0.piece == piece }
         early.removeAll { $0.piece == piece }
     }

@@ -2,8 +2,10 @@ package import Mesh
 
 /// Damage as operators and peers hear of it.
 extension VolumeCore {
-    /// Not all that the last process may have applied is applied again.
-    package var isReplaying: Bool { applied < replayEnd }
+    /// Not all that the last process may have written is written again.
+    package var isReplaying: Bool { !isSettled }
+    /// A checkpoint would end that.
+    var canSettle: Bool { !isSettled && resync == nil && applied >= replayEnd }
 
     package var damagedBlockCount: Int {
         volumes.reduce(0) { $0 + $1.record.damaged.count }

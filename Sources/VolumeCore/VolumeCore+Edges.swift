@@ -107,15 +107,15 @@ extension VolumeCore {
     }
 
     /// Makes a block whole of a peer's bytes, which are committed here as far as nothing later is, and
-    /// of what the log wrote in it since they were asked for. False where that is damaged.
+    /// of what the log wrote in it since they were asked for. False where that does not make it whole.
     mutating func mend(edge block: UInt64, _ place: Int) throws(DiskError) -> Bool {
         let range = range(of: block, place)
         let parts = volumes[place].committed.parts(of: range)
+        if isBlank(range, place), parts.allSatisfy({ $0.extent == nil }) { return true }
         var below: [UInt8]?
         if !isBlank(range, place), parts.contains(where: { $0.extent == nil }) {
-            let found = try rawBytes(range, place)
-            if resync == nil, try !passes(found, block, place) { return false }
-            below = found
+            guard resync != nil else { return false }
+            below = try rawBytes(range, place)
         }
         try write(place, at: range.lowerBound, [compose(range, parts, below: below)])
         cut(range, place)
@@ -134,5 +134,6 @@ extension VolumeCore {
             else { continue }
             try write(place, at: start, [edge.bytes])
         }
+        try edges.sync(&disk)
     }
 }

@@ -3,92 +3,6 @@ package import Mesh
 internal import Planted
 package import Record
 
-/// A volume as operators see it.
-package struct VolumeInfo: Hashable, Sendable {
-    package let id: VolumeID
-    package let name: String
-    package let byteCount: UInt64
-    package let isSync: Bool
-    /// nil while it is not open for I/O here.
-    package let generation: ExportGeneration?
-    /// What answered writes that are not committed keep in memory.
-    package var pendingBytes = 0
-    /// Blocks that are damaged here, and where the first of them lie.
-    package var damagedBlocks = 0
-    package var damagedRanges: [Range<UInt64>] = []
-
-    /// So many are told of.
-    package static let damagedRangesMax = 8
-}
-
-/// Why a volume does not do what it was asked.
-package enum VolumeRefused: Error, Hashable, Sendable {
-    case unknownVolume
-    case closed
-    case outOfRange
-    case oversized
-    case nameTaken
-    case badName
-    case tooManyVolumes
-    case staleGeneration
-    /// Answered writes wait for their commit: a deletion would lose them silently.
-    case open
-    /// `VolumeLimits.requestsWaitingMax` requests wait already.
-    case overloaded
-    /// Bytes of it are not what was written, and no peer's came in time.
-    case damaged
-}
-
-/// What a volume's door answers to a client's change.
-package enum Queued: Hashable, Sendable {
-    /// Answer the client; propose these records in order, and again if they get lost.
-    case queued([VolumeWrite])
-    /// Too much is pending: read no more of the client, and ask again after a commit.
-    case wait
-    case refused(VolumeRefused)
-}
-
-/// What became of a committed entry.
-package enum Applied: Hashable, Sendable {
-    case applied(VolumeID, ExportGeneration, number: UInt64)
-    /// Nothing of a volume, or below the checkpoint, or the repetition of a proposal.
-    case nothing
-    case refused(Reason)
-
-    package enum Reason: Hashable, Sendable {
-        /// Written under an epoch that had ended (protocol-rules 17).
-        case staleEpoch(Epoch)
-        case staleGeneration(ExportGeneration)
-        case numberGap(expected: UInt64, got: UInt64)
-        case unknownVolume(VolumeID)
-        case outOfRange
-        case malformed(VolumeWriteRefused)
-        case uncreatable(VolumeRefused)
-    }
-}
-
-/// One protected disk as a core keeps it. Not nested in the core: it would be generic too, and every
-/// use of it a question to the runtime.
-struct Volume: Sendable {
-    var record: VolumeState.Record
-    var image: FileHandle
-    /// A sum for each block of the image.
-    var sums: FileHandle
-    /// The image or its sums.
-    var isDirty = false
-    /// The generation that takes I/O here; nil on every replica but the primary.
-    var open: ExportGeneration?
-    /// Ended here. Local, unlike the record's: what a replica accepts depends on the log alone.
-    var barred = ExportGeneration.none
-    var nextNumber: UInt64 = 1
-    var pending = ExtentMap()
-    /// Answered and not committed, in order.
-    var queue = Fifo<VolumeWrite>()
-    var committed = ExtentMap()
-
-    var id: VolumeID { record.id }
-}
-
 /// Protected disks: an image for each, and above it an overlay of what the log holds and the image
 /// does not yet. Reads look through pending, committed, image, in this order.
 ///
@@ -126,9 +40,10 @@ package struct VolumeCore<D: Disk>: Sendable {
     package internal(set) var scrub = Scrub()
     /// Bytes of the present pass, and of all cells when it began.
     var scrubbed: (done: UInt64, whole: UInt64) = (0, 0)
-    /// Until this is applied, blocks may differ from their sums because the last process was writing
-    /// them.
-    package let replayEnd: LogIndex
+    /// Until this is applied, and is in the images, blocks may differ from their sums because the last
+    /// process was writing them.
+    let replayEnd: LogIndex
+    var isSettled: Bool
     /// The last, so that the places of all the others are known when this is compiled.
     package internal(set) var disk: D
 
@@ -158,6 +73,7 @@ package struct VolumeCore<D: Disk>: Sendable {
         // Handed in again from the log's base on, which is not known here.
         handed = .zero
         replayEnd = logEnd
+        isSettled = state.applied >= logEnd
         sums = SumPages(count: limits.sumPagesMax)
         do throws(DiskError) {
             if found == nil { try state.save(to: &disk) }
@@ -228,61 +144,6 @@ package struct VolumeCore<D: Disk>: Sendable {
             if volumes[middle].id < id { low = middle + 1 } else { high = middle }
         }
         return low
-    }
-
-    /// Creates a volume that reads zero. Doing it twice is doing it once, since a recovery applies
-    /// the same command again.
-    package mutating func create(
-        _ id: VolumeID, name: String, byteCount: UInt64, isSync: Bool = true
-    ) throws(DiskError) -> VolumeRefused? {
-        if let known = volumes.first(where: { $0.id == id || $0.record.name == name }) {
-            let same = known.record.name == name && known.record.byteCount == byteCount
-            return same && known.id == id ? nil : .nameTaken
-        }
-        guard (1...VolumeLimits.nameByteCountMax).contains(name.utf8.count) else { return .badName }
-        guard byteCount <= VolumeLimits.volumeByteCountMax else { return .oversized }
-        guard volumes.count < VolumeLimits.volumeCountMax else { return .tooManyVolumes }
-        let (image, sums) = try createFiles(id, byteCount)
-        // Nothing changed it before the entry that creates it.
-        let record = VolumeState.Record(
-            id: id, name: name, byteCount: byteCount, isSync: isSync, since: applied)
-        let volume = Volume(record: record, image: image, sums: sums, isDirty: true)
-        volumes.insert(volume, at: insertion(of: id))
-        return nil
-    }
-
-    mutating func createFiles(
-        _ id: VolumeID, _ byteCount: UInt64
-    ) throws(DiskError) -> (image: FileHandle, sums: FileHandle) {
-        let names = [VolumeState.image(of: id), VolumeState.sums(of: id)]
-        doomed.removeAll { names.contains($0.name) }
-        self.sums.forget(id)
-        let (image, sums) = (
-            try disk.open(names[0], create: true), try disk.open(names[1], create: true)
-        )
-        for file in [image, sums] { try disk.resize(file, to: 0) }
-        try disk.resize(image, to: byteCount)
-        try disk.resize(sums, to: BlockSum.fileByteCount(of: byteCount))
-        hasNewNames = true
-        return (image, sums)
-    }
-
-    mutating func doom(_ volume: Volume) {
-        doomed.append((VolumeState.image(of: volume.id), volume.image))
-        doomed.append((VolumeState.sums(of: volume.id), volume.sums))
-        sums.forget(volume.id)
-    }
-
-    /// Forgets a volume. Its image stays until a checkpoint without it is durable, since a crash
-    /// before that replays writes to it.
-    package mutating func delete(_ id: VolumeID) -> VolumeRefused? {
-        guard let place = position(of: id) else { return nil }
-        guard volumes[place].open == nil else { return .open }
-        let volume = volumes.remove(at: place)
-        overlayByteCount -= volume.committed.cost
-        asked.removeAll { $0.piece.volume == id }
-        doom(volume)
-        return nil
     }
 
     /// Opens a volume for I/O. The caller is the primary, holds its lease, and has applied every

@@ -111,6 +111,7 @@ extension VolumeCore {
         }
         // What is missing is not known yet: nothing was applied that could be saved.
         guard resync?.phase != .asking else { return checkpointed }
+        if applied >= replayEnd { isSettled = true }
         for place in volumes.indices { volumes[place].record.changes.close() }
         let isWhole = isWhole
         try save(resync: isWhole ? nil : resync)

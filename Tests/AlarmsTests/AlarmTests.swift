@@ -71,7 +71,7 @@ struct AlarmTests {
         let mended = try #require(Calm.alarms { $0.damage = [damage] }.first)
         #expect(mended.code == "volume-damaged" && mended.severity == .warning)
         #expect(mended.text.contains("3 blocks of volume db are damaged"))
-        #expect(mended.text.contains("bytes 4096..12288 and more"))
+        #expect(mended.text.contains("bytes 4096..<12288 and more"))
         let alone = Calm.alarms { sight in
             sight.damage = [damage]
             for at in sight.peers.indices { sight.peers[at].standing = .silent }

@@ -135,7 +135,7 @@ def lose_everywhere(findings, mesh, primary, chance):
         findings.expect(client.read((block ^ 1) * BLOCK)[0] == 0, "its neighbour is read")
         said = primary.status()
         alarm = next((each for each in said["alarms"] if each["code"] == "volume-damaged"), None)
-        findings.expect(alarm is not None and f"{block * BLOCK}..{(block + 1) * BLOCK}" in alarm["text"]
+        findings.expect(alarm is not None and f"{block * BLOCK}..<{(block + 1) * BLOCK}" in alarm["text"]
                         and "bulk" in alarm["text"], f"an alarm names volume and bytes: {alarm}")
         findings.expect(damaged(primary, "bulk") == 1, "status counts one damaged block")
         fresh = bytes([chance.randrange(1, 256)]) * BLOCK
