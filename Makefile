@@ -42,7 +42,7 @@ fi
 endef
 
 .PHONY: deps deps-bench build release rig test test-thread lint format proto demo takeover takeover-idle witness full-disk \
-	torture resync bench-journal bench-gossip simulate mutants powercut fuzz-build fuzz corpus
+	torture resync rot bench-journal bench-gossip simulate mutants powercut fuzz-build fuzz corpus
 
 deps:
 	@$(call install,$(DEBIAN))
@@ -122,6 +122,10 @@ full-disk: release rig
 resync: release rig
 	$(MEASURE) Tests/Rig/resync.py $(EXECUTABLES) $(RIG) --shape $(SHAPE)
 
+# Bytes of images turn under a mesh that serves them.
+rot: release rig
+	$(MEASURE) Tests/Rig/rot.py $(EXECUTABLES) $(RIG) --mib 256
+
 # Faults drawn from a seed at a mesh under load, MINUTES in each shape; needs root for namespaces and small file systems.
 torture: release rig
 	$(MEASURE) Tests/Rig/torture.py $(EXECUTABLES) $(RIG) --minutes $(MINUTES) --shape $(SHAPE) $(if $(SEED),--seed $(SEED))
@@ -141,6 +145,7 @@ test: deps
 	swift build --build-tests --jobs $(JOBS) $(CHECK_IMPORTS)
 	swift test --skip-build
 	$(MEASURE) Tests/Rig/resync.py --bin .build/debug $(RIG) --mib 160 --rate 40
+	$(MEASURE) Tests/Rig/rot.py --bin .build/debug $(RIG)
 
 # The modules that have threads, under the thread sanitizer; in a folder of its own.
 test-thread: deps

@@ -190,8 +190,9 @@ extension Simulation {
         limits.resync.bytesPerSecondMax = 48 << 10
         limits.resync.askTimeout = .milliseconds(300)
         limits.resync.progressByteCount = 8 << 10
+        // A sync that fails here has failed, whether or not there is a core.
         let core = try VolumeCore(
-            disk: machines[at].volumesDisk, limits: limits, logEnd: recovered.last.index)
+            recovering: &machines[at].volumesDisk, limits: limits, logEnd: recovered.last.index)
         if core.checkpointed < min(machines[at].compacted, recovered.base.position.index) {
             check(
                 "node \(machines[at].id) starts with volumes up to \(core.checkpointed), and had "

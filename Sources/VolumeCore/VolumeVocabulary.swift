@@ -1,4 +1,4 @@
-package import Disk
+internal import Disk
 package import Mesh
 
 /// A volume as operators see it.
