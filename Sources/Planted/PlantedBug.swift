@@ -121,14 +121,10 @@ package enum PlantedBug: Hashable, Sendable {
     case givesDamaged
     /// A peer's bytes take the place of what was written since they were read.
     case mendsOverLater
-    /// A block's sum says nothing of where the block lies.
-    case sumsWithoutPlace
     /// A checkpoint is made without syncing the sums.
     case skipsSumSyncs
     /// Blocks that entries cover in part are written over without a safe copy.
     case skipsEdges
-    /// What a failed sync left of these copies in the cache is taken for safe.
-    case trustsCachedEdges
     /// Requests are served after the lease's end.
     case servesWithoutLease
     /// The exports stay open when the node acts no more.

@@ -30,6 +30,9 @@ package struct Hunt: Sendable {
         // A sync that failed, and then a power cut before the bytes are written again.
         "trusts-cache-after-failed-sync": Hunt(faults: [.syncFailure, .powerCut]),
         "indexes-before-sync": Hunt(faults: [.powerCut]),
+        // A source that has damage is asked by who copies; a block is written while its bytes come.
+        "gives-damaged": Hunt(faults: [.imageRot, .absence]),
+        "mends-over-later": Hunt(faults: [.imageRot, .slowLink]),
         "takes-stale-appends": straggling,
         "takes-stale-heartbeats": straggling,
         "keeps-old-matches": Hunt(faults: [.cut, .slowLink]),

@@ -1,5 +1,4 @@
 internal import Mesh
-internal import Planted
 internal import Record
 
 /// The checksum of one block of an image, as its sums file has it (ADR 8).
@@ -24,7 +23,6 @@ struct BlockSum: RawRepresentable, Hashable, Sendable {
     }
 
     private static func seed(_ volume: VolumeID, _ block: UInt64) -> UInt32 {
-        guard !isPlanted(.sumsWithoutPlace) else { return 0 }
         let spread = volume.rawValue &* 0x9e37_79b9_7f4a_7c15
         return UInt32(truncatingIfNeeded: spread >> 32) ^ UInt32(truncatingIfNeeded: block)
     }

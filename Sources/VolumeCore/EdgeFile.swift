@@ -1,6 +1,5 @@
 internal import Disk
 internal import Mesh
-internal import Planted
 internal import Record
 
 /// Blocks that entries cover only in part, whole, from before they are written into their image: a
@@ -48,7 +47,7 @@ struct EdgeFile: Sendable {
         guard try disk.byteCount(file) >= end else { return nil }
         let bytes = try disk.read(file, at: byteCount, count: Self.recordByteCount)
         guard let record = Self.parse(bytes, sequence) else { return nil }
-        if !isPlanted(.trustsCachedEdges) { try disk.write(file, at: byteCount, [bytes]) }
+        try disk.write(file, at: byteCount, [bytes])
         byteCount = end
         held.insert(BlockID(volume: record.volume, block: record.block))
         return record

@@ -1,6 +1,5 @@
 package import Disk
 internal import Mesh
-internal import Planted
 internal import Record
 
 /// What a checkpoint writes: the applied index, and what of each volume is not in its image.
