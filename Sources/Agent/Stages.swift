@@ -128,7 +128,8 @@ final class Stages: DaemonParts {
         switch stage.withLockedValue({ $0 }) {
         case .running(let running): running.reloadRefused(faults)
         case .mending, .changing, .stopped:
-            logger.error("the files were refused, the old ones stay", metadata: ["why": "\(faults)"])
+            logger.error(
+                "the files were refused, the old ones stay", metadata: ["why": "\(faults)"])
         }
     }
 

@@ -168,6 +168,10 @@ final class Machine {
     var stalledUntil = Moment.zero
     /// Whether its disk has room beyond the reserve; the process is told when it can listen.
     var hasRoom = true
+    /// Blocks of its images that faults have struck.
+    var hurt: Set<HurtBlock> = []
+    /// How many its process knew of.
+    var damagedBefore = 0
     /// Until when its exports may answer, in true time.
     var servesUntil = Moment.zero
     /// The highest index that it was seen to take for committed.

@@ -9,7 +9,8 @@ internal import SimulatedDisk
 extension Simulation {
     /// Strikes a machine at rest, for a running process would keep the right bytes in its cache.
     mutating func hurt(_ at: Int, _ fault: Fault, _ spell: Int) -> Interval {
-        guard !machines[at].isHurt, !machines[at].isPaused, !machines[at].isSpare, !machines[at].isGone
+        guard !machines[at].isHurt, !machines[at].isPaused, !machines[at].isSpare,
+            !machines[at].isGone
         else { return .zero }
         let wasUp = machines[at].isUp
         guard !wasUp || maySpare(at) else { return .zero }
