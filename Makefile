@@ -126,9 +126,11 @@ resync: release rig
 # Regions and witnesses that are lost for good are replaced by fresh nodes, under load, and the newcomers take over.
 members: release rig
 	$(MEASURE) Tests/Rig/members.py $(EXECUTABLES) $(RIG) --shape $(SHAPE)
-# A region whose log rots while it is down.
+
+# A region whose log rots while it is down; and images whose bytes turn under a mesh that serves them.
 rot: release rig
 	$(MEASURE) Tests/Rig/rot.py $(EXECUTABLES) $(RIG)
+	$(MEASURE) Tests/Rig/rot_images.py $(EXECUTABLES) $(RIG) --mib 256
 
 # Faults drawn from a seed at a mesh under load, MINUTES in each shape; needs root for namespaces and small file systems.
 torture: release rig
@@ -151,6 +153,7 @@ test: deps
 	$(MEASURE) Tests/Rig/resync.py --bin .build/debug $(RIG) --mib 160 --rate 40
 	$(MEASURE) Tests/Rig/members.py --bin .build/debug $(RIG) --mib 32
 	$(MEASURE) Tests/Rig/rot.py --bin .build/debug $(RIG)
+	$(MEASURE) Tests/Rig/rot_images.py --bin .build/debug $(RIG)
 
 # Writes the scenarios anew, with what comes of them now: read the difference.
 scenarios:

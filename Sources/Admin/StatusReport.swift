@@ -23,6 +23,8 @@ package struct StatusReport: Codable, Hashable, Sendable {
     package var members: [MemberReport]
     /// By name; a witness has none.
     package var volumes: [VolumeReport]
+    /// How far the images here have been read over; nil on a witness.
+    package var scrub: ScrubReport?
     package var alarms: [Alarm]
     /// Newest last.
     package var takeovers: [TakeoverReport]
@@ -36,8 +38,8 @@ package struct StatusReport: Codable, Hashable, Sendable {
         node: UInt64, region: String, role: MemberRole, cluster: String, version: String,
         pid: Int32, startedAt: UInt64, leader: UInt64?, raft: RaftStanding,
         primary: PrimaryReport?, quorum: QuorumReport, preferredRegion: String?,
-        members: [MemberReport], volumes: [VolumeReport] = [], alarms: [Alarm] = [],
-        takeovers: [TakeoverReport] = [], counters: [String: UInt64] = [:],
+        members: [MemberReport], volumes: [VolumeReport] = [], scrub: ScrubReport? = nil,
+        alarms: [Alarm] = [], takeovers: [TakeoverReport] = [], counters: [String: UInt64] = [:],
         wish: WishReport? = nil, mending: MendingReport? = nil
     ) {
         self.node = node
@@ -54,11 +56,26 @@ package struct StatusReport: Codable, Hashable, Sendable {
         self.preferredRegion = preferredRegion
         self.members = members
         self.volumes = volumes
+        self.scrub = scrub
         self.alarms = alarms
         self.takeovers = takeovers
         self.counters = counters
         self.wish = wish
         self.mending = mending
+    }
+}
+
+/// The present pass over the images, which finds damage that nobody reads.
+package struct ScrubReport: Codable, Hashable, Sendable {
+    package var doneBytes: UInt64
+    package var wholeBytes: UInt64
+    /// Unix seconds; nil before the first pass was complete.
+    package var lastCompletedAt: UInt64?
+
+    package init(doneBytes: UInt64, wholeBytes: UInt64, lastCompletedAt: UInt64? = nil) {
+        self.doneBytes = doneBytes
+        self.wholeBytes = wholeBytes
+        self.lastCompletedAt = lastCompletedAt
     }
 }
 

@@ -19,11 +19,13 @@ package struct VolumeReport: Codable, Hashable, Sendable {
     package var socket: String?
     /// Written and not yet committed.
     package var pendingBytes: UInt64
+    /// Blocks of 4 KiB that are damaged on the answering node, and not mended yet.
+    package var damagedBlocks: UInt64
 
     package init(
         id: UInt64, name: String, byteCount: UInt64, mode: VolumeMode, isOpen: Bool,
         generation: UInt64? = nil, clients: Int = 0, socket: String? = nil,
-        pendingBytes: UInt64 = 0
+        pendingBytes: UInt64 = 0, damagedBlocks: UInt64 = 0
     ) {
         self.id = id
         self.name = name
@@ -34,6 +36,7 @@ package struct VolumeReport: Codable, Hashable, Sendable {
         self.clients = clients
         self.socket = socket
         self.pendingBytes = pendingBytes
+        self.damagedBlocks = damagedBlocks
     }
 }
 

@@ -9,6 +9,7 @@ import Node
 import Raft
 import Settings
 import Transport
+import VolumeCore
 import Volumes
 import Voting
 
@@ -40,6 +41,9 @@ extension AgentDoor {
                 Sight.Loss(acknowledged: $0.acknowledged, isMadeGood: $0.isMadeGood)
             }
             return peer
+        }
+        sight.imageDamage = parts.volumes.status.volumes.filter { $0.damagedBlocks > 0 }.map {
+            Sight.Damage(volume: $0.name, blocks: $0.damagedBlocks, ranges: $0.damagedRanges)
         }
         let faults = exports.status.compactMap { export in
             export.socketFault.map { (export.name, $0) }

@@ -21,18 +21,19 @@ extension AgentDoor {
         let view = view
         let links = parts.transport.links
         let open = exports.status
-        let pending = Dictionary(
-            uniqueKeysWithValues: parts.volumes.status.volumes.map { ($0.id, $0.pendingBytes) })
+        let standing = parts.volumes.status
+        let infos = Dictionary(uniqueKeysWithValues: standing.volumes.map { ($0.id, $0) })
         return StatusReport(
             node: settings.member.id.rawValue, region: settings.member.region.text, role: .data,
             cluster: settings.cluster.cluster.description, version: Invocation.release,
             pid: getpid(), startedAt: startedAt, leader: view.raft.leader?.rawValue,
-            raft: standing(view), primary: primary(view), quorum: quorum(view),
+            raft: self.standing(view), primary: primary(view), quorum: quorum(view),
             preferredRegion: (view.preferred ?? settings.cluster.primaryRegion).text,
             members: settings.cluster.members.map { member($0, view, links) },
             volumes: view.volumes.sorted { $0.name < $1.name }.map { volume in
-                report(volume, open.first { $0.name == volume.name }, pending[volume.id])
+                report(volume, open.first { $0.name == volume.name }, infos[volume.id])
             },
+            scrub: ScrubReport(standing.scrub),
             alarms: alarms(view), takeovers: view.takeovers.map(report),
             counters: counters(links), wish: wish(view))
     }
@@ -131,7 +132,7 @@ extension AgentDoor {
             }, vote: view.vote(of: member.id))
     }
 
-    func report(_ volume: Volume, _ open: NBDExportStatus?, _ pending: Int? = nil)
+    func report(_ volume: Volume, _ open: NBDExportStatus?, _ info: VolumeInfo? = nil)
         -> Admin.VolumeReport
     {
         let hasSocket = open != nil && open?.socketFault == nil
@@ -140,7 +141,8 @@ extension AgentDoor {
             mode: volume.durability == .sync ? .sync : .async, isOpen: open != nil,
             generation: open?.generation.rawValue, clients: open?.connections ?? 0,
             socket: hasSocket ? exports.socketPath(of: volume.name) : nil,
-            pendingBytes: UInt64(pending ?? 0))
+            pendingBytes: UInt64(info?.pendingBytes ?? 0),
+            damagedBlocks: UInt64(info?.damagedBlocks ?? 0))
     }
 
     private func report(_ takeover: Takeover) -> TakeoverReport {
@@ -172,6 +174,15 @@ extension AgentDoor {
         all["bytes_received"] = links.reduce(0) { $0 + $1.bytesIn }
         all["frames_dropped"] = links.reduce(0) { $0 + $1.dropped }
         return all
+    }
+}
+
+extension ScrubReport {
+    init(_ standing: ScrubStanding) {
+        self.init(
+            doneBytes: standing.doneByteCount, wholeBytes: standing.wholeByteCount,
+            lastCompletedAt: standing.ended == .zero
+                ? nil : standing.ended.rawValue / 1_000_000_000)
     }
 }
 

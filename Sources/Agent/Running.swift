@@ -72,7 +72,9 @@ final class Running: DaemonParts {
         raft.logKeptBytesMax = Int(settings.node.logKept)
         var limits = VolumeLimits()
         limits.resync.bytesPerSecondMax = settings.node.resyncRate
-        let volumeCore = try Self.volumes(in: settings.node.data + "/volumes", limits)
+        limits.scrubPeriod = settings.node.scrubPeriod
+        let volumeCore = try Self.volumes(
+            in: settings.node.data + "/volumes", limits, logEnd: recovered.last.index)
         // What the log no longer holds has to come from another replica.
         let isWhole =
             !volumeCore.isResyncing && volumeCore.applied >= recovered.base.position.index
@@ -116,11 +118,12 @@ final class Running: DaemonParts {
     }
 
     private static func volumes(
-        in path: String, _ limits: VolumeLimits
+        in path: String, _ limits: VolumeLimits, logEnd: LogIndex
     ) throws -> VolumeCore<FileDisk> {
         let disk = try FileDisk(path)
-        do throws(VolumeRecoveryRefused) { return try VolumeCore(disk: disk, limits: limits) } catch
-        {
+        do throws(VolumeRecoveryRefused) {
+            return try VolumeCore(disk: disk, limits: limits, logEnd: logEnd)
+        } catch {
             throw Unreadable(path: path, cause: error)
         }
     }
@@ -130,13 +133,14 @@ final class Running: DaemonParts {
         let (driver, door) = (parts.driver, door)
         driver.post(.wallClock(BootClock.wall))
         driver.post(.announce(board.keeper.bulletin))
+        let volumes = parts.volumes
         room.start(
             tell: { driver.post(.disk(hasRoom: $0)) },
             tick: {
                 driver.post(.wallClock(BootClock.wall))
+                volumes.scrub(at: BootClock.wall)
                 door.look()
             })
-        let volumes = parts.volumes
         volumes.post(.behind(base))
         try await exports.start { volumes.post($0) }
         try await admin.start()

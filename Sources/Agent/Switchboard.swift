@@ -130,11 +130,25 @@ final class Switchboard: Sendable {
         case .send(let message, let to):
             _ = parts?.transport.send(message.encoded, to: to, lane: .bulk)
         case .resync(let standing, let index): driver.post(.resync(standing, behind: index))
+        case .scrubs: parts?.volumes.scrub(at: BootClock.wall)
+        case .damage(let blocks):
+            note(damage: blocks)
+            driver.post(.damage(blocks: blocks))
         case .refused(let index, let reason):
             counters.add("records_refused")
             logger.notice("record refused", metadata: ["index": "\(index)", "why": "\(reason)"])
         case .failed(let error): stop(ExitCode.disk, "the volumes have stopped: \(error)")
         }
+    }
+
+    private func note(damage blocks: Int) {
+        guard blocks > 0 else {
+            return logger.notice("no block of the volumes here is damaged any more")
+        }
+        counters.add("damage_found")
+        logger.error(
+            "blocks of the volumes here are damaged: they are taken from other replicas",
+            metadata: ["blocks": "\(blocks)"])
     }
 
     // From the peers.

@@ -9,6 +9,7 @@ package enum AlarmCode: String, CaseIterable, Hashable, Sendable {
     case diskFull = "disk-full"
     case resync
     case noWholeReplica = "no-whole-replica"
+    case volumeDamaged = "volume-damaged"
     case certificateExpires = "certificate-expires"
     case clusterFileDiffers = "cluster-file-differs"
     case notAMember = "not-a-member"

@@ -11,6 +11,7 @@ extension Sight {
     package var alarms: [Alarm] {
         let all =
             memberAlarms + quorumAlarms + damageAlarms + incidentAlarms + roomAlarms + resyncAlarms
+            + imageAlarms
             + certificateAlarms
             + peers.flatMap(alarms(of:)) + lagAlarms("this node", lag) + socketAlarms
         // A sort by severity alone that keeps the order of the rest.

@@ -67,6 +67,18 @@ package struct Sight: Hashable, Sendable {
         }
     }
 
+    package struct Damage: Hashable, Sendable {
+        package let volume: String
+        package let blocks: Int
+        /// Of bytes; the first few.
+        package let ranges: [Range<UInt64>]
+        package init(volume: String, blocks: Int, ranges: [Range<UInt64>]) {
+            self.volume = volume
+            self.blocks = blocks
+            self.ranges = ranges
+        }
+    }
+
     package struct Certificate: Hashable, Sendable {
         package let path: String
         package let isAuthority: Bool
@@ -93,6 +105,8 @@ package struct Sight: Hashable, Sendable {
     package var hasRoom = true
     /// What the volumes here lack; nil where they are a whole replica.
     package var resync: ResyncStanding?
+    /// Volumes whose images here hold what was never written.
+    package var imageDamage: [Damage] = []
     package var lag: Lag?
     /// What the log here lacks, in words; nil where it is whole.
     package var damage: String?

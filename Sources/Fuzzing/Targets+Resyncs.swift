@@ -64,7 +64,9 @@ extension FuzzTarget {
         var input = Input(bytes)
         let mode = Mode(input.byte())
         var disk = HollowDisk()
-        for volume in 1...4 { disk.plant([], as: "volume-\(volume).image") }
+        for volume in 1...4 {
+            for file in ["image", "sums"] { disk.plant([], as: "volume-\(volume).\(file)") }
+        }
         var sequence: UInt64 = 0
         for slot in 0...1 {
             let count = input.word()

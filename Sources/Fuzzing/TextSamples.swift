@@ -42,6 +42,7 @@ enum TextSamples {
         founding: false
         logKept: 512M
         resyncRate: 10M
+        scrubDays: 3
         """
     ].map { Array($0.utf8) }
 
@@ -113,6 +114,7 @@ extension TextSamples {
             founding: \(settings.founding)
             logKept: \(settings.logKept)
             resyncRate: \(settings.resyncRate)
+            scrubDays: \(settings.scrubPeriod.nanoseconds / 86_400_000_000_000)
             log: {level: \(settings.logLevel.rawValue), format: \(settings.logFormat.rawValue)}
 
             """

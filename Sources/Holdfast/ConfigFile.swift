@@ -53,6 +53,7 @@ enum ConfigFile {
             log: {level: \(node.logLevel.rawValue), format: \(node.logFormat.rawValue)}
             logKept: \(node.logKept >> 20)M
             resyncRate: \(node.resyncRate >> 20)M
+            scrubDays: \(node.scrubPeriod.nanoseconds / 86_400_000_000_000)
             # The cluster's file; cluster, members and primaryRegion have no default.
             secondaryRegions: []
             lease: \(cluster.lease.length)
@@ -78,6 +79,7 @@ enum ConfigFile {
         log: {level: \(node.logLevel.rawValue), format: \(node.logFormat.rawValue)}
         logKept: \(node.logKept >> 20)M
         resyncRate: \(node.resyncRate >> 20)M
+        scrubDays: \(node.scrubPeriod.nanoseconds / 86_400_000_000_000)
 
         """
     }

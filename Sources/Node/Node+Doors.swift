@@ -109,6 +109,8 @@ extension Node {
         /// What the volumes lack now, knowing that the log begins behind an index; nil once they are a
         /// whole replica.
         case resync(ResyncStanding?, behind: LogIndex)
+        /// So many blocks of the volumes here are damaged.
+        case damage(blocks: Int)
         /// The exports have finished what they had taken.
         case drained
         case incarnationPersisted(Incarnation)

@@ -41,6 +41,8 @@ package struct Node: Core {
     package internal(set) var hasRoom = true
     /// What the volumes here lack; nil where they are a whole replica.
     package internal(set) var resync: ResyncStanding?
+    /// Of the volumes here, damaged.
+    var damagedBlocks = 0
     /// Where the log began when that was last told to the volumes.
     var behind: LogIndex
     /// When the volumes may next ask for what they lack.
@@ -76,7 +78,7 @@ package struct Node: Core {
     package var seat: NodeID { settings.seat }
 
     private var due: Instant {
-        let volumes = resync == nil ? Instant.distantFuture : pullAt
+        let volumes = resync == nil && damagedBlocks == 0 ? Instant.distantFuture : pullAt
         return min(
             min(voter.deadline, tendAt),
             min(min(operations.deadline, members.nextAt), min(published.nextAt, volumes)))
@@ -100,6 +102,7 @@ package struct Node: Core {
         case .write(let drafts, let round): queue(drafts, round)
         case .operate(let id, let operation): accept(operation, id)
         case .resync(let standing, let index): resynced(standing, behind: index)
+        case .damage(let blocks): noteDamage(blocks)
         case .drained: drained()
         case .incarnationPersisted(let own): turn(.gossip(.persisted(own)))
         case .wallClock(let time): wall.set(time, at: self.now)

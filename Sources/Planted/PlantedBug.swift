@@ -119,6 +119,18 @@ package enum PlantedBug: Hashable, Sendable {
     case dropsNewerPending
     /// Trimmed blocks keep their bytes.
     case keepsTrimmedBytes
+    /// What an image holds is served whatever its sums say.
+    case skipsSumsOnReads
+    /// Blocks that are known to be damaged are served.
+    case servesQuarantined
+    /// A source gives what its sums do not fit.
+    case givesDamaged
+    /// A peer's bytes take the place of what was written since they were read.
+    case mendsOverLater
+    /// A checkpoint is made without syncing the sums.
+    case skipsSumSyncs
+    /// Blocks that entries cover in part are written over without a safe copy.
+    case skipsEdges
     /// Requests are served after the lease's end.
     case servesWithoutLease
     /// The exports stay open when the node acts no more.

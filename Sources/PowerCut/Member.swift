@@ -31,6 +31,7 @@ struct Member: Sendable {
         cluster: ClusterID(high: 1, low: 2), group: Group.id, segmentByteCount: 32 << 10)
     static let limits: VolumeLimits = {
         var limits = VolumeLimits(pendingByteCountMax: 1 << 20, overlayByteCountMax: 24 << 10)
+        limits.sumPagesMax = 1
         limits.resync.pieceByteCountMax = 32 << 10
         limits.resync.windowByteCountMax = 96 << 10
         limits.resync.progressByteCount = 96 << 10
@@ -57,7 +58,8 @@ struct Member: Sendable {
         self.journal = journal
         handed = found.base.position.index
         exports = Exports(
-            try VolumeCore(recovering: &disks.volumes, limits: Self.limits))
+            try VolumeCore(
+                recovering: &disks.volumes, limits: Self.limits, logEnd: recovered.last.index))
         try tell(.behind(handed))
     }
 

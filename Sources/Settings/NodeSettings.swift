@@ -26,6 +26,9 @@ package struct NodeSettings: Hashable, Sendable {
     package static let resyncRateDefault: UInt64 = 100 << 20
     package static let resyncRateMin: UInt64 = 1 << 20
     package static let resyncRateMax: UInt64 = 10 << 30
+    /// Days.
+    package static let scrubDaysDefault: UInt64 = 14
+    package static let scrubDaysMax: UInt64 = 365
     /// The longest `run`: a unix socket's name has at most 107 bytes (sockaddr_un, unix(7)), and
     /// `run` has to leave room for that of a volume of one letter, `/volumes/v.sock`.
     package static let runBytesMax = 107 - 15
@@ -45,6 +48,8 @@ package struct NodeSettings: Hashable, Sendable {
     package let logKept: UInt64
     /// Bytes that this node takes in a second from another while it is behind the log.
     package let resyncRate: UInt64
+    /// Once in so long all that the volumes' images hold is read over.
+    package let scrubPeriod: Interval
     package let logLevel: LogLevel
     package let logFormat: LogFormat
 
@@ -74,6 +79,7 @@ package struct NodeSettings: Hashable, Sendable {
         let log = Self.log(&section)
         let kept = Self.bytes("logKept", Self.logKeptMin...Self.logKeptMax, &section)
         let rate = Self.bytes("resyncRate", Self.resyncRateMin...Self.resyncRateMax, &section)
+        let days = Self.days("scrubDays", 1...Self.scrubDaysMax, &section)
         let faults = section.finish()
         guard faults.isEmpty, let node, let cluster, let tls else { throw Faults(all: faults) }
         self.node = node.value
@@ -85,6 +91,7 @@ package struct NodeSettings: Hashable, Sendable {
         self.founding = founding?.value ?? true
         logKept = kept ?? Self.logKeptDefault
         resyncRate = rate ?? Self.resyncRateDefault
+        scrubPeriod = .seconds((days ?? Self.scrubDaysDefault) * 86_400)
         logLevel = log.level
         logFormat = log.format
     }
@@ -121,6 +128,15 @@ package struct NodeSettings: Hashable, Sendable {
         return section.optional(key, expected: "a size of \(least) to \(most), such as 1G") {
             text in
             byteCount(text).flatMap { range.contains($0) ? $0 : nil }
+        }?.value
+    }
+
+    private static func days(
+        _ key: String, _ range: ClosedRange<UInt64>, _ section: inout Section
+    ) -> UInt64? {
+        let expected = "a number of days from \(range.lowerBound) to \(range.upperBound)"
+        return section.optional(key, expected: expected) { text in
+            UInt64(text).flatMap { range.contains($0) ? $0 : nil }
         }?.value
     }
 

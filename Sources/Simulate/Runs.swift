@@ -17,6 +17,7 @@ final class Runs: Sendable {
         var resyncs = 0
         var memberChanges = 0
         var mends = Mends()
+        var imageMends = 0
         var quorumsAlone = 0
         var shortfalls = 0
         var faults: [Fault: Int] = [:]
@@ -93,6 +94,7 @@ final class Runs: Sendable {
             sum.resyncs += report.resyncs
             sum.memberChanges += report.memberChanges
             sum.mends.add(report.mends)
+            sum.imageMends += report.imageMends
             sum.quorumsAlone += report.quorumsAlone
             sum.spent += took
             if shortfall != nil { sum.shortfalls += 1 }
@@ -114,7 +116,8 @@ final class Runs: Sendable {
         "seed \(report.plan.seed) \(report.plan.shape.rawValue): \(report.simulated) simulated, "
             + "\(report.operations) operations, \(report.flushes) flushes, \(report.reads) reads, "
             + "\(report.takeovers) primaries, \(report.resyncs) resyncs, "
-            + "\(report.memberChanges) changes of members, \(report.mends.all) mends, "
+            + "\(report.memberChanges) changes of members, \(report.mends.all) mends of logs, "
+            + "\(report.imageMends) of image blocks, "
             + "\(report.faultCount) faults, digest "
             + String(report.digest, radix: 16)
     }
@@ -146,6 +149,7 @@ final class Runs: Sendable {
             + "\"member_changes\":\(sum.memberChanges),"
             + "\"quorums_alone\":\(sum.quorumsAlone),\"mends\":{\"here\":\(sum.mends.here),"
             + "\"by_peers\":\(sum.mends.byPeers),\"by_base\":\(sum.mends.byBase),\"cuts\":\(sum.mends.cuts)},"
+            + "\"image_mends\":\(sum.imageMends),"
             + "\"faults\":{\(counts.joined(separator: ","))}}"
     }
 }

@@ -93,6 +93,10 @@ package struct SimulatedDisk: Disk {
     package var losesSyncs = false
     /// Keeps what the last syncs wrote over, so that one of them can be taken back.
     package var remembersWrites = false
+    /// By file: what becomes of the next write to a part of it.
+    package var fates: [String: WriteFate] = [:]
+    /// A fate was met.
+    package var hasSpoiled = false
     /// Bytes that fit on the disk in all files together.
     package var byteCountMax = Int.max
 
@@ -237,6 +241,8 @@ extension SimulatedDisk {
         }
         if counts.writes == failingWrite { cause = .system(5) }
         if case .system = cause { left -= left / 2 }
+        let before = fates[name] == nil ? nil : files[number]?.current
+        let written = left
         change(number) { file in
             var offset = Int(offset)
             for piece in pieces where left > 0 {
@@ -245,6 +251,7 @@ extension SimulatedDisk {
                 (offset, left) = (offset + part.count, left - part.count)
             }
         }
+        if let before { meetFate(name, Int(offset), written, before: before) }
         try step(.write, name)
         if let cause { throw DiskError(.write, name, cause) }
     }
@@ -327,6 +334,11 @@ extension SimulatedDisk {
         guard let last = powerCutAtStep, counts.steps >= last else { return }
         isOff = true
         throw DiskError(deed, name, .powerCut)
+    }
+
+    mutating func put(_ name: String, _ bytes: [UInt8], at offset: Int) {
+        guard let number = names[name] else { return }
+        change(number) { $0.put(bytes, at: offset) }
     }
 
     /// In place, since a file may be megabytes.

@@ -39,6 +39,9 @@ package struct Hunt: Sendable {
         "cuts-damage": rotten,
         "skips-frame-checksum": rotten,
         "mends-by-unsafe-rows": rotten,
+        // A source that has damage is asked by who copies; a block is written while its bytes come.
+        "gives-damaged": Hunt(faults: [.imageRot, .absence]),
+        "mends-over-later": Hunt(faults: [.imageRot, .slowLink]),
         "takes-stale-appends": straggling,
         "takes-stale-heartbeats": straggling,
         "keeps-old-matches": Hunt(faults: [.cut, .slowLink]),

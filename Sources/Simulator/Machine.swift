@@ -136,6 +136,9 @@ final class Machine {
     var patient: MendingMember?
     /// Its log was damaged since a process last found it whole.
     var isHurt = false
+    /// Segments that were struck. Records that a base stands for are not mended in them, and from then on
+    /// the index alone tells what they were.
+    var scarred: Set<String> = []
     /// What it gives to others who lost their base.
     var baseDesk = BaseDesk()
     /// What the disks hold while no process has them open.
@@ -168,6 +171,10 @@ final class Machine {
     var stalledUntil = Moment.zero
     /// Whether its disk has room beyond the reserve; the process is told when it can listen.
     var hasRoom = true
+    /// Blocks of its images that faults have struck.
+    var hurt: Set<HurtBlock> = []
+    /// How many its process knew of.
+    var damagedBefore = 0
     /// Until when its exports may answer, in true time.
     var servesUntil = Moment.zero
     /// The highest index that it was seen to take for committed.

@@ -45,6 +45,12 @@ package enum Fault: String, CaseIterable, Sendable {
     case lostWrite = "lost_write"
     /// One landed at another place of the same file or of another.
     case misdirectedWrite = "misdirected_write"
+    /// A bit of an image turns around, or of its sums.
+    case imageRot = "image_rot"
+    /// A write of an image's block is acknowledged, and lost.
+    case lostImageWrite = "lost_image_write"
+    /// A write of an image's block goes to another one.
+    case misdirectedImageWrite = "misdirected_image_write"
     /// A client loses its connection.
     case clientReset = "client_reset"
     /// A clock runs on at another pace, within the drift bound.

@@ -31,7 +31,10 @@ package struct Report: Sendable {
     package internal(set) var resyncs = 0
     /// Changes of the members that were done or taken back.
     package internal(set) var memberChanges = 0
+    /// Of logs.
     package internal(set) var mends = Mends()
+    /// Blocks of images that replicas found damaged, and took from others or saw written anew.
+    package internal(set) var imageMends = 0
     /// Whether a majority had to serve while the others stayed broken.
     package internal(set) var quorumsAlone = 0
     /// From each of the plan's falls of a primary to the first flush that another answered.

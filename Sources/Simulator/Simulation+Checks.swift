@@ -112,6 +112,7 @@ extension Simulation {
         }
         for at in machines.indices { lookForLingerers(at) }
         looks += 1
+        scrub()
         if looks % 4 == 0 { compareImages() }
     }
 

@@ -186,6 +186,10 @@ extension Simulation {
         case .drained: turn(at, .drained)
         case .send(let message, let to): post(at, to, .resync, message.encoded)
         case .resync(let standing, let index): turn(at, .resync(standing, behind: index))
+        case .scrubs: post(.scrub(wall(at)), toVolumesOf: at)
+        case .damage(let blocks):
+            noteDamage(blocks, at)
+            turn(at, .damage(blocks: blocks))
         case .wantsCheckpoint: post(.checkpoint, toVolumesOf: at)
         case .refused(let index, let reason):
             if plan.isDetailed { tell(at, "entry \(index) changes nothing: \(reason)") }

@@ -84,6 +84,8 @@ extension Simulation {
         case .syncFailure: return failSync(at, spell)
         case .diskFull: return fill(at, spell)
         case .bitRot, .lostWrite, .misdirectedWrite: return hurt(at, fault, spell)
+        case .imageRot, .lostImageWrite, .misdirectedImageWrite:
+            return hurtImage(fault, at, spell)
         case .clientReset:
             let client = pick(clients.count)
             guard clients[client].session != nil else { return .zero }
@@ -271,6 +273,7 @@ extension Simulation {
             machines[at].journal?.alterDisk { $0.byteCountMax = .max }
             machines[at].hasRoom = true
             tellRoom(at)
+        case .lostImageWrite, .misdirectedImageWrite: calmImages(spell, at)
         default: break
         }
     }

@@ -207,6 +207,7 @@ extension Simulation {
         machines[at].wakeAt = .never
         machines[at].runsSince = time
         machines[at].commitSeen = .zero
+        machines[at].damagedBefore = 0
         guard let core else {
             machines[at].voter = voter
             return true
@@ -240,6 +241,8 @@ extension Simulation {
         _ at: Int, _ recovered: Recovered
     ) throws -> VolumeCore<SimulatedDisk> {
         var limits = VolumeLimits(pendingByteCountMax: 48 << 10, overlayByteCountMax: 32 << 10)
+        limits.sumPagesMax = 1
+        limits.scrubPeriod = .seconds(4)
         limits.resync.pieceByteCountMax = 4 << 10
         limits.resync.windowByteCountMax = 12 << 10
         // Seconds for a disk, so that much happens meanwhile.
@@ -247,7 +250,9 @@ extension Simulation {
         limits.resync.askTimeout = .milliseconds(300)
         limits.resync.askTimeoutMax = .seconds(3)
         limits.resync.progressByteCount = 8 << 10
-        let core = try VolumeCore(disk: machines[at].volumesDisk, limits: limits)
+        // A sync that fails here has failed, whether or not there is a core.
+        let core = try VolumeCore(
+            recovering: &machines[at].volumesDisk, limits: limits, logEnd: recovered.last.index)
         if core.checkpointed < min(machines[at].compacted, recovered.base.position.index) {
             check(
                 "node \(machines[at].id) starts with volumes up to \(core.checkpointed), and had "

@@ -139,7 +139,7 @@ extension Simulation {
     }
 
     private mutating func replacement(_ newest: Membership) -> MemberChange? {
-        let able = newest.voters.data.map { place(of: $0) }.filter { maySpare($0) }
+        let able = newest.voters.data.map { place(of: $0) }.filter { maySpare($0) && mayLose($0) }
         guard !able.isEmpty, machines.contains(where: { $0.isSpare && !$0.isWitness })
         else { return nil }
         let at = able[Int(random.next() % UInt64(able.count))]
@@ -160,8 +160,9 @@ extension Simulation {
         let count = newest.voters.data.count - 1
         let hasWitness = plan.shape.hasWitness && count % 2 == 0
         guard count >= 3 || count == 2 && hasWitness else { return nil }
-        let data = newest.voters.data
-        return .remove(data[Int(random.next() % UInt64(data.count))])
+        let able = newest.voters.data.filter { mayLose(place(of: $0)) }
+        guard !able.isEmpty else { return nil }
+        return .remove(able[Int(random.next() % UInt64(able.count))])
     }
 
     /// Asks for what is wanted until it is answered. Now and then for what may never be.

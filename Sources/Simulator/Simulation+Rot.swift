@@ -30,6 +30,12 @@ extension Simulation {
         for _ in 0..<16 {
             var disk = machines[at].logDisk
             guard let what = draw(fault, &disk, at) else { continue }
+            let names = (try? disk.list()) ?? []
+            for name in names where name.hasPrefix("segment-") {
+                if disk.contents(of: name) != machines[at].logDisk.contents(of: name) {
+                    machines[at].scarred.insert(name)
+                }
+            }
             machines[at].logDisk = disk
             return what
         }
@@ -107,7 +113,8 @@ extension Simulation {
         -> Bool
     {
         switch name.prefix(while: { $0 != "-" }) {
-        case "index": return true
+        case "index":
+            return !machines[at].scarred.contains("segment-" + name.dropFirst("index-".count))
         case "base": return disk.contents(of: "copy-" + name.dropFirst("base-".count)) != nil
         case "copy": return disk.contents(of: "base-" + name.dropFirst("copy-".count)) != nil
         case "segment": break

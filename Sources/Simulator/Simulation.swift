@@ -161,7 +161,9 @@ package struct Simulation {
         case .judgement:
             judge()
             fallForGood()
-        case .lastJudgement: judgeLast()
+        case .lastJudgement:
+            judgeLast()
+            judgeDamage()
         }
     }
 

@@ -41,6 +41,15 @@ struct CellMap: Hashable, Sendable {
     private var cellCount: UInt64 { (byteCount + cellByteCount - 1) / cellByteCount }
     private func isSet(_ cell: UInt64) -> Bool { bits[Int(cell / 8)] & 1 << (cell % 8) != 0 }
 
+    /// Whether the byte at `offset` lies in a cell of the set.
+    func holds(_ offset: UInt64) -> Bool { isSet(offset / cellByteCount) }
+
+    /// The cell in which the byte at `offset` lies.
+    func cell(at offset: UInt64) -> Range<UInt64> {
+        let start = offset / cellByteCount * cellByteCount
+        return start..<min(start + cellByteCount, byteCount)
+    }
+
     /// Takes in every cell that `range` touches.
     mutating func insert(_ range: Range<UInt64>) {
         guard !range.isEmpty else { return }
@@ -116,6 +125,11 @@ struct CellMap: Hashable, Sendable {
     mutating func formIntersection(_ other: CellMap) {
         invariant(other.byteCount == byteCount, "maps of one volume")
         for at in bits.indices { bits[at] &= other.bits[at] }
+    }
+
+    mutating func subtract(_ other: CellMap) {
+        invariant(other.byteCount == byteCount, "maps of one volume")
+        for at in bits.indices { bits[at] &= ~other.bits[at] }
     }
 }
 

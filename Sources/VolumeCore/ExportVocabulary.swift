@@ -106,10 +106,12 @@ package enum ExportEvent: Sendable {
     /// The log here begins behind this index, and volumes that lack anything below have to take it
     /// from elsewhere. Said at a start as well, of the log's base.
     case behind(LogIndex)
-    /// Now and then while something is missing: it may be asked for, of this node; nil when there is
-    /// nobody to ask.
+    /// Now and then while something is missing or damaged: it may be asked for, of this node; nil when
+    /// there is nobody to ask.
     case pull(from: NodeID?)
     case heard(ResyncMessage, from: NodeID)
+    /// Now and then while no client waits: the images may be read over, at this time of day.
+    case scrub(WallTime)
 }
 
 package enum ExportEffect: Hashable, Sendable {
@@ -130,6 +132,10 @@ package enum ExportEffect: Hashable, Sendable {
     /// How far these volumes are from being a replica, as of the last `.behind` that was handled; nil
     /// once they are one.
     case resync(ResyncStanding?, behind: LogIndex)
-    /// A `.checkpoint` would save what was copied, or end the resync.
+    /// So many blocks here are damaged, whether or not that is a replica that copies.
+    case damage(blocks: Int)
+    /// Another `.scrub` may follow at once.
+    case scrubs
+    /// A `.checkpoint` would save what was copied or found damaged, or end the resync.
     case wantsCheckpoint
 }

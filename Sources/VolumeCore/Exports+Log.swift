@@ -25,6 +25,7 @@ extension Exports {
         }
         try serveWaiting(at: now, &effects)
         try answerHeld(&effects)
+        try takeEarly(at: now, &effects)
         // Not `core.applied`: behind a restart it is ahead of what was handed in.
         if let last = entries.last { effects.append(.applied(last.entry.index)) }
     }

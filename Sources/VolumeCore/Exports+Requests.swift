@@ -4,7 +4,7 @@ internal import Planted
 internal import Record
 
 extension Exports {
-    private func isLeased(at now: Instant) -> Bool {
+    func isLeased(at now: Instant) -> Bool {
         leaseEnds.map { now < $0 || isPlanted(.servesWithoutLease) } ?? false
     }
 
@@ -25,18 +25,19 @@ extension Exports {
         if case .draining = tenure { return refuse(.closed) }
         // Behind a change that waits for room the next one waits too, or a long one never gets in.
         let mayPass = waiting.isEmpty || !asked.request.isChange
-        if mayPass, isLeased(at: now), try serve(asked, &effects) { return }
+        if mayPass, isLeased(at: now), try serve(asked, at: now, &effects) { return }
         guard waiting.count < VolumeLimits.requestsWaitingMax else { return refuse(.overloaded) }
         waiting.append(asked)
     }
 
     mutating func serveWaiting(at now: Instant, _ effects: inout [ExportEffect]) throws(DiskError) {
         guard isLeased(at: now) else { return }
-        while let asked = waiting.first, try serve(asked, &effects) { waiting.popFirst() }
+        while let asked = waiting.first, try serve(asked, at: now, &effects) { waiting.popFirst() }
     }
 
     mutating func forget(_ connection: ConnectionID) {
         _ = waiting.extract { $0.id.connection == connection }
+        afflicted.removeAll { $0.id.connection == connection }
         for volume in exports.keys.sorted() {
             _ = exports[volume]?.flushes.extract { $0.id.connection == connection }
         }
@@ -44,14 +45,15 @@ extension Exports {
 
     /// False when there is no room for the change yet.
     private mutating func serve(
-        _ asked: WaitingRequest, _ effects: inout [ExportEffect]
+        _ asked: WaitingRequest, at now: Instant, _ effects: inout [ExportEffect]
     ) throws(DiskError) -> Bool {
         let (id, volume, generation) = (asked.id, asked.volume, asked.generation)
         switch asked.request {
         case .read(let offset, let byteCount):
-            let read = try core.read(
-                volume, at: offset, count: byteCount, generation: generation)
-            effects.append(.reply(id, read.reply { .data($0) }))
+            let read = AfflictedRead(
+                id: id, volume: volume, generation: generation, offset: offset,
+                byteCount: byteCount, until: now + VolumeLimits.damagedReadWaitMax)
+            try serve(read, &effects)
             return true
         case .extents(let offset, let byteCount, let countMax):
             let extents = core.extents(

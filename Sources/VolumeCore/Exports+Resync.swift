@@ -32,6 +32,7 @@ extension Exports {
     ) throws(DiskError) {
         close(&effects)
         behind = max(behind, index)
+        mend = Mend()
         if try core.fallBehind(through: index), core.isAsking { pull = Pull() }
         tellStanding(&effects)
     }
@@ -82,6 +83,8 @@ extension Exports {
     /// Whoever serves clients applies later than a replica that has nothing else to do. Each asker's
     /// questions are answered in order, and none waits for another asker's.
     mutating func answerHeld(_ effects: inout [ExportEffect]) throws(DiskError) {
+        // What was being written when the last process ended may differ from its sums.
+        guard !core.isReplaying else { return }
         let applied = core.applied
         let due = held.filter { $0.since <= applied }
         guard !due.isEmpty else { return }
@@ -151,7 +154,9 @@ extension Exports {
         _ piece: Piece, asOf index: LogIndex, _ bytes: [UInt8]?, at now: Instant,
         _ effects: inout [ExportEffect]
     ) throws(DiskError) {
-        guard core.isResyncing else { return }
+        guard core.isResyncing else {
+            return try arrivedToMend(piece, asOf: index, bytes, at: now, &effects)
+        }
         switch try core.take(piece, bytes, asOf: index) {
         case .unknown: return
         case .stale: pull.backlog.append(piece)
@@ -212,6 +217,7 @@ extension Exports {
         let wasResyncing = core.isResyncing
         let index = try core.checkpoint()
         (pull.unsavedByteCount, pull.hasAskedCheckpoint) = (0, false)
+        hasAskedToSave = false
         effects.append(.checkpointed(index))
         guard wasResyncing else { return }
         if !core.isResyncing { pull = Pull() }

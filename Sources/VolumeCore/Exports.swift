@@ -54,6 +54,14 @@ package struct Exports<D: Disk>: Sendable {
     var served: ServedManifest?
     /// Asked for as of what is not applied here yet.
     var held: [HeldAsk] = []
+    /// Reads of damaged blocks.
+    var afflicted: [AfflictedRead] = []
+    var mend = Mend()
+    /// How many damaged blocks were told of.
+    var toldDamage = 0
+    /// A checkpoint is wanted for what is damaged, for the edges, or to end the replay.
+    var hasAskedToSave = false
+    var scrubPace = ScrubPace()
     /// What was last told of a resync here.
     var toldStanding: (standing: ResyncStanding?, behind: LogIndex)?
     /// What the present event made; proposed together once it is handled.
@@ -105,7 +113,10 @@ package struct Exports<D: Disk>: Sendable {
         case .fold: try core.fold(bytesMax: VolumeLimits.foldSliceByteCount)
         case .checkpoint: try checkpoint(&effects)
         case .behind(let index): try fallBehind(through: index, &effects)
-        case .pull(let source): try pull(from: source, at: now, &effects)
+        case .pull(let source):
+            try pull(from: source, at: now, &effects)
+            try mend(from: source, at: now, &effects)
+        case .scrub(let wall): try scrub(wall, at: now, &effects)
         case .heard(let message, let node): try hear(message, from: node, at: now, &effects)
         }
         if !drafts.isEmpty {
@@ -114,6 +125,7 @@ package struct Exports<D: Disk>: Sendable {
         }
         tellDrained(&effects)
         tendResync(&effects)
+        try tendDamage(at: now, &effects)
     }
 
     private mutating func open(
@@ -180,8 +192,10 @@ package struct Exports<D: Disk>: Sendable {
     mutating func end(_ volume: VolumeID, _ effects: inout [ExportEffect]) {
         guard let export = exports.removeValue(forKey: volume) else { return }
         for flush in export.flushes.all { effects.append(.reply(flush.id, .refused(.closed))) }
-        for asked in waiting.extract(where: { $0.volume == volume }) {
-            effects.append(.reply(asked.id, .refused(.closed)))
+        let reads = afflicted.filter { $0.volume == volume }.map(\.id)
+        afflicted.removeAll { $0.volume == volume }
+        for id in waiting.extract(where: { $0.volume == volume }).map(\.id) + reads {
+            effects.append(.reply(id, .refused(.closed)))
         }
         _ = core.close(volume)
         effects.append(.ended(volume, export.generation))
@@ -189,10 +203,11 @@ package struct Exports<D: Disk>: Sendable {
 }
 
 extension Exports {
-    /// Images that a checkpoint will have to sync: whoever syncs them before, elsewhere, makes it
-    /// short.
-    package var dirtyImages: [FileHandle] {
-        core.volumes.filter(\.isDirty).map(\.image)
+    /// Files that a checkpoint will have to sync: whoever syncs them before, elsewhere, makes it
+    /// short. The sums go from memory into theirs.
+    package mutating func dirtyFiles() throws(DiskError) -> [FileHandle] {
+        try core.writeOutSums()
+        return core.volumes.filter(\.isDirty).flatMap { [$0.image, $0.sums] }
     }
 
     package var overlayBytes: Int { core.overlayBytes }

@@ -55,6 +55,11 @@ struct AskedPiece: Sendable {
         isOverrun = touches.count > Self.touchesMax
     }
 
+    /// What the log wrote in `range` meanwhile is gone: only an answer to a later question has it.
+    mutating func spoil(_ range: Range<UInt64>) {
+        if !range.clamped(to: piece.range).isEmpty { isOverrun = true }
+    }
+
     /// Where bytes as of `index` are not older than what is here.
     func parts(asOf index: LogIndex) -> [Range<UInt64>] {
         let newer = touches.filter { $0.index > index }.map(\.range)

@@ -116,8 +116,11 @@ extension VolumeCore {
             guard isInside(place, offset: offset, count: UInt64(count)) else {
                 return .failure(.outOfRange)
             }
-            return .success(
-                try contents(place, offset..<offset + UInt64(count), pending: true))
+            let range = offset..<offset + UInt64(count)
+            guard let bytes = try contents(place, range, pending: true) else {
+                return .failure(.damaged)
+            }
+            return .success(bytes)
         }
     }
 
@@ -131,11 +134,16 @@ extension VolumeCore {
         guard isInside(place, offset: offset, count: UInt64(count)) else {
             return .failure(.outOfRange)
         }
-        return .success(try contents(place, offset..<offset + UInt64(count), pending: false))
+        let range = offset..<offset + UInt64(count)
+        guard let bytes = try contents(place, range, pending: false) else {
+            return .failure(.damaged)
+        }
+        return .success(bytes)
     }
 
+    /// nil where a block that would be read is damaged.
     private mutating func contents(_ place: Int, _ range: Range<UInt64>, pending: Bool)
-        throws(DiskError) -> [UInt8]
+        throws(DiskError) -> [UInt8]?
     {
         let volume = volumes[place]
         var bytes: [UInt8] = []
@@ -156,11 +164,13 @@ extension VolumeCore {
                 var offset = layer.range.lowerBound
                 while offset < layer.range.upperBound {
                     let run = volume.record.allocation.run(at: offset, in: layer.range)
-                    let count = Int(run.end - offset)
-                    add(
-                        run.isSet
-                            ? try disk.read(volume.image, at: offset, count: count)
-                            : [UInt8](repeating: 0, count: count))
+                    if !run.isSet {
+                        add([UInt8](repeating: 0, count: Int(run.end - offset)))
+                    } else if let read = try imageBytes(place, offset..<run.end) {
+                        add(read)
+                    } else {
+                        return nil
+                    }
                     offset = run.end
                 }
             }

@@ -48,8 +48,10 @@ extension VolumeCore {
             do throws(DiskError) { try state.save(to: &disk) } catch {
                 throw VolumeRecoveryRefused.state(error)
             }
-            for file in volumes.map(\.image) + doomed.map(\.file) { disk.close(file) }
-            self = try VolumeCore(recovering: &disk, limits: limits)
+            let files = volumes.flatMap { [$0.image, $0.sums] } + doomed.map(\.file)
+            for file in files { disk.close(file) }
+            edges.close(&disk)
+            self = try VolumeCore(recovering: &disk, limits: limits, logEnd: replayEnd)
         } catch {
             switch error {
             case .state(let error): throw error
@@ -77,7 +79,7 @@ extension VolumeCore {
             record.missing.formIntersection(record.allocation)
             return record
         }
-        return state.encoded
+        return state.encoded(as: .unsummed)
     }
 
     /// Becomes what `bytes` say, and knows from then on which cells are missing. False where they are
@@ -95,9 +97,7 @@ extension VolumeCore {
         var adopted: [Volume] = []
         for record in state.volumes { adopted.append(try adopt(record)) }
         let kept = Set(adopted.map(\.id))
-        for volume in volumes where !kept.contains(volume.id) {
-            doomed.append((VolumeState.image(of: volume.id), volume.image))
-        }
+        for volume in volumes where !kept.contains(volume.id) { doom(volume) }
         volumes = adopted
         (overlayByteCount, pendingByteCount, asked, piecesLeft) = (0, 0, [], [:])
         applied = state.applied
@@ -106,11 +106,8 @@ extension VolumeCore {
         try save(resync: copying)
         resync = copying
         checkpointed = applied
-        for image in doomed {
-            disk.close(image.file)
-            try disk.remove(image.name)
-        }
-        doomed = []
+        isSettled = true
+        try removeDoomed()
         return true
     }
 
@@ -119,123 +116,41 @@ extension VolumeCore {
         guard let place = position(of: record.id),
             volumes[place].record.byteCount == record.byteCount
         else {
-            let image = try disk.open(VolumeState.image(of: record.id), create: true)
-            try disk.resize(image, to: 0)
-            try disk.resize(image, to: record.byteCount)
-            try disk.sync(image)
-            hasNewNames = true
-            record.missing = record.allocation
-            return Volume(record: record, image: image)
+            let (image, sums) = try createFiles(record.id, record.byteCount)
+            for file in [image, sums] { try disk.sync(file) }
+            (record.missing, record.unsummed) = (record.allocation, nil)
+            return Volume(record: record, image: image, sums: sums)
         }
-        let image = volumes[place].image
-        record.missing.formUnion(volumes[place].record.missing)
-        record.missing.formIntersection(record.allocation)
+        let old = volumes[place]
+        record.takeOver(old.record)
         // Also where the map here says so already: a crash may have kept what lay there before.
         for gap in record.allocation.gaps where !isPlanted(.keepsForeignGaps) {
-            try disk.deallocate(image, gap)
+            try disk.deallocate(old.image, gap)
         }
-        try disk.sync(image)
-        return Volume(record: record, image: image)
+        try disk.sync(old.image)
+        return Volume(record: record, image: old.image, sums: old.sums)
     }
 
     /// Takes the log's word for where it stands, though nothing of it was applied here.
     mutating func noteHanded(_ index: LogIndex) { handed = max(handed, index) }
 
-    mutating func note(_ write: VolumeWrite, at index: LogIndex, _ place: Int) {
-        let byteCount = volumes[place].record.byteCount
-        volumes[place].record.changes.note(write.range, of: byteCount, at: index)
-        for at in asked.indices where asked[at].piece.volume == write.volume {
-            asked[at].touch(write.range, at: index)
-        }
-    }
-
-    /// From now on what is written over `piece` is remembered until it comes, or is given up. Gives
-    /// what is applied here: an older piece would be of no use.
-    @discardableResult
-    package mutating func ask(_ piece: Piece) -> LogIndex {
-        countParts(of: piece)
-        asked.append(AskedPiece(piece, since: applied))
-        return applied
-    }
-
-    private mutating func countParts(of piece: Piece) {
-        guard let id = cellInPart(piece), piecesLeft[id] == nil else { return }
-        let whole = cellRange(id)
-        let size = UInt64(limits.resync.pieceByteCountMax)
-        piecesLeft[id] = Int((UInt64(whole.count) + size - 1) / size)
-    }
-
-    package mutating func giveUp(_ piece: Piece) { asked.removeAll { $0.piece == piece } }
-
-    /// The cell that `piece` is only a part of.
-    private func cellInPart(_ piece: Piece) -> CellID? {
-        guard let place = position(of: piece.volume) else { return nil }
-        let record = volumes[place].record
-        let id = CellID(
-            volume: piece.volume, cell: piece.range.lowerBound / record.missing.cellByteCount)
-        return cellRange(id).count > piece.range.count ? id : nil
-    }
-
-    private func cellRange(_ id: CellID) -> Range<UInt64> {
-        guard let place = position(of: id.volume) else { return 0..<0 }
-        let record = volumes[place].record
-        let start = id.cell * record.missing.cellByteCount
-        return start..<min(start + record.missing.cellByteCount, record.byteCount)
-    }
-
-    /// What a source holds in `piece`, as of `applied`; nil bytes are zeros, nil is no answer.
-    package mutating func contents(of piece: Piece) throws(DiskError) -> (
-        bytes: [UInt8]?, at: LogIndex
-    )? {
-        guard resync == nil, let place = position(of: piece.volume),
-            piece.range.upperBound <= volumes[place].record.byteCount,
-            piece.range.count <= VolumeLimits.pieceByteCountMax
-        else { return nil }
-        let read = try readCommitted(
-            piece.volume, at: piece.range.lowerBound, count: piece.range.count)
-        guard case .success(let bytes) = read else { return nil }
-        return (bytes.allSatisfy { $0 == 0 } ? nil : bytes, applied)
-    }
-
-    /// Takes a piece as a source had it at `index`; nil bytes are zeros.
-    package mutating func take(_ piece: Piece, _ bytes: [UInt8]?, asOf index: LogIndex)
-        throws(DiskError) -> TakenPiece
-    {
-        guard let at = asked.firstIndex(where: { $0.piece == piece }), index >= asked[at].since,
-            let place = position(of: piece.volume),
-            bytes.map({ $0.count == piece.range.count }) ?? true
-        else { return .unknown }
-        let found = asked.remove(at: at)
-        guard !found.isOverrun else { return .stale }
-        volumes[place].isDirty = true
-        overlayByteCount -= volumes[place].committed.cost
-        for part in found.parts(asOf: index) {
-            volumes[place].committed.cut(part)
-            let image = volumes[place].image
-            if let bytes {
-                let start = Int(part.lowerBound - piece.range.lowerBound)
-                try disk.write(
-                    image, at: part.lowerBound, [Array(bytes[start..<start + part.count])])
-                // A fold may have cleared it: the log trimmed the cell and wrote into it again.
-                volumes[place].record.allocation.insert(part)
-            } else {
-                try disk.deallocate(image, part)
-                volumes[place].record.allocation.remove(part)
-            }
-        }
-        overlayByteCount += volumes[place].committed.cost
-        if let target = resync?.target, target < index { resync?.target = index }
-        settle(piece, place)
-        return .taken
-    }
-
-    private mutating func settle(_ piece: Piece, _ place: Int) {
-        guard let id = cellInPart(piece), let left = piecesLeft[id] else {
-            return volumes[place].record.missing.remove(piece.range)
-        }
-        piecesLeft[id] = left > 1 ? left - 1 : nil
-        if left == 1 { volumes[place].record.missing.remove(cellRange(id)) }
-    }
-
     mutating func endResync() { (resync, asked, piecesLeft) = (nil, [], [:]) }
+}
+
+extension VolumeState.Record {
+    /// What a source says of a volume, of which `own` is here.
+    fileprivate mutating func takeOver(_ own: VolumeState.Record) {
+        missing.formUnion(own.missing)
+        // What is damaged has to come from elsewhere too.
+        for range in own.damaged.ranges(of: byteCount) { missing.insert(range) }
+        missing.formIntersection(allocation)
+        // Cells that read zero on both sides need no space here, and have no sums yet.
+        var held = own.allocation
+        held.formUnion(missing)
+        allocation.formIntersection(held)
+        unsummed = own.unsummed
+        unsummed?.formIntersection(allocation)
+        unsummed?.subtract(missing)
+        damaged = BlockSet()
+    }
 }

@@ -3,81 +3,6 @@ package import Mesh
 internal import Planted
 package import Record
 
-/// A volume as operators see it.
-package struct VolumeInfo: Hashable, Sendable {
-    package let id: VolumeID
-    package let name: String
-    package let byteCount: UInt64
-    package let isSync: Bool
-    /// nil while it is not open for I/O here.
-    package let generation: ExportGeneration?
-    /// What answered writes that are not committed keep in memory.
-    package var pendingBytes = 0
-}
-
-/// Why a volume does not do what it was asked.
-package enum VolumeRefused: Error, Hashable, Sendable {
-    case unknownVolume
-    case closed
-    case outOfRange
-    case oversized
-    case nameTaken
-    case badName
-    case tooManyVolumes
-    case staleGeneration
-    /// Answered writes wait for their commit: a deletion would lose them silently.
-    case open
-    /// `VolumeLimits.requestsWaitingMax` requests wait already.
-    case overloaded
-}
-
-/// What a volume's door answers to a client's change.
-package enum Queued: Hashable, Sendable {
-    /// Answer the client; propose these records in order, and again if they get lost.
-    case queued([VolumeWrite])
-    /// Too much is pending: read no more of the client, and ask again after a commit.
-    case wait
-    case refused(VolumeRefused)
-}
-
-/// What became of a committed entry.
-package enum Applied: Hashable, Sendable {
-    case applied(VolumeID, ExportGeneration, number: UInt64)
-    /// Nothing of a volume, or below the checkpoint, or the repetition of a proposal.
-    case nothing
-    case refused(Reason)
-
-    package enum Reason: Hashable, Sendable {
-        /// Written under an epoch that had ended (protocol-rules 17).
-        case staleEpoch(Epoch)
-        case staleGeneration(ExportGeneration)
-        case numberGap(expected: UInt64, got: UInt64)
-        case unknownVolume(VolumeID)
-        case outOfRange
-        case malformed(VolumeWriteRefused)
-        case uncreatable(VolumeRefused)
-    }
-}
-
-/// One protected disk as a core keeps it. Not nested in the core: it would be generic too, and every
-/// use of it a question to the runtime.
-struct Volume: Sendable {
-    var record: VolumeState.Record
-    var image: FileHandle
-    var isDirty = false
-    /// The generation that takes I/O here; nil on every replica but the primary.
-    var open: ExportGeneration?
-    /// Ended here. Local, unlike the record's: what a replica accepts depends on the log alone.
-    var barred = ExportGeneration.none
-    var nextNumber: UInt64 = 1
-    var pending = ExtentMap()
-    /// Answered and not committed, in order.
-    var queue = Fifo<VolumeWrite>()
-    var committed = ExtentMap()
-
-    var id: VolumeID { record.id }
-}
-
 /// Protected disks: an image for each, and above it an overlay of what the log holds and the image
 /// does not yet. Reads look through pending, committed, image, in this order.
 ///
@@ -106,19 +31,35 @@ package struct VolumeCore<D: Disk>: Sendable {
     var piecesLeft: [CellID: Int] = [:]
     /// An image was created whose name is not safe yet.
     var hasNewNames = false
-    /// Images whose volumes are deleted, until a checkpoint says so durably.
+    /// Files whose volumes are deleted, until a checkpoint says so durably.
     var doomed: [(name: String, file: FileHandle)] = []
+    var sums: SumPages
+    var edges: EdgeFile
+    /// A block was found damaged, and nobody was told yet.
+    var hasNewDamage = false
+    package internal(set) var scrub = Scrub()
+    /// Bytes of the present pass, and of all cells when it began.
+    var scrubbed: (done: UInt64, whole: UInt64) = (0, 0)
+    /// Until this is applied, and is in the images, blocks may differ from their sums because the last
+    /// process was writing them.
+    let replayEnd: LogIndex
+    var isSettled: Bool
     /// The last, so that the places of all the others are known when this is compiled.
     package internal(set) var disk: D
 
-    /// Recovers from `disk`; entries above `checkpointed` have to be applied again.
-    package init(disk: D, limits: VolumeLimits = VolumeLimits()) throws(VolumeRecoveryRefused) {
+    /// Recovers from `disk`; entries above `checkpointed` have to be applied again. The log ends at
+    /// `logEnd`: no process has applied more.
+    package init(
+        disk: D, limits: VolumeLimits = VolumeLimits(), logEnd: LogIndex = .zero
+    ) throws(VolumeRecoveryRefused) {
         var disk = disk
-        try self.init(recovering: &disk, limits: limits)
+        try self.init(recovering: &disk, limits: limits, logEnd: logEnd)
     }
 
     /// The same; on failure `disk` is what it has become.
-    package init(recovering disk: inout D, limits: VolumeLimits) throws(VolumeRecoveryRefused) {
+    package init(
+        recovering disk: inout D, limits: VolumeLimits, logEnd: LogIndex = .zero
+    ) throws(VolumeRecoveryRefused) {
         self.limits = limits
         lastOpening = try OpeningFile.load(from: &disk)
         let found = try VolumeState.load(from: &disk)
@@ -127,32 +68,62 @@ package struct VolumeCore<D: Disk>: Sendable {
         applied = state.applied
         checkpointed = state.applied
         resync = state.resync
+        scrub = state.scrub
         logEndMin = state.resync?.handed ?? state.applied
         // Handed in again from the log's base on, which is not known here.
         handed = .zero
+        replayEnd = logEnd
+        isSettled = state.applied >= logEnd
+        sums = SumPages(count: limits.sumPagesMax)
         do throws(DiskError) {
             if found == nil { try state.save(to: &disk) }
-            for record in state.volumes {
-                let image = try disk.open(VolumeState.image(of: record.id), create: false)
-                volumes.append(Volume(record: record, image: image))
-            }
-            // An image of no volume: created above the checkpoint, so the log creates it again;
-            // or deleted at it.
-            let known = Set(state.volumes.map { VolumeState.image(of: $0.id) })
-            for name in try disk.list()
-            where name.hasSuffix(VolumeState.imageSuffix) && !known.contains(name) {
-                try disk.remove(name)
-            }
+            edges = try EdgeFile(&disk, sequence: state.sequence)
         } catch { throw .state(error) }
         self.disk = disk
+        do throws(DiskError) {
+            try open(state)
+            try restoreEdges()
+            disk = self.disk
+        } catch {
+            disk = self.disk
+            throw .state(error)
+        }
+    }
+
+    private mutating func open(_ state: VolumeState) throws(DiskError) {
+        for record in state.volumes {
+            let image = try disk.open(VolumeState.image(of: record.id), create: false)
+            let name = VolumeState.sums(of: record.id)
+            let sums = try disk.open(name, create: state.format != .summed)
+            if state.format != .summed {
+                try disk.resize(sums, to: BlockSum.fileByteCount(of: record.byteCount))
+                hasNewNames = true
+            }
+            volumes.append(Volume(record: record, image: image, sums: sums))
+        }
+        // Files of no volume: created above the checkpoint, so the log creates it again; or deleted
+        // at it.
+        let known = Set(
+            state.volumes.flatMap { [VolumeState.image(of: $0.id), VolumeState.sums(of: $0.id)] })
+        for name in try disk.list()
+        where VolumeState.isVolumeFile(name) && !known.contains(name) {
+            try disk.remove(name)
+        }
     }
 
     package var list: [VolumeInfo] {
-        volumes.map {
-            VolumeInfo(
-                id: $0.id, name: $0.record.name, byteCount: $0.record.byteCount,
-                isSync: $0.record.isSync, generation: $0.open,
-                pendingBytes: $0.pending.cost)
+        volumes.map { volume in
+            let record = volume.record
+            var info = VolumeInfo(
+                id: volume.id, name: record.name, byteCount: record.byteCount,
+                isSync: record.isSync, generation: volume.open,
+                pendingBytes: volume.pending.cost)
+            if !record.damaged.isEmpty {
+                info.damagedBlocks = record.damaged.count
+                let ranges = record.damaged.ranges(of: record.byteCount)
+                info.damagedRanges = Array(ranges.prefix(VolumeInfo.damagedRangesMax))
+            }
+            return info
         }
     }
 
@@ -173,42 +144,6 @@ package struct VolumeCore<D: Disk>: Sendable {
             if volumes[middle].id < id { low = middle + 1 } else { high = middle }
         }
         return low
-    }
-
-    /// Creates a volume that reads zero. Doing it twice is doing it once, since a recovery applies
-    /// the same command again.
-    package mutating func create(
-        _ id: VolumeID, name: String, byteCount: UInt64, isSync: Bool = true
-    ) throws(DiskError) -> VolumeRefused? {
-        if let known = volumes.first(where: { $0.id == id || $0.record.name == name }) {
-            let same = known.record.name == name && known.record.byteCount == byteCount
-            return same && known.id == id ? nil : .nameTaken
-        }
-        guard (1...VolumeLimits.nameByteCountMax).contains(name.utf8.count) else { return .badName }
-        guard byteCount <= VolumeLimits.volumeByteCountMax else { return .oversized }
-        guard volumes.count < VolumeLimits.volumeCountMax else { return .tooManyVolumes }
-        doomed.removeAll { $0.name == VolumeState.image(of: id) }
-        let image = try disk.open(VolumeState.image(of: id), create: true)
-        try disk.resize(image, to: 0)
-        try disk.resize(image, to: byteCount)
-        hasNewNames = true
-        // Nothing changed it before the entry that creates it.
-        let record = VolumeState.Record(
-            id: id, name: name, byteCount: byteCount, isSync: isSync, since: applied)
-        volumes.insert(Volume(record: record, image: image, isDirty: true), at: insertion(of: id))
-        return nil
-    }
-
-    /// Forgets a volume. Its image stays until a checkpoint without it is durable, since a crash
-    /// before that replays writes to it.
-    package mutating func delete(_ id: VolumeID) -> VolumeRefused? {
-        guard let place = position(of: id) else { return nil }
-        guard volumes[place].open == nil else { return .open }
-        let volume = volumes.remove(at: place)
-        overlayByteCount -= volume.committed.cost
-        asked.removeAll { $0.piece.volume == id }
-        doomed.append((VolumeState.image(of: id), volume.image))
-        return nil
     }
 
     /// Opens a volume for I/O. The caller is the primary, holds its lease, and has applied every

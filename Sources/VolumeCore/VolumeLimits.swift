@@ -18,6 +18,13 @@ package struct VolumeLimits: Hashable, Sendable {
     /// One piece of a volume that a source is asked for.
     package static let pieceByteCountMax = 512 << 10
 
+    /// Damaged blocks of one volume that are known by name; more are found again when they are read.
+    package static let damagedBlocksMax = 4_096
+    /// So long a read of a damaged block waits for a peer's bytes.
+    package static let damagedReadWaitMax = Interval.seconds(10)
+    /// Blocks whose edges are kept for the present checkpoint before another one is wanted.
+    package static let edgesMax = 16_384
+
     /// How a replica takes what it lacks.
     package struct Resync: Hashable, Sendable {
         /// One piece is at most so long; a power of two, up to `VolumeLimits.pieceByteCountMax`.
@@ -45,6 +52,10 @@ package struct VolumeLimits: Hashable, Sendable {
     package var overlayByteCountMax: Int
 
     package var resync = Resync()
+    /// All that the images hold is read over once in so long.
+    package var scrubPeriod = Interval.seconds(14 * 86_400)
+    /// Pages of sums in memory, of 4 KiB for 4 MiB of an image each; a power of two.
+    package var sumPagesMax = 4_096
 
     package init(pendingByteCountMax: Int = 64 << 20, overlayByteCountMax: Int = 64 << 20) {
         self.pendingByteCountMax = pendingByteCountMax

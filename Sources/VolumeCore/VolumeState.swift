@@ -1,18 +1,20 @@
 package import Disk
 internal import Mesh
-internal import Planted
 internal import Record
 
 /// What a checkpoint writes: the applied index, and what of each volume is not in its image.
 ///
 /// Little-endian: crc32c (over all that follows) u32 · byte count u32 · magic u64 · sequence u64 ·
 /// applied index u64 · resync phase u8 (0 none, 1 asking, 2 copying) · target index u64 · byte count
-/// of the whole resync u64 · handed index u64 · volume count u32; then per volume id u64 · byte count
+/// of the whole resync u64 · handed index u64 · scrub: volume u64, offset u64, began u64, ended u64 ·
+/// volume count u32; then per volume id u64 · byte count
 /// u64 · generation u64 · number u64 · flags u8 (1: sync) · name byte count u16 · name · allocation map
-/// · missing map · changes. The first release's files (`HOLDVOL1`) have no resync, no missing map and no changes.
+/// · missing map · unsummed map · damaged block count u32 and numbers u64 · changes. What came before
+/// sums (`HOLDVOL2`) has neither unsummed map nor damaged blocks, and no cell of it is summed; the first
+/// release's files (`HOLDVOL1`) have no resync, no missing map and no changes either.
 ///
 /// What a source tells a replica of itself (its manifest) is the same, with the cells that the
-/// replica lacks as missing.
+/// replica lacks as missing, and in the form that has no sums: those are each disk's own.
 struct VolumeState: Hashable, Sendable {
     struct Record: Hashable, Sendable {
         var id: VolumeID
@@ -24,6 +26,10 @@ struct VolumeState: Hashable, Sendable {
         var allocation: CellMap
         /// Cells that have to come from another replica.
         var missing: CellMap
+        /// Cells of an earlier release's image that have no sums yet; nil for none.
+        var unsummed: CellMap?
+        /// Blocks whose bytes are not what was written: never served, and mended from a peer.
+        var damaged = BlockSet()
         var changes: ChangeRing
 
         init(
@@ -53,8 +59,14 @@ struct VolumeState: Hashable, Sendable {
         var handed: LogIndex = .zero
     }
 
-    static let magic: UInt64 = 0x324c_4f56_444c_4f48  // "HOLDVOL2"
-    static let formerMagic: UInt64 = 0x314c_4f56_444c_4f48  // "HOLDVOL1"
+    /// What a file's bytes mean.
+    enum Format: UInt64, Comparable, Sendable {
+        case first = 0x314c_4f56_444c_4f48  // "HOLDVOL1"
+        case unsummed = 0x324c_4f56_444c_4f48  // "HOLDVOL2"
+        case summed = 0x334c_4f56_444c_4f48  // "HOLDVOL3"
+
+        static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+    }
     static let slots = ["volumes.state.0", "volumes.state.1"]
     static let temporary = "volumes.state.new"
     /// Bounds what is read of a state file: all volumes with the largest map each.
@@ -64,18 +76,30 @@ struct VolumeState: Hashable, Sendable {
     var sequence: UInt64 = 0
     var applied: LogIndex = .zero
     var resync: Resync?
+    var scrub = Scrub()
     /// Sorted by id.
     var volumes: [Record] = []
 
-    var encoded: [UInt8] {
+    /// What it was read from; decides whether the sums files have to be there.
+    var format = Format.summed
+
+    var encoded: [UInt8] { encoded(as: .summed) }
+
+    func encoded(as format: Format) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: 8)
-        bytes.append(littleEndian: Self.magic)
+        bytes.append(littleEndian: format.rawValue)
         bytes.append(littleEndian: sequence)
         bytes.append(name: applied)
         bytes.append(littleEndian: resync?.phase.rawValue ?? 0)
         bytes.append(name: resync?.target ?? .zero)
         bytes.append(littleEndian: resync?.wholeByteCount ?? 0)
         bytes.append(name: resync?.handed ?? .zero)
+        if format == .summed {
+            bytes.append(name: scrub.volume)
+            bytes.append(littleEndian: scrub.offset)
+            bytes.append(name: scrub.began)
+            bytes.append(name: scrub.ended)
+        }
         bytes.append(littleEndian: UInt32(volumes.count))
         for volume in volumes {
             bytes.append(name: volume.id)
@@ -87,6 +111,11 @@ struct VolumeState: Hashable, Sendable {
             bytes.append(contentsOf: volume.name.utf8)
             volume.allocation.encode(into: &bytes)
             volume.missing.encode(into: &bytes)
+            if format == .summed {
+                (volume.unsummed ?? CellMap(byteCount: volume.byteCount)).encode(into: &bytes)
+                bytes.append(littleEndian: UInt32(volume.damaged.count))
+                for block in volume.damaged.blocks { bytes.append(littleEndian: block) }
+            }
             volume.changes.encode(into: &bytes)
         }
         bytes.store(UInt64(bytes.count), at: 4, count: 4)
@@ -101,15 +130,15 @@ struct VolumeState: Hashable, Sendable {
         guard bytes.count >= 36, bytes.load(at: 4, count: 4) == UInt64(bytes.count),
             bytes.load(at: 0, count: 4)
                 == UInt64(Checksum.crc32c(bytes, in: 4..<bytes.count)),
-            [Self.magic, Self.formerMagic].contains(bytes.load(at: 8, count: 8))
+            let format = Format(rawValue: bytes.load(at: 8, count: 8))
         else { return nil }
-        let isFormer = bytes.load(at: 8, count: 8) == Self.formerMagic
+        self.format = format
         var reader = ByteReader(bytes, in: 16..<bytes.count)
         do throws(ByteReader.Truncated) {
             sequence = try reader.u64()
             applied = try reader.name()
             guard applied <= .countMax, sequence <= LogIndex.countMax.rawValue else { return nil }
-            if !isFormer {
+            if format > .first {
                 let phase = try reader.u8()
                 let target: LogIndex = try reader.name()
                 let whole = try reader.u64()
@@ -121,10 +150,16 @@ struct VolumeState: Hashable, Sendable {
                     Resync(phase: $0, target: target, wholeByteCount: whole, handed: handed)
                 }
             }
+            if format == .summed {
+                scrub.volume = try reader.name()
+                scrub.offset = try reader.u64()
+                scrub.began = try reader.name()
+                scrub.ended = try reader.name()
+            }
             let count = try reader.u32()
             guard count <= VolumeLimits.volumeCountMax else { return nil }
             for _ in 0..<count {
-                guard let record = try Self.record(&reader, isFormer: isFormer, applied),
+                guard let record = try Self.record(&reader, format, applied),
                     volumes.last.map({ $0.id < record.id }) ?? true
                 else { return nil }
                 volumes.append(record)
@@ -133,7 +168,7 @@ struct VolumeState: Hashable, Sendable {
     }
 
     private static func record(
-        _ reader: inout ByteReader, isFormer: Bool, _ applied: LogIndex
+        _ reader: inout ByteReader, _ format: Format, _ applied: LogIndex
     ) throws(ByteReader.Truncated) -> Record? {
         let id: VolumeID = try reader.name()
         let byteCount = try reader.u64()
@@ -149,56 +184,41 @@ struct VolumeState: Hashable, Sendable {
         var record = Record(
             id: id, name: name, byteCount: byteCount, isSync: flags == 1, since: applied)
         (record.generation, record.number) = (generation, number)
-        if isFormer {
+        if format == .first {
             let map = try reader.take(CellMap.mapByteCount(of: byteCount))
             guard let allocation = CellMap(byteCount: byteCount, bits: map) else { return nil }
             record.allocation = allocation
+            record.unsummed = allocation.isEmpty ? nil : allocation
             return record
         }
         guard let allocation = CellMap(byteCount: byteCount, &reader),
-            let missing = CellMap(byteCount: byteCount, &reader),
-            let changes = ChangeRing(byteCount: byteCount, &reader)
+            let missing = CellMap(byteCount: byteCount, &reader)
         else { return nil }
-        (record.allocation, record.missing, record.changes) = (allocation, missing, changes)
+        (record.allocation, record.missing) = (allocation, missing)
+        var unsummed = allocation
+        unsummed.subtract(missing)
+        record.unsummed = unsummed.isEmpty ? nil : unsummed
+        if format == .summed {
+            guard try summing(&record, &reader) else { return nil }
+        }
+        guard let changes = ChangeRing(byteCount: byteCount, &reader) else { return nil }
+        record.changes = changes
         return record
     }
 
-    /// The newest whole state; nil on a disk that never had one.
-    static func load<D: Disk>(from disk: inout D) throws(VolumeRecoveryRefused) -> VolumeState? {
-        do throws(DiskError) {
-            let names = try disk.list()
-            var newest: VolumeState?
-            for name in slots where names.contains(name) {
-                let file = try disk.open(name, create: false)
-                defer { disk.close(file) }
-                let count = try disk.byteCount(file)
-                guard count <= byteCountMax else { continue }
-                let bytes = try disk.read(file, at: 0, count: Int(count))
-                guard let state = VolumeState(parsing: bytes) else { continue }
-                if newest == nil || state.sequence > newest?.sequence ?? 0 { newest = state }
-            }
-            let hasState = names.contains { slots.contains($0) }
-            let hasImages = names.contains { $0.hasSuffix(imageSuffix) }
-            guard newest != nil || !(hasState || hasImages) else {
-                throw DiskError(.read, slots[0], .missing)
-            }
-            return newest
-        } catch { throw .state(error) }
+    private static func summing(
+        _ record: inout Record, _ reader: inout ByteReader
+    ) throws(ByteReader.Truncated) -> Bool {
+        guard let unsummed = CellMap(byteCount: record.byteCount, &reader) else { return false }
+        record.unsummed = unsummed.isEmpty ? nil : unsummed
+        let count = try reader.u32()
+        guard count <= VolumeLimits.damagedBlocksMax else { return false }
+        var blocks: [UInt64] = []
+        for _ in 0..<count { blocks.append(try reader.u64()) }
+        guard let damaged = BlockSet(blocks, of: record.byteCount) else { return false }
+        record.damaged = damaged
+        return true
     }
-
-    /// The renamed file replaces the older slot whole; the newer one stays until the next time.
-    func save<D: Disk>(to disk: inout D) throws(DiskError) {
-        let file = try disk.open(Self.temporary, create: true)
-        defer { disk.close(file) }
-        try disk.resize(file, to: 0)
-        try disk.write(file, at: 0, [encoded])
-        if !isPlanted(.skipsStateSync) { try disk.sync(file) }
-        try disk.rename(Self.temporary, to: Self.slots[Int(sequence % 2)])
-        if !isPlanted(.skipsStateDirectorySync) { try disk.syncDirectory() }
-    }
-
-    static let imageSuffix = ".image"
-    static func image(of volume: VolumeID) -> String { "volume-\(volume)\(imageSuffix)" }
 }
 
 /// The volumes of this disk can't be told: a replica has to be made anew from a peer.

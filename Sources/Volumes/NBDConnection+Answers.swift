@@ -66,7 +66,7 @@ extension NBDError {
             case .closed, .unknownVolume, .staleGeneration: .shuttingDown
             case .outOfRange, .oversized: .invalid
             case .overloaded, .tooManyVolumes: .noMemory
-            case .nameTaken, .badName, .open: .io
+            case .nameTaken, .badName, .open, .damaged: .io
             }
     }
 }

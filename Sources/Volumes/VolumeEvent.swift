@@ -17,6 +17,10 @@ package enum VolumeEvent: Sendable {
     case send(ResyncMessage, to: NodeID)
     /// What the volumes lack now, knowing where the log begins; nil once they are a whole replica.
     case resync(ResyncStanding?, behind: LogIndex)
+    /// So many blocks here are damaged.
+    case damage(blocks: Int)
+    /// A scrub may go on at once.
+    case scrubs
     /// The volumes have stopped for good; the process has to recover from its disk.
     case failed(DiskError)
 }
@@ -35,6 +39,7 @@ package struct VolumeStatus: Hashable, Sendable {
     package let overlayBytes: Int
     package let applied: LogIndex
     package let checkpointed: LogIndex
+    package let scrub: ScrubStanding
 
     init<D: Disk>(_ core: VolumeCore<D>) {
         volumes = core.list
@@ -42,5 +47,6 @@ package struct VolumeStatus: Hashable, Sendable {
         overlayBytes = core.overlayBytes
         applied = core.applied
         checkpointed = core.checkpointed
+        scrub = core.scrubStanding
     }
 }

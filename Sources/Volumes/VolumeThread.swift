@@ -113,6 +113,12 @@ package final class VolumeThread<D: Disk>: Sendable {
     /// The volumes in figures, as they were after the last events: asking waits for no disk.
     package var status: VolumeStatus { published.withLockedValue { $0 } }
 
+    /// Reads some of the images over, unless there is something better to do.
+    package func scrub(at wall: WallTime) {
+        let isIdle = waiting.withLockedValue { !$0.hasFailed && !$0.isScheduled }
+        if isIdle { post(.scrub(wall)) }
+    }
+
     /// Reads what is committed, for backups and comparisons; `reply` runs on the volumes' queue.
     package func readCommitted(
         _ volume: VolumeID, at offset: UInt64, count: Int,
@@ -223,6 +229,8 @@ extension VolumeThread {
             case .refused(let index, let reason): told.append(.refused(index, reason))
             case .send(let message, let to): told.append(.send(message, to: to))
             case .resync(let standing, let index): told.append(.resync(standing, behind: index))
+            case .scrubs: told.append(.scrubs)
+            case .damage(let blocks): told.append(.damage(blocks: blocks))
             case .wantsCheckpoint: post(.checkpoint)
             }
         }
@@ -278,7 +286,8 @@ extension VolumeThread {
         let step = guarded { work throws(DiskError) -> Step in
             guard case .folding(let left) = work.checkpoint, left > 0 else {
                 work.checkpoint = .syncing
-                return .sync(try prepareSync(work.exports.core.disk, work.exports.dirtyImages))
+                let files = try work.exports.dirtyFiles()
+                return .sync(try prepareSync(work.exports.core.disk, files))
             }
             var effects: [ExportEffect] = []
             try work.exports.handle(.fold, at: clock(), &effects)

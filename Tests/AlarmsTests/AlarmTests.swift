@@ -66,6 +66,20 @@ struct AlarmTests {
     private static let half = ResyncStanding(
         isCopying: true, missingByteCount: 512 << 20, wholeByteCount: 1 << 30)
 
+    @Test func `damage names volume and bytes, and is critical while nobody can mend it`() throws {
+        let damage = Sight.Damage(volume: "db", blocks: 3, ranges: [4_096..<12_288])
+        let mended = try #require(Calm.alarms { $0.imageDamage = [damage] }.first)
+        #expect(mended.code == "volume-damaged" && mended.severity == .warning)
+        #expect(mended.text.contains("3 blocks of volume db are damaged"))
+        #expect(mended.text.contains("bytes 4096..<12288 and more"))
+        let alone = Calm.alarms { sight in
+            sight.imageDamage = [damage]
+            for at in sight.peers.indices { sight.peers[at].standing = .silent }
+        }
+        let lost = try #require(alone.first { $0.code == "volume-damaged" })
+        #expect(lost.severity == .critical && lost.text.contains("reading them fails"))
+    }
+
     @Test func `who copies what it lacks is told of on every node, with how much is left`() throws {
         let other = try #require(Calm.alarms { $0.peers[0].resync = Self.half }.first)
         #expect(other.code == "resync" && other.severity == .warning)

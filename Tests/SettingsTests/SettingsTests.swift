@@ -186,6 +186,21 @@ struct AgentSettingsTests {
         }
     }
 
+    @Test func `images are read over within days, of a year at most`() throws {
+        let own = "node: 1\ncluster: c\ntls: {ca: a, certificate: b, key: c}\n"
+        #expect(try NodeSettings(parsing: own, file: "n").scrubPeriod == .seconds(14 * 86_400))
+        let set = try NodeSettings(parsing: own + "scrubDays: 365", file: "n")
+        #expect(set.scrubPeriod == .seconds(365 * 86_400))
+        for text in ["0", "366", "-1", "1.5", "week"] {
+            do {
+                _ = try NodeSettings(parsing: own + "scrubDays: \(text)", file: "n")
+                Issue.record("\(text) was accepted")
+            } catch {
+                #expect(error.all.map(\.key) == ["scrubDays"])
+            }
+        }
+    }
+
     @Test func `a node's faults are told together`() {
         do {
             _ = try NodeSettings(

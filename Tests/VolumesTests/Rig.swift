@@ -48,7 +48,7 @@ final class LoopLog: Sendable {
         case .checkpointed: state.withLockedValue { $0.checkpoints += 1 }
         case .drained: state.withLockedValue { $0.drains += 1 }
         case .applied(let index): state.withLockedValue { $0.applied = index }
-        case .send, .resync: break
+        case .send, .resync, .damage, .scrubs: break
         case .refused(let index, let reason): Issue.record("entry \(index): \(reason)")
         }
     }

@@ -111,7 +111,8 @@ struct StatusScreen: Sendable {
         for volume in volumes {
             let cells = [
                 volume.name, Words.bytes(volume.byteCount), volume.mode.rawValue,
-                volume.isOpen ? "open" : "closed", "\(volume.clients)",
+                (volume.isOpen ? "open" : "closed")
+                    + (volume.damagedBlocks > 0 ? ", damaged" : ""), "\(volume.clients)",
                 Words.bytes(volume.pendingBytes),
             ]
             table.add(cells + (withSockets ? [volume.socket ?? "-"] : []))

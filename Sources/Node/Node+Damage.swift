@@ -1,0 +1,29 @@
+internal import Gossip
+internal import Mesh
+internal import Voting
+
+/// Blocks of the volumes here that are damaged, and whom to ask for them (ADR 8).
+extension Node {
+    /// One that has them answers within this; the next one is asked then.
+    private static let turn = Interval.milliseconds(500)
+
+    mutating func noteDamage(_ blocks: Int) {
+        if blocks > 0, damagedBlocks == 0 { pullAt = now }
+        damagedBlocks = blocks
+    }
+
+    /// One whole replica after the other: whoever has damage at the same place says nothing.
+    var mender: NodeID? {
+        let able = settings.members.filter { member in
+            !member.isWitness && member.node != seat
+                && voter.gossip.liveness(of: member.node) == .alive && !isCopying(member.node)
+        }
+        guard !able.isEmpty else { return nil }
+        let turns = now.nanoseconds / Self.turn.nanoseconds
+        return able[Int(turns % UInt64(able.count))].node
+    }
+
+    private func isCopying(_ node: NodeID) -> Bool {
+        voter.gossip.healthMap[node].flatMap { Report(parsing: $0.bytes) }?.resync != nil
+    }
+}

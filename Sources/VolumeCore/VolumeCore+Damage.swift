@@ -1,0 +1,34 @@
+package import Mesh
+
+/// Damage as operators and peers hear of it.
+extension VolumeCore {
+    /// Not all that the last process may have written is written again.
+    package var isReplaying: Bool { !isSettled }
+    /// A checkpoint would end that.
+    var canSettle: Bool { !isSettled && resync == nil && applied >= replayEnd }
+
+    package var damagedBlockCount: Int {
+        volumes.reduce(0) { $0 + $1.record.damaged.count }
+    }
+
+    package func damagedRanges(of volume: VolumeID) -> [Range<UInt64>] {
+        position(of: volume).map { place in
+            volumes[place].record.damaged.ranges(of: volumes[place].record.byteCount)
+        } ?? []
+    }
+
+    /// More than should be kept for one checkpoint.
+    var hasManyEdges: Bool { edges.count > VolumeLimits.edgesMax }
+
+    /// What is damaged, by volume and place, a piece for each block: a source whose block beside it is
+    /// damaged has to be able to answer.
+    var damagedPieces: [Piece] {
+        let size = BlockSum.blockByteCount
+        return volumes.flatMap { volume in
+            volume.record.damaged.blocks.map { block in
+                let end = min((block + 1) * size, volume.record.byteCount)
+                return Piece(volume.id, block * size..<end)
+            }
+        }
+    }
+}
