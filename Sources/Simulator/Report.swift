@@ -11,9 +11,7 @@ package struct Report: Sendable {
     package static let simulatedMin = Interval.seconds(60)
     /// At full load; of a run whose clients take their time, as many times less.
     package static let operationsMin = 1_000
-    /// Some mixes of faults seldom find a victim: while one member is lost, or has to mend, no other one
-    /// may fall.
-    package static let faultsMin = 5
+    package static let faultsMin = 10
 
     package let plan: Plan
     /// How many times longer than at full load the clients think.
