@@ -63,6 +63,25 @@
     }
 }
 
+extension ArraySlice<UInt8> {
+    /// Whether there is nothing but zeros. Eight words at a time, since gigabytes of images are looked
+    /// at that hold little else.
+    package var isZero: Bool {
+        unsafe withUnsafeBytes { all in
+            var at = 0
+            while at + 64 <= all.count {
+                var bits: UInt64 = 0
+                for word in stride(from: at, to: at + 64, by: 8) {
+                    bits |= unsafe all.loadUnaligned(fromByteOffset: word, as: UInt64.self)
+                }
+                guard bits == 0 else { return false }
+                at += 64
+            }
+            return unsafe all[at...].allSatisfy { $0 == 0 }
+        }
+    }
+}
+
 /// Every letter, entry and record is put together and taken apart with these: `@inlinable`, so that
 /// each becomes the one load or store that it is.
 extension [UInt8] {

@@ -101,7 +101,7 @@ struct Ledger {
     ) -> String? {
         let known = blocks[block]
         let version: UInt64
-        if bytes.allSatisfy({ $0 == 0 }) {
+        if bytes.isZero {
             guard let zero = known.zeros.first(where: { $0 >= least }) else {
                 return "block \(block) of disk \(volume) reads zero, though version \(least) was "
                     + "promised (flushed \(known.flushed), issued \(known.issued))"

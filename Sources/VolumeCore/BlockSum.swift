@@ -31,7 +31,7 @@ struct BlockSum: RawRepresentable, Hashable, Sendable {
     func passes(_ bytes: [UInt8], in range: Range<Int>, volume: VolumeID, block: UInt64) -> Bool {
         switch self {
         case .none: false
-        case .zeros: bytes[range].allSatisfy { $0 == 0 }
+        case .zeros: bytes[range].isZero
         default: self == BlockSum(of: bytes, in: range, volume: volume, block: block)
         }
     }

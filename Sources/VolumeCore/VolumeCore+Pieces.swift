@@ -64,7 +64,7 @@ extension VolumeCore {
                 applied
             )
         }
-        return (bytes.allSatisfy { $0 == 0 } ? nil : bytes, applied)
+        return (bytes[...].isZero ? nil : bytes, applied)
     }
 
     /// Takes a piece as a source had it at `index`; nil bytes are zeros.

@@ -70,6 +70,18 @@ struct MeshTests {
         #expect(bytes.lastNonZero(from: place + 1) == nil)
     }
 
+    @Test(arguments: [0, 1, 7, 63, 64, 65, 200])
+    func `bytes are zero unless one of them is not, wherever it stands`(count: Int) {
+        // A stray byte on both sides, which is none of theirs.
+        var bytes = [9] + [UInt8](repeating: 0, count: count) + [9]
+        #expect(bytes[1..<count + 1].isZero)
+        for place in 1..<count + 1 {
+            bytes[place] = 128
+            #expect(!bytes[1..<count + 1].isZero)
+            bytes[place] = 0
+        }
+    }
+
     @Test func `the same seed gives the same numbers`() {
         var a = SeededRandom(seed: 42)
         var b = a
