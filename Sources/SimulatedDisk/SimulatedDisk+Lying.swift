@@ -1,7 +1,8 @@
 /// What a sync made safe, and what had been there: a range of one file.
 struct PastWrite: Sendable {
     let file: Int
-    let offset: Int
+    let range: Range<Int>
+    /// Zeros follow: the file ended there.
     let before: [UInt8]
 }
 
@@ -11,14 +12,9 @@ extension SimulatedDisk {
 
     mutating func remember(_ number: Int) {
         guard let file = files[number] else { return }
-        for run in file.dirty.runs {
-            let start = run.lowerBound * Self.sectorByteCount
-            let end = min(run.upperBound * Self.sectorByteCount, file.current.count)
-            guard start < end else { continue }
-            var before = [UInt8](repeating: 0, count: end - start)
-            let kept = start..<max(start, min(end, file.durable.count))
-            before.replaceSubrange(0..<kept.count, with: file.durable[kept])
-            past.append(PastWrite(file: number, offset: start, before: before))
+        for range in file.dirtyRanges {
+            let kept = range.clamped(to: 0..<file.durable.count)
+            past.append(PastWrite(file: number, range: range, before: Array(file.durable[kept])))
         }
         past.removeFirst(max(0, past.count - Self.pastMax))
     }
@@ -27,7 +23,7 @@ extension SimulatedDisk {
     package var pastWrites: [(name: String, range: Range<Int>)] {
         past.map { write in
             let name = names.first { $0.value == write.file }?.key ?? ""
-            return (name, write.offset..<write.offset + write.before.count)
+            return (name, write.range)
         }
     }
 
@@ -36,11 +32,12 @@ extension SimulatedDisk {
     package mutating func loseWrite(_ at: Int) -> [UInt8] {
         let write = past.remove(at: at)
         guard let file = files[write.file] else { return [] }
-        let end = min(write.offset + write.before.count, file.current.count)
-        guard write.offset < end else { return [] }
-        let range = write.offset..<end
+        let range = write.range.clamped(to: 0..<file.current.count)
+        guard !range.isEmpty else { return [] }
         let lost = Array(file.current[range])
-        overwrite(write.file, at: write.offset, Array(write.before[..<range.count]))
+        let zeros = [UInt8](repeating: 0, count: write.range.count - write.before.count)
+        overwrite(
+            write.file, at: range.lowerBound, Array((write.before + zeros).prefix(range.count)))
         return lost
     }
 
@@ -53,11 +50,11 @@ extension SimulatedDisk {
 
     /// What is there already changes, on the platter and in the cache; nothing gets longer.
     private mutating func overwrite(_ number: Int, at offset: Int, _ bytes: [UInt8]) {
-        guard var file = files[number] else { return }
-        for (at, byte) in bytes.enumerated() {
-            if offset + at < file.current.count { file.current[offset + at] = byte }
-            if offset + at < file.durable.count { file.durable[offset + at] = byte }
+        files.change(number) { file in
+            for (at, byte) in bytes.enumerated() {
+                if offset + at < file.current.count { file.current[offset + at] = byte }
+                if offset + at < file.durable.count { file.durable[offset + at] = byte }
+            }
         }
-        files[number] = file
     }
 }

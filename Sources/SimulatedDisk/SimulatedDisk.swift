@@ -34,47 +34,6 @@ package struct SimulatedDisk: Disk {
         }
     }
 
-    struct File: Sendable {
-        var durable: [UInt8] = []
-        var current: [UInt8] = []
-        var dirty = SectorSet()
-        var resized = false
-
-        mutating func put(_ bytes: [UInt8], at offset: Int) {
-            guard !bytes.isEmpty else { return }
-            let end = offset + bytes.count
-            let have = current.count
-            // Whole arrays are moved at once in every build; a repeated element is not.
-            if offset > have { current += [UInt8](repeating: 0, count: offset - have) }
-            if end > have { resized = true }
-            if offset >= have {
-                current += bytes
-            } else {
-                current.replaceSubrange(offset..<min(end, have), with: bytes)
-            }
-            let first = min(offset, have) / sectorByteCount
-            dirty.insert(first..<(end - 1) / sectorByteCount + 1)
-        }
-
-        /// What is dirty is safe from here on.
-        mutating func sync() {
-            if resized {
-                let (have, want) = (durable.count, current.count)
-                if want < have { durable.removeLast(have - want) }
-                durable += [UInt8](repeating: 0, count: max(0, want - have))
-                resized = false
-            }
-            for run in dirty.runs {
-                let start = run.lowerBound * sectorByteCount
-                let end = min(run.upperBound * sectorByteCount, current.count)
-                if start < end {
-                    durable.replaceSubrange(start..<end, with: current[start..<end])
-                }
-            }
-            dirty = SectorSet()
-        }
-    }
-
     private enum NameChange: Sendable {
         case created(String, Int)
         case renamed(String, String, Int)
@@ -100,12 +59,12 @@ package struct SimulatedDisk: Disk {
     /// Bytes that fit on the disk in all files together.
     package var byteCountMax = Int.max
 
-    var files: [Int: File] = [:]
+    var files = Numbered<File>()
     var past: [PastWrite] = []
     private(set) var names: [String: Int] = [:]
     private var durableNames: [String: Int] = [:]
     private var nameChanges: [NameChange] = []
-    private var handles: [FileHandle: (file: Int, name: String)] = [:]
+    private var handles = Numbered<(file: Int, name: String)>()
     private var nextNumber = 1
     private var isOff = false
 
@@ -116,9 +75,9 @@ package struct SimulatedDisk: Disk {
     /// Turns bit `bit` of byte `offset` around, in the cache and on the platter.
     package mutating func flip(_ name: String, at offset: Int, bit: Int) {
         guard let number = names[name] else { return invariant(false, "no file \(name) to damage") }
-        files[number]?.current[offset] ^= 1 << UInt8(bit)
-        if let durable = files[number]?.durable.count, offset < durable {
-            files[number]?.durable[offset] ^= 1 << UInt8(bit)
+        files.change(number) { file in
+            file.current[offset] ^= 1 << UInt8(bit)
+            if offset < file.durable.count { file.durable[offset] ^= 1 << UInt8(bit) }
         }
     }
 
@@ -139,10 +98,8 @@ package struct SimulatedDisk: Disk {
     /// What a restart sees after the power went: all that was synced, any part of the rest.
     package mutating func crash(keeping kept: Kept = .half, using random: inout SeededRandom) {
         let (kept, whole) = kept.share
-        for number in files.keys.sorted() {
-            guard var file = files[number] else { continue }
-            Self.settle(&file) { random.chance(kept, in: whole) }
-            files[number] = file
+        for number in files.numbers {
+            files.change(number) { $0.settle { random.chance(kept, in: whole) } }
         }
         for change in nameChanges where random.chance(kept, in: whole) {
             switch change {
@@ -155,27 +112,12 @@ package struct SimulatedDisk: Disk {
         }
         nameChanges = []
         names = durableNames
-        let live = Set(names.values)
-        files = files.filter { live.contains($0.key) }
-        handles = [:]
+        files.keep(only: Set(names.values))
+        handles = Numbered()
         isOff = false
         powerCutAtStep = nil
         failingSync = nil
         failingWrite = nil
-    }
-
-    private static func settle(_ file: inout File, isKept: () -> Bool) {
-        if file.resized && isKept() {
-            let (have, want) = (file.durable.count, file.current.count)
-            if want < have { file.durable.removeLast(have - want) }
-            file.durable += [UInt8](repeating: 0, count: max(0, want - have))
-        }
-        for sector in file.dirty.sectors where isKept() {
-            let start = sector * sectorByteCount
-            let end = min(start + sectorByteCount, file.durable.count, file.current.count)
-            if start < end { file.durable[start..<end] = file.current[start..<end] }
-        }
-        file = File(durable: file.durable, current: file.durable)
     }
 }
 
@@ -200,11 +142,11 @@ extension SimulatedDisk {
         }
         let handle = FileHandle(rawValue: nextNumber)
         nextNumber += 1
-        handles[handle] = (number ?? 0, name)
+        handles[handle.rawValue] = (number ?? 0, name)
         return handle
     }
 
-    package mutating func close(_ file: FileHandle) { handles[file] = nil }
+    package mutating func close(_ file: FileHandle) { handles[file.rawValue] = nil }
 
     package mutating func byteCount(_ file: FileHandle) throws(DiskError) -> UInt64 {
         let (number, _) = try place(file, .stat)
@@ -243,7 +185,7 @@ extension SimulatedDisk {
         if case .system = cause { left -= left / 2 }
         let before = fates[name] == nil ? nil : files[number]?.current
         let written = left
-        change(number) { file in
+        files.change(number) { file in
             var offset = Int(offset)
             for piece in pieces where left > 0 {
                 let part = piece.count <= left ? piece : Array(piece[..<left])
@@ -262,12 +204,7 @@ extension SimulatedDisk {
         if byteCountMax != .max, self.byteCount + want - have > byteCountMax {
             throw DiskError(.resize, name, .full)
         }
-        if want > have {
-            change(number) { $0.put([UInt8](repeating: 0, count: want - have), at: have) }
-        } else if want < have {
-            files[number]?.current.removeLast(have - want)
-            files[number]?.resized = true
-        }
+        if want != have { files.change(number) { $0.resize(to: want) } }
         try step(.resize, name)
     }
 
@@ -277,7 +214,7 @@ extension SimulatedDisk {
         let (number, name) = try place(file, .deallocate)
         let end = min(Int(range.upperBound), files[number]?.current.count ?? 0)
         let start = min(Int(range.lowerBound), end)
-        change(number) { $0.put([UInt8](repeating: 0, count: end - start), at: start) }
+        files.change(number) { $0.put([UInt8](repeating: 0, count: end - start), at: start) }
         try step(.deallocate, name)
     }
 
@@ -287,11 +224,11 @@ extension SimulatedDisk {
         try step(.sync, name)
         if losesSyncs { return }
         if counts.syncs == failingSync {
-            change(number) { $0.dirty = SectorSet() }
+            files.change(number) { $0.dirty = SectorSet() }
             throw DiskError(.sync, name, .system(5))
         }
         if remembersWrites { remember(number) }
-        change(number) { $0.sync() }
+        files.change(number) { $0.sync() }
     }
 
     package mutating func rename(_ name: String, to other: String) throws(DiskError) {
@@ -322,7 +259,7 @@ extension SimulatedDisk {
     private func place(_ file: FileHandle, _ deed: DiskError.Deed)
         throws(DiskError) -> (file: Int, name: String)
     {
-        guard let known = handles[file] else {
+        guard let known = handles[file.rawValue] else {
             throw DiskError(deed, "handle \(file.rawValue)", isOff ? .powerCut : .missing)
         }
         guard !isOff else { throw DiskError(deed, known.name, .powerCut) }
@@ -338,12 +275,6 @@ extension SimulatedDisk {
 
     mutating func put(_ name: String, _ bytes: [UInt8], at offset: Int) {
         guard let number = names[name] else { return }
-        change(number) { $0.put(bytes, at: offset) }
-    }
-
-    /// In place, since a file may be megabytes.
-    private mutating func change(_ number: Int, _ body: (inout File) -> Void) {
-        guard let at = files.index(forKey: number) else { return }
-        body(&files.values[at])
+        files.change(number) { $0.put(bytes, at: offset) }
     }
 }

@@ -1,0 +1,80 @@
+extension SimulatedDisk {
+    /// What is on the platter, and what a reader sees.
+    struct File: Sendable {
+        var durable: [UInt8] = []
+        var current: [UInt8] = []
+        var dirty = SectorSet()
+        var resized = false
+
+        mutating func put(_ bytes: [UInt8], at offset: Int) {
+            guard !bytes.isEmpty else { return }
+            let end = offset + bytes.count
+            let have = current.count
+            if end > have { resized = true }
+            Self.lay(bytes[...], over: &current, at: offset)
+            let first = min(offset, have) / sectorByteCount
+            dirty.insert(first..<(end - 1) / sectorByteCount + 1)
+        }
+
+        mutating func resize(to want: Int) {
+            let have = current.count
+            guard want < have else {
+                return put([UInt8](repeating: 0, count: want - have), at: have)
+            }
+            current.removeLast(have - want)
+            resized = true
+        }
+
+        /// What is dirty is safe from here on.
+        mutating func sync() {
+            if durable.count > current.count {
+                durable.removeLast(durable.count - current.count)
+            }
+            for range in dirtyRanges {
+                Self.lay(current[range], over: &durable, at: range.lowerBound)
+            }
+            // Behind what a failed sync took for clean.
+            Self.lengthen(&durable, to: current.count)
+            (resized, dirty) = (false, SectorSet())
+        }
+
+        /// What the next sync makes safe.
+        var dirtyRanges: [Range<Int>] {
+            dirty.runs.compactMap { run in
+                let start = run.lowerBound * sectorByteCount
+                let end = min(run.upperBound * sectorByteCount, current.count)
+                return start < end ? start..<end : nil
+            }
+        }
+
+        /// What a crash makes of it, where `isKept` has one for the length and one for each sector.
+        mutating func settle(_ isKept: () -> Bool) {
+            if resized && isKept() {
+                let (have, want) = (durable.count, current.count)
+                if want < have { durable.removeLast(have - want) }
+                Self.lengthen(&durable, to: want)
+            }
+            for sector in dirty.sectors where isKept() {
+                let start = sector * sectorByteCount
+                let end = min(start + sectorByteCount, durable.count, current.count)
+                if start < end { durable[start..<end] = current[start..<end] }
+            }
+            self = File(durable: durable, current: durable)
+        }
+
+        /// Whole arrays are moved at once in every build; a repeated element is not.
+        private static func lengthen(_ bytes: inout [UInt8], to count: Int) {
+            if count > bytes.count { bytes += [UInt8](repeating: 0, count: count - bytes.count) }
+        }
+
+        /// Writes over what is there, and goes on behind it.
+        private static func lay(
+            _ bytes: ArraySlice<UInt8>, over old: inout [UInt8], at offset: Int
+        ) {
+            lengthen(&old, to: offset)
+            let over = bytes.prefix(old.count - offset)
+            if !over.isEmpty { old.replaceSubrange(offset..<offset + over.count, with: over) }
+            if over.count < bytes.count { old += bytes.dropFirst(over.count) }
+        }
+    }
+}
