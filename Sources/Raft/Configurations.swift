@@ -38,7 +38,7 @@ struct Configurations: Sendable {
 
     /// The newest that is committed and not joint, if `index` is committed.
     func settled(at index: LogIndex) -> Configuration? {
-        all.last { $0.index <= index && !$0.membership.isJoint }
+        isSettled(at: index) ? newest : earlier.last { $0.index <= index && !$0.membership.isJoint }
     }
 
     /// Whether `settled(at:)` is the newest: nothing is about to change.
@@ -48,9 +48,10 @@ struct Configurations: Sendable {
 
     /// All that may decide as long as only `index` is known to be committed, the newest last.
     func possible(from index: LogIndex) -> [Membership] {
-        let all = all
-        let start = all.lastIndex { $0.index <= index } ?? 0
-        return all[start...].map(\.membership)
+        // Nearly always: a leader asks with each heartbeat, and far more often while its log waits.
+        if newest.index <= index { return [newest.membership] }
+        let start = earlier.lastIndex { $0.index <= index } ?? 0
+        return earlier[start...].map(\.membership) + [newest.membership]
     }
 
     /// The one in force when everything up to `index` is applied.

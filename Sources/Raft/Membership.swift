@@ -37,19 +37,16 @@ package struct Electorate: Hashable, Sendable {
     }
 
     /// Counts for each value how many have reached it: among so few that is sooner done than to sort
-    /// them, and a leader does it with every acknowledgement.
+    /// them, and a leader does it with every acknowledgement. Each is asked once, for that is a search.
     private func floor(
         of count: Int, _ data: [NodeID], _ witness: NodeID?, _ value: (NodeID) -> UInt64
     ) -> UInt64 {
+        var reached = data.map(value)
+        if let witness { reached.append(value(witness)) }
         var floor: UInt64 = 0
-        func raise(to reached: UInt64) {
-            guard reached > floor else { return }
-            let others = data.count { value($0) >= reached }
-            let own = witness.map { value($0) >= reached ? 1 : 0 } ?? 0
-            if others + own >= count { floor = reached }
+        for one in reached where one > floor && reached.count(where: { $0 >= one }) >= count {
+            floor = one
         }
-        for node in data { raise(to: value(node)) }
-        if let witness { raise(to: value(witness)) }
         return floor
     }
 }

@@ -19,11 +19,11 @@ extension Simulation {
         guard let term, report.violation == nil else { return }
         let holders = machines.filter { $0.holds(index, term) }.map(\.id)
         // A follower learns late under whom it was decided.
-        let deciding =
+        let isDecided =
             machines[at].role == .leader
-            ? [machines[at].raft { $0.membership } ?? membership]
-            : recruiting.configurations.map(\.membership)
-        if !deciding.contains(where: { $0.isQuorum(holders) }) {
+            ? (machines[at].raft { $0.membership } ?? membership).isQuorum(holders)
+            : recruiting.configurations.reversed().contains { $0.membership.isQuorum(holders) }
+        if !isDecided {
             check(
                 "a commit is on a quorum's disks: node \(machines[at].id) takes \(index)@\(term) for "
                     + "committed, which nodes \(holders) hold")
