@@ -134,12 +134,11 @@ package struct Node: Core {
         var effects: [Voter.Effect] = []
         swap(&effects, &wanted)
         voter.handle(event, at: now, &effects)
-        for effect in effects { take(effect) }
-        effects.removeAll(keepingCapacity: true)
+        effects.drain { take($0) }
         swap(&effects, &wanted)
     }
 
-    private mutating func take(_ effect: Voter.Effect) {
+    private mutating func take(_ effect: consuming Voter.Effect) {
         switch effect {
         case .raft(let effect): take(effect)
         case .gossip(.send(let message, let to)): out.append(.gossip(message, to: to))
@@ -152,7 +151,7 @@ package struct Node: Core {
         }
     }
 
-    private mutating func take(_ effect: RaftEffect) {
+    private mutating func take(_ effect: consuming RaftEffect) {
         switch effect {
         case .save(let write): out.append(.save(write))
         case .send(let letter): out.append(.send(letter))

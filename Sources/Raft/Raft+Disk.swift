@@ -5,6 +5,11 @@ internal import Record
 extension Raft {
     /// One write for everything that an event changed, so that one save covers it.
     mutating func flush() {
+        // As by most events.
+        if change.isEmpty, releases.isEmpty {
+            changedFirst = nil
+            return
+        }
         let vote = isPlanted(.forgetsVotes) ? nil : vote
         let hardState = HardState(term: term, vote: vote, commit: commitIndex)
         // The commit index is a hint: it rides along, and never costs a write of its own.

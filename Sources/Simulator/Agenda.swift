@@ -20,7 +20,7 @@ struct Agenda<Item> {
 
     init() {}
 
-    mutating func push(_ at: Moment, _ item: Item) {
+    mutating func push(_ at: Moment, _ item: consuming Item) {
         numbers += 1
         let place: Int
         if let last = free.popLast() {

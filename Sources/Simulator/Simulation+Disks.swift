@@ -162,12 +162,11 @@ extension Simulation {
         noteLease(at)
         checkAnswers(effects, now, at)
         let life = machine.life
-        for effect in effects where machine.life == life && machine.isUp { carryOut(effect, at) }
-        effects.removeAll(keepingCapacity: true)
+        effects.drain { if machine.life == life && machine.isUp { carryOut($0, at) } }
         exportEffects = effects
     }
 
-    private mutating func carryOut(_ effect: ExportEffect, _ at: Int) {
+    private mutating func carryOut(_ effect: consuming ExportEffect, _ at: Int) {
         switch effect {
         case .propose(let drafts, let round): turn(at, .write(drafts, round))
         case .reply(let id, let answer): reply(id, answer, at)

@@ -15,8 +15,7 @@ extension Simulation {
         var effects = effectsPool.popLast() ?? []
         machine.deadline = agent.handle(event, at: machine.clock.local(time), &effects)
         let life = machine.life
-        for effect in effects where machine.life == life && machine.isUp { carryOut(effect, at) }
-        effects.removeAll(keepingCapacity: true)
+        effects.drain { if machine.life == life && machine.isUp { carryOut($0, at) } }
         effectsPool.append(effects)
         guard machine.isUp else { return }
         observe(at)
@@ -31,7 +30,7 @@ extension Simulation {
         machine.voter?.handle(event, at: now, &effects)
         if now >= machine.voterDeadline { machine.voter?.handle(.wake, at: now, &effects) }
         machine.deadline = machine.voterDeadline
-        for effect in effects where machine.isUp { carryOut(effect, at) }
+        effects.drain { if machine.isUp { carryOut($0, at) } }
         guard machine.isUp else { return }
         observe(at)
         arm(at)
@@ -65,7 +64,7 @@ extension Simulation {
         }
     }
 
-    private mutating func carryOut(_ effect: Node.Effect, _ at: Int) {
+    private mutating func carryOut(_ effect: consuming Node.Effect, _ at: Int) {
         switch effect {
         case .save(let write): save(write, at)
         case .send(let letter): send(letter, at)
@@ -119,7 +118,7 @@ extension Simulation {
         post(.apply(ruled), toVolumesOf: at)
     }
 
-    private mutating func carryOut(_ effect: Voter.Effect, _ at: Int) {
+    private mutating func carryOut(_ effect: consuming Voter.Effect, _ at: Int) {
         switch effect {
         case .raft(.save(let write)): save(write, at)
         case .raft(.send(let letter)): send(letter, at)

@@ -38,9 +38,7 @@ package struct Voter: Core {
         case .gossip(let event): gossip.handle(event, at: now, &gossipEffects)
         }
         deadline = min(raft.deadline, gossip.deadline)
-        for effect in raftEffects { effects.append(.raft(effect)) }
-        for effect in gossipEffects { effects.append(.gossip(effect)) }
-        raftEffects.removeAll(keepingCapacity: true)
-        gossipEffects.removeAll(keepingCapacity: true)
+        raftEffects.drain { effects.append(.raft($0)) }
+        gossipEffects.drain { effects.append(.gossip($0)) }
     }
 }

@@ -82,6 +82,15 @@ struct MeshTests {
         }
     }
 
+    @Test func `an array is drained from its beginning, and keeps its room`() {
+        var words = ["a", "b", "c", "d"]
+        let room = words.capacity
+        var drained: [String] = []
+        words.drain { drained.append($0) }
+        #expect(drained == ["a", "b", "c", "d"])
+        #expect(words.isEmpty && words.capacity == room)
+    }
+
     @Test func `the same seed gives the same numbers`() {
         var a = SeededRandom(seed: 42)
         var b = a
