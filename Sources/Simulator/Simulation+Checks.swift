@@ -118,32 +118,31 @@ extension Simulation {
 
     /// The volumes of all replicas that have applied equally much are equal.
     private mutating func compareImages() {
-        let agents = machines.indices.filter { machines[$0].agent != nil }
-        for (place, a) in agents.enumerated() {
-            for b in agents[(place + 1)...] { compareImages(a, b) }
+        var replicas = machines.indices.compactMap { at in
+            machines[at].agent.map { ReplicaImages(at: at, $0.exports.core) }
+        }
+        for a in replicas.indices {
+            for b in replicas.indices.dropFirst(a + 1) { compareImages(a, b, &replicas) }
         }
     }
 
-    private mutating func compareImages(_ a: Int, _ b: Int) {
-        guard var one = machines[a].agent?.exports.core,
-            var other = machines[b].agent?.exports.core,
-            one.applied == other.applied, !one.isResyncing, !other.isResyncing,
-            one.applied >= max(machines[a].appliedBefore, machines[b].appliedBefore)
+    private mutating func compareImages(_ one: Int, _ other: Int, _ all: inout [ReplicaImages]) {
+        let (a, b, applied) = (all[one].at, all[other].at, all[one].applied)
+        guard applied == all[other].applied, !all[one].isResyncing, !all[other].isResyncing,
+            applied >= max(machines[a].appliedBefore, machines[b].appliedBefore)
         else { return }
-        let names = one.list.map(\.name)
-        guard names == other.list.map(\.name) else {
-            return check("nodes \(a + 1) and \(b + 1) have other volumes at \(one.applied)")
+        let volumes = all[one].volumes
+        guard volumes.map(\.name) == all[other].volumes.map(\.name) else {
+            return check("nodes \(a + 1) and \(b + 1) have other volumes at \(applied)")
         }
-        for volume in one.list {
-            let count = Int(volume.byteCount)
-            guard let left = try? one.readCommitted(volume.id, at: 0, count: count).get(),
-                let right = try? other.readCommitted(volume.id, at: 0, count: count).get()
+        for volume in volumes {
+            guard let left = all[one].bytes(of: volume), let right = all[other].bytes(of: volume),
+                !areSame(left[...], right[...])
             else { continue }
-            guard !areSame(left[...], right[...]) else { continue }
             let offset = left.indices.first { left[$0] != right[$0] } ?? 0
             check(
                 "replicas are equal: \(volume.name) differs at \(offset) between nodes \(a + 1) "
-                    + "and \(b + 1), which both have applied \(one.applied)")
+                    + "and \(b + 1), which both have applied \(applied)")
         }
     }
 
