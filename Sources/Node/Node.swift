@@ -77,7 +77,8 @@ package struct Node: Core {
 
     package var seat: NodeID { settings.seat }
 
-    private var due: Instant {
+    // Inlined, or every event would copy the whole node to ask it this.
+    @inline(__always) private var due: Instant {
         let volumes = resync == nil && damagedBlocks == 0 ? Instant.distantFuture : pullAt
         return min(
             min(voter.deadline, tendAt),

@@ -205,8 +205,13 @@ final class Machine {
 
     /// Whether its disk holds this entry, or has a base that stands for it.
     func holds(_ index: LogIndex, _ term: Term) -> Bool {
-        journal?.holds(index, term) ?? remains?.holds(index, term) ?? false
+        Self.holds(&journal, index, term) ?? Self.holds(&remains, index, term) ?? false
     }
+
+    /// In place: a copy of a journal counts every reference in it, and each commit asks all machines.
+    private static func holds(
+        _ log: inout JournalCore<SimulatedDisk>?, _ index: LogIndex, _ term: Term
+    ) -> Bool? { log?.holds(index, term) }
 
     var voterDeadline: Instant { voter?.deadline ?? .distantFuture }
 

@@ -38,8 +38,9 @@ extension Simulation {
 
     /// Either core takes what both know.
     mutating func turnRaft(_ at: Int, _ event: Node.Event, _ voterEvent: Voter.Event) {
-        if machines[at].patient != nil { return turnPatient(at, event) }
-        if machines[at].agent != nil { turn(at, event) } else { turnVoter(at, voterEvent) }
+        // Nearly always it is an agent, and to look at a patient copies it.
+        if machines[at].agent != nil { return turn(at, event) }
+        if machines[at].patient != nil { turnPatient(at, event) } else { turnVoter(at, voterEvent) }
     }
 
     func hasProcess(_ at: Int) -> Bool { machines[at].agent != nil || machines[at].voter != nil }
