@@ -63,12 +63,13 @@ package struct Gossip: Sendable {
         nextReconnect = now + settings.reconnectInterval
         nextRow = now
         adopt(roster)
-        deadline = due
+        rearm()
     }
 
-    /// When anything here is due.
-    private var due: Instant {
-        guard !hasLeft, !members.isEmpty else { return .distantFuture }
+    /// Finds when anything here is due. A getter would work on a copy of the whole core.
+    private mutating func rearm() {
+        deadline = .distantFuture
+        guard !hasLeft, !members.isEmpty else { return }
         var first = min(min(nextProbe, nextSync), min(nextReconnect, nextRow))
         for probe in probes { first = min(first, probe.asked ? probe.endsAt : probe.indirectAt) }
         for relay in relays { first = min(first, relay.nacked ? relay.endsAt : relay.nackAt) }
@@ -78,14 +79,16 @@ package struct Gossip: Sendable {
         for node in held {
             if let i = places[node], let until = members[i].holdUntil { first = min(first, until) }
         }
-        return first
+        deadline = first
     }
 
     /// The only door: equal histories give equal effects.
     package mutating func handle(_ event: Event, at now: Instant, _ effects: inout [Effect]) {
         forgiveLateness(at: now)
         switch event {
-        case .deadlineReached: if now >= due { work(at: now, &effects) }
+        case .deadlineReached:
+            rearm()
+            if now >= deadline { work(at: now, &effects) }
         case .received(let message, let from): receive(message, from: from, at: now, &effects)
         case .publish(let bytes): publish(bytes, at: now)
         case .persisted(let saved): adopt(saved, at: now)
@@ -96,7 +99,7 @@ package struct Gossip: Sendable {
             effects.append(.registersChanged(changedRegisters.sorted()))
             changedRegisters.removeAll(keepingCapacity: true)
         }
-        deadline = due
+        rearm()
     }
 
     /// How the mesh sees a member; its own view of itself is not a question.

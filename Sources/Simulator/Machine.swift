@@ -26,6 +26,12 @@ final class Agent {
         return node.deadline
     }
 
+    /// In place: a copy of the core counts each of its many references, and each commit asks.
+    func raft<T>(_ body: (Raft) -> T) -> T { Self.read(&node, body) }
+    private static func read<T>(_ node: inout Node, _ body: (Raft) -> T) -> T {
+        body(node.voter.raft)
+    }
+
     init(node: Node, exports: Exports<SimulatedDisk>) {
         (self.node, self.exports) = (node, exports)
     }
@@ -221,7 +227,7 @@ final class Machine {
 
     /// Reads the consensus core, whichever process holds it.
     func raft<T>(_ body: (Raft) -> T) -> T? {
-        if let agent { return body(agent.node.voter.raft) }
+        if let agent { return agent.raft(body) }
         return voter.map { body($0.raft) }
     }
 }

@@ -16,8 +16,7 @@ extension Simulation {
         let index = agent.node.voter.raft.commitIndex
         guard index > machine.commitSeen else { return }
         machine.commitSeen = index
-        let term = agent.node.voter.raft.term(at: index)
-        let current = agent.node.voter.raft.term
+        let (term, current) = agent.raft { ($0.term(at: index), $0.term) }
         check(watch.commits(machine.id, index, term, knownIn: current))
         checkCommit(index, term, at)
     }
