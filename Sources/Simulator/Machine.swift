@@ -194,6 +194,15 @@ final class Machine {
         return false
     }
 
+    /// Alters its disks, whoever has them open.
+    func alterDisks(_ alter: (inout SimulatedDisk) -> Void) {
+        alter(&logDisk)
+        alter(&volumesDisk)
+        journal?.alterDisk(alter)
+        mend?.alterDisk(alter)
+        agent?.exports.alterDisk(alter)
+    }
+
     /// When the present process has to be woken.
     var deadline = Instant.distantFuture
 

@@ -161,10 +161,15 @@ extension Simulation {
         } catch { return failed("its volumes: \(error)", at) }
         noteLease(at)
         checkAnswers(effects, now, at)
-        let life = machine.life
-        for effect in effects where machine.life == life && machine.isUp { carryOut(effect, at) }
+        carryOut(effects, at)
         effects.removeAll(keepingCapacity: true)
         exportEffects = effects
+    }
+
+    mutating func carryOut(_ effects: [ExportEffect], _ at: Int) {
+        let machine = machines[at]
+        let life = machine.life
+        for effect in effects where machine.life == life && machine.isUp { carryOut(effect, at) }
     }
 
     private mutating func carryOut(_ effect: ExportEffect, _ at: Int) {

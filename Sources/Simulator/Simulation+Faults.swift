@@ -266,11 +266,9 @@ extension Simulation {
                 resume(at)
             }
         case .syncFailure:
-            machines[at].journal?.alterDisk { $0.failingSync = nil }
-            machines[at].agent?.exports.alterDisk { $0.failingSync = nil }
+            machines[at].alterDisks { $0.failingSync = nil }
         case .diskFull:
-            machines[at].logDisk.byteCountMax = .max
-            machines[at].journal?.alterDisk { $0.byteCountMax = .max }
+            machines[at].alterDisks { $0.byteCountMax = .max }
             machines[at].hasRoom = true
             tellRoom(at)
         case .lostImageWrite, .misdirectedImageWrite: calmImages(spell, at)
