@@ -157,6 +157,14 @@ extension Simulation {
         for at in machines.indices where machines[at].power == .down { boot(at) }
     }
 
+    /// Whether the only whole replica is damaged itself: each of the two would have to be mended by the
+    /// other. One was left behind while a block of the other was hurt, which is a copy too few.
+    private func lacksSource(_ machine: Machine) -> Bool {
+        let sources = holdsWhole(except: [place(of: machine.id)])
+        guard sources.count == 1, let source = machines[sources[0]].agent else { return false }
+        return source.exports.core.damagedBlockCount > 0
+    }
+
     /// The storm is long over: the mesh works, and all replicas are equal.
     mutating func judge() {
         guard hasRecovered else {
@@ -175,7 +183,8 @@ extension Simulation {
         for machine in voting where machine.power == .down && !machine.isGone {
             check("liveness: node \(machine.id) still does not run")
         }
-        for machine in voting where machine.agent?.exports.core.isResyncing == true {
+        for machine in voting
+        where machine.agent?.exports.core.isResyncing == true && !lacksSource(machine) {
             check("liveness: node \(machine.id) is still no whole replica")
         }
         for at in machines.indices where machines[at].patient != nil {

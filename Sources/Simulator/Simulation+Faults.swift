@@ -119,7 +119,7 @@ extension Simulation {
     mutating func absent(_ spell: Int?) {
         let able = machines.indices.filter { at in
             machines[at].power == .up && !machines[at].isWitness
-                && machines[at].role != .leader && maySpare(at)
+                && machines[at].role != .leader && maySpare(at) && mayLose(at)
         }
         guard isStormy, !able.isEmpty else { return }
         let at = able[pick(able.count)]

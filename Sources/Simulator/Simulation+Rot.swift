@@ -10,7 +10,7 @@ extension Simulation {
     /// Strikes a machine at rest, for a running process would keep the right bytes in its cache.
     mutating func hurt(_ at: Int, _ fault: Fault, _ spell: Int) -> Interval {
         guard !machines[at].isHurt, !machines[at].isPaused, !machines[at].isSpare,
-            !machines[at].isGone
+            !machines[at].isGone, machines[at].isWitness || mayLose(at)
         else { return .zero }
         let wasUp = machines[at].isUp
         guard !wasUp || maySpare(at) else { return .zero }
