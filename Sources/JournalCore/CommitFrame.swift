@@ -30,6 +30,11 @@ struct CommitFrame: Hashable, Sendable {
     var batchChecksum: UInt32
     var standing: Standing
 
+    /// The last index before the batch.
+    var before: LogIndex {
+        LogIndex(last.index.rawValue - min(UInt64(entryCount), last.index.rawValue))
+    }
+
     /// How long a batch with so many bytes of records is, frame included.
     static func batchByteCount(recordsByteCount: Int) -> Int {
         Layout.roundedUp(recordsByteCount + byteCount)

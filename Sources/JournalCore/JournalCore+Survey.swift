@@ -53,9 +53,10 @@ extension JournalCore {
         let reference = (tail.batches.last?.frame.standing ?? newest.standing).base
         let needed = Self.firstNeeded(survey.run, base: reference.position)
         let live = survey.scans[(needed ?? 0)...]
-        survey.places += live.flatMap { $0.damages + $0.faults }
+        let missed = survey.missed(from: needed ?? 0, base: reference.position.index)
+        survey.places += missed + live.flatMap(\.faults)
         survey.patches += live.flatMap(\.patches)
-        guard live.allSatisfy(\.damages.isEmpty) else {
+        guard missed.isEmpty else {
             let known = survey.scans.map(\.lastKnown).max() ?? .zero
             throw JournalError.damaged(survey.places, lastKnown: known)
         }
@@ -234,7 +235,8 @@ extension JournalCore {
         let joins =
             gone == 0
             ? log.previous == position
-            : gone <= UInt64(log.places.count) && log.places[Int(gone) - 1].term == position.term
+            : gone <= UInt64(log.places.count)
+                && log.places[Int(gone) - 1].isIn(position.term)
         guard joins else {
             let why =
                 "the log from \(log.previous) to \(log.last) does not contain its base \(position)"

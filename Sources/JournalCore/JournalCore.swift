@@ -243,6 +243,12 @@ extension JournalCore {
 }
 
 extension EntryPlace {
+    /// Of one that a hole held.
+    static let unknown = Self(segment: 0, offset: 0, byteCount: 0, checksum: 0, term: .zero)
+
+    /// Whether its term is that one, as far as is known.
+    func isIn(_ term: Term) -> Bool { self.term == term || self.term == .zero }
+
     init(_ row: IndexRow, in segment: UInt32) {
         self.init(
             segment: segment, offset: row.offset, byteCount: row.length, checksum: row.checksum,

@@ -109,6 +109,9 @@ package struct LogMend<D: Disk>: Sendable {
     /// The base that the log builds on, where it is whole.
     package var ownBase: Base? { base }
 
+    /// Lets a simulation hurt the disk under a mend.
+    package mutating func alterDisk(_ alter: (inout D) -> Void) { core.alterDisk(alter) }
+
     /// Lets go of the files, so that the log can be opened.
     package consuming func close() -> D {
         core.closeFiles()

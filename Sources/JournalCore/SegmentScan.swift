@@ -54,10 +54,11 @@ struct SegmentScan: Sendable {
         var chain: UInt32
     }
 
-    /// Whole ones, and such as can be made whole: all but the bytes of their bad entries is known.
+    /// Whole ones, and such as can be made whole: all but the bytes of their bad entries is known. Of
+    /// one in a hole that has no entries here, though its frame tells of some, the frame alone is.
     private(set) var batches: [Batch] = []
     /// What of it can't be told.
-    private(set) var damages: [JournalDamage] = []
+    private(set) var holes: [LogHole] = []
     /// What is wrong in `batches`.
     private(set) var faults: [JournalDamage] = []
     private(set) var patches: [Patch] = []
@@ -69,8 +70,8 @@ struct SegmentScan: Sendable {
     private(set) var chain: UInt32
     private(set) var lastKnown: Position
 
-    private let file: String
-    private let rows: [IndexRow]
+    let file: String
+    let rows: [IndexRow]
     let map: RowMap
     private let isRecycled: Bool
 
@@ -86,7 +87,10 @@ struct SegmentScan: Sendable {
         let frames = frames(bytes, until: limit, segment: header.id)
         for (number, found) in frames.enumerated() where found.frame.start >= end {
             bridge(bytes, through: found.frame.start)
-            if found.frame.start > end { note(.commitFrame, end..<found.frame.start, found) }
+            if found.frame.start > end {
+                let place = place(.commitFrame, end..<found.frame.start, found)
+                hole(through: found.frame.before, [place])
+            }
             let isBroken = found.frame.start > end
             let builds = isBroken || found.frame.previousChain == chain
             let before = lastKnown
@@ -99,7 +103,12 @@ struct SegmentScan: Sendable {
                     take(batch, bytes)
                     continue
                 }
-                noteRecords(bytes, of: found, after: before)
+                // One that does not go on where the log stands tells nothing of what stood here.
+                let goesOn = isBroken || builds && found.frame.before == before.index
+                hole(
+                    through: goesOn ? found.frame.last.index : .countMax,
+                    records(bytes, of: found, after: before))
+                batches.append(Batch(found))
             }
             (end, chain, lastKnown) = (found.end, found.chain, found.frame.last)
         }
@@ -112,15 +121,18 @@ struct SegmentScan: Sendable {
         } else if isNamed(from: end) {
             bridge(bytes, through: min(map.end, limit))
         }
+        let known = lastKnown.index
         for row in rows where Int(row.offset) >= end && row.position.index > lastKnown.index {
             lastKnown = row.position
         }
         if let seal {
             if UInt64(end) != seal.end || chain != seal.chain {
-                note(.missingEnd, end..<max(end, limit), nil)
+                let place = place(.missingEnd, end..<max(end, limit), nil)
+                holes.append(LogHole(after: known, through: .countMax, places: [place]))
             }
         } else if isNamed(from: end) {
-            note(.commitFrame, end..<limit, nil)
+            let place = place(.commitFrame, end..<limit, nil)
+            holes.append(LogHole(after: known, through: .countMax, places: [place]))
         } else if let last = bytes.lastNonZero(from: end) {
             endsClean = false
             torn = isRecycled ? unacknowledged(bytes) : end..<last + 1
@@ -217,55 +229,8 @@ struct SegmentScan: Sendable {
             configurations: configurations)
     }
 
-    private mutating func note(
-        _ fault: JournalDamage.Fault, _ range: Range<Int>, _ next: FoundFrame?
-    ) {
-        let named = rows.filter { $0.kind == .entry && range.contains(Int($0.offset)) }
-        var indexes: ClosedRange<LogIndex>?
-        if let first = named.map(\.position.index).min(),
-            let last = named.map(\.position.index).max()
-        {
-            indexes = first...last
-        } else if let next {
-            let from = lastKnown.index.next
-            let through = next.frame.last.index
-            if UInt64(next.frame.entryCount) < through.rawValue {
-                let end = LogIndex(through.rawValue - UInt64(next.frame.entryCount))
-                if from <= end { indexes = from...end }
-            }
-        }
-        damages.append(
-            JournalDamage(
-                file: file, offset: UInt64(range.lowerBound), indexes: indexes, fault: fault))
-    }
-
-    /// Lists the records of a batch that are bad; where the index names them, one by one.
-    private mutating func noteRecords(_ bytes: [UInt8], of found: FoundFrame, after: Position) {
-        let range = found.frame.start..<found.offset
-        let named = rows.filter { $0.kind == .entry && range.contains(Int($0.offset)) }
-        var bad = 0
-        for row in named {
-            do {
-                let entry = try Entry(parsing: bytes, at: Int(row.offset))
-                if entry.position == row.position && entry.checksum == row.checksum { continue }
-                bad += 1
-                note(
-                    .records("another entry stands here"), Int(row.offset)..<Int(row.offset) + 1,
-                    nil)
-            } catch {
-                bad += 1
-                let own = Int(row.offset)..<Int(row.offset) + 1
-                note(.records(error.description), own, nil)
-            }
-        }
-        guard bad == 0 else { return }
-        let through = found.frame.last.index
-        let lies = !named.isEmpty || found.frame.entryCount == 0 || after.index >= through
-        damages.append(
-            JournalDamage(
-                file: file, offset: UInt64(range.lowerBound),
-                indexes: lies ? nil : after.index.next...through,
-                fault: .records("the batch does not match its checksum")))
+    private mutating func hole(through last: LogIndex, _ places: [JournalDamage]) {
+        holes.append(LogHole(after: lastKnown.index, through: last, places: places))
     }
 }
 

@@ -142,9 +142,9 @@ final class Machine {
     var patient: MendingMember?
     /// Its log was damaged since a process last found it whole.
     var isHurt = false
-    /// Segments that were struck. Records that a base stands for are not mended in them, and from then on
-    /// the index alone tells what they were.
-    var scarred: Set<String> = []
+    /// All entries of the batches that were struck, by segment. What a base stands for is not mended
+    /// there, and from then on the index alone tells what else such a batch held.
+    var scars: [String: [EntryIdentity]] = [:]
     /// What it gives to others who lost their base.
     var baseDesk = BaseDesk()
     /// What the disks hold while no process has them open.
@@ -198,6 +198,15 @@ final class Machine {
     var isPaused: Bool {
         if case .paused = power { return true }
         return false
+    }
+
+    /// Alters its disks, whoever has them open.
+    func alterDisks(_ alter: (inout SimulatedDisk) -> Void) {
+        alter(&logDisk)
+        alter(&volumesDisk)
+        journal?.alterDisk(alter)
+        mend?.alterDisk(alter)
+        agent?.exports.alterDisk(alter)
     }
 
     /// When the present process has to be woken.

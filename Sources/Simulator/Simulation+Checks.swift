@@ -66,21 +66,24 @@ extension Simulation {
         let byteCount = Int(ledgers[disk].byteCount)
         var effects: [ExportEffect] = []
         let now = machines[at].clock.local(time)
+        let id = RequestID(ConnectionID(.max), 0)
         let asked = ExportEvent.request(
-            RequestID(ConnectionID(.max), 0), volume, generation,
-            .read(offset: 0, byteCount: byteCount))
+            id, volume, generation, .read(offset: 0, byteCount: byteCount))
         do {
             try machines[at].agent?.exports.handle(asked, at: now, &effects)
         } catch { return failed("its volumes: \(error)", at) }
-        // Nothing is answered where the lease has ended by now.
-        guard case .reply(_, .data(let bytes)) = effects.first else {
+        // Nothing is answered where the lease has ended by now, or where a block is damaged.
+        if case .reply(id, .data(let bytes)) = effects.first {
+            judge(bytes, of: disk, from: 0, generation) { ledger, block in
+                ledger.least(block, in: generation)
+            }
+        } else {
             _ = try? machines[at].agent?.exports.handle(
-                .cancelled(ConnectionID(.max)), at: now, &effects)
-            return
+                .cancelled(id.connection), at: now, &effects)
         }
-        judge(bytes, of: disk, from: 0, generation) { ledger, block in
-            ledger.least(block, in: generation)
-        }
+        // A read may find damage, of which nobody is told twice.
+        effects.removeAll { if case .reply(id, _) = $0 { true } else { false } }
+        carryOut(&effects, at)
     }
 
     mutating func judge(
@@ -152,6 +155,14 @@ extension Simulation {
         for at in machines.indices where machines[at].power == .down { boot(at) }
     }
 
+    /// Whether the only whole replica is damaged itself: each of the two would have to be mended by the
+    /// other. One was left behind while a block of the other was hurt, which is a copy too few.
+    private func lacksSource(_ machine: Machine) -> Bool {
+        let sources = holdsWhole(except: [place(of: machine.id)])
+        guard sources.count == 1, let source = machines[sources[0]].agent else { return false }
+        return source.exports.core.damagedBlockCount > 0
+    }
+
     /// The storm is long over: the mesh works, and all replicas are equal.
     mutating func judge() {
         guard hasRecovered else {
@@ -167,7 +178,11 @@ extension Simulation {
         if let least = lengths.min(), UInt64(watch.appliedCount) > least + 2_000 {
             check("liveness: a node has applied \(least) of \(watch.appliedCount) entries")
         }
-        for machine in voting where machine.agent?.exports.core.isResyncing == true {
+        for machine in voting where machine.power == .down && !machine.isGone {
+            check("liveness: node \(machine.id) still does not run")
+        }
+        for machine in voting
+        where machine.agent?.exports.core.isResyncing == true && !lacksSource(machine) {
             check("liveness: node \(machine.id) is still no whole replica")
         }
         for at in machines.indices where machines[at].patient != nil {

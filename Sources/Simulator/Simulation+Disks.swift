@@ -161,9 +161,14 @@ extension Simulation {
         } catch { return failed("its volumes: \(error)", at) }
         noteLease(at)
         checkAnswers(effects, now, at)
+        carryOut(&effects, at)
+        exportEffects = effects
+    }
+
+    mutating func carryOut(_ effects: inout [ExportEffect], _ at: Int) {
+        let machine = machines[at]
         let life = machine.life
         effects.drain { if machine.life == life && machine.isUp { carryOut($0, at) } }
-        exportEffects = effects
     }
 
     private mutating func carryOut(_ effect: consuming ExportEffect, _ at: Int) {

@@ -119,7 +119,7 @@ extension Simulation {
     mutating func absent(_ spell: Int?) {
         let able = machines.indices.filter { at in
             machines[at].power == .up && !machines[at].isWitness
-                && machines[at].role != .leader && maySpare(at)
+                && machines[at].role != .leader && maySpare(at) && mayLose(at)
         }
         guard isStormy, !able.isEmpty else { return }
         let at = able[pick(able.count)]
@@ -266,11 +266,9 @@ extension Simulation {
                 resume(at)
             }
         case .syncFailure:
-            machines[at].journal?.alterDisk { $0.failingSync = nil }
-            machines[at].agent?.exports.alterDisk { $0.failingSync = nil }
+            machines[at].alterDisks { $0.failingSync = nil }
         case .diskFull:
-            machines[at].logDisk.byteCountMax = .max
-            machines[at].journal?.alterDisk { $0.byteCountMax = .max }
+            machines[at].alterDisks { $0.byteCountMax = .max }
             machines[at].hasRoom = true
             tellRoom(at)
         case .lostImageWrite, .misdirectedImageWrite: calmImages(spell, at)

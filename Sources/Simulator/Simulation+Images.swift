@@ -12,20 +12,37 @@ extension Simulation {
         (UInt64(block) &+ volume.rawValue) % UInt64(plan.shape.dataMembers) == UInt64(at)
     }
 
-    /// Whoever has no vote may be a copy too few, and whoever is lost takes its blocks along: some other
-    /// whole replica has to hold what is hurt here.
+    /// Whoever has no vote may be a copy too few, whoever is lost takes its blocks along, and whoever is
+    /// off or has a damaged log may come back as a copy only: some other whole replica has to hold what
+    /// is hurt here.
     func holdsWhole(except places: Set<Int>) -> [Int] {
         let data = (recruiting.newest?.voters.data ?? []).map { place(of: $0) }
         return data.filter {
             !places.contains($0) && !machines[$0].isGone && !machines[$0].isSpare
-                && !machines[$0].isPartial
+                && !machines[$0].isPartial && !machines[$0].isHurt && machines[$0].isUp
         }
     }
 
-    /// Whether a member may go for good: what is damaged elsewhere must not be whole there alone.
+    /// Whether the others do without a member's images, for a time or for good: what is damaged
+    /// elsewhere must not be whole there alone.
     func mayLose(_ at: Int) -> Bool {
         let holders = holdsWhole(except: [at])
-        return holders.count > 1 || holders.allSatisfy { machines[$0].hurt.isEmpty }
+        return holders.count > 1 || holders.contains(where: isSound)
+    }
+
+    /// Whether the images hold no damage, found or not, and none is about to be done.
+    private func isSound(_ at: Int) -> Bool {
+        guard !machines[at].hurt.isEmpty else { return true }
+        let isThreatened = spells.contains {
+            !$0.isOver && $0.machine == at
+                && [.lostImageWrite, .misdirectedImageWrite].contains($0.fault)
+        }
+        guard !isThreatened, var core = machines[at].agent?.exports.core else { return false }
+        return core.list.allSatisfy { volume in
+            let read = try? core.readCommitted(volume.id, at: 0, count: Int(volume.byteCount))
+            if case .success = read { return true }
+            return false
+        }
     }
 
     mutating func hurtImage(_ fault: Fault, _ at: Int, _ spell: Int) -> Interval {

@@ -132,7 +132,8 @@ extension Simulation {
 
     /// Starts a process from what the disks hold, as the agent and the witness do.
     mutating func boot(_ at: Int) {
-        guard machines[at].power == .down, !machines[at].isSpare, !machines[at].isGone
+        guard machines[at].power == .down, !machines[at].isSpare, !machines[at].isGone,
+            at != fallenForGood
         else { return }
         begin(at, .none)
     }

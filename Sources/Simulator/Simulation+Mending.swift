@@ -17,7 +17,11 @@ extension Simulation {
             var mend = try LogMend(
                 &machines[at].logDisk, settings: Self.journalSettings, random: random.fork())
         else { return true }
-        try mend.mendHere()
+        do throws(JournalError) { try mend.mendHere() } catch {
+            // What the disk has become by then, the next start finds.
+            machines[at].logDisk = mend.close()
+            throw error
+        }
         guard !damage.needsNobody else {
             report.mends.here += 1
             machines[at].logDisk = mend.close()

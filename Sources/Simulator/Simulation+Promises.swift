@@ -253,7 +253,9 @@ extension Simulation {
     mutating func fallForGood() {
         guard report.violation == nil else { return }
         let voters = recruiting.newest?.voters.data ?? []
-        let data = voters.map { place(of: $0) }.filter { maySpare($0) && !machines[$0].isGone }
+        let data = voters.map { place(of: $0) }.filter {
+            maySpare($0) && !machines[$0].isGone && !holdsWhole(except: [$0]).isEmpty
+        }
         guard isSettled, !data.isEmpty else { return }
         let acting = data.first { machines[$0].power == .up && machines[$0].servesUntil > time }
         let at = acting ?? data[Int(random.next() % UInt64(data.count))]

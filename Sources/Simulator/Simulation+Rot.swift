@@ -10,7 +10,7 @@ extension Simulation {
     /// Strikes a machine at rest, for a running process would keep the right bytes in its cache.
     mutating func hurt(_ at: Int, _ fault: Fault, _ spell: Int) -> Interval {
         guard !machines[at].isHurt, !machines[at].isPaused, !machines[at].isSpare,
-            !machines[at].isGone
+            !machines[at].isGone, machines[at].isWitness || mayLose(at)
         else { return .zero }
         let wasUp = machines[at].isUp
         guard !wasUp || maySpare(at) else { return .zero }
@@ -30,16 +30,23 @@ extension Simulation {
         for _ in 0..<16 {
             var disk = machines[at].logDisk
             guard let what = draw(fault, &disk, at) else { continue }
-            let names = (try? disk.list()) ?? []
-            for name in names where name.hasPrefix("segment-") {
-                if disk.contents(of: name) != machines[at].logDisk.contents(of: name) {
-                    machines[at].scarred.insert(name)
-                }
-            }
+            noteScars(disk, at)
             machines[at].logDisk = disk
             return what
         }
         return nil
+    }
+
+    private mutating func noteScars(_ struck: SimulatedDisk, _ at: Int) {
+        var disk = machines[at].logDisk
+        for name in (try? disk.list()) ?? [] {
+            guard let told = toldOf(name, disk), let old = disk.contents(of: name),
+                let new = struck.contents(of: name)
+            else { continue }
+            for batch in told.batches where !areSame(old[batch.range], new[batch.range]) {
+                machines[at].scars[name, default: []] += batch.entries
+            }
+        }
     }
 
     private mutating func draw(_ fault: Fault, _ disk: inout SimulatedDisk, _ at: Int) -> String? {
@@ -114,7 +121,8 @@ extension Simulation {
     {
         switch name.prefix(while: { $0 != "-" }) {
         case "index":
-            return !machines[at].scarred.contains("segment-" + name.dropFirst("index-".count))
+            let scars = machines[at].scars["segment-" + name.dropFirst("index-".count)] ?? []
+            return !scars.contains { isLive($0, at) }
         case "base": return disk.contents(of: "copy-" + name.dropFirst("base-".count)) != nil
         case "copy": return disk.contents(of: "base-" + name.dropFirst("copy-".count)) != nil
         case "segment": break
@@ -127,11 +135,15 @@ extension Simulation {
         return hit.allSatisfy { isToBeHad($0, at) }
     }
 
+    /// Where another stands, or the base does, nobody misses this one.
+    private func isLive(_ entry: EntryIdentity, _ at: Int) -> Bool {
+        machines[at].remains?.term(at: entry.index) == entry.position.term
+    }
+
     /// Whether another log has the entry whole, or nobody else ever had it and it is not committed.
     private func isToBeHad(_ entry: EntryIdentity, _ at: Int) -> Bool {
         let (index, term) = (entry.index, entry.position.term)
-        // Another stands there, or the base does: nobody misses this one.
-        guard machines[at].remains?.term(at: index) == term else { return true }
+        guard isLive(entry, at) else { return true }
         // A witness has nothing to serve while it asks, and stays off.
         if machines[at].isWitness { return false }
         let others = machines.indices.filter { $0 != at && !machines[$0].isGone }

@@ -27,7 +27,8 @@ struct Weather {
             if !chosen.contains(fault) { chosen.append(fault) }
         }
         faults = chosen
-        let least = Interval.milliseconds(UInt64.random(in: 200...900, using: &chance))
+        // Many spells find no victim: with longer pauses some mixes don't come to `Report.faultsMin`.
+        let least = Interval.milliseconds(UInt64.random(in: 100...500, using: &chance))
         pause = least...(least * 4)
     }
 }

@@ -76,9 +76,10 @@ extension Exports {
     ) throws(DiskError) {
         guard !core.isResyncing, !core.isReplaying else { return }
         for piece in mend.late(at: now) { core.giveUp(piece) }
+        mend.meet(source, at: now)
         if let source, core.damagedBlockCount > 0 {
             let damaged = core.damagedPieces
-            for piece in mend.next(damaged, at: now) {
+            for piece in mend.next(damaged, of: source, at: now) {
                 let since = core.ask(piece)
                 effects.append(.send(.askPiece(piece, since: since), to: source))
             }

@@ -33,7 +33,9 @@ extension Exports {
         close(&effects)
         behind = max(behind, index)
         mend = Mend()
-        if try core.fallBehind(through: index), core.isAsking { pull = Pull() }
+        if try core.fallBehind(through: index), core.isAsking {
+            pull = Pull(core.limits.resync)
+        }
         tellStanding(&effects)
     }
 
@@ -49,7 +51,7 @@ extension Exports {
         from source: NodeID?, at now: Instant, _ effects: inout [ExportEffect]
     ) throws(DiskError) {
         guard core.isResyncing else { return }
-        if source != nil, source != self.source { pull.meets(at: now) }
+        if source != nil, source != self.source { pull.meetsAnew(at: now) }
         self.source = source
         askMore(at: now, &effects)
         tellStanding(&effects)
@@ -71,7 +73,7 @@ extension Exports {
             try answerHeld(&effects)
         case .manifest(let part): try arrived(part, at: now, &effects)
         case .piece(let piece, let index, let bytes):
-            try arrived(piece, asOf: index, bytes, at: now, &effects)
+            try arrived(piece, asOf: index, bytes, from: node, at: now, &effects)
         }
     }
 
@@ -144,17 +146,18 @@ extension Exports {
         // One that is too old comes right again once its source has applied more.
         guard try core.adopt(incoming.bytes) else { return pull.manifestAskedAt = now }
         let held = pull.held
-        pull = Pull()
+        pull = Pull(core.limits.resync)
         try apply(held, at: now, &effects)
         askMore(at: now, &effects)
         tellStanding(&effects)
     }
 
     private mutating func arrived(
-        _ piece: Piece, asOf index: LogIndex, _ bytes: [UInt8]?, at now: Instant,
-        _ effects: inout [ExportEffect]
+        _ piece: Piece, asOf index: LogIndex, _ bytes: [UInt8]?, from node: NodeID,
+        at now: Instant, _ effects: inout [ExportEffect]
     ) throws(DiskError) {
         guard core.isResyncing else {
+            mend.wasAnswered(piece, by: node, at: now)
             return try arrivedToMend(piece, asOf: index, bytes, at: now, &effects)
         }
         switch try core.take(piece, bytes, asOf: index) {
@@ -220,7 +223,7 @@ extension Exports {
         hasAskedToSave = false
         effects.append(.checkpointed(index))
         guard wasResyncing else { return }
-        if !core.isResyncing { pull = Pull() }
+        if !core.isResyncing { pull = Pull(core.limits.resync) }
         tellStanding(&effects)
     }
 }

@@ -45,7 +45,7 @@ package struct Exports<D: Disk>: Sendable {
     var exports: [VolumeID: Export] = [:]
     var waiting = Fifo<WaitingRequest>()
     var flight = Flight()
-    var pull = Pull()
+    var pull: Pull
     /// The highest index that the log was said to begin behind.
     var behind = LogIndex.zero
     /// Whom to ask for what is missing here.
@@ -69,7 +69,9 @@ package struct Exports<D: Disk>: Sendable {
     /// The last, like the disk in it: see there.
     package internal(set) var core: VolumeCore<D>
 
-    package init(_ core: VolumeCore<D>) { self.core = core }
+    package init(_ core: VolumeCore<D>) {
+        (self.core, pull) = (core, Pull(core.limits.resync))
+    }
 
     /// Lets a simulation hurt the disk under open exports.
     package mutating func alterDisk(_ alter: (inout D) -> Void) { alter(&core.disk) }

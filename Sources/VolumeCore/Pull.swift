@@ -30,8 +30,7 @@ struct Pull: Sendable {
     private var newestAnswered: UInt64 = 0
     private var asks: UInt64 = 0
     private var heardAt: Instant?
-    /// nil before the first question.
-    private var patience: Interval?
+    private var patience: Patience
     private var windowByteCount: Int?
     /// Bytes that may be asked for now; below zero by what the last piece was longer.
     private(set) var allowance = 0
@@ -39,6 +38,10 @@ struct Pull: Sendable {
     /// Copied since it was last made durable.
     var unsavedByteCount: UInt64 = 0
     var hasAskedCheckpoint = false
+
+    init(_ limits: VolumeLimits.Resync) {
+        patience = Patience(limits.askTimeout, most: limits.askTimeoutMax)
+    }
 
     /// Nothing is left to be asked for, as far as this process knows.
     var isDone: Bool { backlog.isEmpty && outstanding.isEmpty && unasked?.isEmpty ?? true }
@@ -75,23 +78,24 @@ struct Pull: Sendable {
         let took = now.since(answered.at)
         heardAt = now
         newestAnswered = max(newestAnswered, answered.number)
-        patience = min(max(limits.askTimeout, took * 2), limits.askTimeoutMax)
+        patience.wasAnswered(after: took)
         let size = limits.pieceByteCountMax
         let window = (windowByteCount ?? size) + (took <= limits.answerTimeAim ? size : -size)
         windowByteCount = max(size, min(window, limits.windowByteCountMax))
     }
 
-    /// A source that was away, or another one: how long the last one was silent tells nothing of it.
     /// What was asked for may still come, so it is not asked for again at once.
-    mutating func meets(at now: Instant) { (patience, heardAt) = (nil, now) }
+    mutating func meetsAnew(at now: Instant) {
+        patience.meetsAnew()
+        heardAt = now
+    }
 
     /// Takes out what won't come any more.
     mutating func late(at now: Instant, _ limits: VolumeLimits.Resync) -> [Piece] {
         guard let first = outstanding.map(\.at).min() else { return [] }
-        let limit = patience ?? limits.askTimeout
-        if now >= max(first, heardAt ?? .zero) + limit {
+        if now >= max(first, heardAt ?? .zero) + patience.limit {
             defer { outstanding = [] }
-            patience = min(limit * 2, limits.askTimeoutMax)
+            patience.endedInVain()
             windowByteCount = limits.pieceByteCountMax
             return outstanding.map(\.piece)
         }

@@ -13,9 +13,14 @@ extension VolumeCore {
     }
 
     /// From now on what is written over `piece` is remembered until it comes, or is given up. Gives
-    /// what is applied here: an older piece would be of no use.
+    /// what is applied here: an older piece would be of no use. While one source is asked, another is
+    /// asked for the same, so that either may answer.
     @discardableResult
     package mutating func ask(_ piece: Piece) -> LogIndex {
+        if let known = asked.first(where: { $0.piece == piece }) {
+            guard known.isOverrun else { return known.since }
+            giveUp(piece)
+        }
         if resync != nil { countParts(of: piece) }
         asked.append(AskedPiece(piece, since: applied))
         return applied

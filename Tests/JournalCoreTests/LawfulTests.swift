@@ -114,4 +114,22 @@ struct LawfulTests {
             #expect(scan.batches.count == (last == .zero ? 1 : 0))
         }
     }
+
+    /// Each that a hole may have held takes memory.
+    @Test func `a frame of more entries than have room before it is refused`() throws {
+        let header = Self.header { _ in }
+        let segment = try SegmentHeader(parsing: header)
+        var bytes = header + [UInt8](repeating: 0, count: 4_096)
+        let frame = CommitFrame(
+            segment: segment.id, start: 4_096, entryCount: 4_000_000_000,
+            previousChain: segment.checksum,
+            last: Position(index: LogIndex(4_000_000_000), term: Term(1)), batchChecksum: 0,
+            standing: Standing())
+        let chain = frame.encode(into: &bytes, at: 8_064)
+        let scan = SegmentScan(
+            bytes, header: segment, index: [], seal: .init(end: 8_192, chain: chain), file: "")
+        #expect(scan.holes.map(\.through) == [frame.last.index])
+        var log = RecoveredLog()
+        #expect(throws: JournalError.self) { try log.take(scan, of: segment) }
+    }
 }

@@ -23,7 +23,14 @@ struct MendTests {
         return pair
     }
 
-    private static let image = VolumeState.image(of: VolumeID(1))
+    /// One block of it is damaged at the replica, which knows of that.
+    private func damaged() throws -> Pair {
+        var pair = try filled()
+        try pair.damageAgain()
+        return pair
+    }
+
+    fileprivate static let image = VolumeState.image(of: VolumeID(1))
 
     private func read(_ pair: inout Pair, _ range: Range<UInt64>) throws -> [ExportEffect] {
         let id = RequestID(ConnectionID(1), range.lowerBound)
@@ -132,6 +139,61 @@ struct MendTests {
         try pair.expectEqual()
     }
 
+    @Test func `a source that was away for long is asked at once when it is back`() throws {
+        var pair = try damaged()
+        for _ in 0..<2_000 {
+            try pair.tick()
+            (pair.toA, pair.toB) = ([], [])
+        }
+        #expect(pair.b.core.damagedBlockCount == 1)
+        try pair.giveB(.pull(from: nil))
+        try pair.tick()
+        try pair.exchange()
+        #expect(pair.b.core.damagedBlockCount == 0)
+        try pair.expectEqual()
+    }
+
+    @Test func `however long one source was silent, the next is asked in its turn`() throws {
+        var pair = try damaged()
+        for _ in 0..<500 { try pair.tick(naming: NodeID(3)) }
+        pair.toA = []
+        try pair.tick()
+        try pair.exchange()
+        #expect(pair.b.core.damagedBlockCount == 0)
+        try pair.expectEqual()
+    }
+
+    @Test func `bytes that wait for the log are not asked for again`() throws {
+        var pair = try damaged()
+        try pair.tick()
+        try pair.write(VolumeID(1), 0..<512)
+        try pair.exchange()
+        for _ in 0..<500 { try pair.tick() }
+        #expect(pair.toA.isEmpty && pair.b.core.damagedBlockCount == 1)
+        try pair.follow(.max)
+        #expect(pair.b.core.damagedBlockCount == 0)
+    }
+
+    @Test func `on a link that is slower than the time limit a block is mended all the same`()
+        throws
+    {
+        var pair = try damaged()
+        var onTheirWay: [(at: Instant, letter: ResyncMessage)] = []
+        let limit = pair.now + .seconds(30)
+        while pair.b.core.damagedBlockCount > 0, pair.now < limit {
+            try pair.tick()
+            // What is applied grows all the time, so an answer to an earlier question is too old.
+            try pair.write(VolumeID(1), 0..<512)
+            try pair.follow(.max)
+            _ = try pair.deliverToA()
+            onTheirWay += pair.toB.map { (pair.now + .seconds(3), $0) }
+            pair.toB = onTheirWay.filter { $0.at <= pair.now }.map(\.letter)
+            onTheirWay.removeAll { $0.at <= pair.now }
+            _ = try pair.deliverToB()
+        }
+        #expect(pair.b.core.damagedBlockCount == 0)
+    }
+
     @Test func `what is damaged is known again behind a restart, and mended`() throws {
         var pair = try filled()
         pair.b.alterDisk { $0.flip(Self.image, at: 5 * 4_096 + 9, bit: 2) }
@@ -203,6 +265,23 @@ extension Pair {
         let letters = toB
         toB = []
         return try letters.flatMap { try giveB(.heard($0, from: Self.source)) }
+    }
+
+    mutating func exchange() throws {
+        _ = try deliverToA()
+        _ = try deliverToB()
+    }
+
+    mutating func damageAgain() throws {
+        b.alterDisk { $0.flip(MendTests.image, at: 5 * 4_096 + 9, bit: 2) }
+        _ = try b.core.readCommitted(VolumeID(1), at: 0, count: 9 * 4_096)
+        try giveB(.fold)
+        #expect(b.core.damagedBlockCount == 1)
+    }
+
+    mutating func tick(naming source: NodeID) throws {
+        now = now + .milliseconds(20)
+        try giveB(.pull(from: source))
     }
 
     mutating func damageB() {
