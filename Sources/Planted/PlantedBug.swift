@@ -42,6 +42,8 @@ package enum PlantedBug: Hashable, Sendable {
     case acknowledgesUnsaved
     /// A late letter replaces what it agrees with, and cuts what follows.
     case truncatesWhatAgrees
+    /// An offered log is taken though the own one is more up to date.
+    case takesAnyOffer
     /// A follower does not look whether its log holds the entry before the first.
     case skipsLogMatching
     /// What agreed with the last leader's log counts as agreeing with the next one's.

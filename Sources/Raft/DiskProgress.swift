@@ -10,12 +10,15 @@ struct DiskProgress: Hashable, Sendable {
         let first: LogIndex?
         let last: LogIndex?
         let term: Term?
+        let base: LogIndex?
     }
 
     /// This node's log up to here is on disk, and no write under way replaces any of it.
     private(set) var durable: LogIndex
     /// The term that a crash would leave behind.
     private(set) var term: Term
+    /// Where the log on disk begins.
+    private(set) var base: LogIndex
     private(set) var outstanding: [Outstanding] = []
     private(set) var lastNumber: UInt64 = 0
     private(set) var saveTime: Interval = .zero
@@ -23,14 +26,17 @@ struct DiskProgress: Hashable, Sendable {
     private var progressedAt: Instant = .zero
     var failed = false
 
-    init(durable: LogIndex, term: Term) {
-        (self.durable, self.term) = (durable, term)
+    init(durable: LogIndex, term: Term, base: LogIndex) {
+        (self.durable, self.term, self.base) = (durable, term, base)
     }
 
-    mutating func issue(first: LogIndex?, last: LogIndex?, term: Term?, at now: Instant) -> UInt64 {
+    mutating func issue(
+        first: LogIndex?, last: LogIndex?, term: Term?, base: LogIndex?, at now: Instant
+    ) -> UInt64 {
         lastNumber += 1
         outstanding.append(
-            Outstanding(number: lastNumber, at: now, first: first, last: last, term: term))
+            Outstanding(
+                number: lastNumber, at: now, first: first, last: last, term: term, base: base))
         if let first { durable = min(durable, first.rawValue > 0 ? first.previous : .zero) }
         return lastNumber
     }
@@ -48,6 +54,7 @@ struct DiskProgress: Hashable, Sendable {
             }
             if let last = write.last { durable = max(durable, last) }
             term = write.term ?? term
+            base = write.base ?? base
         }
         for write in outstanding {
             if let first = write.first {

@@ -99,6 +99,8 @@ package struct Fetch: Hashable, Sendable {
     package enum Purpose: Hashable, Sendable {
         case apply
         case follower(NodeID)
+        /// For who asks for a vote and lacks them.
+        case offer(NodeID)
     }
     package let purpose: Purpose
     package let first: LogIndex

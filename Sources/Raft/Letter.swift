@@ -32,7 +32,7 @@ package struct Letter: Hashable, Sendable {
         case appendRefused(previous: LogIndex, hint: Position)
         case heartbeat(Heartbeat)
         /// Answers a heartbeat at once: `holds` its previous entry in memory, `through` on disk;
-        /// nothing of its log at or below `base` is left. Its volumes are a whole replica, or not.
+        /// on disk nothing of its log at or below `base` is left. Its volumes are a whole replica, or not.
         case heard(
             round: UInt64, holds: Bool, isWhole: Bool = true, through: LogIndex, base: LogIndex)
         case snapshot(SnapshotChunk)
@@ -40,6 +40,10 @@ package struct Letter: Hashable, Sendable {
         case snapshotHeard(position: Position, offset: Int)
         /// Stand at once: the leader hands over (Raft thesis §3.10).
         case timeoutNow
+        /// The end of a log that is more up to date than the receiver's, while nobody leads.
+        case offer(Offer)
+        /// Answers an offer: what follows this place?
+        case offerWanted(after: Position)
         /// The receiver spoke in a term that is over; the letter's term tells the present one.
         case outdated
     }
@@ -63,6 +67,21 @@ package struct Letter: Hashable, Sendable {
             self.floor = floor
             self.round = round
             self.measured = measured
+        }
+    }
+
+    package struct Offer: Hashable, Sendable {
+        package var previous: Position
+        /// Where the sender's log ends.
+        package var last: Position
+        package var commit: LogIndex
+        package var entries: [Entry]
+
+        package init(previous: Position, last: Position, commit: LogIndex, entries: [Entry]) {
+            self.previous = previous
+            self.last = last
+            self.commit = commit
+            self.entries = entries
         }
     }
 

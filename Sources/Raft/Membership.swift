@@ -90,6 +90,8 @@ package struct Membership: Hashable, Sendable, CustomStringConvertible {
         Set(voters.all + (outgoing?.all ?? []) + learners).sorted()
     }
 
+    package var hasWitness: Bool { voters.witness != nil || outgoing?.witness != nil }
+
     /// The halves in which `node` votes as the witness.
     func halves(witnessedBy node: NodeID) -> [Electorate] {
         [voters, outgoing].compactMap { $0?.witness == node ? $0 : nil }

@@ -124,7 +124,7 @@ package struct Progress: Hashable, Sendable {
         next = match.next
         match = .zero
         certainRounds = []
-        witness?.disregardQuestions()
+        witness?.disregardPast()
         probe(from: next)
     }
 

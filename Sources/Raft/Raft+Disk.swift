@@ -22,7 +22,7 @@ extension Raft {
             let last = change.entries.last?.index ?? (changedFirst == nil ? nil : log.lastIndex)
             let number = disk.issue(
                 first: changedFirst ?? change.entries.first?.index, last: last,
-                term: change.hardState?.term, at: now)
+                term: change.hardState?.term, base: change.base?.position.index, at: now)
             if role == .candidate, ownVoteWrite == nil { ownVoteWrite = number }
             if let base = restoring?.base, restoring?.number == 0 { restoring = (number, base) }
             out.append(.save(Write(number: number, change: change, releases: releases)))
@@ -114,11 +114,14 @@ extension Raft {
             progress[at].fetching = false
             guard isOfLog(entries, fetch), progress[at].next == fetch.first else { return }
             sendAppend(entries, toFollowerAt: at)
+        case .offer(let node):
+            fetchingToOffer = false
+            offerFetched(entries, fetch, for: node)
         }
     }
 
     /// The log may have changed while the disk was read.
-    private func isOfLog(_ entries: [Entry], _ fetch: Fetch) -> Bool {
+    func isOfLog(_ entries: [Entry], _ fetch: Fetch) -> Bool {
         guard !entries.isEmpty, fetch.first > log.base.index else { return false }
         var index = fetch.first
         for entry in entries {

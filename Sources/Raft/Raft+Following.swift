@@ -15,7 +15,7 @@ extension Raft {
     }
 
     /// All that is committed equals every later leader's log (Raft §5.4.3).
-    private func holds(_ position: Position) -> Bool {
+    func holds(_ position: Position) -> Bool {
         position.index <= commitIndex || log.term(at: position.index) == position.term
     }
 
@@ -37,15 +37,29 @@ extension Raft {
         return false
     }
 
-    private func isLawful(_ entries: [Entry], after previous: Position) -> Bool {
+    /// Consecutive, and of no later term than `newest`.
+    func isLawful(_ entries: [Entry], after previous: Position, through newest: Term) -> Bool {
         var before = previous
         for entry in entries {
             guard entry.index == before.index.next, entry.term >= before.term,
-                entry.term <= term, entry.group == group
+                entry.term <= newest, entry.group == group
             else { return false }
             before = entry.position
         }
         return true
+    }
+
+    /// Where this log may agree with one that has `position`, which is not here.
+    func placeToTry(_ position: Position) -> Position {
+        let hint = log.lastAgreeing(with: position)
+        guard hint.index < commitIndex else { return hint }
+        return Position(index: commitIndex, term: log.term(at: commitIndex) ?? log.base.term)
+    }
+
+    mutating func replaceEnd(with new: [Entry]) {
+        log.truncate(from: new[0].index)
+        log.append(new)
+        change.entries = new
     }
 
     mutating func append(
@@ -54,27 +68,20 @@ extension Raft {
         // The state before the first entry is the founders'.
         guard !awaitsBase || previous.index > .zero else { return }
         let settled = sent.prefix { $0.index <= commitIndex }.map(\.position)
-        guard isLawful(sent, after: previous), !contradicts([previous] + settled, node)
+        guard isLawful(sent, after: previous, through: term),
+            !contradicts([previous] + settled, node)
         else { return }
         let entries = isWitness ? fitting(sent) : sent
         guard holds(previous) || isPlanted(.skipsLogMatching) else {
-            let hint = log.lastAgreeing(with: previous)
-            let floor = Position(
-                index: commitIndex, term: log.term(at: commitIndex) ?? log.base.term)
             return send(
-                .appendRefused(
-                    previous: previous.index, hint: hint.index < commitIndex ? floor : hint),
-                to: node)
+                .appendRefused(previous: previous.index, hint: placeToTry(previous)), to: node)
         }
         if let first = entries.firstIndex(where: {
             $0.index > commitIndex
                 && (log.term(at: $0.index) != $0.term || isPlanted(.truncatesWhatAgrees))
         }) {
-            let new = Array(entries[first...])
             // Only entries of another term go: a late letter never shortens what it agrees with.
-            log.truncate(from: new[0].index)
-            log.append(new)
-            change.entries = new
+            replaceEnd(with: Array(entries[first...]))
         }
         matched = max(matched, previous.index, entries.last?.index ?? .zero)
         learnCommit(commit)
@@ -96,7 +103,7 @@ extension Raft {
             to: node,
             .heard(
                 round: heartbeat.round, holds: holds, isWhole: isWhole, through: through,
-                base: log.base.index))
+                base: disk.base))
         // A crash that forgot this term could let an older leader replace what is acknowledged.
         if disk.term == term || isPlanted(.answersBeforeTermIsSaved) {
             out.append(.send(answer))

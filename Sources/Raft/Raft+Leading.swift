@@ -124,7 +124,7 @@ extension Raft {
         case .appendRefused(let previous, let hint): refused(previous, hint, at)
         case .heard(let round, let holds, let isWhole, let through, let base):
             progress[at].said(isWhole: isWhole, through: through, in: round)
-            noticeLoss(round, holds: holds, at)
+            noticeLoss(round, holds: holds, base: base, at)
             let aboutNext = witnessHeard(round, holds: holds, base: base, at)
             measure(round, at)
             if progress[at].isFromAfterLoss(round) { matched(through, at) }

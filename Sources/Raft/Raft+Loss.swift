@@ -15,6 +15,10 @@ internal import Mesh
 /// `appendRefused` names no round, and so is no sign: it may have been sent before the follower
 /// acknowledged, and arrive after.
 ///
+/// A witness that gets no entries is asked for what is committed alone (ADR 2, rule 2), be it
+/// acknowledged or not. So it tells where its log begins as well, once that is durable: a base never
+/// moves back (rule 4), and one that did, in an answer to a round from after it was told, is lost.
+///
 /// **What a forgetful member counts for**, in this leader's term: for no commit, no read, no copy
 /// that lets the witness forget; and it is no heir. It is fed, to have its copy back. It does count
 /// for check-quorum: a leader that steps down for want of it sets it free to vote for somebody who
@@ -31,11 +35,13 @@ internal import Mesh
 /// stands one failure promises for two.
 ///
 /// What this can't see: a loss that falls into a change of leaders, for the next one knows nothing of
-/// what was acknowledged to the last. And that of a witness which gets no entries and comes back when
-/// more is committed than it had acknowledged: it is asked for that alone (ADR 2, rule 2).
+/// what was acknowledged to the last.
 extension Raft {
-    mutating func noticeLoss(_ answered: UInt64, holds: Bool, _ at: Int) {
-        guard !holds, progress[at].hadAcknowledged(whatWasAskedIn: answered) else { return }
+    mutating func noticeLoss(_ answered: UInt64, holds: Bool, base: LogIndex, _ at: Int) {
+        let lacksEntry = !holds && progress[at].hadAcknowledged(whatWasAskedIn: answered)
+        let lacksBase =
+            progress[at].witness?.lostBase(base, in: answered, newest: round) ?? false
+        guard lacksEntry || lacksBase else { return }
         let node = progress[at].node
         out.append(.replicaLost(node, acknowledged: progress[at].match))
         progress[at].lost(logEnd: log.lastIndex, newestRound: round)

@@ -39,6 +39,7 @@ package struct Raft: Sendable {
     /// Handed out by `apply`; the next batch waits until it is applied.
     var handedIndex: LogIndex
     var fetchingToApply = false
+    var fetchingToOffer = false
     var disk: DiskProgress
 
     var now: Instant
@@ -123,7 +124,8 @@ package struct Raft: Sendable {
         let start = restored.base.position.index
         commitIndex = max(start, min(restored.hardState.commit, restored.lastIndex))
         (appliedIndex, handedIndex, matched) = (start, start, start)
-        disk = DiskProgress(durable: restored.lastIndex, term: restored.hardState.term)
+        disk = DiskProgress(
+            durable: restored.lastIndex, term: restored.hardState.term, base: start)
         announced = Announcement(role: .follower, term: restored.hardState.term, leader: nil)
         announcedMembership =
             log.settled(at: commitIndex)
@@ -241,6 +243,8 @@ package struct Raft: Sendable {
         switch letter.body {
         case .preVote(let last): return preVoteAsked(by: letter.from, term: letter.term, last)
         case .preVoteAnswer(true): return preVoteGranted(by: letter.from, term: letter.term)
+        case .offer(let offer): return offered(offer, in: letter.term, by: letter.from)
+        case .offerWanted(let place): return offer(to: letter.from, after: place)
         default: break
         }
         if letter.term > term {
@@ -249,7 +253,7 @@ package struct Raft: Sendable {
         }
         guard letter.term == term || isLetThrough(letter) else { return answerOutdated(letter) }
         switch letter.body {
-        case .preVote, .preVoteAnswer, .outdated: break
+        case .preVote, .preVoteAnswer, .offer, .offerWanted, .outdated: break
         case .vote(let last): voteAsked(by: letter.from, last)
         case .voteAnswer(let granted): if granted { voteGranted(by: letter.from) }
         case .append(let previous, let commit, let entries):

@@ -32,7 +32,8 @@ extension Letter {
     package static let byteCountMax = 4 << 20
 
     package var encoded: [UInt8] {
-        guard case .append(_, _, let entries) = body else { return head }
+        let entries = body.entries
+        guard !entries.isEmpty else { return head }
         var bytes = head
         bytes.reserveCapacity(entries.reduce(bytes.count) { $0 + $1.bytes.count })
         for entry in entries { bytes += entry.bytes }
@@ -41,8 +42,7 @@ extension Letter {
 
     /// The encoding in parts, so that entries go from the log to the wire without a copy.
     package var pieces: [[UInt8]] {
-        guard case .append(_, _, let entries) = body else { return [head] }
-        return [head] + entries.map(\.bytes)
+        [head] + body.entries.map(\.bytes)
     }
 
     /// All but the entries.
@@ -90,6 +90,14 @@ extension LetterRefused {
 }
 
 extension Letter.Body {
+    fileprivate var entries: [Entry] {
+        switch self {
+        case .append(_, _, let entries): entries
+        case .offer(let offer): offer.entries
+        default: []
+        }
+    }
+
     fileprivate var kind: UInt8 {
         switch self {
         case .preVote: 1
@@ -105,6 +113,8 @@ extension Letter.Body {
         case .snapshotHeard: 11
         case .timeoutNow: 12
         case .outdated: 13
+        case .offer: 14
+        case .offerWanted: 15
         }
     }
 
@@ -143,6 +153,12 @@ extension Letter.Body {
         case .snapshotHeard(let position, let offset):
             bytes.append(position)
             bytes.append(littleEndian: UInt32(offset))
+        case .offer(let offer):
+            bytes.append(offer.previous)
+            bytes.append(offer.last)
+            bytes.append(name: offer.commit)
+            bytes.append(littleEndian: UInt32(offer.entries.count))
+        case .offerWanted(let place): bytes.append(place)
         case .timeoutNow, .outdated: break
         }
     }
@@ -176,6 +192,12 @@ extension Letter.Body {
             self = .snapshotHeard(position: try reader.position(), offset: Int(try reader.u32()))
         case 12: self = .timeoutNow
         case 13: self = .outdated
+        case 14:
+            self = .offer(
+                Letter.Offer(
+                    previous: try reader.position(), last: try reader.position(),
+                    commit: try reader.bounded(), entries: try reader.entries(bytes)))
+        case 15: self = .offerWanted(after: try reader.position())
         default: throw LetterRefused.unknownKind(kind)
         }
     }

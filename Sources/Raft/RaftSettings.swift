@@ -17,6 +17,8 @@ package struct RaftSettings: Hashable, Sendable {
     package var ranksMax = 4
     /// Whether the shell lends a base to learners (`wantsLentBase`): then they wait for it.
     package var lendsBases = false
+    /// After so many elections in vain a node offers its log to whoever asks for its vote and lacks it.
+    package var electionsUntilOffer: UInt64 = 2
     /// Whether a leader hands over to a better-ranked node by itself. Off where something else
     /// decides who leads: two deciders would pass leadership to and fro.
     package var followsPreference = true

@@ -7,6 +7,8 @@ package struct WitnessFeed: Hashable, Sendable {
     package var streams = false
     /// Where its log begins, as it last told; nil until it has spoken in this term.
     package var base: LogIndex?
+    /// The highest base that it told of, and the newest round of that time.
+    private var told: Move?
     /// The highest index that was committed when the witness was asked for it, and that it did not
     /// hold (rule 2).
     private(set) var absent: LogIndex = .zero
@@ -25,6 +27,13 @@ package struct WitnessFeed: Hashable, Sendable {
         let index: LogIndex
     }
 
+    /// Whether it tells of an older base than it had when it was asked.
+    mutating func lostBase(_ base: LogIndex, in answered: UInt64, newest round: UInt64) -> Bool {
+        if let told, base <= told.target { return base < told.target && answered > told.round }
+        told = Move(round: round, target: base)
+        return false
+    }
+
     private static var questionsMax: Int { 64 }
 
     mutating func asked(_ index: LogIndex, in round: UInt64) {
@@ -33,8 +42,9 @@ package struct WitnessFeed: Hashable, Sendable {
     }
 
     /// A witness that has lost its log lacks what once counted there: its answers to what was asked
-    /// until now say nothing of who holds it.
-    mutating func disregardQuestions() {
+    /// until now say nothing of who holds it, and its base begins anew.
+    mutating func disregardPast() {
+        told = nil
         questions = questions.map { Question(round: $0.round, index: .zero) }
     }
 

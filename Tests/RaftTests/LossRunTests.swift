@@ -38,8 +38,11 @@ import Testing
         return cluster
     }
 
-    private func wipe(_ cluster: inout Cluster, _ wipe: Wipe) {
+    private func wipe(
+        _ cluster: inout Cluster, _ wipe: Wipe, meanwhile: (inout Cluster) -> Void = { _ in }
+    ) {
         cluster.crash(wipe.victim)
+        meanwhile(&cluster)
         let kept = Array(cluster.nodes[Int(wipe.victim) - 1].disk.entries.prefix(wipe.keeps))
         let base = Base(position: .zero, membership: cluster.membership, state: [])
         cluster.nodes[Int(wipe.victim) - 1].disk = SlowDisk(
@@ -47,6 +50,29 @@ import Testing
         // A witness that lost its base is what `checkForgetting` has to complain of.
         cluster.watchesWitness = false
         cluster.restart(wipe.victim)
+    }
+
+    @Test(arguments: RandomRun.shapes.filter(\.hasWitness))
+    func
+        `a witness that lost its base is noticed though more is committed meanwhile (nasty case 70)`(
+            shape: RandomRun.Shape
+        ) throws
+    {
+        var cluster = try steady(shape)
+        let witness = UInt64(shape.data) + 1
+        wipe(&cluster, Wipe(shape: shape, victim: witness, keeps: 0)) {
+            $0.propose(1)
+            $0.run(200)
+        }
+        let isNoticed = cluster.run(upTo: 1_000) { $0.losses == [NodeID(witness)] }
+        #expect(isNoticed, "\(cluster.summary)")
+        var rounds = 0
+        while cluster[1].progress.contains(where: \.isForgetful), rounds < 100 {
+            cluster.propose(1)
+            cluster.run(50)
+            rounds += 1
+        }
+        #expect(rounds < 100 && cluster.violations == [], "it counts again: \(cluster.summary)")
     }
 
     @Test(arguments: wipes)

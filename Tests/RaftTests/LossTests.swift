@@ -207,10 +207,48 @@ import Testing
         #expect(core.raft.progress[0].witness?.streams == true)
     }
 
+    @Test func `a base that moved back is a loss, in an answer to what was asked since (rule 4)`() {
+        var feed = WitnessFeed()
+        let answers: [(base: UInt64, round: UInt64, newest: UInt64, isLost: Bool)] = [
+            (0, 1, 1, false), (5, 2, 4, false),
+            // Asked before it told of its base: the letters overtook each other.
+            (3, 3, 4, false), (0, 4, 5, false),
+            (5, 5, 5, false), (4, 6, 6, true),
+        ]
+        for answer in answers {
+            let isLost = feed.lostBase(
+                LogIndex(answer.base), in: answer.round, newest: answer.newest)
+            #expect(isLost == answer.isLost, "\(answer)")
+        }
+    }
+
+    @Test func `a base is told of once it is on disk`() throws {
+        let voters = Electorate(data: [NodeID(2), NodeID(3)], witness: NodeID(1))
+        var core = try Lone(1, voters: voters)
+        _ = core.receive(2, 1, .append(previous: .zero, commit: .zero, entries: []))
+        core.saveAll()
+        let membership = core.raft.membership
+        let base = SealedBase(
+            Base(position: position(7, 1), membership: membership, state: []))
+        let moved = core.receive(2, 1, .snapshot(base.chunk(from: 0, bytesMax: 1 << 20)))
+        #expect(core.raft.basePosition == position(7, 1))
+        func told() -> [LogIndex] {
+            let beat = Letter.Heartbeat(
+                previous: position(7, 1), commit: .zero, floor: .zero, round: 1, measured: .zero)
+            return core.receive(2, 1, .heartbeat(beat)).bodies.compactMap {
+                if case .heard(_, _, _, _, let base) = $0 { base } else { nil }
+            }
+        }
+        #expect(told() == [.zero])
+        let number = try #require(moved.writes.last?.number)
+        _ = core.give(.saved(through: number))
+        #expect(told() == [LogIndex(7)])
+    }
+
     @Test func `what a forgetful witness lacks lets nothing be forgotten (rule 2)`() {
         var feed = WitnessFeed()
         feed.asked(LogIndex(5), in: 1)
-        feed.disregardQuestions()
+        feed.disregardPast()
         let isQuestion = feed.answered(1, holds: false)
         #expect(isQuestion && feed.absent == .zero)
         feed.asked(LogIndex(6), in: 2)

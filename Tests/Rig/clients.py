@@ -99,6 +99,11 @@ class Judge:
         return Program([self.program, "write", "--uri", uri, "--ledger", self.ledger, "--seed", self.seed,
                         "--blocks", self.blocks, "--seconds", seconds, "--depth", depth])
 
+    def flush(self, uri, seconds):
+        """Writes for so long."""
+        with self.write(uri, seconds) as writer:
+            return writer.report(seconds + GRACE_SECONDS)
+
     def verify(self, uri, needs_flushes=True):
         """{fault: count}, with `blocksFlushed`; refuses to judge when nothing was flushed, unless others judge with it."""
         with Program([self.program, "verify", "--uri", uri, "--ledger", self.ledger]) as program:

@@ -98,3 +98,18 @@ def judge_ledger(findings, mesh, judge, node, volume, when, needs_flushes=True):
 
 def await_caught_up(mesh, seconds):
     tools.wait_until("every data node is linked and holds the whole log", seconds, mesh.is_caught_up, poll=0.1)
+
+
+def await_heir(mesh, heir, seconds):
+    """The primary is dead; `heir` serves next. An election knows the order of the regions by fractions of its timeout,
+    which a starved machine passes over (that it is kept otherwise is for RaftTests to show): then it is asked for."""
+    winner = tools.wait_until("another region is primary", seconds, mesh.primary)
+    if winner is not heir:
+        winner.holdfast("switchover", heir.region, "--yes")
+        tools.wait_until(f"{heir.region} is primary", seconds, lambda: mesh.primary() is heir)
+    return heir
+
+
+def totals(runs):
+    """Of (lost, flushed, differing) of each shape."""
+    return dict(zip(("lost_flushed", "blocks_flushed", "differing"), (sum(each) for each in zip(*runs))))

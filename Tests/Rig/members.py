@@ -13,7 +13,7 @@ import time
 import faults
 import measure
 import tools
-from clients import GRACE_SECONDS, Judge, nbdload
+from clients import Judge, nbdload
 from cluster import REGIONS, Cluster
 
 MIB = 1 << 20
@@ -31,11 +31,6 @@ def members(node):
     if said is None:
         return {}, {}
     return said.get("wish"), {each["node"]: each.get("vote") for each in said["members"]}
-
-
-def flush_some(judge, node, seconds=LEDGER_SECONDS):
-    with judge.write(node.uri("ledger"), seconds) as writer:
-        writer.report(seconds + GRACE_SECONDS)
 
 
 def lose(mesh, node_id):
@@ -93,16 +88,15 @@ def take_back(findings, mesh, node):
 def take_over_onto(findings, mesh, judge, heir, options):
     """The primary dies: the newcomer is next, and has it all. Returns what was lost, flushed and different."""
     primary = mesh.primary()
-    flush_some(judge, primary)
+    judge.flush(primary.uri("ledger"), LEDGER_SECONDS)
     faults.await_caught_up(mesh, STEP_SECONDS_MAX)
     primary.kill()
-    winner = tools.wait_until("another region is primary", WINNER_SECONDS_MAX, mesh.primary, poll=POLL_SECONDS)
-    findings.expect(winner is heir, f"the newcomer is the next one, not node {winner.id}")
+    winner = faults.await_heir(mesh, heir, WINNER_SECONDS_MAX)
     lost, blocks = faults.judge_ledger(findings, mesh, judge, winner, "ledger", f"on node {winner.id}")
     check = nbdload(options.rig, "check", winner.uri("bulk"), options.mib * MIB, LOAD_SECONDS_MAX, seed=3)
     differing = check["differing"] + check["refused"]
     findings.expect(differing == 0, f"{differing} blocks that were written before it came differ or can't be read")
-    flush_some(judge, winner)
+    judge.flush(winner.uri("ledger"), LEDGER_SECONDS)
     findings.say(f"node {winner.id} took over: {lost} of {blocks} flushed blocks lost, {differing} blocks differ")
     return lost, blocks, differing
 
@@ -158,7 +152,7 @@ def measure_shape(findings, options, shape):
         mesh.create_volume("bulk", f"{options.mib}M")
         judge = Judge(options.rig, os.path.join(scratch, "ledger"), LEDGER_MIB * MIB)
         nbdload(options.rig, "write", primary.uri("bulk"), options.mib * MIB, LOAD_SECONDS_MAX, seed=3)
-        flush_some(judge, primary)
+        judge.flush(primary.uri("ledger"), LEDGER_SECONDS)
         result = {"three": three, "witness": witness}[shape](findings, mesh, judge, options)
         mesh.stop()
     return result
@@ -168,11 +162,9 @@ def measure_members(findings, options):
     runs = []
     for shape in list(SHAPES) if options.shape == "both" else [options.shape]:
         findings.say(f"shape {shape}")
-        took, judged = measure_shape(findings, options, shape)
-        runs.append((took, *judged))
-    took, lost, blocks, differing = zip(*runs)
-    findings.figures = {"replaced_s": round(max(took), 1), "mib": options.mib, "lost_flushed": sum(lost),
-                        "blocks_flushed": sum(blocks), "differing": sum(differing)}
+        runs.append(measure_shape(findings, options, shape))
+    took, judged = zip(*runs)
+    findings.figures = {"replaced_s": round(max(took), 1), "mib": options.mib, **faults.totals(judged)}
 
 
 def main():

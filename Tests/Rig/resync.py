@@ -13,7 +13,7 @@ import time
 import faults
 import measure
 import tools
-from clients import GRACE_SECONDS, Judge, nbdload
+from clients import Judge, nbdload
 from cluster import Cluster
 
 MIB = 1 << 20
@@ -39,15 +39,10 @@ def verdict(node):
     return node.holdfast("status").stdout.splitlines()[0]
 
 
-def flush_some(judge, node, seconds=LEDGER_SECONDS):
-    with judge.write(node.uri("ledger"), seconds) as writer:
-        writer.report(seconds + GRACE_SECONDS)
-
-
 def fall_behind(findings, mesh, judge, away, total, rig):
     """The region is dead while more is written than the log keeps for it."""
     primary = mesh.primary()
-    flush_some(judge, primary)
+    judge.flush(primary.uri("ledger"), LEDGER_SECONDS)
     faults.await_caught_up(mesh, NOTICE_SECONDS_MAX)
     held = away.status()["raft"]["last"]["index"]
     away.kill()
@@ -68,7 +63,7 @@ def catch_up(findings, mesh, judge, away):
     away.start()
     faults.await_caught_up(mesh, RESYNC_SECONDS_MAX)
     took = time.monotonic() - started
-    flush_some(judge, primary)
+    judge.flush(primary.uri("ledger"), LEDGER_SECONDS)
     counters = primary.status()["counters"]
     findings.expect(counters.get("members_left_behind", 0) == 0, "nobody was left behind")
     findings.expect(away.status()["counters"].get("resyncs", 0) == 0, "nothing had to be copied")
@@ -117,18 +112,17 @@ def measure_shape(findings, options, shape):
         fall_behind(findings, mesh, judge, away, options.mib * MIB, options.rig)
         way_back = catch_up if mesh.nodes[3].role == "witness" else copy_back
         took = way_back(findings, mesh, judge, away)
-        flush_some(judge, primary)
+        judge.flush(primary.uri("ledger"), LEDGER_SECONDS)
         faults.await_caught_up(mesh, NOTICE_SECONDS_MAX)
         primary.kill()
-        winner = tools.wait_until("another region is primary", WINNER_SECONDS_MAX, mesh.primary)
-        findings.expect(winner is away, f"the region that came back is the next one, not {winner.region}")
+        winner = faults.await_heir(mesh, away, WINNER_SECONDS_MAX)
         lost, blocks = faults.judge_ledger(findings, mesh, judge, winner, "ledger", f"in {winner.region}")
         check = nbdload(options.rig, "check", winner.uri("bulk"), options.mib * MIB, LOAD_SECONDS_MAX, seed=3)
         differing = check["differing"] + check["refused"]
         findings.expect(differing == 0, f"{differing} blocks that were written while it was away differ or can't be read")
         findings.say(f"{winner.region} took over: {lost} of {blocks} flushed blocks lost, {differing} blocks differ")
         mesh.stop()
-    return took, lost, blocks, differing
+    return took, (lost, blocks, differing)
 
 
 def measure_resync(findings, options):
@@ -137,9 +131,8 @@ def measure_resync(findings, options):
     for shape in shapes:
         findings.say(f"shape {shape}")
         runs.append(measure_shape(findings, options, shape))
-    took, lost, blocks, differing = zip(*runs)
-    findings.figures = {"resync_s": round(max(took), 1), "mib": options.mib, "lost_flushed": sum(lost),
-                        "blocks_flushed": sum(blocks), "differing": sum(differing)}
+    took, judged = zip(*runs)
+    findings.figures = {"resync_s": round(max(took), 1), "mib": options.mib, **faults.totals(judged)}
 
 
 def main():

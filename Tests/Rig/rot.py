@@ -14,7 +14,7 @@ import sys
 import faults
 import measure
 import tools
-from clients import GRACE_SECONDS, Judge, nbdload
+from clients import Judge, nbdload
 from cluster import Cluster
 
 MIB = 1 << 20
@@ -128,12 +128,10 @@ def take_over(findings, mesh, judge, hurt):
         first.holdfast("switchover", first.region, "--yes")
     primary = tools.wait_until("the preferred region is primary", WINNER_SECONDS_MAX, lambda: mesh.primary() is first and first)
     mesh.await_served(primary, "ledger")
-    with judge.write(primary.uri("ledger"), LEDGER_SECONDS) as writer:
-        writer.report(LEDGER_SECONDS + GRACE_SECONDS)
+    judge.flush(primary.uri("ledger"), LEDGER_SECONDS)
     faults.await_caught_up(mesh, MEND_SECONDS_MAX)
     primary.kill()
-    winner = tools.wait_until("another region is primary", WINNER_SECONDS_MAX, mesh.primary)
-    findings.expect(winner is hurt, f"the region that was hurt takes over, not {winner.region}")
+    winner = faults.await_heir(mesh, hurt, WINNER_SECONDS_MAX)
     lost, blocks = faults.judge_ledger(findings, mesh, judge, winner, "ledger", f"in {winner.region}")
     findings.say(f"{winner.region} took over: {lost} of {blocks} flushed blocks lost")
     return lost, blocks

@@ -1,0 +1,104 @@
+internal import Mesh
+internal import Planted
+internal import Record
+
+/// A constrained election (Ng et al. 2023, Omni-Paxos, §2): the only node that reaches a majority lacks
+/// what some of its peers hold, and they reach nobody else. Raft stands still until the cut ends. Here
+/// who stood in vain offers the end of its log to whoever asks for its vote and lacks it; that one
+/// takes it, and is elected.
+///
+/// **Why that is safe** (the log as a leader's `append` leaves it, so the Log Matching Property holds).
+/// An offer is taken only if the whole log that it comes from is more up to date than the own one
+/// (Raft §5.4.1). Of what is committed by an entry j of term T, and stands here up to j, nothing goes:
+/// the offered log ends in T, and then contains j, or in a later term, whose leader held j before it
+/// appended anything (Leader Completeness, §5.4.3). So only what no quorum ever counts on is replaced.
+/// What is taken is acknowledged to nobody (Zhou and Mu 2021, on logs that are pulled, found that to be
+/// what matters): a leader of a past term never learns that it stands here. Nor does one of this term
+/// miss what it knows to stand here: where something goes, this node goes on in a later term, in the
+/// same write.
+///
+/// Not with a witness: it forgets what data voters acknowledged, be it committed here or not (ADR 2).
+extension Raft {
+    private var mayShareLogs: Bool {
+        !isWitness && !awaitsBase && restoring == nil
+            && log.memberships(from: commitIndex).allSatisfy { !$0.hasWitness }
+    }
+
+    /// A vote was asked for by who lacks something of this log, and nobody leads.
+    mutating func offer(to node: NodeID, after asked: Position) {
+        guard role == .follower || role == .preCandidate, leader == nil, canStand, mayShareLogs,
+            failedElections >= settings.electionsUntilOffer, !fetchingToOffer
+        else { return }
+        let previous = log.lastAgreeing(with: asked)
+        // What lies below the base has to come from a leader, as a snapshot.
+        guard log.term(at: previous.index) == previous.term else { return }
+        let first = previous.index.next
+        guard
+            let entries = log.entries(
+                from: first, through: log.lastIndex, bytesMax: settings.batchBytesMax)
+        else {
+            fetchingToOffer = true
+            return out.append(
+                .fetch(
+                    Fetch(
+                        purpose: .offer(node), first: first, last: log.lastIndex,
+                        bytesMax: settings.batchBytesMax)))
+        }
+        sendOffer(entries, after: previous, to: node)
+    }
+
+    mutating func offerFetched(_ entries: [Entry], _ fetch: Fetch, for node: NodeID) {
+        guard isOfLog(entries, fetch), let previous = log.position(at: fetch.first.previous)
+        else { return }
+        sendOffer(entries, after: previous, to: node)
+    }
+
+    private mutating func sendOffer(
+        _ entries: [Entry], after previous: Position, to node: NodeID
+    ) {
+        let offer = Letter.Offer(
+            previous: previous, last: log.last, commit: commitIndex, entries: entries)
+        send(.offer(offer), to: node)
+    }
+
+    /// Whatever the terms: it says what was, and promises nothing.
+    mutating func offered(_ offer: Letter.Offer, in theirs: Term, by node: NodeID) {
+        guard role == .follower || role == .preCandidate, leader == nil, mayShareLogs,
+            offer.last > log.last || isPlanted(.takesAnyOffer),
+            isLawful(offer.entries, after: offer.previous, through: offer.last.term),
+            offer.last.term <= theirs
+        else { return }
+        // Another entry than the committed one: some voter forgot its promises.
+        guard offer.entries.allSatisfy({ $0.index > commitIndex || agrees(with: $0) }) else {
+            return
+        }
+        guard holds(offer.previous) else {
+            return send(.offerWanted(after: placeToTry(offer.previous)), to: node)
+        }
+        let new = offer.entries.drop { $0.index <= commitIndex || agrees(with: $0) }
+        if let first = new.first {
+            let replaces = first.index <= log.lastIndex
+            let later = max(theirs, replaces ? term.next : term)
+            if later > term { becomeFollower(term: later, leader: nil) }
+            replaceEnd(with: Array(new))
+        }
+        learn(offer)
+        if log.last < offer.last {
+            send(.offerWanted(after: log.last), to: node)
+        } else {
+            // Nobody leads, and now nothing is lacking: no need to wait.
+            electionAt = now
+        }
+    }
+
+    /// What the base stands for is committed, and the same everywhere.
+    private func agrees(with entry: Entry) -> Bool {
+        entry.index <= log.base.index || log.term(at: entry.index) == entry.term
+    }
+
+    private mutating func learn(_ offer: Letter.Offer) {
+        let shared = offer.entries.last?.index ?? offer.previous.index
+        commitIndex = max(commitIndex, min(offer.commit, shared))
+        matched = max(matched, commitIndex)
+    }
+}
