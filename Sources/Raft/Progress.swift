@@ -49,6 +49,9 @@ package struct Progress: Hashable, Sendable {
     package internal(set) var loss: Loss?
     /// Its log counts, and its volumes lack something: it is no heir.
     package private(set) var isPartial = false
+    /// Up to here it said that its volumes are whole. What it acknowledges later it may do as a copy: one
+    /// whose log was damaged can have taken a peer's base, and tells so with its next answer (ADR 7).
+    private(set) var wholeThrough: LogIndex = .zero
     /// Up to here it took a base of this leader: what it said of its volumes before is of the past.
     private var tookBase: LogIndex = .zero
     /// The log here begins behind what it has.
@@ -83,6 +86,7 @@ package struct Progress: Hashable, Sendable {
     mutating func said(isWhole: Bool, through index: LogIndex, in round: UInt64) {
         guard round >= self.round, !isWhole || index >= tookBase else { return }
         isPartial = !isWhole
+        if isWhole { wholeThrough = max(wholeThrough, index) }
     }
 
     mutating func sent(_ entries: [Entry], at now: Instant) {

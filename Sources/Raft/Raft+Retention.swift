@@ -39,15 +39,16 @@ extension Raft {
         }
         let floors = halves.map { half in
             half.dataFloor(half.copiesToOutlast) { node in
-                isKnownWhole(node) ? acknowledgedIndex(node) : 0
+                min(acknowledgedIndex(node), knownWhole(node).rawValue)
             }
         }
         return LogIndex(floors.min() ?? 0)
     }
 
-    private func isKnownWhole(_ node: NodeID) -> Bool {
-        node == seat || isPlanted(.countsPartialAsWhole)
-            || progress.contains { $0.node == node && $0.round > 0 && !$0.isPartial }
+    private func knownWhole(_ node: NodeID) -> LogIndex {
+        if node == seat || isPlanted(.countsPartialAsWhole) { return .countMax }
+        guard let at = progressIndex(of: node), !progress[at].isPartial else { return .zero }
+        return progress[at].wholeThrough
     }
 
     /// Disks are finite: one member that is away for days must not fill those of the others.

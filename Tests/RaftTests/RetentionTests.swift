@@ -186,6 +186,26 @@ struct RetentionTests {
         #expect(!follower.isPartial)
     }
 
+    @Test func `what a member acknowledges is whole only as far as it says so`() {
+        var cluster = group(2, hasWitness: true)
+        write(10, to: 1, &cluster)
+        cluster.crash(2)
+        let said = cluster[1].compactionFloor
+        write(10, to: 1, &cluster)
+        let (last, term) = (cluster[1].commitIndex, cluster[1].term)
+        let round = cluster[1].progress.first { $0.node == NodeID(2) }?.round ?? 0
+        func hear(_ body: Letter.Body) {
+            let letter = Letter(
+                from: NodeID(2), to: NodeID(1), group: Cluster.group, term: term, body: body)
+            cluster.give(1, .received(letter))
+        }
+        // It is back as a copy perhaps: a peer's base stands for what its log had lost.
+        hear(.appended(through: last))
+        #expect(said < last && cluster[1].compactionFloor == said)
+        hear(.heard(round: round, holds: true, isWhole: true, through: last, base: .zero))
+        #expect(cluster[1].compactionFloor == last)
+    }
+
     @Test func `what the volumes say before a base is restored makes nobody whole`() throws {
         var core = try Lone(2, hardState: HardState(term: Term(1)))
         let base = Base(position: position(6, 1), membership: core.raft.membership, state: [4])
