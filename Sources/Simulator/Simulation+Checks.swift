@@ -112,6 +112,7 @@ extension Simulation {
         }
         for at in machines.indices { lookForLingerers(at) }
         looks += 1
+        announceWitnesses()
         scrub()
         if looks % 4 == 0 { compareImages() }
     }
@@ -152,6 +153,7 @@ extension Simulation {
         tell(nil, "the storm is over for all")
         for spell in spells.indices { calm(spell) }
         for at in machines.indices where machines[at].power == .down { boot(at) }
+        if upgrades { finishUpgrade() }
     }
 
     /// The storm is long over: the mesh works, and all replicas are equal.
@@ -162,6 +164,7 @@ extension Simulation {
         }
         compareImages()
         judgeGossip()
+        judgeLevel()
         check(operators.judge())
         let voters = Set(recruiting.newest?.voters.all ?? [])
         let voting = machines.filter { voters.contains($0.id) }

@@ -17,6 +17,9 @@ package struct Voter: Core {
     package private(set) var raft: Raft
     package private(set) var gossip: Gossip
     package private(set) var deadline: Instant
+    /// The highest level that a member was heard to say the mesh has agreed on. A witness applies no
+    /// log, and knows no more than this.
+    package private(set) var toldLevel = FeatureLevel.first
     private var raftEffects: [RaftEffect] = []
     private var gossipEffects: [Gossip.Effect] = []
 
@@ -39,8 +42,19 @@ package struct Voter: Core {
         }
         deadline = min(raft.deadline, gossip.deadline)
         for effect in raftEffects { effects.append(.raft(effect)) }
-        for effect in gossipEffects { effects.append(.gossip(effect)) }
+        for effect in gossipEffects {
+            if case .registersChanged(let nodes) = effect { learnLevel(of: nodes) }
+            effects.append(.gossip(effect))
+        }
         raftEffects.removeAll(keepingCapacity: true)
         gossipEffects.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func learnLevel(of nodes: [NodeID]) {
+        for node in nodes {
+            guard let report = gossip.healthMap[node].flatMap({ Report(parsing: $0.bytes) })
+            else { continue }
+            toldLevel = max(toldLevel, report.mesh)
+        }
     }
 }
