@@ -51,17 +51,6 @@ extension AgentDoor {
         return Newcomer(node: member.id, region: member.region, isWitness: isWitness)
     }
 
-    /// What its links were last refused for stands in the members' table; here is what is sure: one that
-    /// is heard, or came to the door, and speaks too little.
-    private func checkLevel(of node: NodeID) throws(AdminRefused) {
-        let mesh = view.level
-        let told = view.peers.first { $0.node == node }?.report.map { UInt32($0.speaks.rawValue) }
-        let greeted = parts.transport.refusals.lastByPeer[node]?.featureLevel
-        guard let speaks = greeted ?? told, speaks < mesh.rawValue else { return }
-        throw .member(
-            .lowLevel(node: node.rawValue, speaks: UInt64(speaks), mesh: UInt64(mesh.rawValue)))
-    }
-
     func wish(_ view: NodeView) -> WishReport? {
         view.wish.map { wish in
             WishReport(

@@ -31,7 +31,7 @@ struct LevelTests {
     @Test func `once all speak it`() throws {
         var trio = try trio(Releases())
         #expect(
-            trio.run(upTo: .seconds(10), until: isRaised))
+            trio.run(upTo: .seconds(10)) { isRaised($0) })
         trio.run(.seconds(5))
         for at in 0..<3 {
             let raises = trio.commands(at).filter { $0 == .raiseLevel(.spoken) }
@@ -61,7 +61,7 @@ struct LevelTests {
         releases.speaks[3] = .spoken
         try trio.restart(2)
         #expect(
-            trio.run(upTo: .seconds(10), until: isRaised))
+            trio.run(upTo: .seconds(10)) { isRaised($0) })
     }
 
     @Test func `not by who speaks less itself`() throws {
@@ -87,7 +87,7 @@ struct LevelTests {
         #expect(trio.primary != nil && levels(trio).allSatisfy { $0 == .first })
         try trio.restart(2)
         #expect(
-            trio.run(upTo: .seconds(10), until: isRaised))
+            trio.run(upTo: .seconds(10)) { isRaised($0) })
     }
 
     @Test func `and who speaks less from then on stops, and says what to do`() throws {

@@ -1,5 +1,6 @@
 import Decisions
 import Mesh
+import SwiftProtobuf
 import Testing
 
 @testable import Wire
