@@ -28,10 +28,14 @@ LEDGER_MIB = 16
 SHAPES = {"three": ("data", "data", "data"), "witness": ("data", "data", "witness")}
 PROGRAMS = ("holdfast", "holdfast-agent", "holdfast-witness")
 OLD, NEW = 1, 2
+# How the release before levels refuses what it does not know.
+IN_THE_LOG, IN_A_BASE = "a command that this release does not know", "given twice"
 CHUNK_SECONDS, LOAD_SECONDS_MAX = 2, 120
+# A light load: a heavy one has the log's first part in a base before anybody tries to go back.
+DEPTH = 2
 STEP_SECONDS_MAX, RAISE_SECONDS_MAX, REFUSED_SECONDS_MAX = 40, 30, 20
 # How long clients keep asking every region around one node's restart.
-TRIAL_SECONDS = 14
+TRIAL_SECONDS, TRIAL_INTERVAL_MS = 14, 20
 # What a restart may cost a client; a switchover takes a fraction of it.
 SILENCE_SECONDS_MAX = 3.0
 RUN_SECONDS_MAX, BUILD_SECONDS_MAX = 1200, 7200
@@ -87,7 +91,7 @@ class Writer:
             time.sleep(0.02)
 
     def write(self, node):
-        with self.judge.write(node.uri("ledger"), CHUNK_SECONDS) as program:
+        with self.judge.write(node.uri("ledger"), CHUNK_SECONDS, DEPTH) as program:
             try:
                 program.wait(CHUNK_SECONDS + GRACE_SECONDS)
             except measure.Unmeasured as late:
@@ -116,7 +120,7 @@ class Upgrade:
     @contextlib.contextmanager
     def watched(self, what):
         """Clients ask all regions meanwhile: how long did none answer, and did ever two?"""
-        with Trial(self.options.rig, self.uris(), TRIAL_SECONDS) as trial:
+        with Trial(self.options.rig, self.uris(), TRIAL_SECONDS, TRIAL_INTERVAL_MS) as trial:
             trial.await_accepted(f"a flushed write is answered before {what}", TRIAL_SECONDS)
             yield
             told = trial.verdict()
@@ -148,13 +152,20 @@ class Upgrade:
         self.whole(f"with node {node.id} upgraded")
 
     def whole(self, when):
-        """All nodes know one leader, and every data node holds the whole log."""
+        """All nodes know one leader, every data node holds the whole log, and nobody has an alarm."""
         try:
             primary = self.mesh.ready(self.mesh.running, STEP_SECONDS_MAX)
             faults.await_caught_up(self.mesh, STEP_SECONDS_MAX)
+            tools.wait_until("no node of either release has an alarm", STEP_SECONDS_MAX, lambda: not any(
+                self.alarms(each) for each in self.mesh.nodes.values()), poll=POLL_SECONDS)
             return primary
         except tools.Late as late:
-            raise measure.Broken(f"{when}: {late}") from None
+            said = {each.id: self.alarms(each) for each in self.mesh.nodes.values()}
+            raise measure.Broken(f"{when}: {late}; alarms {said}") from None
+
+    @staticmethod
+    def alarms(node):
+        return [each["code"] for each in (node.status() or {"alarms": [{"code": "silent"}]})["alarms"]]
 
     def level(self, node):
         """(the mesh's level, who holds it back) as this node says; None of one that knows of no levels."""
@@ -228,14 +239,15 @@ class Upgrade:
         primary = self.whole("before the downgrade")
         node = next(each for each in reversed(self.mesh.data_nodes) if each is not primary)
         with self.watched(f"node {node.id} is downgraded"):
-            self.downgrade(node, ["a command that this release does not know"])
+            # Whichever holds the level by now.
+            self.downgrade(node, [IN_THE_LOG, IN_A_BASE])
         self.install(node)
         raised = primary.status()["raft"]["commit"]
         nbdload(self.options.rig, "write", self.whole("before the load").uri("bulk"), BASE_MIB * MIB, LOAD_SECONDS_MAX, seed=3)
         tools.wait_until("a base holds the level", LOAD_SECONDS_MAX,
                          lambda: (node.status() or {"raft": {"base": {"index": 0}}})["raft"]["base"]["index"] > raised,
                          poll=POLL_SECONDS)
-        self.downgrade(node, ["given twice"])
+        self.downgrade(node, [IN_A_BASE])
         self.install(node)
         for each in self.mesh.nodes.values():
             if each.role == "witness":
