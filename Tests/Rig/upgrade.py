@@ -31,8 +31,6 @@ OLD, NEW = 1, 2
 # How the release before levels refuses what it does not know.
 IN_THE_LOG, IN_A_BASE = "a command that this release does not know", "given twice"
 CHUNK_SECONDS, LOAD_SECONDS_MAX = 2, 120
-# A light load: a heavy one has the log's first part in a base before anybody tries to go back.
-DEPTH = 2
 STEP_SECONDS_MAX, RAISE_SECONDS_MAX, REFUSED_SECONDS_MAX = 40, 30, 20
 # How long clients keep asking every region around one node's restart.
 TRIAL_SECONDS, TRIAL_INTERVAL_MS = 14, 20
@@ -91,7 +89,7 @@ class Writer:
             time.sleep(0.02)
 
     def write(self, node):
-        with self.judge.write(node.uri("ledger"), CHUNK_SECONDS, DEPTH) as program:
+        with self.judge.write(node.uri("ledger"), CHUNK_SECONDS) as program:
             try:
                 program.wait(CHUNK_SECONDS + GRACE_SECONDS)
             except measure.Unmeasured as late:
@@ -239,7 +237,7 @@ class Upgrade:
         primary = self.whole("before the downgrade")
         node = next(each for each in reversed(self.mesh.data_nodes) if each is not primary)
         with self.watched(f"node {node.id} is downgraded"):
-            # Whichever holds the level by now.
+            # Under load a base may hold the level by now.
             self.downgrade(node, [IN_THE_LOG, IN_A_BASE])
         self.install(node)
         raised = primary.status()["raft"]["commit"]
@@ -294,7 +292,30 @@ def measure_shape(findings, options, shape):
     return upgrade, lost, blocks
 
 
+def measure_idle(findings, options):
+    """All nodes at once, and nothing is written: only the log holds the level when somebody tries to go back."""
+    with Cluster(options.previous, roles=SHAPES["three"], preferred=REGIONS[:1]) as mesh, measure.explained(mesh):
+        mesh.start()
+        mesh.ready()
+        mesh.stop()
+        for node in mesh.nodes.values():
+            node.binaries = options.bin
+        mesh.start()
+        mesh.ready()
+        upgrade = Upgrade(findings, mesh, None, options)
+        upgrade.expect_raised()
+        primary = upgrade.whole("without load")
+        node = next(each for each in mesh.data_nodes if each is not primary)
+        upgrade.downgrade(node, [IN_THE_LOG])
+        upgrade.install(node)
+        upgrade.expect_raised()
+        mesh.stop()
+    return upgrade.refused
+
+
 def measure_upgrade(findings, options):
+    findings.say("without load")
+    refused = measure_idle(findings, options)
     runs = []
     for shape in list(SHAPES) if options.shape == "both" else [options.shape]:
         findings.say(f"shape {shape}")
@@ -304,7 +325,8 @@ def measure_upgrade(findings, options):
         "upgraded_s": round(max(each.seconds for each in upgrades), 1),
         "silence_s": round(max(each.silence for each in upgrades), 3),
         "lost_flushed": sum(lost for _, lost, _ in runs), "blocks_flushed": sum(blocks for _, _, blocks in runs),
-        "dual_accept": sum(each.dual for each in upgrades), "downgrades_refused": sum(each.refused for each in upgrades)}
+        "dual_accept": sum(each.dual for each in upgrades),
+        "downgrades_refused": refused + sum(each.refused for each in upgrades)}
 
 
 def main():
