@@ -18,15 +18,27 @@ extension Simulation {
     /// One machine is restarted with another release.
     mutating func upgrade(_ spell: Int) -> Interval {
         let goesBack = random.chance(1, in: 4)
-        let able = machines.indices.filter { at in
-            machines[at].power == .up && maySpare(at)
-                && (machines[at].speaks == .spoken) == goesBack
-        }
+        let able = machines.indices.filter { machines[$0].power == .up && maySpare($0) }
         guard !able.isEmpty else { return .zero }
-        let at = able[pick(able.count)]
+        let wanted = able.filter { (machines[$0].speaks == .spoken) == goesBack }
+        let from = wanted.isEmpty ? able : wanted
+        let at = from[pick(from.count)]
         bite(spell)
-        if goesBack { takeBack(at) } else { install(at) }
+        if machines[at].speaks < .spoken {
+            install(at)
+        } else if goesBack {
+            takeBack(at)
+        } else {
+            startAgain(at)
+        }
         return .zero
+    }
+
+    /// There is nothing left to upgrade.
+    private mutating func startAgain(_ at: Int) {
+        tell(at, "is started anew")
+        stop(at)
+        agenda.push(time + random.interval(in: .milliseconds(50)...(.seconds(1))), .boot(at))
     }
 
     /// Somebody starts the former release on what the newer one has written.
