@@ -1,7 +1,7 @@
 """`make upgrade`: a mesh of the previous release gets this one, node by node, while clients write.
 
-Followers and the witness go first and the primary last, behind a switchover. The mesh stays at the level of the previous
-release until the last node speaks this one's, and serves all the while. Then the previous release is started on a node
+Followers and the witness go first and the primary last, behind a switchover. The mesh stays at the level of the
+previous release until the last node speaks this one's, and serves all the while. Then the previous release is started on a node
 again: it has to refuse what this one has written, in the log and in a base, and the mesh goes on without it.
 
 The previous release is built from the commit that `previous_release` names, once, in a scratch folder of its own.
@@ -70,7 +70,7 @@ def previous(root, jobs):
 
 
 class Writer:
-    """The judge's writes, wherever the volume is served; a chunk is never killed, so that no write overtakes a later one."""
+    """The judge's writes, wherever the volume is served. A chunk is never killed: no write overtakes a later one."""
 
     def __init__(self, judge, mesh):
         self.judge, self.mesh, self.flushed, self.unfit = judge, mesh, 0, []
@@ -175,10 +175,11 @@ class Upgrade:
         for node_id in upgraded:
             node = self.mesh.nodes[node_id]
             try:
-                tools.wait_until("the held back are known", STEP_SECONDS_MAX, lambda: self.level(node) == (OLD, waiting),
-                                 poll=POLL_SECONDS)
+                tools.wait_until("the held back are known", STEP_SECONDS_MAX,
+                                 lambda: self.level(node) == (OLD, waiting), poll=POLL_SECONDS)
             except tools.Late:
-                self.findings.expect(False, f"node {node_id} says that {waiting} hold the mesh at {OLD}: {self.level(node)}")
+                self.findings.expect(
+                    False, f"node {node_id} says that {waiting} hold the mesh at {OLD}: {self.level(node)}")
         shown = self.mesh.nodes[upgraded[0]].holdfast("status").stdout
         self.findings.expect("once all speak it" in shown, f"the screen says so: {shown}")
 
@@ -241,7 +242,8 @@ class Upgrade:
             self.downgrade(node, [IN_THE_LOG, IN_A_BASE])
         self.install(node)
         raised = primary.status()["raft"]["commit"]
-        nbdload(self.options.rig, "write", self.whole("before the load").uri("bulk"), BASE_MIB * MIB, LOAD_SECONDS_MAX, seed=3)
+        serving = self.whole("before the load")
+        nbdload(self.options.rig, "write", serving.uri("bulk"), BASE_MIB * MIB, LOAD_SECONDS_MAX, seed=3)
         tools.wait_until("a base holds the level", LOAD_SECONDS_MAX,
                          lambda: (node.status() or {"raft": {"base": {"index": 0}}})["raft"]["base"]["index"] > raised,
                          poll=POLL_SECONDS)
@@ -260,7 +262,8 @@ class Upgrade:
 
         def is_refused():
             said = (self.mesh.primary() or self.mesh.data_nodes[0]).status() or {}
-            return any(each["code"] == "peer-refused" and "feature level 1" in each["text"] for each in said.get("alarms", []))
+            return any(each["code"] == "peer-refused" and "feature level 1" in each["text"]
+                       for each in said.get("alarms", []))
 
         try:
             tools.wait_until("the witness is refused", REFUSED_SECONDS_MAX, is_refused, poll=POLL_SECONDS)
