@@ -42,7 +42,7 @@ fi
 endef
 
 .PHONY: deps deps-bench build release rig test scenarios test-thread lint format proto demo takeover takeover-idle witness full-disk \
-	torture resync members rot bench-journal bench-gossip simulate mutants powercut fuzz-build fuzz corpus
+	torture resync members upgrade rot bench-journal bench-gossip simulate mutants powercut fuzz-build fuzz corpus
 
 deps:
 	@$(call install,$(DEBIAN))
@@ -126,6 +126,11 @@ resync: release rig
 # Regions and witnesses that are lost for good are replaced by fresh nodes, under load, and the newcomers take over.
 members: release rig
 	$(MEASURE) Tests/Rig/members.py $(EXECUTABLES) $(RIG) --shape $(SHAPE)
+
+# A mesh of the previous release gets this one, node by node, under load; PREVIOUS names a folder with its programs, which
+# are built from the commit in Tests/Rig/previous_release otherwise.
+upgrade: release rig
+	$(MEASURE) Tests/Rig/upgrade.py $(EXECUTABLES) $(RIG) --shape $(SHAPE) --jobs $(JOBS) $(if $(PREVIOUS),--previous $(PREVIOUS))
 
 # A region whose log rots while it is down; and images whose bytes turn under a mesh that serves them.
 rot: release rig

@@ -209,7 +209,7 @@ let package = Package(
         tests(
             "VolumesTests",
             ["Disk", "Journal", "Mesh", "Record", "VolumeCore", "Volumes", locks, logging]),
-        tests("WireTests", ["Decisions", "Mesh", "Wire"]),
+        tests("WireTests", ["Decisions", "Mesh", "Wire", protobuf]),
         // Millions of moments: minutes without the optimiser, seconds with it.
         .testTarget(
             name: "WitnessRuleTests", swiftSettings: strict + [.unsafeFlags(["-O"])]),

@@ -17,6 +17,8 @@ package enum MeshRefused: Hashable, Sendable {
     case primaryAway(last: String)
     /// It may or may not have happened.
     case timedOut(doing: String, seconds: UInt64)
+    /// A later release's; not every member speaks it.
+    case levelTooLow(why: String)
     /// The mesh went on while this was being done, so it was not done.
     case overtaken(why: String)
 }

@@ -38,6 +38,8 @@ package struct MemberReport: Codable, Hashable, Sendable {
     package var resync: ResyncReport?
     /// nil where the answering node can't tell.
     package var vote: Vote?
+    /// The feature level of its program; nil where nothing is heard of it.
+    package var speaks: UInt64?
 
     /// Whether its absence is a loss to the mesh.
     package var counts: Bool { vote != Vote.none }
@@ -47,7 +49,7 @@ package struct MemberReport: Codable, Hashable, Sendable {
         liveness: Liveness, matchIndex: UInt64? = nil, lagEntries: UInt64? = nil,
         lagBytes: UInt64? = nil, roundTripMicroseconds: UInt64? = nil, linkUp: Bool,
         lastRefusal: String? = nil, lostIndex: UInt64? = nil,
-        resync: ResyncReport? = nil, vote: Vote? = nil
+        resync: ResyncReport? = nil, vote: Vote? = nil, speaks: UInt64? = nil
     ) {
         self.node = node
         self.region = region
@@ -64,6 +66,7 @@ package struct MemberReport: Codable, Hashable, Sendable {
         self.lostIndex = lostIndex
         self.resync = resync
         self.vote = vote
+        self.speaks = speaks
     }
 }
 
@@ -82,7 +85,11 @@ package struct MembersReport: Codable, Hashable, Sendable {
     package var members: [MemberReport]
     /// How they are to change.
     package var wish: WishReport?
-    package init(members: [MemberReport], wish: WishReport? = nil) {
-        (self.members, self.wish) = (members, wish)
+    /// nil of a release that knows of no levels.
+    package var level: LevelReport?
+    package init(
+        members: [MemberReport], wish: WishReport? = nil, level: LevelReport? = nil
+    ) {
+        (self.members, self.wish, self.level) = (members, wish, level)
     }
 }

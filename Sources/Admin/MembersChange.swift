@@ -68,6 +68,7 @@ package enum MemberRefused: Hashable, Sendable {
     case isJoint(change: String)
     case tooMany(limit: Int)
     case tooManyFormers(limit: Int)
+    case lowLevel(node: UInt64, speaks: UInt64, mesh: UInt64)
 }
 
 extension Problem {
@@ -80,6 +81,12 @@ extension Problem {
 
     private static func parts(of refused: MemberRefused) -> Parts {
         switch refused {
+        case .lowLevel(let node, let speaks, let mesh):
+            (
+                "members-low-level", 409, "It speaks too little",
+                "Node \(node) speaks feature level \(speaks), and this mesh is at \(mesh).",
+                "Install the release that the others run on it, then ask again."
+            )
         case .nobody:
             (
                 "members-nobody", 422, "Nobody is named",

@@ -67,6 +67,10 @@ extension Problem {
                 "timed-out", 504, "Not decided in time",
                 "\(doing): no decision within \(seconds) s; it may still take effect.",
                 "Look whether it happened before you ask again.")
+        case .levelTooLow(let why):
+            self.init(
+                "level-too-low", 409, "The mesh does not speak this yet", why,
+                "Upgrade the nodes that are named, then ask again; see docs/upgrade.md.")
         case .overtaken(let why):
             self.init(
                 "overtaken", 503, "The mesh went on meanwhile", "Nothing was changed: \(why).",

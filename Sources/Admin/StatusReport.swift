@@ -33,6 +33,8 @@ package struct StatusReport: Codable, Hashable, Sendable {
     package var wish: WishReport?
     /// nil unless this node's log is damaged: then it takes no part in anything until that is mended.
     package var mending: MendingReport?
+    /// nil of a release that knows of no levels.
+    package var level: LevelReport?
 
     package init(
         node: UInt64, region: String, role: MemberRole, cluster: String, version: String,
@@ -40,7 +42,7 @@ package struct StatusReport: Codable, Hashable, Sendable {
         primary: PrimaryReport?, quorum: QuorumReport, preferredRegion: String?,
         members: [MemberReport], volumes: [VolumeReport] = [], scrub: ScrubReport? = nil,
         alarms: [Alarm] = [], takeovers: [TakeoverReport] = [], counters: [String: UInt64] = [:],
-        wish: WishReport? = nil, mending: MendingReport? = nil
+        wish: WishReport? = nil, mending: MendingReport? = nil, level: LevelReport? = nil
     ) {
         self.node = node
         self.region = region
@@ -62,6 +64,7 @@ package struct StatusReport: Codable, Hashable, Sendable {
         self.counters = counters
         self.wish = wish
         self.mending = mending
+        self.level = level
     }
 }
 

@@ -47,6 +47,7 @@ extension AgentDoor {
         guard isWitness == request.witness else {
             throw .member(.roleDiffers(node: node, isWitness: request.witness))
         }
+        try checkLevel(of: member.id)
         return Newcomer(node: member.id, region: member.region, isWitness: isWitness)
     }
 

@@ -23,19 +23,21 @@ extension AgentDoor {
         let open = exports.status
         let standing = parts.volumes.status
         let infos = Dictionary(uniqueKeysWithValues: standing.volumes.map { ($0.id, $0) })
+        let members = settings.cluster.members.map { member($0, view, links) }
         return StatusReport(
             node: settings.member.id.rawValue, region: settings.member.region.text, role: .data,
             cluster: settings.cluster.cluster.description, version: Invocation.release,
             pid: getpid(), startedAt: startedAt, leader: view.raft.leader?.rawValue,
             raft: self.standing(view), primary: primary(view), quorum: quorum(view),
             preferredRegion: (view.preferred ?? settings.cluster.primaryRegion).text,
-            members: settings.cluster.members.map { member($0, view, links) },
+            members: members,
             volumes: view.volumes.sorted { $0.name < $1.name }.map { volume in
                 report(volume, open.first { $0.name == volume.name }, infos[volume.id])
             },
             scrub: ScrubReport(standing.scrub),
             alarms: alarms(view), takeovers: view.takeovers.map(report),
-            counters: counters(links), wish: wish(view))
+            counters: counters(links), wish: wish(view),
+            level: LevelReport(mesh: UInt64(view.level.rawValue), members: members))
     }
 
     func raft() async throws(AdminRefused) -> RaftReport {
@@ -129,7 +131,10 @@ extension AgentDoor {
                 ResyncReport(
                     percent: $0.isCopying ? $0.percent : nil,
                     bytesLeft: $0.isCopying ? $0.missingByteCount : nil)
-            }, vote: view.vote(of: member.id))
+            }, vote: view.vote(of: member.id),
+            speaks: (isSelf ? FeatureLevel.spoken : peer?.report?.speaks).map {
+                UInt64($0.rawValue)
+            })
     }
 
     func report(_ volume: Volume, _ open: NBDExportStatus?, _ info: VolumeInfo? = nil)

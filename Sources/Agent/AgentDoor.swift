@@ -95,7 +95,8 @@ struct AgentDoor: AdminDoor {
         switch answer {
         case .done(.refused(let refusal)): throw AdminRefused(refusal)
         case .done(let outcome): return outcome
-        case .primary, .declined: throw .node(.mishap(why: "an answer to another question"))
+        case .declined(let why): throw .mesh(.levelTooLow(why: why))
+        case .primary: throw .node(.mishap(why: "an answer to another question"))
         case .busy(let limit): throw .node(.busy(doing: "answering \(limit) requests already"))
         case .unknown:
             let view = view
@@ -182,7 +183,9 @@ extension AdminRefused {
             self =
                 MemberRefused(refusal).map { .member($0) }
                 ?? .mesh(.overtaken(why: refusal.description))
-        case .staleEpoch, .leaseRenewedSince, .noSuchWarrant, .unknownNode, .tooManySessions,
+        case .levelTooLow: self = .mesh(.levelTooLow(why: refusal.description))
+        case .levelReached, .staleEpoch, .leaseRenewedSince, .noSuchWarrant, .unknownNode,
+            .tooManySessions,
             .duplicate, .gap:
             self = .mesh(.overtaken(why: refusal.description))
         }

@@ -115,7 +115,10 @@ struct MendDoor: AdminDoor {
             matchIndex: nil, lagEntries: nil,
             roundTripMicroseconds: link?.roundTrip.map { $0.nanoseconds / 1_000 },
             linkUp: isUp,
-            lastRefusal: isUp ? nil : parts.transport.refusals.lastByPeer[member.id]?.reason)
+            lastRefusal: isUp ? nil : parts.transport.refusals.lastByPeer[member.id]?.reason,
+            speaks: (isSelf ? FeatureLevel.spoken : view.reports[member.id]?.speaks).map {
+                UInt64($0.rawValue)
+            })
     }
 
     private func sight(_ view: View) -> Sight {

@@ -41,6 +41,8 @@ struct NodeView: Sendable {
     let stoodFor: Interval?
     /// What this node is to the mesh.
     let standing: MemberStanding
+    /// What the mesh has agreed on.
+    let level: FeatureLevel
 
     init(_ node: borrowing Node, now: Instant) {
         let raft = node.voter.raft
@@ -68,6 +70,7 @@ struct NodeView: Sendable {
         witness = node.decisions.witness?.node
         wish = node.decisions.wish
         standing = node.standingAsMember
+        level = node.meshLevel
         let leads = wish != nil && raft.role == .leader
         waitsFor = leads ? node.members.waitsFor : nil
         stoodFor = leads ? now.since(node.members.movedAt) : nil

@@ -88,15 +88,21 @@ final class Running: DaemonParts {
             random: &random, at: now)
         let state =
             try (recovered.base.position == .zero ? beginning.base : recovered.base).parsed().state
+        let decisions = try Decisions(parsing: state.contents)
+        guard decisions.level <= .spoken else {
+            throw LevelAhead(
+                mesh: decisions.level, spoken: .spoken,
+                place: "the base in \(settings.node.data)/journal")
+        }
         let node = Node(
-            settings: Node.Settings(settings), voter: voter,
-            decisions: try Decisions(parsing: state.contents), at: now)
+            settings: Node.Settings(settings), voter: voter, decisions: decisions, at: now)
         let driver = Driver(node) { board.carryOut($0) }
         let keeper = LogKeeper(journal, send: { board.send($0) }, tell: { board.heard($0) })
         let transport = try Transport(
             identity: settings.identity, roster: settings.cluster.roster,
             credentials: settings.credentials, logger: logger,
             receive: { board.receive($2, from: $0, on: $1) })
+        transport.require(decisions.level)
         let exports = try NBDServer(
             directory: settings.node.run, listener: settings.listener, logger: logger)
         self.exports = exports

@@ -253,6 +253,11 @@ final class Switchboard: Sendable {
             logger.notice("a change of the members was taken back", metadata: ["of": "\(change)"])
         case .membersChanged(let change):
             logger.notice("the members have changed", metadata: ["by": "\(change)"])
+        case .levelRaised(let level):
+            parts?.transport.require(level)
+            logger.notice(
+                "the mesh has a new feature level, and older releases are refused from now on",
+                metadata: ["level": "\(level)"])
         case .handBack(let to): logger.info("leadership offered", metadata: ["to": "\(to)"])
         case .handOver(let to): logger.notice("hand-over begins", metadata: ["to": "\(to)"])
         case .resigned(let epoch):
@@ -264,8 +269,8 @@ final class Switchboard: Sendable {
 extension Node.Halt {
     var code: Int32 {
         switch self {
-        case .unreadableBase: ExitCode.fault
-        case .unknownCommand: ExitCode.fault
+        // Another program has to be installed: no restart mends it.
+        case .unreadableBase, .unknownCommand, .levelAhead: ExitCode.config
         }
     }
 
@@ -273,9 +278,10 @@ extension Node.Halt {
         switch self {
         case .unreadableBase(let index):
             "what was decided up to entry \(index) is told in a form that this release does not know: "
-                + "upgrade this node"
+                + LevelAhead.remedy
         case .unknownCommand(let index):
-            "entry \(index) holds a command that this release does not know: upgrade this node"
+            "entry \(index) holds a command that this release does not know: " + LevelAhead.remedy
+        case .levelAhead(let ahead): ahead.description
         }
     }
 }

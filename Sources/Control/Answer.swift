@@ -44,7 +44,9 @@ extension Answer {
             case .status: self.init(200, try await door.status())
             case .members:
                 let status = try await door.status()
-                self.init(200, MembersReport(members: status.members, wish: status.wish))
+                self.init(
+                    200,
+                    MembersReport(members: status.members, wish: status.wish, level: status.level))
             case .raft: self.init(200, try await door.raft())
             case .volumes:
                 self.init(200, VolumesReport(volumes: try await door.status().volumes))

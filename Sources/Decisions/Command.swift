@@ -38,6 +38,19 @@ package enum Command: Hashable, Sendable {
     case changeMembers(MemberChange)
     /// Takes the wish back, while it is not joint.
     case cancelMembers
+    /// From here on the mesh speaks the feature level after the present one.
+    case raiseLevel(FeatureLevel)
+
+    /// What the mesh must have agreed on before this is proposed. A command of a later release names
+    /// its own here.
+    package var level: FeatureLevel {
+        switch self {
+        case .promote, .relinquish, .createVolume, .deleteVolume, .prefer, .changeMembers,
+            .cancelMembers:
+            .first
+        case .raiseLevel(let level): level.previous
+        }
+    }
 }
 
 /// What an applied entry has done.
@@ -51,6 +64,7 @@ package enum Outcome: Hashable, Sendable {
     case cancelled(MemberChange)
     /// The wish is fulfilled.
     case membersChanged(MemberChange)
+    case levelRaised(FeatureLevel)
     /// The primary's lease was renewed; a write record or stream record is accepted with it.
     case renewed(Epoch)
     /// Nothing changes: an entry that asserts a term, or a membership.
@@ -83,6 +97,8 @@ package enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
     case witnessExists(NodeID)
     case tooManyMembers(limit: Int)
     case tooManyFormers(limit: Int)
+    case levelReached(FeatureLevel)
+    case levelTooLow(mesh: FeatureLevel, needed: FeatureLevel)
     case duplicate(session: SessionID, sequence: UInt64)
     case gap(session: SessionID, expected: UInt64, offered: UInt64)
 
@@ -122,6 +138,10 @@ package enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
         case .tooManyMembers(let limit): "a mesh has at most \(limit) members"
         case .tooManyFormers(let limit):
             "\(limit) nodes were members once, and no more can be remembered"
+        case .levelReached(let mesh):
+            "the mesh is at feature level \(mesh) already, which never falls"
+        case .levelTooLow(let mesh, let needed):
+            "the mesh is at feature level \(mesh), and this needs \(needed)"
         case .duplicate(let session, let sequence):
             "session \(session) has applied its number \(sequence) before"
         case .gap(let session, let expected, let offered):

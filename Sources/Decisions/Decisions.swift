@@ -65,6 +65,8 @@ package struct Decisions: Hashable, Sendable {
     /// Who was a member once, sorted: none of them ever is again.
     package internal(set) var former: [NodeID] = []
     package internal(set) var wish: Wish?
+    /// What every member speaks: agreed on in the log, and never lowered.
+    package internal(set) var level = FeatureLevel.first
     var volumesEverCreated: UInt64 = 0
     var lastSequences: [SessionID: UInt64] = [:]
 
@@ -107,7 +109,10 @@ package struct Decisions: Hashable, Sendable {
     }
 
     private mutating func carryOut(_ step: Step) throws(Refusal) -> Outcome {
-        switch step.deed {
+        if case .command(let command) = step.deed, command.level > level {
+            throw .levelTooLow(mesh: level, needed: command.level)
+        }
+        return switch step.deed {
         case .blank: step.epoch == .zero ? .nothing : try renew(step)
         case .record: try renew(step)
         case .membership(let roll): enroll(roll, at: step.index)
@@ -120,7 +125,15 @@ package struct Decisions: Hashable, Sendable {
         case .command(.prefer(let region)): try prefer(region)
         case .command(.changeMembers(let change)): try wish(change, at: step.index)
         case .command(.cancelMembers): try cancelWish()
+        case .command(.raiseLevel(let next)): try raise(to: next)
         }
+    }
+
+    /// One after the other, for each step has members that speak no more than it.
+    private mutating func raise(to next: FeatureLevel) throws(Refusal) -> Outcome {
+        guard next > level else { throw .levelReached(level) }
+        level = next
+        return .levelRaised(next)
     }
 
     /// A deposed primary's entry may commit late, behind its successor's promotion: its epoch is

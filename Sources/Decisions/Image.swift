@@ -1,4 +1,5 @@
 package import Mesh
+internal import Planted
 
 extension Decisions {
     /// Everything the decisions remember, as values: what a snapshot holds.
@@ -28,12 +29,13 @@ extension Decisions {
         /// Sorted.
         package var former: [NodeID]
         package var wish: Wish?
+        package var level: FeatureLevel
 
         package init(
             appliedIndex: LogIndex, seats: [Seat], tenure: Tenure, preferred: RegionName?,
             volumes: [Volume], volumesEverCreated: UInt64, sessions: [Session],
             witness: Seat? = nil, learners: [NodeID] = [], former: [NodeID] = [],
-            wish: Wish? = nil
+            wish: Wish? = nil, level: FeatureLevel = .first
         ) {
             self.appliedIndex = appliedIndex
             self.seats = seats
@@ -44,6 +46,7 @@ extension Decisions {
             self.sessions = sessions
             (self.witness, self.learners) = (witness, learners)
             (self.former, self.wish) = (former, wish)
+            self.level = level
         }
     }
 
@@ -54,13 +57,15 @@ extension Decisions {
             volumes: volumes, volumesEverCreated: volumesEverCreated,
             sessions: lastSequences.sorted { $0.key < $1.key }
                 .map { Image.Session(id: $0.key, lastSequence: $0.value) },
-            witness: witness, learners: learners, former: former, wish: wish)
+            witness: witness, learners: learners, former: former, wish: wish,
+            level: isPlanted(.forgetsLevel) ? .first : level)
     }
 
     /// Goes on from `image`, which its reader has checked to be lawful.
     package init(restoring image: Image) {
         self.init(seats: image.seats, witness: image.witness)
         (learners, former, wish) = (image.learners, image.former, image.wish)
+        level = image.level
         tenure = image.tenure
         preferred = image.preferred
         volumes = image.volumes

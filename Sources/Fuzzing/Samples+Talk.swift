@@ -24,10 +24,12 @@ extension Samples {
     ]
 
     private static let whole = Report(
-        applied: LogIndex(40), last: LogIndex(42), hasRoom: true, bulletin: bulletin.encoded)
+        applied: LogIndex(40), last: LogIndex(42), hasRoom: true, bulletin: bulletin.encoded,
+        speaks: .spoken, mesh: .first)
     private static let lacking = Report(
         applied: LogIndex(4), last: LogIndex(5), hasRoom: false,
-        resync: ResyncStanding(isCopying: true, missingByteCount: 1 << 20, wholeByteCount: 1 << 30))
+        resync: ResyncStanding(isCopying: true, missingByteCount: 1 << 20, wholeByteCount: 1 << 30),
+        speaks: .first, mesh: .first)
 
     static let gossip: [Gossip.Message] = [
         message(.ping(5)), message(.ack(5)), message(.nack(6)),

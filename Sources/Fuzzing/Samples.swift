@@ -100,6 +100,7 @@ enum Samples {
         .deleteVolume(VolumeID(1)), .prefer(faro), .relinquish(epoch: Epoch(1)),
         .promote(node: NodeID(2), epoch: Epoch(2), warrant: .relinquished(at: LogIndex(7))),
         .changeMembers(.add(Newcomer(node: NodeID(4), region: oslo))), .cancelMembers,
+        .raiseLevel(.spoken),
         .changeMembers(
             .replace(NodeID(1), with: Newcomer(node: NodeID(5), region: faro))),
         .changeMembers(.remove(NodeID(3))),

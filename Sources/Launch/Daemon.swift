@@ -1,4 +1,5 @@
 package import Logging
+internal import Mesh
 package import Settings
 
 /// What a daemon runs, from its start to its end.
@@ -42,7 +43,8 @@ package struct Daemon: Sendable {
             let invocation = try Invocation(Array(CommandLine.arguments.dropFirst()))
             switch invocation.deed {
             case .help: finish(Invocation.help(program))
-            case .version: finish("\(program) \(Invocation.release)")
+            case .version:
+                finish("\(program) \(Invocation.release), feature level \(FeatureLevel.spoken)")
             case .run: try await live(invocation, requests)
             }
         } catch let refused as Invocation.Refused {

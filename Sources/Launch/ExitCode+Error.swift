@@ -3,6 +3,7 @@ internal import Disk
 internal import Glibc
 internal import JournalCore
 package import Logging
+package import Mesh
 package import Settings
 internal import Store
 internal import Transport
@@ -36,6 +37,8 @@ package protocol DataAtFault: Error, CustomStringConvertible {}
 
 /// What the settings ask for can't be had: no restart mends that either.
 package protocol SettingsAtFault: Error, CustomStringConvertible {}
+
+extension LevelAhead: SettingsAtFault {}
 
 /// What to do about it.
 package enum DataAtFaultAdvice {

@@ -46,7 +46,8 @@ package struct Invocation: Hashable, Sendable {
         \(program) --help
 
         Exit codes: 0 stopped as asked; 64 wrong words; 70 a fault of its own; 74 its disk failed;
-        75 another one runs on these directories or holds its address; 78 the configuration is at fault.
+        75 another one runs on these directories or holds its address; 78 the configuration is at fault,
+        or the mesh speaks more than this release.
         Signals: SIGTERM hands over and stops, SIGHUP reads certificates and members again.
         """
     }

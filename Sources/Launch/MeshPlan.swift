@@ -64,7 +64,7 @@ extension AgentSettings {
     package var identity: TransportIdentity {
         TransportIdentity(
             name: PeerName(cluster: cluster.cluster, region: member.region, node: member.id),
-            featureLevel: 1)
+            featureLevel: UInt32(FeatureLevel.spoken.rawValue))
     }
 
     /// Every member but this one.

@@ -34,14 +34,17 @@ package struct MendingMember: Core {
     /// Where the damaged log ends.
     private let last: LogIndex
     private let dataPeers: [NodeID]
+    private let speaks: FeatureLevel
 
     package init(
-        gossip: Gossip, mending: Mending, dataPeers: [NodeID], last: LogIndex, at now: Instant
+        gossip: Gossip, mending: Mending, dataPeers: [NodeID], last: LogIndex,
+        speaks: FeatureLevel = .spoken, at now: Instant
     ) {
         self.gossip = gossip
         self.mending = mending
         self.dataPeers = dataPeers
         self.last = last
+        self.speaks = speaks
         publishAt = now
     }
 
@@ -86,7 +89,10 @@ package struct MendingMember: Core {
     private mutating func publish(_ now: Instant) {
         guard now >= publishAt else { return }
         publishAt = now + publishEvery
-        var report = Report(applied: .zero, last: last, hasRoom: true, bulletin: bulletin)
+        // What its log says of the mesh's level is not read yet.
+        var report = Report(
+            applied: .zero, last: last, hasRoom: true, bulletin: bulletin, speaks: speaks,
+            mesh: .first)
         report.isMending = true
         gossip.handle(.publish(report.encoded), at: now, &gossipEffects)
     }

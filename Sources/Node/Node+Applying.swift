@@ -15,6 +15,11 @@ extension Node {
             guard let step = step(of: entry) else {
                 return out.append(.halt(.unknownCommand(entry.index)))
             }
+            if case .command(let command) = step.deed,
+                let ahead = levelAhead(of: command, at: entry.index)
+            {
+                return out.append(.halt(.levelAhead(ahead)))
+            }
             let outcome = decisions.apply(step)
             note(outcome, of: entry)
             ruled.append(Ruled(entry, ruling(outcome, entry)))
@@ -66,6 +71,7 @@ extension Node {
         case .wished(let change): wishChanged(.wished(change))
         case .cancelled(let change): wishChanged(.wishCancelled(change))
         case .membersChanged(let change): wishChanged(.membersChanged(change))
+        case .levelRaised(let level): noteLevel(since: level.previous)
         default: break
         }
         if entry.session == SessionID(seat.rawValue) { applied(outcome, of: entry) }

@@ -37,6 +37,13 @@ extension Node {
         package var membersRetry = Interval.milliseconds(250)
         /// And once the new voters did not acknowledge in time what was written before.
         package var membersPause = Interval.seconds(5)
+        /// What this program speaks.
+        package var speaks = FeatureLevel.spoken
+        /// How often a leader looks whether the mesh's feature level can rise.
+        package var levelRetry = Interval.seconds(1)
+        /// A member's word of what it speaks counts for so long: it may be stopped, and another release
+        /// be started.
+        package var levelFreshness = Interval.seconds(5)
         /// The volumes are made durable outside the log after so much of it.
         package var checkpointBytes = 64 << 20
         package var checkpointEntries = 16_384
@@ -158,6 +165,8 @@ extension Node {
         case unreadableBase(LogIndex)
         /// An entry that this release does not know.
         case unknownCommand(LogIndex)
+        /// The mesh speaks more than this release.
+        case levelAhead(LevelAhead)
     }
 
     /// For logs and counters.
@@ -181,6 +190,8 @@ extension Node {
         case wished(MemberChange)
         case wishCancelled(MemberChange)
         case membersChanged(MemberChange)
+        /// The mesh speaks this from here on, and refuses who does not.
+        case levelRaised(FeatureLevel)
         case handBack(to: NodeID)
         case handOver(to: NodeID)
         case resigned(Epoch)

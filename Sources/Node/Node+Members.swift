@@ -14,6 +14,8 @@ package enum WishWait: Hashable, Sendable, CustomStringConvertible {
     case unnamed(NodeID)
     /// The witness that is to come was not heard: the present one would go for one that may not be.
     case silentWitness(NodeID)
+    /// Its program speaks less than the mesh: it would stop at once.
+    case lowLevel(NodeID, speaks: FeatureLevel, mesh: FeatureLevel)
     /// The primary can't go before another one is.
     case primary(NodeID)
     case refused(MembershipRefusal)
@@ -26,6 +28,9 @@ package enum WishWait: Hashable, Sendable, CustomStringConvertible {
                 + "region and role; mend the file and reload"
         case .silentWitness(let node):
             "nothing is heard of node \(node), which is to be the witness; see that it runs"
+        case .lowLevel(let node, let speaks, let mesh):
+            "node \(node) speaks feature level \(speaks), and this mesh is at \(mesh): install the "
+                + "release that the others run on it"
         case .primary(let node):
             "node \(node) is the primary; make another region primary first"
         case .refused(let why): why.description
@@ -109,6 +114,9 @@ extension Node {
         guard let change = decisions.wish?.change else { return nil }
         if let coming = change.coming {
             guard settings.names(coming) else { return .unnamed(coming.node) }
+            if let speaks = report(of: coming.node)?.speaks, speaks < meshLevel {
+                return .lowLevel(coming.node, speaks: speaks, mesh: meshLevel)
+            }
             if coming.isWitness, !isHeard(coming.node) {
                 return .silentWitness(coming.node)
             }

@@ -43,6 +43,9 @@ extension Node {
         guard operations.pending.count < settings.operationsMax else {
             return out.append(.answer(id, .busy(limit: settings.operationsMax)))
         }
+        if case .command(let command) = operation, let why = levelRefusal(of: command) {
+            return out.append(.answer(id, .declined(why)))
+        }
         if operations.pending.isEmpty { operations.nextTry = now }
         operations.pending.append(
             OperationQueue.Pending(
@@ -162,7 +165,7 @@ extension Command {
     fileprivate var isOperators: Bool {
         switch self {
         case .createVolume, .deleteVolume, .prefer, .changeMembers, .cancelMembers: true
-        case .promote, .relinquish: false
+        case .promote, .relinquish, .raiseLevel: false
         }
     }
 }

@@ -13,7 +13,14 @@ extension Node {
         guard let restored = try? Decisions(parsing: base.contents) else {
             return out.append(.halt(.unreadableBase(base.position.index)))
         }
+        guard restored.level <= settings.speaks else {
+            let place = "the base at \(base.position.index)"
+            let ahead = LevelAhead(mesh: restored.level, spoken: settings.speaks, place: place)
+            return out.append(.halt(.levelAhead(ahead)))
+        }
+        let former = meshLevel
         decisions = restored
+        noteLevel(since: former)
         formerPrimary = restored.tenure.primary?.node
         // A lease may have been renewed with any of these entries.
         observed.received(at: now)

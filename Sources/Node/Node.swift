@@ -25,6 +25,7 @@ package struct Node: Core {
     var operations = OperationQueue()
     var checkpoints = Checkpoints()
     package internal(set) var members = WishWatch()
+    var levels = LevelWatch()
     var story = TakeoverStory()
     /// When the office has to be looked at again, whatever else happens.
     var tendAt = Instant.distantFuture
@@ -82,7 +83,9 @@ package struct Node: Core {
         let volumes = resync == nil && damagedBlocks == 0 ? Instant.distantFuture : pullAt
         return min(
             min(voter.deadline, tendAt),
-            min(min(operations.deadline, members.nextAt), min(published.nextAt, volumes)))
+            min(
+                min(operations.deadline, min(members.nextAt, levels.nextAt)),
+                min(published.nextAt, volumes)))
     }
 
     package mutating func handle(_ event: Event, at now: Instant, _ effects: inout [Effect]) {
@@ -126,6 +129,7 @@ package struct Node: Core {
         tend()
         pumpOperations()
         driveMembers()
+        driveLevel()
         compact()
         pull()
         publish()
@@ -221,11 +225,13 @@ package struct Node: Core {
         case .preCandidate, .candidate: story.stood(at: now)
         case .leader:
             ledAt = now
+            levels.begin(at: now)
             transfers = TransferAttempts()
             story.led(at: now)
             return
         case .follower: break
         }
+        levels.end()
         resign()
     }
 

@@ -17,7 +17,7 @@ extension Node {
         published.nextAt = now + settings.publishEvery
         let report = Report(
             applied: decisions.appliedIndex, last: voter.raft.lastPosition.index, hasRoom: hasRoom,
-            resync: resync, bulletin: published.bulletin)
+            resync: resync, bulletin: published.bulletin, speaks: settings.speaks, mesh: meshLevel)
         turn(.gossip(.publish(report.encoded)))
     }
 }

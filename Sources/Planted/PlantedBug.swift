@@ -184,6 +184,15 @@ package enum PlantedBug: Hashable, Sendable {
     /// A newcomer takes the log from its beginning, with a state of its own before it.
     case joinerFounds
 
+    // MARK: Feature levels
+
+    /// The mesh's level rises once a majority speaks it.
+    case raisesForMajority
+    /// It rises though the witness was not heard.
+    case raisesWithoutWitness
+    /// A snapshot does not hold the level.
+    case forgetsLevel
+
     // MARK: Gossip
 
     /// A refutation leaves before its incarnation is durable.

@@ -16,6 +16,7 @@ final class Runs: Sendable {
         var violations = 0
         var resyncs = 0
         var memberChanges = 0
+        var upgrades = Upgrades()
         var mends = Mends()
         var imageMends = 0
         var quorumsAlone = 0
@@ -93,6 +94,7 @@ final class Runs: Sendable {
             sum.events += report.events
             sum.resyncs += report.resyncs
             sum.memberChanges += report.memberChanges
+            sum.upgrades.add(report.upgrades)
             sum.mends.add(report.mends)
             sum.imageMends += report.imageMends
             sum.quorumsAlone += report.quorumsAlone
@@ -116,7 +118,7 @@ final class Runs: Sendable {
         "seed \(report.plan.seed) \(report.plan.shape.rawValue): \(report.simulated) simulated, "
             + "\(report.operations) operations, \(report.flushes) flushes, \(report.reads) reads, "
             + "\(report.takeovers) primaries, \(report.resyncs) resyncs, "
-            + "\(report.memberChanges) changes of members, \(report.mends.all) mends of logs, "
+            + "\(report.memberChanges) changes of members, \(report.upgrades.installed) upgrades, \(report.mends.all) mends of logs, "
             + "\(report.imageMends) of image blocks, "
             + "\(report.faultCount) faults, digest "
             + String(report.digest, radix: 16)
@@ -147,6 +149,9 @@ final class Runs: Sendable {
             "{\"seeds\":\(sum.seeds),\"first\":\(options.first),\"simulated_s\":\(Int(sum.simulated.seconds)),"
             + "\"sim_per_real\":\(ratio),\"violations\":\(sum.violations),\"resyncs\":\(sum.resyncs),"
             + "\"member_changes\":\(sum.memberChanges),"
+            + "\"upgrades\":{\"installed\":\(sum.upgrades.installed),"
+            + "\"taken_back\":\(sum.upgrades.takenBack),"
+            + "\"turned_away\":\(sum.upgrades.turnedAway),\"raised\":\(sum.upgrades.raised)},"
             + "\"quorums_alone\":\(sum.quorumsAlone),\"mends\":{\"here\":\(sum.mends.here),"
             + "\"by_peers\":\(sum.mends.byPeers),\"by_base\":\(sum.mends.byBase),\"cuts\":\(sum.mends.cuts)},"
             + "\"image_mends\":\(sum.imageMends),"

@@ -54,6 +54,9 @@ package struct Hunt: Sendable {
         "promotes-partial": recruiting,
         "changes-unsettled": recruiting,
         "joiner-founds": recruiting,
+        "raises-for-majority": Hunt(faults: [.upgrade, .kill, .cut]),
+        "raises-without-witness": Hunt(shape: .twoAndWitness, faults: [.upgrade, .kill, .cut]),
+        "forgets-level": Hunt(faults: [.upgrade, .kill, .powerCut]),
         // Two operations of one node have to overtake each other.
         "accepts-repeats": Hunt(faults: [.duplication, .reordering]),
     ]

@@ -129,6 +129,10 @@ final class Machine {
     let isNewcomer: Bool
     /// Nobody has made it part of the mesh yet.
     var isSpare: Bool
+    /// What its program speaks, and whether it was given the former release after the newer one had run on
+    /// it or elsewhere: it may find that the mesh has gone on.
+    var speaks = FeatureLevel.spoken
+    var wasTakenBack = false
     /// It is lost with its disks, and never starts again.
     var isGone = false
     /// Counts the processes: what was under way for an earlier one is void.
@@ -216,6 +220,11 @@ final class Machine {
     func gossip<T>(_ body: (Gossip) -> T) -> T? {
         if let agent { return body(agent.node.voter.gossip) }
         return voter.map { body($0.gossip) }
+    }
+
+    /// Below what its transport greets nobody.
+    var meshLevel: FeatureLevel {
+        agent?.node.decisions.level ?? voter?.toldLevel ?? .first
     }
 
     /// Whether its disk holds this entry, or has a base that stands for it.

@@ -36,6 +36,8 @@ enum Occurrence {
     /// Power fails where it hurts most.
     case stroke(Int, life: UInt64, spell: Int)
     case boot(Int)
+    /// It gets the newest release.
+    case install(Int)
     case resume(Int)
     case weather
     case calm(Int)

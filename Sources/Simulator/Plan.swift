@@ -57,6 +57,9 @@ package enum Fault: String, CaseIterable, Sendable {
     case clockDrift = "clock_drift"
     /// Members are lost for good and replaced, others come and go, and some changes are taken back.
     case members
+    /// The mesh begins with the former release, which is replaced one machine after the other, and now and
+    /// then started again.
+    case upgrade
 }
 
 extension Fault {

@@ -29,6 +29,7 @@ package struct Report: Sendable {
     package internal(set) var resyncs = 0
     /// Changes of the members that were done or taken back.
     package internal(set) var memberChanges = 0
+    package internal(set) var upgrades = Upgrades()
     /// Of logs.
     package internal(set) var mends = Mends()
     /// Blocks of images that replicas found damaged, and took from others or saw written anew.

@@ -114,6 +114,7 @@ extension Simulation {
         }
         for at in machines.indices { lookForLingerers(at) }
         looks += 1
+        announceWitnesses()
         scrub()
         if looks % 4 == 0 { compareImages() }
     }
@@ -153,6 +154,7 @@ extension Simulation {
         tell(nil, "the storm is over for all")
         for spell in spells.indices { calm(spell) }
         for at in machines.indices where machines[at].power == .down { boot(at) }
+        if upgrades { finishUpgrade() }
     }
 
     /// Whether the only whole replica is damaged itself: each of the two would have to be mended by the
@@ -171,6 +173,7 @@ extension Simulation {
         }
         compareImages()
         judgeGossip()
+        judgeLevel()
         check(operators.judge())
         let voters = Set(recruiting.newest?.voters.all ?? [])
         let voting = machines.filter { voters.contains($0.id) }

@@ -93,6 +93,7 @@ extension Simulation {
             hangUp(client)
             return .zero
         case .members: return recruit(spell)
+        case .upgrade: return upgrade(spell)
         case .clockDrift:
             guard plan.mutant != .driftsBeyondBound else { return .zero }
             machines[at].clock.run(at: 997_700 + random.next() % 4_600, from: time)

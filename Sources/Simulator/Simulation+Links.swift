@@ -87,6 +87,7 @@ extension Simulation {
             if let spell = link.resetBy { bite(spell) }
             return
         }
+        guard areGreeting(parcel.from, parcel.to) else { return }
         let from = machines[parcel.from].id
         do {
             switch parcel.lane {

@@ -36,6 +36,7 @@ extension Simulation {
                     id: NodeID(UInt64(at) + 1), isWitness: isWitness(at, of: count),
                     isNewcomer: at >= founders, pace: pace,
                     clock: VirtualClock(startingAt: start, rate: rate), peers: count))
+            if upgrades { machines[at].speaks = .first }
             machines[at].logDisk.remembersWrites = !plan.faults.isDisjoint(with: Fault.lies)
             if plan.mutant == .skipsLogSync { machines[at].logDisk.losesSyncs = true }
             if plan.mutant == .skipsImageSync { machines[at].volumesDisk.losesSyncs = true }
@@ -127,6 +128,7 @@ extension Simulation {
             seat: seat, members: members, order: dataMembers, lease: lease)
         settings.checkpointEntries = plan.keepsLittleLog ? 100 : 300
         settings.checkpointBytes = 256 << 10
+        settings.speaks = machines[place(of: seat)].speaks
         return settings
     }
 
@@ -142,6 +144,8 @@ extension Simulation {
     mutating func begin(_ at: Int, _ resolution: LogResolution) {
         do {
             guard try restart(at, resolution) else { return treat(at, .wake) }
+        } catch let ahead as LevelAhead {
+            return turnedAway(ahead, at)
         } catch {
             // What a disk refuses is no damage: the service manager tries again.
             guard isRefusal(error) else {
@@ -150,6 +154,7 @@ extension Simulation {
             tell(at, "cannot start: \(error)")
             return agenda.push(time + .milliseconds(500), .boot(at))
         }
+        checkLevel(at)
         tell(at, "starts, log to \(machines[at].raft { "\($0.lastPosition)" } ?? "?")")
         if machines[at].agent != nil {
             let base = machines[at].raft { $0.basePosition.index } ?? .zero
@@ -188,6 +193,7 @@ extension Simulation {
                     + "though it was safe up to \(machines[at].promised)")
         }
         checkRecovered(recovered, at)
+        let state = try stateAtStart(recovered, at)
         let core = try machines[at].isWitness ? nil : openVolumes(at, recovered)
         if let core, core.logEndMin > recovered.last.index {
             check(
@@ -213,15 +219,23 @@ extension Simulation {
             machines[at].voter = voter
             return true
         }
-        let state =
-            try recovered.base.position == .zero
-            ? firstDecisions(of: machines[at])
-            : Decisions(parsing: recovered.base.parsed().state.contents)
         machines[at].volumesDisk = SimulatedDisk()
         guard let settings = nodeSettings(machines[at].id) else { return true }
         let node = Node(settings: settings, voter: voter, decisions: state, at: now)
         machines[at].agent = Agent(node: node, exports: Exports(core))
         return true
+    }
+
+    /// A witness has none.
+    private func stateAtStart(_ recovered: Recovered, _ at: Int) throws -> Decisions {
+        guard recovered.base.position > .zero, !machines[at].isWitness else {
+            return firstDecisions(of: machines[at])
+        }
+        let state = try Decisions(parsing: recovered.base.parsed().state.contents)
+        guard state.level <= machines[at].speaks else {
+            throw LevelAhead(mesh: state.level, spoken: machines[at].speaks, place: "the base")
+        }
+        return state
     }
 
     /// nil where it has to be mended first, by who is asked for it.

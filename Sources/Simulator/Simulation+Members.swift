@@ -68,7 +68,7 @@ extension Simulation {
             && newestDecisions?.wish == nil
     }
 
-    private var newestDecisions: Decisions? {
+    var newestDecisions: Decisions? {
         machines.compactMap { $0.agent?.node.decisions }
             .max { $0.appliedIndex < $1.appliedIndex }
     }
@@ -80,7 +80,7 @@ extension Simulation {
             let standing = half.all.count { node in
                 let place = place(of: node)
                 return place != at && machines[place].power == .up
-                    && machines[place].patient == nil
+                    && machines[place].patient == nil && !isShutOut(place)
             }
             return standing >= half.quorum
         }
@@ -120,6 +120,7 @@ extension Simulation {
             })
         else { return nil }
         machines[at].isSpare = false
+        if upgrades { fitOut(at) }
         for other in machines.indices where machines[other].agent != nil {
             turn(other, .roster(members, order: dataMembers))
         }
@@ -129,6 +130,13 @@ extension Simulation {
         boot(at)
         return Newcomer(
             node: machines[at].id, region: Self.regions[at], isWitness: machines[at].isWitness)
+    }
+
+    /// Some newcomers are set up with the former release, and soon get the newest.
+    private mutating func fitOut(_ at: Int) {
+        let isOld = random.chance(1, in: 3)
+        (machines[at].speaks, machines[at].wasTakenBack) = (isOld ? .first : .spoken, isOld)
+        if isOld { agenda.push(time + .seconds(4), .install(at)) }
     }
 
     /// Gone with its disks.

@@ -37,7 +37,8 @@ extension Simulation {
                 commit: damage.commit), session: MendSession(random.next()), at: now)
         machines[at].patient = MendingMember(
             gossip: gossip(at, now), mending: mending,
-            dataPeers: others.filter { !$0.isWitness }.map(\.id), last: damage.last.index, at: now)
+            dataPeers: others.filter { !$0.isWitness }.map(\.id), last: damage.last.index,
+            speaks: machines[at].speaks, at: now)
         machines[at].mend = mend
         machines[at].logDisk = SimulatedDisk()
         machines[at].life += 1

@@ -13,6 +13,7 @@ extension Simulation {
         tell(nil, "the storm is over for nodes \(names)")
         for spell in spells.indices { calm(spell) }
         for at in healthy where machines[at].power == .down { boot(at) }
+        readmit(healthy)
         for at in outcasts.sorted() { castOut(at) }
         if !outcasts.isEmpty { report.quorumsAlone += 1 }
     }

@@ -95,6 +95,7 @@ extension Simulation {
         case .answer(let id, let answer) where id.rawValue > Recruiting.firstRequest:
             recruitsAnswered(id, answer)
         case .answer(let id, let answer): operators.answered(id, answer, at: time)
+        case .halt(.levelAhead(let ahead)): turnedAway(ahead, at)
         case .halt(let halt): check("node \(machines[at].id) halts: \(halt)")
         case .happened(let happening): happened(happening, at)
         }
@@ -109,6 +110,8 @@ extension Simulation {
         check(watch.applies(machines[at].id, ruled, in: current))
         checkApplied(ruled, at)
         for one in ruled where one.entry.kind == .membership { enroll(one.entry) }
+        for one in ruled where one.entry.kind == .command { checkRaise(one.entry, at) }
+        checkLevel(at)
         var ruled = ruled
         if plan.mutant == .losesReplicaWrite, at == 1 {
             ruled = ruled.map { one in
@@ -174,7 +177,7 @@ extension Simulation {
         case .membersChanged(let change):
             tell(at, "learns that this is done: \(change)")
             membersChanged(change)
-        case .restarted, .conflict: break
+        case .restarted, .conflict, .levelRaised: break
         }
     }
 

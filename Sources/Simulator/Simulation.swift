@@ -35,6 +35,7 @@ package struct Simulation {
     /// Short ones end before anybody stands; under long ones a successor has to wait.
     let lease: Interval
     var watch = Watch()
+    var levels = LevelModel()
     var story = Story()
     var report: Report
     /// When a client's next word can reach a machine: words of one client keep their order.
@@ -111,7 +112,9 @@ package struct Simulation {
         }
         agenda.push(.zero + plan.stormy, .clearForQuorum)
         agenda.push(.zero + plan.stormy + plan.quorumAlone, .clearSky)
-        let healed = Moment.zero + plan.stormy + plan.quorumAlone + plan.recovery
+        let healed =
+            Moment.zero + plan.stormy + plan.quorumAlone + plan.recovery
+            + (upgrades ? Self.upgradeMax : .zero)
         agenda.push(healed, .judgement)
         agenda.push(healed + plan.bereavement, .lastJudgement)
     }
@@ -149,6 +152,7 @@ package struct Simulation {
         case .absence(let spell): absent(spell)
         case .stroke(let machine, let life, let spell): struck(machine, life, spell)
         case .boot(let machine): boot(machine)
+        case .install(let machine): install(machine)
         case .resume(let machine): resume(machine)
         case .weather: blow()
         case .calm(let spell): calm(spell)

@@ -27,10 +27,21 @@ extension Shared {
         return (.queued, Path(channel: channel, connection: connection))
     }
 
+    /// Never less than before.
+    mutating func require(_ level: FeatureLevel) -> [any Channel] {
+        gate.levelMin = max(gate.levelMin, level)
+        return keys.compactMap { key in
+            guard let link = links[key], let connection = link.state.upConnection,
+                let speaks = link.featureLevel, speaks < gate.levelMin.rawValue
+            else { return nil }
+            return open[connection]?.channel
+        }
+    }
+
     /// Who left, or moved, is let go of; who came is to be dialed.
     mutating func adopt(_ roster: Roster) -> (closing: [any Channel], dialing: [LinkKey]) {
         let old = gate.roster
-        gate = Gate(own: gate.own, roster: roster, revoked: gate.revoked)
+        gate = gate.with(roster: roster)
         var closing: [any Channel] = []
         for key in keys where roster.entry(key.node) != old.entry(key.node) {
             if case .close(let connection)? = links[key]?.state.stop() {

@@ -29,10 +29,16 @@ package struct Refusal: Error, Hashable, Sendable {
     package var address: String
     /// For an operator: what was found and what was expected.
     package let reason: String
+    /// What the peer speaks, where that is too little.
+    package let featureLevel: UInt32?
 
-    init(_ cause: RefusalCause, _ reason: String, peer: NodeID? = nil, address: String = "") {
+    init(
+        _ cause: RefusalCause, _ reason: String, peer: NodeID? = nil, address: String = "",
+        featureLevel: UInt32? = nil
+    ) {
         self.cause = cause
         self.reason = reason
+        self.featureLevel = featureLevel
         self.peer = peer
         self.address = address
     }

@@ -28,6 +28,20 @@ struct Gate {
     let own: PeerName
     let roster: Roster
     let revoked: [NodeID]
+    /// What a peer must speak at least: what the mesh has agreed on.
+    var levelMin = FeatureLevel.lowest
+
+    func with(roster: Roster) -> Gate {
+        var gate = Gate(own: own, roster: roster, revoked: revoked)
+        gate.levelMin = levelMin
+        return gate
+    }
+
+    func with(revoked: [NodeID]) -> Gate {
+        var gate = Gate(own: own, roster: roster, revoked: revoked)
+        gate.levelMin = levelMin
+        return gate
+    }
 
     /// What a certificate alone decides, before the hello. `dialed` is whom we meant to reach.
     func judge(_ name: PeerName, dialed: NodeID?) -> Refusal? {
@@ -79,6 +93,13 @@ struct Gate {
         }
         guard dialed == nil || dialed == hello.lane else {
             return Refusal(.wrongHello, "hello is of lane \(hello.lane)", peer: name.node)
+        }
+        guard hello.featureLevel >= levelMin.rawValue else {
+            return Refusal(
+                .wrongVersion,
+                "node \(name.node) speaks feature level \(hello.featureLevel), and this mesh is at "
+                    + "\(levelMin): install the release that the others run on it (docs/upgrade.md)",
+                peer: name.node, featureLevel: hello.featureLevel)
         }
         return nil
     }

@@ -141,10 +141,17 @@ package final class Transport: Sendable {
     /// standing connections are closed.
     package func revoke(_ nodes: [NodeID]) {
         let closing = shared.withLockedValue { shared in
-            shared.gate = Gate(own: shared.gate.own, roster: shared.gate.roster, revoked: nodes)
+            shared.gate = shared.gate.with(revoked: nodes)
             return shared.keys.filter { nodes.contains($0.node) }
                 .compactMap { shared.links[$0]?.channel }
         }
+        for channel in closing { channel.close(promise: nil) }
+    }
+
+    /// From now on peers that speak less than `level` are refused, and their standing connections are
+    /// closed: somebody may have started an older release while the mesh was deciding.
+    package func require(_ level: FeatureLevel) {
+        let closing = shared.withLockedValue { $0.require(level) }
         for channel in closing { channel.close(promise: nil) }
     }
 

@@ -17,6 +17,9 @@ package struct Voter: Core {
     package private(set) var raft: Raft
     package private(set) var gossip: Gossip
     package private(set) var deadline: Instant
+    /// The highest level that a member was heard to say the mesh has agreed on. A witness applies no
+    /// log, and knows no more than this.
+    package private(set) var toldLevel = FeatureLevel.first
     private var raftEffects: [RaftEffect] = []
     private var gossipEffects: [Gossip.Effect] = []
 
@@ -39,6 +42,19 @@ package struct Voter: Core {
         }
         deadline = min(raft.deadline, gossip.deadline)
         raftEffects.drain { effects.append(.raft($0)) }
-        gossipEffects.drain { effects.append(.gossip($0)) }
+        var told: [NodeID] = []
+        gossipEffects.drain { effect in
+            if case .registersChanged(let nodes) = effect { told += nodes }
+            effects.append(.gossip(effect))
+        }
+        learnLevel(of: told)
+    }
+
+    private mutating func learnLevel(of nodes: [NodeID]) {
+        for node in nodes {
+            guard let report = gossip.healthMap[node].flatMap({ Report(parsing: $0.bytes) })
+            else { continue }
+            toldLevel = max(toldLevel, report.mesh)
+        }
     }
 }

@@ -37,6 +37,8 @@ extension Command {
             payload.prefer = PreferCommand.with { $0.region = region.text }
         case .changeMembers(let change): payload.changeMembers = ChangeMembersCommand(change)
         case .cancelMembers: payload.cancelMembers = CancelMembersCommand()
+        case .raiseLevel(let level):
+            payload.raiseLevel = RaiseLevelCommand.with { $0.level = UInt64(level.rawValue) }
         }
         return payload.wireBytes
     }
@@ -57,6 +59,7 @@ extension Command {
         case .prefer(let command): self = .prefer(try RegionName(checked: command.region))
         case .changeMembers(let command): self = .changeMembers(try MemberChange(command))
         case .cancelMembers: self = .cancelMembers
+        case .raiseLevel(let command): self = .raiseLevel(try FeatureLevel(checked: command.level))
         case nil: throw .unknownCommand
         }
     }
@@ -90,6 +93,15 @@ extension Durability {
         case .UNRECOGNIZED(let number):
             throw .unlawful(field: "durability", value: String(number))
         }
+    }
+}
+
+extension FeatureLevel {
+    init(checked number: UInt64) throws(PayloadRefused) {
+        guard let level = FeatureLevel(number) else {
+            throw .unlawful(field: "level", value: String(number))
+        }
+        self = level
     }
 }
 

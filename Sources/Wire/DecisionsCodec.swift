@@ -13,6 +13,10 @@ extension Decisions {
             $0.appliedIndex = image.appliedIndex.rawValue
             $0.seats = image.seats.map(SeatImage.init)
             $0.members = [MembersImage(image)]
+            if image.level > .first {
+                $0.members.append(MembersImage())
+                $0.level = UInt64(image.level.rawValue)
+            }
             if let tenure = TenureImage(image.tenure) { $0.tenure = tenure }
             $0.preferred = image.preferred?.text ?? ""
             $0.volumes = image.volumes.map(VolumeImage.init)
@@ -53,7 +57,8 @@ extension Decisions {
                 }, witness: members.hasWitness ? try Seat(members.witness) : nil,
                 learners: members.learners.map { NodeID($0) },
                 former: members.former.map { NodeID($0) },
-                wish: members.hasWish ? try Wish(members.wish) : nil))
+                wish: members.hasWish ? try Wish(members.wish) : nil,
+                level: try FeatureLevel(of: image)))
     }
 
     /// One order, no duplicates: two different snapshots never stand for one state.
@@ -86,6 +91,16 @@ extension Decisions {
         _ count: Int, _ limit: Int, _ field: String
     ) throws(PayloadRefused) {
         guard count <= limit else { throw .unlawful(field: field, value: "\(count) of \(limit)") }
+    }
+}
+
+extension FeatureLevel {
+    /// What keeps older releases from a level is there exactly where there is one.
+    fileprivate init(of image: DecisionsImage) throws(PayloadRefused) {
+        self = image.level == 0 ? .first : try FeatureLevel(checked: image.level)
+        guard image.level != 1, (self > .first) == (image.members.count == 2) else {
+            throw .unlawful(field: "level", value: "\(image.level)")
+        }
     }
 }
 

@@ -210,6 +210,19 @@ nonisolated struct CancelMembersCommand: Sendable {
   init() {}
 }
 
+/// The mesh speaks this feature level from here on. A release of a lower one stops here.
+nonisolated struct RaiseLevelCommand: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var level: UInt64 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
 nonisolated struct CommandPayload: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -273,6 +286,14 @@ nonisolated struct CommandPayload: Sendable {
     set {command = .cancelMembers(newValue)}
   }
 
+  var raiseLevel: RaiseLevelCommand {
+    get {
+      if case .raiseLevel(let v)? = command {return v}
+      return RaiseLevelCommand()
+    }
+    set {command = .raiseLevel(newValue)}
+  }
+
   /// Tells apart who asked the same of the same node twice; 0 where nobody waits for an answer.
   var request: UInt64 = 0
 
@@ -286,6 +307,7 @@ nonisolated struct CommandPayload: Sendable {
     case prefer(PreferCommand)
     case changeMembers(ChangeMembersCommand)
     case cancelMembers(CancelMembersCommand)
+    case raiseLevel(RaiseLevelCommand)
 
   }
 
@@ -468,8 +490,12 @@ nonisolated struct DecisionsImage: Sendable {
 
   var sessions: [SessionImage] = []
 
-  /// One; none in the snapshots of the first release.
+  /// One; none in the snapshots of the first release. From feature level 2 on a second, empty one: the
+  /// releases that know of no levels refuse it, and would otherwise go on with a level forgotten.
   var members: [MembersImage] = []
+
+  /// What the mesh has agreed on; 0 stands for the first feature level.
+  var level: UInt64 = 0
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -791,9 +817,39 @@ nonisolated extension CancelMembersCommand: SwiftProtobuf.Message, SwiftProtobuf
   }
 }
 
+nonisolated extension RaiseLevelCommand: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = "RaiseLevelCommand"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}level\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.level) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.level != 0 {
+      try visitor.visitSingularUInt64Field(value: self.level, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: RaiseLevelCommand, rhs: RaiseLevelCommand) -> Bool {
+    if lhs.level != rhs.level {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension CommandPayload: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = "CommandPayload"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}promote\0\u{1}relinquish\0\u{3}create_volume\0\u{3}delete_volume\0\u{1}prefer\0\u{1}request\0\u{3}change_members\0\u{3}cancel_members\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}promote\0\u{1}relinquish\0\u{3}create_volume\0\u{3}delete_volume\0\u{1}prefer\0\u{1}request\0\u{3}change_members\0\u{3}cancel_members\0\u{3}raise_level\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -893,6 +949,19 @@ nonisolated extension CommandPayload: SwiftProtobuf.Message, SwiftProtobuf._Mess
           self.command = .cancelMembers(v)
         }
       }()
+      case 9: try {
+        var v: RaiseLevelCommand?
+        var hadOneofValue = false
+        if let current = self.command {
+          hadOneofValue = true
+          if case .raiseLevel(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.command = .raiseLevel(v)
+        }
+      }()
       default: break
       }
     }
@@ -937,6 +1006,10 @@ nonisolated extension CommandPayload: SwiftProtobuf.Message, SwiftProtobuf._Mess
     case .cancelMembers?: try {
       guard case .cancelMembers(let v)? = self.command else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+    }()
+    case .raiseLevel?: try {
+      guard case .raiseLevel(let v)? = self.command else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
     }()
     default: break
     }
@@ -1238,7 +1311,7 @@ nonisolated extension MembersImage: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension DecisionsImage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = "DecisionsImage"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}applied_index\0\u{1}seats\0\u{1}tenure\0\u{1}preferred\0\u{1}volumes\0\u{3}volumes_ever_created\0\u{1}sessions\0\u{1}members\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}applied_index\0\u{1}seats\0\u{1}tenure\0\u{1}preferred\0\u{1}volumes\0\u{3}volumes_ever_created\0\u{1}sessions\0\u{1}members\0\u{1}level\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1254,6 +1327,7 @@ nonisolated extension DecisionsImage: SwiftProtobuf.Message, SwiftProtobuf._Mess
       case 6: try { try decoder.decodeSingularUInt64Field(value: &self.volumesEverCreated) }()
       case 7: try { try decoder.decodeRepeatedMessageField(value: &self.sessions) }()
       case 8: try { try decoder.decodeRepeatedMessageField(value: &self.members) }()
+      case 9: try { try decoder.decodeSingularUInt64Field(value: &self.level) }()
       default: break
       }
     }
@@ -1288,6 +1362,9 @@ nonisolated extension DecisionsImage: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if !self.members.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.members, fieldNumber: 8)
     }
+    if self.level != 0 {
+      try visitor.visitSingularUInt64Field(value: self.level, fieldNumber: 9)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1300,6 +1377,7 @@ nonisolated extension DecisionsImage: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if lhs.volumesEverCreated != rhs.volumesEverCreated {return false}
     if lhs.sessions != rhs.sessions {return false}
     if lhs.members != rhs.members {return false}
+    if lhs.level != rhs.level {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

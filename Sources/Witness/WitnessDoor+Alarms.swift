@@ -32,6 +32,7 @@ extension WitnessDoor {
     /// Once in a while: takes in what other nodes tell, and tells them what this one knows.
     func look() {
         let view = view
+        heed(view.level)
         keeper.look(
             bulletins: view.reports.values.compactMap { Bulletin(parsing: $0.bulletin) },
             madeGood: view.losses.filter(\.value.isMadeGood).keys.sorted(), lags: [:],
@@ -39,10 +40,19 @@ extension WitnessDoor {
         announce(view)
     }
 
+    /// It votes on entries and does not read them: what the mesh speaks it learns from the others.
+    private func heed(_ level: FeatureLevel) {
+        guard level <= .spoken else {
+            let ahead = LevelAhead(mesh: level, spoken: .spoken, place: "another member")
+            stop(ExitCode.config, "holdfast-witness: \(ahead)")
+        }
+        parts.transport.require(level)
+    }
+
     func announce(_ view: View) {
         let report = Report(
             applied: view.raft.applied, last: view.raft.last.index, hasRoom: room.hasRoom,
-            bulletin: keeper.bulletin)
+            bulletin: keeper.bulletin, speaks: .spoken, mesh: view.level)
         parts.driver.post(.gossip(.publish(report.encoded)))
     }
 

@@ -30,6 +30,8 @@ struct WitnessDoor: AdminDoor {
         let reports: [NodeID: Report]
         let losses: [NodeID: Sight.Loss]
         let standing: MemberStanding
+        /// What the mesh has agreed on, as the others say.
+        let level: FeatureLevel
     }
 
     var view: View {
@@ -50,7 +52,8 @@ struct WitnessDoor: AdminDoor {
                     losses[progress.node] = progress.loss.map {
                         Sight.Loss(acknowledged: $0.acknowledged, isMadeGood: $0.isMadeGood)
                     }
-                }, standing: voter.raft.standingAsMember)
+                }, standing: voter.raft.standingAsMember,
+                level: voter.toldLevel)
         }
     }
 
@@ -67,6 +70,7 @@ struct WitnessDoor: AdminDoor {
     func status() async throws(AdminRefused) -> StatusReport {
         let view = view
         let links = parts.transport.links
+        let members = settings.cluster.members.map { member($0, view, links) }
         return StatusReport(
             node: settings.member.id.rawValue, region: settings.member.region.text, role: .witness,
             cluster: settings.cluster.cluster.description, version: Invocation.release,
@@ -74,14 +78,14 @@ struct WitnessDoor: AdminDoor {
             raft: standing(view), primary: nil,
             quorum: quorum(view),
             preferredRegion: settings.cluster.primaryRegion.text,
-            members: settings.cluster.members.map { member($0, view, links) },
+            members: members,
             alarms: alarms(view),
             counters: [
                 "bytes_sent": links.reduce(0) { $0 + $1.bytesOut },
                 "bytes_received": links.reduce(0) { $0 + $1.bytesIn },
                 "events_dropped": parts.driver.dropped,
                 "peers_refused": parts.transport.refusals.total,
-            ])
+            ], level: LevelReport(mesh: UInt64(view.level.rawValue), members: members))
     }
 
     func raft() async throws(AdminRefused) -> RaftReport {
@@ -130,7 +134,10 @@ struct WitnessDoor: AdminDoor {
             roundTripMicroseconds: consensus?.roundTrip.map { $0.nanoseconds / 1_000 },
             linkUp: isUp,
             lastRefusal: isUp ? nil : parts.transport.refusals.lastByPeer[member.id]?.reason,
-            vote: view.membership.votes(member.id) ? .votes : nil)
+            vote: view.membership.votes(member.id) ? .votes : nil,
+            speaks: (isSelf ? FeatureLevel.spoken : view.reports[member.id]?.speaks).map {
+                UInt64($0.rawValue)
+            })
     }
 
     func changeMembers(_ request: MembersRequest) async throws(AdminRefused)

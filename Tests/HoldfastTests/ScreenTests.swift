@@ -67,6 +67,23 @@ struct ScreenTests {
         #expect(StatusScreen.lag(of: report.members[2]) == "resync")
     }
 
+    @Test
+    func `a mesh that is being upgraded says who holds it back, and one that is not says nothing`()
+    {
+        var report = Samples.healthy
+        for (at, speaks) in [2, 2, 1].enumerated() { report.members[at].speaks = UInt64(speaks) }
+        report.level = LevelReport(mesh: 1, members: report.members)
+        let line = "feature level 1, and 2 once all speak it: eu-west-1 (node 3) speaks 1"
+        #expect(lines(report).contains { $0.text == line })
+        let members = MembersReport(members: report.members, level: report.level)
+        let table = MembersCommand.lines(members).map(\.text)
+        #expect(table.contains(line))
+        #expect(
+            table.prefix(4).map { $0.split(separator: " ").last } == ["LEVEL", "2", "2", "1"])
+        report.level = LevelReport(mesh: 2, members: report.members)
+        #expect(!lines(report).contains { $0.text.contains("feature level") })
+    }
+
     @Test func `a member that lost writes is in the first line and its own, however near it is`() {
         var report = Samples.healthy
         report.members[2].lagEntries = 0

@@ -62,8 +62,11 @@ struct AlarmKeeperTests {
         }
         let bulletin = Bulletin(clusterFile: Self.print, incidents: incidents)
         let report = Report(
-            applied: .zero, last: .zero, hasRoom: false, bulletin: bulletin.encoded)
-        #expect(report.encoded.count == Report.byteCount + Bulletin.byteCountMax)
+            applied: .zero, last: .zero, hasRoom: false, bulletin: bulletin.encoded,
+            speaks: .spoken, mesh: .first)
+        #expect(
+            report.encoded.count
+                == Report.byteCount + Bulletin.byteCountMax + Report.levelsByteCount)
         #expect(report.encoded.count <= Gossip.Limit.registerBytesMax)
     }
 

@@ -1,6 +1,7 @@
 import Control
 import Disk
 import Foundation
+import Mesh
 import Settings
 import Testing
 
@@ -43,6 +44,12 @@ struct TakenTests {
         struct Lacking: DataAtFault { var description: String { DataAtFaultAdvice.leaveOff } }
         #expect(ExitCode.code(of: Lacking()) == 74)
         #expect(ExitCode.explain(Lacking()).contains("Never init it anew"))
+    }
+
+    @Test func `a mesh that speaks more than this release ends as no restart mends it`() {
+        let ahead = LevelAhead(mesh: .spoken, spoken: .first, place: "the base")
+        #expect(ExitCode.code(of: ahead) == 78)
+        #expect(ExitCode.explain(ahead).contains("install the release that the other nodes run"))
     }
 
     @Test func `a journal that is locked and a socket that answers are busy too`() {

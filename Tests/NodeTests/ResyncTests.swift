@@ -135,7 +135,7 @@ struct ResyncTests {
     func `what it lacks is told in the gossip, and read again`(standing: ResyncStanding?) throws {
         let report = Report(
             applied: LogIndex(4), last: LogIndex(9), hasRoom: false, resync: standing,
-            bulletin: [7, 8])
+            bulletin: [7, 8], speaks: .spoken, mesh: .first)
         #expect(Report(parsing: report.encoded) == report)
     }
 }

@@ -39,16 +39,21 @@ struct Trio {
     private enum Mail {
         case letter(Letter)
         case note(Note, from: NodeID)
+        case gossip(Gossip.Message, from: NodeID)
     }
 
     var now = Instant(nanoseconds: 1_000_000_000)
     var seats: [Seat] = []
     var isCut: (_ from: Int, _ to: Int) -> Bool = { _, _ in false }
+    /// Most tests need none: no decision rests on it.
+    var carriesGossip = false
     /// Notes that are lost on their way.
     var losesNotes = false
     private(set) var notes: [Note] = []
     private var mail: [(at: Instant, to: Int, Mail)] = []
     private var random = SeededRandom(seed: 7)
+    /// No process speaks under an incarnation that another had.
+    private var lives: UInt64 = 0
     private let shape: (inout Node.Settings) -> Void
     /// As the cluster file has them.
     private(set) var roster = Self.members
@@ -82,12 +87,13 @@ struct Trio {
         raft.followsPreference = false
         raft.lendsBases = true
         let peers = roster.map { Gossip.Peer(node: $0.node, region: $0.region, role: .data) }
+        lives += 1
         let core = Raft(
             seat: peers[at].node, isWitness: false, isFounded: isFounder, group: Self.group,
             settings: raft, restored: restored, random: random.fork(), at: now)
         let gossip = Gossip(
             self: peers[at], roster: peers, settings: Gossip.Settings(),
-            boot: BootID(random.next()), incarnation: Incarnation(1), random: random.fork(),
+            boot: BootID(random.next()), incarnation: Incarnation(lives), random: random.fork(),
             at: now)
         guard let lease = LeaseTerms(length: Self.leaseLength) else { fatalError("a lawful lease") }
         var settings = Node.Settings(
@@ -176,7 +182,15 @@ struct Trio {
         case .halt(let halt): seats[at].halted = halt
         case .open, .lease, .drain, .close, .placed, .durable: seats[at].told.append(effect)
         case .happened(let happening): seats[at].happened.append(happening)
-        case .gossip, .persist: break
+        case .gossip(let message, let to):
+            guard carriesGossip else { return }
+            post(to, .gossip(message, from: seats[at].node.seat), from: at)
+        case .persist(let persist):
+            guard carriesGossip else { return }
+            for letter in persist.releases {
+                post(letter.to, .gossip(letter.message, from: seats[at].node.seat), from: at)
+            }
+            give(at, .incarnationPersisted(persist.incarnation))
         }
     }
 
@@ -216,6 +230,7 @@ struct Trio {
                 switch item {
                 case .letter(let letter): give(to, .letter(letter))
                 case .note(let note, let from): give(to, .note(note, from: from))
+                case .gossip(let message, let from): give(to, .gossip(message, from: from))
                 }
             }
             for at in seats.indices where seats[at].isUp && now >= seats[at].node.deadline {

@@ -48,6 +48,11 @@ class Node:
         self.config = os.path.join(self.home, "node.yaml")
         self.log = os.path.join(self.home, "log")
         self.process = None
+        # Where its programs are, if not where the mesh's are.
+        self.binaries = None
+
+    def program(self, name):
+        return os.path.join(self.binaries, name) if self.binaries else self.cluster.program(name)
 
     @property
     def address(self):
@@ -80,7 +85,7 @@ class Node:
     def words(self, environment):
         """The environment is set last and by `env`: the tools before the agent aren't to be preloaded."""
         name = "holdfast-witness" if self.role == "witness" else "holdfast-agent"
-        words = [self.cluster.program(name), "--config", self.config]
+        words = [self.program(name), "--config", self.config]
         if environment:
             words = ["env"] + [f"{key}={value}" for key, value in environment.items()] + words
         if self.cluster.network:
@@ -135,7 +140,7 @@ class Node:
             return False
 
     def holdfast(self, *words, check=True):
-        return command(self.cluster.program("holdfast"), "--socket", f"{self.run}/admin.sock", *words, check=check)
+        return command(self.program("holdfast"), "--socket", f"{self.run}/admin.sock", *words, check=check)
 
     def status(self):
         """The status, or None when the node gives none (it is dead, paused or not yet up)."""

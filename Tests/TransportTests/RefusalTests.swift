@@ -71,6 +71,42 @@ import Testing
         await b.shutdown()
     }
 
+    @Test func `who speaks less than the mesh is refused, and what to do is said`() async throws {
+        let rig = try Rig()
+        let (b, seenByB) = try await rig.node(2, peers: [1: 0])
+        b.require(.spoken)
+        let heard = try await RawPeer.say(
+            [try hello(rig, 1) { $0.featureLevel = 1 }], to: try #require(b.port),
+            as: try rig.credentials(1))
+        #expect(heard == RawPeer.frame(.refusal, [RefusalCause.wrongVersion.rawValue]))
+        let refusal = try await seenByB.refusal(.wrongVersion)
+        #expect(refusal.featureLevel == 1)
+        #expect(
+            refusal.reason.hasPrefix(
+                "node 1 speaks feature level 1, and this mesh is at 2: install the release"))
+        await b.shutdown()
+    }
+
+    /// Somebody started an older release while the mesh was deciding.
+    @Test func `a link of before is closed once the mesh speaks more, and stays so`() async throws {
+        let rig = try Rig()
+        let (b, seenByB) = try await rig.node(2, peers: [1: 0])
+        let (a, _) = try await rig.node(
+            1, peers: [2: try #require(b.port)], featureLevel: 1)
+        try await seenByB.up(1, .consensus)
+        b.require(.first)
+        #expect(b.links.contains { $0.lane == .consensus && $0.isUp })
+        b.require(.spoken)
+        try await seenByB.down(1, .consensus)
+        #expect(try await seenByB.refusal(.wrongVersion).peer == NodeID(1))
+        // Neither other members nor a lower level let it in again.
+        b.reload(Roster([try rig.entry(1), try rig.entry(2, port: try #require(b.port))]))
+        b.require(.first)
+        #expect(b.gate.levelMin == .spoken)
+        await a.shutdown()
+        await b.shutdown()
+    }
+
     @Test func `who answers for another, dials from above or moved region is refused`() throws {
         let rig = try Rig()
         let roster = Roster([try rig.entry(1), try rig.entry(2), try rig.entry(3)])

@@ -105,13 +105,14 @@ final class Rig: Sendable {
     /// `ports` names the peers and where they listen; those with lower ids dial and need no port.
     func node(
         _ node: UInt64, port: Int = 0, peers ports: [UInt64: Int],
-        limits: TransportLimits = TransportLimits(), revoked: [NodeID] = []
+        limits: TransportLimits = TransportLimits(), revoked: [NodeID] = [],
+        featureLevel: UInt32 = 7
     ) async throws -> (Transport, Diary) {
         let diary = Diary()
         var entries = [try entry(node, port: port)]
         for (peer, port) in ports { entries.append(try entry(peer, port: port)) }
         let transport = try Transport(
-            identity: TransportIdentity(name: try name(node), featureLevel: 7),
+            identity: TransportIdentity(name: try name(node), featureLevel: featureLevel),
             roster: Roster(entries), credentials: try credentials(node), revoked: revoked,
             limits: limits, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
             observe: { diary.note(.event($0)) },

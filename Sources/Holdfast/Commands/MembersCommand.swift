@@ -108,7 +108,7 @@ struct MembersCommand: AsyncParsableCommand {
         var table = Table([
             ("NODE", .right), ("REGION", .left), ("ROLE", .left), ("ADDRESS", .left),
             ("VOTE", .left), ("STATE", .left), ("LINK", .left), ("ROUND TRIP", .right),
-            ("MATCH", .right), ("BEHIND", .left),
+            ("MATCH", .right), ("BEHIND", .left), ("LEVEL", .right),
         ])
         for member in report.members {
             table.add(
@@ -118,12 +118,14 @@ struct MembersCommand: AsyncParsableCommand {
                     member.isSelf ? "-" : member.linkUp ? "up" : "down",
                     member.roundTripMicroseconds.map(Words.microseconds) ?? "-",
                     member.matchIndex.map(String.init) ?? "-", StatusScreen.lag(of: member),
+                    member.speaks.map(String.init) ?? "?",
                 ], member.isUp || !member.counts ? .plain : .bad)
         }
         let refusals = report.members.compactMap { member in
             member.lastRefusal.map { Line("node \(member.node) was refused: \($0)", .warning) }
         }
-        return table.lines() + (report.wish.map { [Line($0.words, .warning)] } ?? []) + refusals
+        return table.lines() + (report.wish.map { [Line($0.words, .warning)] } ?? [])
+            + (report.level?.words.map { [Line($0, .warning)] } ?? []) + refusals
     }
 }
 

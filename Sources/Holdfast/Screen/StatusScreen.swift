@@ -57,6 +57,7 @@ struct StatusScreen: Sendable {
         }
         return table.lines(width: width)
             + (report.wish?.words.wrapped(to: width, indent: 2).map { Line($0, .warning) } ?? [])
+            + (report.level?.words?.wrapped(to: width, indent: 2).map { Line($0, .warning) } ?? [])
     }
 
     private func role(of member: MemberReport) -> String {
