@@ -101,7 +101,7 @@ extension Raft {
         let granted =
             asked > term && mayLead(last) && role != .leader && !(leader != nil && led)
         if asked > term, !mayLead(last), role == .follower, !led { hurryToStand() }
-        if !mayLead(last) || isPlanted(.takesAnyOffer) { offer(to: node, after: last) }
+        if isWorthOffering(log.last, to: last) { offer(to: node, after: last) }
         out.append(
             .send(
                 Letter(

@@ -64,7 +64,7 @@ extension Raft {
     /// Whatever the terms: it says what was, and promises nothing.
     mutating func offered(_ offer: Letter.Offer, in theirs: Term, by node: NodeID) {
         guard role == .follower || role == .preCandidate, leader == nil, mayShareLogs,
-            offer.last > log.last || isPlanted(.takesAnyOffer),
+            isWorthOffering(offer.last, to: log.last),
             isLawful(offer.entries, after: offer.previous, through: offer.last.term),
             offer.last.term <= theirs
         else { return }
@@ -75,13 +75,13 @@ extension Raft {
         guard holds(offer.previous) else {
             return send(.offerWanted(after: placeToTry(offer.previous)), to: node)
         }
+        // An offer that is doubled, or one of two, asks for nothing.
         let new = offer.entries.drop { $0.index <= commitIndex || agrees(with: $0) }
-        if let first = new.first {
-            let replaces = first.index <= log.lastIndex
-            let later = max(theirs, replaces ? term.next : term)
-            if later > term { becomeFollower(term: later, leader: nil) }
-            replaceEnd(with: Array(new))
-        }
+        guard let first = new.first else { return }
+        let replaces = first.index <= log.lastIndex
+        let later = max(theirs, replaces ? term.next : term)
+        if later > term { becomeFollower(term: later, leader: nil) }
+        replaceEnd(with: Array(new))
         learn(offer)
         if log.last < offer.last {
             send(.offerWanted(after: log.last), to: node)
@@ -91,14 +91,18 @@ extension Raft {
         }
     }
 
+    /// One log end to who has the other (Raft §5.4.1).
+    func isWorthOffering(_ last: Position, to other: Position) -> Bool {
+        last > other || isPlanted(.takesAnyOffer)
+    }
+
     /// What the base stands for is committed, and the same everywhere.
     private func agrees(with entry: Entry) -> Bool {
         entry.index <= log.base.index || log.term(at: entry.index) == entry.term
     }
 
     private mutating func learn(_ offer: Letter.Offer) {
-        let shared = offer.entries.last?.index ?? offer.previous.index
-        commitIndex = max(commitIndex, min(offer.commit, shared))
+        commitIndex = max(commitIndex, min(offer.commit, log.lastIndex))
         matched = max(matched, commitIndex)
     }
 }

@@ -100,6 +100,13 @@ import Testing
         #expect(effects.sent.map(\.body).contains(.offerWanted(after: position(4, 2))))
     }
 
+    @Test func `a doubled offer asks for nothing more`() throws {
+        var core = try voter()
+        let body = offer(after: position(3, 1), [entry(4, 2)], last: position(6, 2))
+        _ = core.receive(2, 3, body)
+        #expect(core.receive(2, 3, body).sent.isEmpty)
+    }
+
     @Test func `what is no log is not taken`() throws {
         for entries in [
             [entry(5, 2)], [entry(4, 2), entry(4, 2)], [entry(4, 3)], [entry(4, 2), entry(5, 1)],
