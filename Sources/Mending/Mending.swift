@@ -11,6 +11,9 @@ package struct Mending: Core {
         package let peers: [NodeID]
         /// How long a peer may take for what it was asked, and the pause after all were.
         package var askEvery = Interval.milliseconds(400)
+        /// So often all were asked for entries, and what some lack and others say nothing of is not waited
+        /// for any longer: a base will do.
+        package var roundsUntilBase = 5
         /// Of what is under way, in bytes of entries.
         package var windowByteCountMax = MendMessage.giveByteCountMax
         package var windowEntriesMax = 64
@@ -108,11 +111,18 @@ package struct Mending: Core {
 
     /// The lowest index that a base has to reach to be of use; nil where none is needed.
     private var baseNeeded: LogIndex? {
-        let compacted = need.entries.last { entry in
-            rounds > 0 && answers.values.contains { $0[entry.index] == .compacted }
-        }
+        let compacted = rounds > 0 ? highest(.compacted) : nil
         let own = need.base.map { _ in need.basePosition.index }
-        return [compacted?.index, own].compactMap(\.self).max()
+        // A base of who has applied an index and lacks the entry stands for what is committed there. Every
+        // other round: nobody may have got that far.
+        let isWanted = compacted != nil || own != nil || taken != nil
+        let isTurn = isWanted ? rounds % 2 == 1 : rounds > settings.roundsUntilBase
+        return [compacted, own, isTurn ? highest(.lacks) : nil].compactMap(\.self).max()
+    }
+
+    /// Of what is still missing, where a peer said so.
+    private func highest(_ answer: MendMessage.Answer) -> LogIndex? {
+        need.entries.last { entry in answers.values.contains { $0[entry.index] == answer } }?.index
     }
 }
 

@@ -29,7 +29,7 @@ extension Simulation {
         }
         if machines[at].isWitness { throw JournalError.mendable(damage) }
         let now = machines[at].clock.local(time)
-        let others = machines.filter { $0.id != machines[at].id }
+        let others = machines.filter { $0.id != machines[at].id && isInFile($0) }
         let mending = Mending(
             Mending.Settings(peers: others.map(\.id)),
             Mending.Need(
@@ -47,6 +47,12 @@ extension Simulation {
         machines[at].wakeAt = .never
         machines[at].runsSince = time
         return false
+    }
+
+    /// Operators take out of the cluster file who was lost for good and replaced: it would be waited for.
+    private func isInFile(_ machine: Machine) -> Bool {
+        let isMember = recruiting.newest?.isMember(machine.id) ?? true
+        return !machine.isSpare && (!machine.isGone || isMember)
     }
 
     /// What reaches a node without a vote: all but gossip and what it asked for is lost on it.

@@ -67,7 +67,8 @@ extension Simulation {
 
     /// A log forgets only what every data member holds or, where some are left behind (ADR 5), every
     /// majority; a witness, what so many hold that one of them is in every majority with it (ADR 2,
-    /// rule 1).
+    /// rule 1). Judged when the first data member moves its base there: whoever follows takes what is
+    /// forgotten already, and a disk that was hurt since is a fault of its own.
     private mutating func checkBase(_ base: Position, _ at: Int) {
         let (id, isWitness) = (machines[at].id, machines[at].isWitness)
         func holders(_ half: Electorate, whole: Bool) -> Int {
@@ -91,9 +92,12 @@ extension Simulation {
         let all = recruiting.configurations.map(\.membership)
         // And a witness whose vote goes is told so by a base.
         let deciding = isWitness ? all.suffix(3) : all.filter { $0.votes(id) }[...]
-        guard all.contains(where: { $0.votes(id) }),
-            !deciding.contains(where: { $0.halves.allSatisfy(isHeld) })
+        guard isWitness || base.index > lawfullyForgotten, all.contains(where: { $0.votes(id) })
         else { return }
+        if deciding.contains(where: { $0.halves.allSatisfy(isHeld) }) {
+            if !isWitness { lawfullyForgotten = base.index }
+            return
+        }
         check(
             "nothing is forgotten too early: node \(id) moves its base to \(base), which too few "
                 + "data members hold")

@@ -59,6 +59,8 @@ extension Simulation {
             guard maySpare(at) || isShutOut(at) else {
                 return agenda.push(time + .milliseconds(300), .install(at))
             }
+            // Nobody begins what can't be seen through to the end.
+            guard isShutOut(at) || time + Self.upgradeMax <= judgementAt else { return }
             stop(at)
         }
         tell(at, "gets the newest release")
@@ -153,15 +155,20 @@ extension Simulation {
 
     /// Liveness: all speak it, nobody comes or goes.
     mutating func judgeLevel() {
-        guard isSettled, !hasMissingMember else { return }
+        guard isSettled, !hasMissingMember, counting.allSatisfy({ $0.speaks == .spoken }) else {
+            return
+        }
         let level = machines.compactMap { $0.agent?.node.meshLevel }.max() ?? .first
         guard level < .spoken else { return }
         check("liveness: the mesh is at feature level \(level), though all its members speak more")
     }
 
-    private var hasMissingMember: Bool {
+    private var hasMissingMember: Bool { counting.contains { !$0.isUp } }
+
+    /// Members, and the witness that stands by.
+    private var counting: [Machine] {
         let standsBy = newestDecisions?.witness.map { [$0.node] } ?? []
-        let members = (recruiting.newest?.members ?? []) + standsBy
-        return members.contains { !machines[place(of: $0)].isUp }
+        let nodes = (recruiting.newest?.members ?? []) + standsBy
+        return nodes.map { (node: NodeID) in machines[place(of: node)] }
     }
 }

@@ -36,6 +36,8 @@ package struct Simulation {
     let lease: Interval
     var watch = Watch()
     var levels = LevelModel()
+    /// The highest base of a data member that was judged.
+    var lawfullyForgotten = LogIndex.zero
     var story = Story()
     var report: Report
     /// When a client's next word can reach a machine: words of one client keep their order.
@@ -112,11 +114,13 @@ package struct Simulation {
         }
         agenda.push(.zero + plan.stormy, .clearForQuorum)
         agenda.push(.zero + plan.stormy + plan.quorumAlone, .clearSky)
-        let healed =
-            Moment.zero + plan.stormy + plan.quorumAlone + plan.recovery
+        agenda.push(judgementAt, .judgement)
+        agenda.push(judgementAt + plan.bereavement, .lastJudgement)
+    }
+
+    var judgementAt: Moment {
+        .zero + plan.stormy + plan.quorumAlone + plan.recovery
             + (upgrades ? Self.upgradeMax : .zero)
-        agenda.push(healed, .judgement)
-        agenda.push(healed + plan.bereavement, .lastJudgement)
     }
 
     private mutating func step(_ occurrence: Occurrence) {

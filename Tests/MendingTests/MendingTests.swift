@@ -246,6 +246,34 @@ struct MendingTests {
         }
     }
 
+    @Test func `where a base has to be taken, it stands for what nobody has as well`() {
+        var run = Run(
+            [entry(3), entry(9)], peers: [Peer(base: LogIndex(5), gives: base(12)), Peer()])
+        run.go()
+        #expect(run.mending.outcome == .base(base(12)))
+    }
+
+    @Test func `nobody who got so far, and a lower base is taken for what it stands for`() {
+        var run = Run([entry(3), entry(9)], peers: [Peer(base: LogIndex(5), gives: base(6))])
+        run.go()
+        #expect(run.mending.outcome == nil && run.mending.need.entries == [entry(9).identity])
+        run.peers[NodeID(2)]?.gives = base(12)
+        run.peers[NodeID(2)]?.desk = BaseDesk()
+        run.go()
+        #expect(run.mending.outcome == .base(base(12)))
+    }
+
+    @Test
+    func `one that never answers is not waited for where another's base stands for the entry`() {
+        var run = Run(
+            [entry(3, term: 2)],
+            peers: [Peer(gives: base(8)), Peer(isSilent: true), Peer(gives: base(2))])
+        run.go(3 * (run.mending.settings.roundsUntilBase + 1) - 1)
+        #expect(run.mending.outcome == nil, "it may yet answer")
+        run.go(4)
+        #expect(run.mending.outcome == .base(base(8)))
+    }
+
     @Test func `what is known to be committed is not cut, whoever lacks it`() {
         var run = Run([entry(6)], commit: 6, peers: [Peer(), Peer()])
         run.go(20)
