@@ -53,7 +53,7 @@ extension Simulation {
     mutating func enroll(_ entry: Entry) {
         guard entry.index > enrolled, let next = try? Membership(parsing: Array(entry.payload))
         else { return }
-        enrolled = entry.index
+        (enrolled, enrolledAt) = (entry.index, time)
         defer { lastEnrolled = next }
         guard let former = lastEnrolled else { return }
         // Who still votes in the outgoing half goes with the final entry.

@@ -13,6 +13,9 @@ extension Simulation {
     /// How long the mesh has, when the storm is over, for what is left to upgrade and for the raise.
     static let upgradeMax = Interval.seconds(8)
 
+    /// How long the leader may take for the raise once nobody comes or goes any more.
+    static let raiseMax = Interval.seconds(6)
+
     var upgrades: Bool { weather.faults.contains(.upgrade) }
 
     /// One machine is restarted with another release.
@@ -155,9 +158,9 @@ extension Simulation {
 
     /// Liveness: all speak it, nobody comes or goes.
     mutating func judgeLevel() {
-        guard isSettled, !hasMissingMember, counting.allSatisfy({ $0.speaks == .spoken }) else {
-            return
-        }
+        guard isSettled, enrolledAt + Self.raiseMax <= time, !hasMissingMember,
+            counting.allSatisfy({ $0.speaks == .spoken })
+        else { return }
         let level = machines.compactMap { $0.agent?.node.meshLevel }.max() ?? .first
         guard level < .spoken else { return }
         check("liveness: the mesh is at feature level \(level), though all its members speak more")

@@ -32,6 +32,8 @@ package struct Simulation {
     /// The newest membership that was applied, and where.
     var lastEnrolled: Membership?
     var enrolled = LogIndex.zero
+    /// When the members last changed.
+    var enrolledAt = Moment.zero
     /// Short ones end before anybody stands; under long ones a successor has to wait.
     let lease: Interval
     var watch = Watch()
