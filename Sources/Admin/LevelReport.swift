@@ -27,9 +27,15 @@ package struct LevelReport: Codable, Hashable, Sendable {
         heldBackBy =
             highest <= mesh
             ? []
-            : counting.filter { $0.speaks ?? 0 <= mesh }.map {
-                Laggard(node: $0.node, region: $0.region, speaks: $0.speaks)
+            : counting.filter { Self.heard($0) ?? 0 <= mesh }.map {
+                Laggard(node: $0.node, region: $0.region, speaks: Self.heard($0))
             }
+    }
+
+    /// What one of the dead once spoke tells nothing of what it will come back with.
+    private static func heard(_ member: MemberReport) -> UInt64? {
+        member.isSelf || member.liveness == .alive || member.liveness == .suspect
+            ? member.speaks : nil
     }
 
     /// One line for people; nil where all speak what the mesh does.
@@ -40,6 +46,8 @@ package struct LevelReport: Codable, Hashable, Sendable {
                 + (laggard.speaks.map { "speaks \($0)" } ?? "is not heard")
         }
         return "feature level \(mesh), and \(highest) once all speak it: "
-            + (laggards.isEmpty ? "it is about to rise" : laggards.joined(separator: ", "))
+            + (laggards.isEmpty
+                ? "it rises once no change of the members is under way"
+                : laggards.joined(separator: ", "))
     }
 }

@@ -88,11 +88,13 @@ final class Running: DaemonParts {
             random: &random, at: now)
         let state =
             try (recovered.base.position == .zero ? beginning.base : recovered.base).parsed().state
-        let decisions = try Decisions(parsing: state.contents)
+        let place = "the base in \(settings.node.data)/journal"
+        let decisions: Decisions
+        do { decisions = try Decisions(parsing: state.contents) } catch {
+            throw UnreadableBase(place: place, why: "\(error)")
+        }
         guard decisions.level <= .spoken else {
-            throw LevelAhead(
-                mesh: decisions.level, spoken: .spoken,
-                place: "the base in \(settings.node.data)/journal")
+            throw LevelAhead(mesh: decisions.level, spoken: .spoken, place: place)
         }
         let node = Node(
             settings: Node.Settings(settings), voter: voter, decisions: decisions, at: now)

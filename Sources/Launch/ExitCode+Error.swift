@@ -40,6 +40,14 @@ package protocol SettingsAtFault: Error, CustomStringConvertible {}
 
 extension LevelAhead: SettingsAtFault {}
 
+/// Written by a later release, for what is damaged has failed its checksum before.
+package struct UnreadableBase: SettingsAtFault {
+    package let place: String
+    package let why: String
+    package init(place: String, why: String) { (self.place, self.why) = (place, why) }
+    package var description: String { "\(place) can't be read here (\(why)): " + LevelAhead.remedy }
+}
+
 /// What to do about it.
 package enum DataAtFaultAdvice {
     package static let leaveOff =

@@ -10,25 +10,25 @@ internal import Wire
 /// How a leader learns what the others speak.
 struct LevelWatch: Sendable {
     /// Of each member the newest of its reports that was seen, and when it was first seen.
-    private var reports: [NodeID: (version: HealthMap.Version, at: Instant)] = [:]
+    private var reports: [NodeID: (version: HealthMap.Version, at: Instant?)] = [:]
     /// When the leader next looks.
     var nextAt = Instant.distantFuture
     /// Where a raise stands in the log that is not applied yet.
     var raisedAt = LogIndex.zero
 
-    mutating func begin(at now: Instant) { (reports, nextAt) = ([:], now) }
+    mutating func begin(at now: Instant) { (reports, nextAt, raisedAt) = ([:], now, .zero) }
     mutating func end() { (reports, nextAt) = ([:], .distantFuture) }
 
     /// What was told before this watch began is no news, however often it is seen.
     mutating func saw(_ node: NodeID, _ version: HealthMap.Version, at now: Instant) {
         guard let known = reports[node] else {
-            reports[node] = (version, .zero)
+            reports[node] = (version, nil)
             return
         }
         if version > known.version { reports[node] = (version, now) }
     }
 
-    func heardAt(_ node: NodeID) -> Instant { reports[node]?.at ?? .zero }
+    func heardAt(_ node: NodeID) -> Instant? { reports[node]?.at }
 }
 
 /// The mesh's feature level rises through the log (as etcd's cluster version does): the leader
@@ -74,8 +74,8 @@ extension Node {
     private func laggards(behind level: FeatureLevel) -> [NodeID] {
         levelMembers.filter { node in
             guard node != seat else { return settings.speaks < level }
-            let isFresh = now < levels.heardAt(node) + settings.levelFreshness
-            return !isFresh || !isSpoken(level, by: node)
+            let isFresh = levels.heardAt(node).map { now < $0 + settings.levelFreshness }
+            return isFresh != true || !isSpoken(level, by: node)
         }
     }
 
@@ -84,8 +84,11 @@ extension Node {
         return voter.raft.membership.isQuorum(speaking)
     }
 
+    /// Whose register merely outlives it, and who left, may come back with another program; and so may who
+    /// mends its log: it would be kept out by all who could give it what it lacks.
     private func isSpoken(_ level: FeatureLevel, by node: NodeID) -> Bool {
-        report(of: node).map { $0.speaks >= level } ?? false
+        guard isHeard(node), let report = report(of: node) else { return false }
+        return report.speaks >= level && !report.isMending
     }
 
     /// Why a command can't be proposed yet; nil where the mesh speaks it.
@@ -95,11 +98,17 @@ extension Node {
             node == seat ? settings.speaks < command.level : !isSpoken(command.level, by: node)
         }
         let names = behind.map { node in
-            let speaks = node == seat ? settings.speaks : report(of: node)?.speaks
-            return speaks.map { "node \(node) speaks \($0)" } ?? "node \(node) is not heard"
+            if node == seat { return "node \(node) speaks \(settings.speaks)" }
+            guard isHeard(node), let report = report(of: node) else {
+                return "node \(node) is not heard"
+            }
+            return "node \(node) "
+                + (report.isMending ? "mends its log" : "speaks \(report.speaks)")
         }
         return "this needs feature level \(command.level), and the mesh is at \(meshLevel): "
-            + (names.isEmpty ? "it is about to rise" : names.joined(separator: ", "))
+            + (names.isEmpty
+                ? "it rises once no change of the members is under way"
+                : names.joined(separator: ", "))
     }
 
     /// What an entry asks for that this program must not apply.

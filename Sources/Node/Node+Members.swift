@@ -104,7 +104,7 @@ extension Node {
     }
 
     /// Who was only just named counts as alive until it answers no probe; its word alone is proof.
-    private func isHeard(_ node: NodeID) -> Bool {
+    func isHeard(_ node: NodeID) -> Bool {
         voter.gossip.liveness(of: node) == .alive && voter.gossip.healthMap[node] != nil
     }
 

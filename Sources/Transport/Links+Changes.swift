@@ -72,7 +72,10 @@ extension Shared {
         _ connection: ConnectionID, _ key: LinkKey, _ channel: any Channel, featureLevel: UInt32
     ) -> (isUp: Bool, old: (any Channel)?, isPaused: Bool) {
         open[connection]?.isStranger = false
-        guard var link = links[key] else { return (false, nil, false) }
+        // The mesh's level may have risen since the greeting.
+        guard var link = links[key], featureLevel >= gate.levelMin.rawValue else {
+            return (false, nil, false)
+        }
         let action = link.state.greeted(connection)
         guard link.state.upConnection == connection else { return (false, nil, false) }
         var old: (any Channel)?

@@ -5,11 +5,12 @@ import Testing
 @Suite("What an operator sees of an upgrade")
 struct LevelTests {
     private func member(
-        _ node: UInt64, _ region: String, speaks: UInt64?, vote: MemberReport.Vote = .votes
+        _ node: UInt64, _ region: String, speaks: UInt64?, vote: MemberReport.Vote = .votes,
+        liveness: MemberReport.Liveness = .alive
     ) -> MemberReport {
         MemberReport(
             node: node, region: region, role: .data, address: "a:1", isSelf: node == 1,
-            liveness: .alive, linkUp: true, vote: vote, speaks: speaks)
+            liveness: liveness, linkUp: true, vote: vote, speaks: speaks)
     }
 
     @Test func `nothing where all speak what the mesh does`() {
@@ -36,9 +37,23 @@ struct LevelTests {
                 + "is not heard")
     }
 
-    @Test func `a mesh that nobody holds back is about to rise`() {
+    @Test func `one that was upgraded and died holds the mesh back, whatever it spoke`() {
+        let level = LevelReport(
+            mesh: 1,
+            members: [
+                member(1, "east", speaks: 2), member(2, "west", speaks: 2, liveness: .dead),
+            ])
+        #expect(
+            level.words
+                == "feature level 1, and 2 once all speak it: west (node 2) is not heard")
+    }
+
+    @Test func `what else a mesh may wait for is said`() {
         let level = LevelReport(
             mesh: 1, members: [member(1, "east", speaks: 2), member(2, "west", speaks: 2)])
-        #expect(level.words == "feature level 1, and 2 once all speak it: it is about to rise")
+        #expect(
+            level.words
+                == "feature level 1, and 2 once all speak it: it rises once no change of the members "
+                + "is under way")
     }
 }

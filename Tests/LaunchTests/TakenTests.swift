@@ -50,6 +50,9 @@ struct TakenTests {
         let ahead = LevelAhead(mesh: .spoken, spoken: .first, place: "the base")
         #expect(ExitCode.code(of: ahead) == 78)
         #expect(ExitCode.explain(ahead).contains("install the release that the other nodes run"))
+        let unread = UnreadableBase(place: "the base", why: "the field tenure.state is missing")
+        #expect(ExitCode.code(of: unread) == ExitCode.config)
+        #expect("\(unread)".contains("tenure.state") && "\(unread)".contains("install the release"))
     }
 
     @Test func `a journal that is locked and a socket that answers are busy too`() {
