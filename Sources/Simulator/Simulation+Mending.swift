@@ -50,7 +50,7 @@ extension Simulation {
     }
 
     /// Operators take out of the cluster file who was lost for good and replaced: it would be waited for.
-    private func isInFile(_ machine: Machine) -> Bool {
+    func isInFile(_ machine: Machine) -> Bool {
         let isMember = recruiting.newest?.isMember(machine.id) ?? true
         return !machine.isSpare && (!machine.isGone || isMember)
     }

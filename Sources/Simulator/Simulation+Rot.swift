@@ -10,7 +10,7 @@ extension Simulation {
     /// Strikes a machine at rest, for a running process would keep the right bytes in its cache.
     mutating func hurt(_ at: Int, _ fault: Fault, _ spell: Int) -> Interval {
         guard !machines[at].isHurt, !machines[at].isPaused, !machines[at].isSpare,
-            !machines[at].isGone, machines[at].isWitness || mayLose(at)
+            !machines[at].isGone, machines[at].isWitness || mayLose(at), !isAwaitingLost
         else { return .zero }
         let wasUp = machines[at].isUp
         guard !wasUp || maySpare(at) else { return .zero }
@@ -24,6 +24,10 @@ extension Simulation {
         }
         return wasUp ? start(at, spell) : .zero
     }
+
+    /// What nobody has is cut off once all said so: while one that is lost for good is still a member, and
+    /// asked, that would take an operator's `log cut`.
+    private var isAwaitingLost: Bool { machines.contains { $0.isGone && isInFile($0) } }
 
     /// What was damaged, if anything.
     private mutating func damage(_ at: Int, _ fault: Fault) -> String? {
