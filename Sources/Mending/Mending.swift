@@ -129,6 +129,11 @@ package struct Mending: Core {
 extension Mending {
     private mutating func visitNext(_ now: Instant, _ effects: inout [Effect]) {
         guard !settings.peers.isEmpty else { return deadline = .distantFuture }
+        // It may be silent over one entry alone, and have a base that stands for it.
+        if rounds > 0, !hasAskedBase, let least = baseNeeded {
+            asked = []
+            return askBase(atLeast: least, now, &effects)
+        }
         turn += 1
         if turn >= settings.peers.count {
             turn = 0
@@ -152,13 +157,18 @@ extension Mending {
             (asked, cursor) = (Set(window), last.index)
             effects.append(.send(.ask(session, window), to: peer))
         } else if let least = baseNeeded, !hasAskedBase || arriving != nil {
-            hasAskedBase = true
-            let offset = UInt64(arriving?.bytes.count ?? 0)
-            effects.append(
-                .send(
-                    .askBase(atLeast: least, of: arriving?.base ?? .none, offset: offset), to: peer
-                ))
+            askBase(atLeast: least, now, &effects)
         }
+    }
+
+    private mutating func askBase(
+        atLeast least: LogIndex, _ now: Instant, _ effects: inout [Effect]
+    ) {
+        (hasAskedBase, deadline) = (true, now + settings.askEvery)
+        let offset = UInt64(arriving?.bytes.count ?? 0)
+        let ask = MendMessage.askBase(
+            atLeast: least, of: arriving?.base ?? .none, offset: offset)
+        effects.append(.send(ask, to: settings.peers[turn]))
     }
 
     /// The next entries that the present peer was not asked for.

@@ -80,6 +80,7 @@ extension Raft {
             return
         }
         failedElections += 1
+        if taken?.isFresh == true { taken?.isFresh = false } else { taken = nil }
         (role, leader, consents) = (.preCandidate, nil, [seat])
         rearmElection()
         if membership.isQuorum(consents) { return stand() }

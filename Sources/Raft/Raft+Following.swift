@@ -10,6 +10,7 @@ extension Raft {
         if role != .follower { becomeFollower(term: term, leader: node) }
         guard leader == nil || leader == node else { return false }
         (leader, leaderHeardAt, failedElections) = (node, now, 0)
+        (followedTerm, taken) = (term, nil)
         rearmElection()
         return true
     }

@@ -39,8 +39,10 @@ internal import Mesh
 extension Raft {
     mutating func noticeLoss(_ answered: UInt64, holds: Bool, base: LogIndex, _ at: Int) {
         let lacksEntry = !holds && progress[at].hadAcknowledged(whatWasAskedIn: answered)
+        // What it told before its loss, however late it arrives, is no news of its base.
         let lacksBase =
-            progress[at].witness?.lostBase(base, in: answered, newest: round) ?? false
+            answered > progress[at].loss?.newestRound ?? 0
+            && progress[at].witness?.lostBase(base, in: answered, newest: round) ?? false
         guard lacksEntry || lacksBase else { return }
         let node = progress[at].node
         out.append(.replicaLost(node, acknowledged: progress[at].match))

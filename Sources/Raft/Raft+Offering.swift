@@ -63,42 +63,53 @@ extension Raft {
 
     /// Whatever the terms: it says what was, and promises nothing.
     mutating func offered(_ offer: Letter.Offer, in theirs: Term, by node: NodeID) {
-        guard role == .follower || role == .preCandidate, leader == nil, mayShareLogs,
-            isWorthOffering(offer.last, to: log.last),
+        guard role == .follower || role == .preCandidate, leader == nil, canStand, mayShareLogs,
+            isWorthOffering(offer.last, to: log.last), offer.last >= taken?.end ?? .zero,
             isLawful(offer.entries, after: offer.previous, through: offer.last.term),
-            offer.last.term <= theirs
+            offer.last.term <= theirs, agreesWithCommitted(offer)
         else { return }
-        // Another entry than the committed one: some voter forgot its promises.
-        guard offer.entries.allSatisfy({ $0.index > commitIndex || agrees(with: $0) }) else {
-            return
-        }
         guard holds(offer.previous) else {
             return send(.offerWanted(after: placeToTry(offer.previous)), to: node)
         }
         // An offer that is doubled, or one of two, asks for nothing.
-        let new = offer.entries.drop { $0.index <= commitIndex || agrees(with: $0) }
+        let new = offer.entries.drop {
+            $0.index <= commitIndex || log.term(at: $0.index) == $0.term
+        }
         guard let first = new.first else { return }
         let replaces = first.index <= log.lastIndex
+        guard !replaces || mayReplace(by: offer) else { return }
         let later = max(theirs, replaces ? term.next : term)
         if later > term { becomeFollower(term: later, leader: nil) }
         replaceEnd(with: Array(new))
+        taken = TakenOffer(end: offer.last)
         learn(offer)
         if log.last < offer.last {
-            send(.offerWanted(after: log.last), to: node)
+            // No faster than the disk.
+            release(letter(to: node, .offerWanted(after: log.last)))
         } else {
             // Nobody leads, and now nothing is lacking: no need to wait.
             electionAt = now
         }
     }
 
+    /// A log that was never committed to its end may part from what is committed here below that, and be
+    /// more up to date all the same (Raft fig. 8).
+    private func agreesWithCommitted(_ offer: Letter.Offer) -> Bool {
+        ([offer.previous] + offer.entries.map(\.position)).allSatisfy { position in
+            position.index > commitIndex
+                || (log.term(at: position.index) ?? position.term) == position.term
+        }
+    }
+
+    /// What a leader was told to stand here stays, unless a later one was elected without it. And who
+    /// never stood in vain may yet be elected, or is led by now.
+    private func mayReplace(by offer: Letter.Offer) -> Bool {
+        failedElections >= settings.electionsUntilOffer && offer.last.term >= followedTerm
+    }
+
     /// One log end to who has the other (Raft §5.4.1).
     func isWorthOffering(_ last: Position, to other: Position) -> Bool {
         last > other || isPlanted(.takesAnyOffer)
-    }
-
-    /// What the base stands for is committed, and the same everywhere.
-    private func agrees(with entry: Entry) -> Bool {
-        entry.index <= log.base.index || log.term(at: entry.index) == entry.term
     }
 
     private mutating func learn(_ offer: Letter.Offer) {

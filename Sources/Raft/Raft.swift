@@ -40,6 +40,10 @@ package struct Raft: Sendable {
     var handedIndex: LogIndex
     var fetchingToApply = false
     var fetchingToOffer = false
+    /// The log that is being copied from somebody's offers.
+    var taken: TakenOffer?
+    /// The last term in which this node followed a leader, or, until it did, the one it began in.
+    var followedTerm: Term
     var disk: DiskProgress
 
     var now: Instant
@@ -85,6 +89,12 @@ package struct Raft: Sendable {
     var announced: Announcement
     var announcedMembership: Configuration
 
+    struct TakenOffer: Hashable, Sendable {
+        /// Where the offered log ends.
+        let end: Position
+        /// Whether anything came since the last election timed out.
+        var isFresh = true
+    }
     struct SentRound: Hashable, Sendable {
         let number: UInt64
         let at: Instant
@@ -121,6 +131,7 @@ package struct Raft: Sendable {
         log = LogWindow(restored)
         base = restored.base
         (term, vote) = (restored.hardState.term, restored.hardState.vote)
+        followedTerm = term
         let start = restored.base.position.index
         commitIndex = max(start, min(restored.hardState.commit, restored.lastIndex))
         (appliedIndex, handedIndex, matched) = (start, start, start)

@@ -8,12 +8,14 @@ import Testing
 @Suite struct `Offered logs` {
     /// Three entries of term 1, the first committed; stood in vain for `elections` times.
     private func voter(
-        _ ends: [UInt64] = [1, 1, 1], elections: Int = 1, voters: Electorate? = nil
+        _ ends: [UInt64] = [1, 1, 1], commit: UInt64 = 1, followed: UInt64 = 1,
+        elections: Int = 2, voters: Electorate? = nil
     ) throws -> Lone {
         let entries = ends.enumerated().map { entry(UInt64($0.offset) + 1, $0.element) }
         var core = try Lone(
-            1, hardState: HardState(term: Term(3), commit: LogIndex(1)), entries: entries,
+            1, hardState: HardState(term: Term(3), commit: LogIndex(commit)), entries: entries,
             voters: voters ?? Electorate(data: (1...5).map { NodeID($0) }))
+        core.raft.followedTerm = Term(followed)
         for _ in 0..<elections {
             core.now = core.now + .seconds(10)
             _ = core.give(.deadlineReached)
@@ -97,7 +99,45 @@ import Testing
         var core = try voter()
         let effects = core.receive(
             2, 3, offer(after: position(3, 1), [entry(4, 2)], last: position(6, 2)))
-        #expect(effects.sent.map(\.body).contains(.offerWanted(after: position(4, 2))))
+        #expect(effects.sent.isEmpty, "no faster than the disk")
+        #expect(effects.bodies == [.offerWanted(after: position(4, 2))])
+    }
+
+    @Test func `a log that parts from this one below what is committed here is not taken`() throws {
+        var core = try voter([1, 2], commit: 2)
+        _ = core.receive(
+            2, 3, offer(after: position(2, 1), [entry(3, 1), entry(4, 3)], last: position(4, 3)))
+        #expect(core.raft.lastPosition == position(2, 2))
+    }
+
+    @Test(arguments: [(1, 1), (2, 3)] as [(Int, UInt64)])
+    func `nothing is replaced by who never stood in vain, or followed a later leader`(
+        elections: Int, followed: UInt64
+    ) throws {
+        var core = try voter(followed: followed, elections: elections)
+        _ = core.receive(2, 3, offer(after: position(2, 1), [entry(3, 2)], last: position(3, 2)))
+        #expect(core.raft.lastPosition == position(3, 1))
+        // What only adds is taken.
+        _ = core.receive(2, 3, offer(after: position(3, 1), [entry(4, 2)], last: position(4, 2)))
+        #expect(core.raft.lastPosition == position(4, 2))
+    }
+
+    @Test func `of two logs the better one is copied to its end`() throws {
+        var core = try voter([1, 1, 1, 1])
+        let better = offer(after: position(1, 1), [entry(2, 2)], last: position(9, 3))
+        _ = core.receive(2, 3, better)
+        #expect(core.raft.lastPosition == position(2, 2))
+        let other = offer(
+            after: position(1, 1), [entry(2, 1), entry(3, 2), entry(4, 2)], last: position(4, 2))
+        _ = core.receive(3, 4, other)
+        #expect(core.raft.lastPosition == position(2, 2), "it is worth less than what is copied")
+        core.saveAll()
+        for _ in 1...2 {
+            core.now = core.now + .seconds(10)
+            _ = core.give(.deadlineReached)
+        }
+        _ = core.receive(3, 9, other)
+        #expect(core.raft.lastPosition == position(4, 2), "nothing came of the better one")
     }
 
     @Test func `a doubled offer asks for nothing more`() throws {
