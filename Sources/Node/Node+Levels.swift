@@ -84,10 +84,12 @@ extension Node {
         return voter.raft.membership.isQuorum(speaking)
     }
 
-    /// Whose register merely outlives it, and who left, may come back with another program; and so may who
-    /// mends its log: it would be kept out by all who could give it what it lacks.
+    /// Who left may come back with another program; and so may who mends its log: it would be kept out by
+    /// all who could give it what it lacks. (Of one that flaps the gossip tells late that it is back.)
     private func isSpoken(_ level: FeatureLevel, by node: NodeID) -> Bool {
-        guard isHeard(node), let report = report(of: node) else { return false }
+        guard voter.gossip.liveness(of: node) != .left, let report = report(of: node) else {
+            return false
+        }
         return report.speaks >= level && !report.isMending
     }
 
@@ -95,7 +97,8 @@ extension Node {
     func levelRefusal(of command: Command) -> String? {
         guard command.level > meshLevel else { return nil }
         let behind = levelMembers.filter { node in
-            node == seat ? settings.speaks < command.level : !isSpoken(command.level, by: node)
+            if node == seat { return settings.speaks < command.level }
+            return !isHeard(node) || !isSpoken(command.level, by: node)
         }
         let names = behind.map { node in
             if node == seat { return "node \(node) speaks \(settings.speaks)" }
