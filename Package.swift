@@ -192,8 +192,8 @@ let package = Package(
         tests(
             "NodeTests",
             [
-                "Decisions", "Gossip", "Mesh", "Node", "Raft", "Record", "VolumeCore", "Voting",
-                "Wire",
+                "Decisions", "Gossip", "Mending", "Mesh", "Node", "Raft", "Record", "VolumeCore",
+                "Voting", "Wire",
             ]),
         tests("PowerCutTests", ["Mesh", "PowerCut"]),
         tests("RaftTests", ["Mesh", "Raft", "Record", "Scenario"]),

@@ -1,4 +1,5 @@
 import Decisions
+import Gossip
 import Mesh
 import Node
 import Testing
@@ -85,6 +86,43 @@ struct LevelTests {
         try trio.restart(1)
         trio.run(.seconds(8))
         #expect(trio.primary != nil && levels(trio).allSatisfy { $0 == .first })
+        try trio.restart(2)
+        #expect(
+            trio.run(upTo: .seconds(10)) { isRaised($0) })
+    }
+
+    /// Somebody may be going back to the former release.
+    @Test func `not while one has left, however lately it spoke`() throws {
+        let releases = Releases()
+        releases.speaks[3] = .first
+        var trio = try trio(releases)
+        trio.run(.seconds(8))
+        trio.give(1, .leave)
+        trio.run(.milliseconds(20))
+        trio.crash(1)
+        trio.crash(2)
+        releases.speaks[3] = .spoken
+        try trio.restart(2)
+        trio.run(.seconds(4))
+        #expect(trio.primary != nil && trio.seats[0].node.meshLevel == .first)
+        try trio.restart(1)
+        #expect(
+            trio.run(upTo: .seconds(10)) { isRaised($0) })
+    }
+
+    /// With the former release on it again it would be kept out by all who could give it what it lacks.
+    @Test func `not while one mends its log`() throws {
+        let releases = Releases()
+        releases.speaks[3] = .first
+        var trio = try trio(releases)
+        trio.run(.seconds(8))
+        releases.speaks[3] = .spoken
+        trio.damage(2)
+        trio.run(.seconds(10))
+        let heard = trio.seats[0].node.voter.gossip.healthMap[NodeID(3)]
+            .flatMap { Report(parsing: $0.bytes) }
+        #expect(heard?.isMending == true && heard?.speaks == .spoken)
+        #expect(trio.primary != nil && trio.seats[0].node.meshLevel == .first)
         try trio.restart(2)
         #expect(
             trio.run(upTo: .seconds(10)) { isRaised($0) })

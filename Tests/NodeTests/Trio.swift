@@ -1,5 +1,6 @@
 import Decisions
 import Gossip
+import Mending
 import Mesh
 import Node
 import Raft
@@ -17,6 +18,8 @@ struct Trio {
     struct Seat {
         var node: Node
         var isUp = true
+        /// What runs there while the log is damaged.
+        var patient: MendingMember?
         /// What its disk holds.
         var base: Base
         var entries: [Entry] = []
@@ -86,23 +89,30 @@ struct Trio {
         var raft = RaftSettings()
         raft.followsPreference = false
         raft.lendsBases = true
+        let core = Raft(
+            seat: roster[at].node, isWitness: false, isFounded: isFounder, group: Self.group,
+            settings: raft, restored: restored, random: random.fork(), at: now)
+        let decisions = try? Decisions(parsing: restored.base.parsed().state.contents)
+        return Node(
+            settings: settings(at), voter: Voter(raft: core, gossip: gossip(at)),
+            decisions: decisions ?? Self.firstDecisions, at: now)
+    }
+
+    private mutating func gossip(_ at: Int) -> Gossip {
         let peers = roster.map { Gossip.Peer(node: $0.node, region: $0.region, role: .data) }
         lives += 1
-        let core = Raft(
-            seat: peers[at].node, isWitness: false, isFounded: isFounder, group: Self.group,
-            settings: raft, restored: restored, random: random.fork(), at: now)
-        let gossip = Gossip(
+        return Gossip(
             self: peers[at], roster: peers, settings: Gossip.Settings(),
             boot: BootID(random.next()), incarnation: Incarnation(lives), random: random.fork(),
             at: now)
+    }
+
+    private func settings(_ at: Int) -> Node.Settings {
         guard let lease = LeaseTerms(length: Self.leaseLength) else { fatalError("a lawful lease") }
         var settings = Node.Settings(
-            seat: peers[at].node, members: roster, order: roster.map(\.node), lease: lease)
+            seat: roster[at].node, members: roster, order: roster.map(\.node), lease: lease)
         shape(&settings)
-        let decisions = try? Decisions(parsing: restored.base.parsed().state.contents)
-        return Node(
-            settings: settings, voter: Voter(raft: core, gossip: gossip),
-            decisions: decisions ?? Self.firstDecisions, at: now)
+        return settings
     }
 
     /// An empty node whose configuration says that it founds nothing; all others' files name it.
@@ -144,7 +154,41 @@ struct Trio {
             position: .zero, membership: Self.membership, state: Self.firstDecisions.encoded)
     }
 
+    /// The process ends, and the next one finds a log that nobody mends.
+    mutating func damage(_ at: Int) {
+        let peers = roster.map(\.node).filter { $0 != roster[at].node }
+        let lost = EntryIdentity(
+            position: Position(index: .countMax, term: Term(1)), checksum: 0, byteCount: 100)
+        let mending = Mending(
+            Mending.Settings(peers: peers),
+            Mending.Need(entries: [lost], base: nil, basePosition: .zero, commit: .countMax),
+            session: MendSession(1), at: now)
+        seats[at].patient = MendingMember(
+            gossip: gossip(at), mending: mending, dataPeers: peers, last: .countMax,
+            speaks: settings(at).speaks, at: now)
+    }
+
+    private mutating func treat(_ at: Int, _ event: Node.Event) {
+        var effects: [MendingMember.Effect] = []
+        switch event {
+        case .wake: seats[at].patient?.handle(.wake, at: now, &effects)
+        case .gossip(let message, let from):
+            seats[at].patient?.handle(.gossip(message, from: from), at: now, &effects)
+        case .incarnationPersisted(let own):
+            seats[at].patient?.handle(.incarnationPersisted(own), at: now, &effects)
+        default: break
+        }
+        for case .gossip(let effect) in effects {
+            switch effect {
+            case .send(let message, let to): carryOut(.gossip(message, to: to), at)
+            case .persist(let persist): carryOut(.persist(persist), at)
+            default: break
+            }
+        }
+    }
+
     mutating func restart(_ at: Int) throws {
+        seats[at].patient = nil
         let restored = try Restored(
             hardState: seats[at].hardState, base: seats[at].base, entries: seats[at].entries)
         seats[at].node = make(at, restored, isFounder: seats[at].isFounder)
@@ -154,6 +198,7 @@ struct Trio {
 
     mutating func give(_ at: Int, _ event: Node.Event) {
         guard seats[at].isUp else { return }
+        guard seats[at].patient == nil else { return treat(at, event) }
         var effects: [Node.Effect] = []
         seats[at].node.handle(event, at: now, &effects)
         for effect in effects { carryOut(effect, at) }
@@ -233,8 +278,9 @@ struct Trio {
                 case .gossip(let message, let from): give(to, .gossip(message, from: from))
                 }
             }
-            for at in seats.indices where seats[at].isUp && now >= seats[at].node.deadline {
-                give(at, .wake)
+            for at in seats.indices where seats[at].isUp {
+                let deadline = seats[at].patient?.deadline ?? seats[at].node.deadline
+                if now >= deadline { give(at, .wake) }
             }
         }
         return isDone(self)

@@ -1,7 +1,7 @@
 """`make upgrade`: a mesh of the previous release gets this one, node by node, while clients write.
 
 Followers and the witness go first and the primary last, behind a switchover. The mesh stays at the level of the
-previous release until the last node speaks this one's, and serves all the while. Then the previous release is started on a node
+previous release until the last node speaks this one's, and serves all the while; until then a node can go back. Then the previous release is started on a node
 again: it has to refuse what this one has written, in the log and in a base, and the mesh goes on without it.
 
 The previous release is built from the commit that `previous_release` names, once, in a scratch folder of its own.
@@ -86,7 +86,7 @@ class Writer:
             serving = [node for node in self.mesh.data_nodes if node.serves("ledger")]
             for node in serving[:1]:
                 self.write(node)
-            time.sleep(0.02)
+            self.over.wait(tools.POLL_SECONDS)
 
     def write(self, node):
         with self.judge.write(node.uri("ledger"), CHUNK_SECONDS) as program:
@@ -143,11 +143,25 @@ class Upgrade:
         return longest / 1e9
 
     def install(self, node):
+        self.exchange(node, self.options.bin)
+        self.whole(f"with node {node.id} upgraded")
+
+    def exchange(self, node, binaries):
+        """Its program, for this release's or, with None, the previous one."""
         node.stop()
-        node.binaries = self.options.bin
+        node.binaries = binaries
         node.start()
         tools.wait_until(f"node {node.id} answers", STEP_SECONDS_MAX, node.status, poll=POLL_SECONDS)
-        self.whole(f"with node {node.id} upgraded")
+
+    def go_back(self, node):
+        """Before the level has risen that is nothing but another restart."""
+        with self.watched(f"node {node.id} goes back"):
+            self.exchange(node, None)
+            self.whole(f"with node {node.id} back at the previous release")
+        self.findings.expect(self.level(node) is None, f"it runs the previous release: {self.level(node)}")
+        self.findings.say(f"node {node.id} went back to the previous release, on what this one wrote")
+        with self.watched(f"node {node.id} is upgraded again"):
+            self.install(node)
 
     def whole(self, when):
         """All nodes know one leader, every data node holds the whole log, and nobody has an alarm."""
@@ -203,6 +217,9 @@ class Upgrade:
         for node in order:
             with self.watched(f"node {node.id} is upgraded"):
                 self.install(node)
+            # The witness first, then a region.
+            if not any(self.mesh.nodes[each].role == node.role for each in done):
+                self.go_back(node)
             done.append(node.id)
             self.expect_held_back(done)
             self.findings.say(f"node {node.id} ({node.role}) runs this release; the mesh is at level {OLD}")
@@ -256,9 +273,7 @@ class Upgrade:
 
     def refuse_witness(self, node):
         """It reads no log: its peers keep it out, and say so."""
-        node.stop()
-        node.binaries = None
-        node.start()
+        self.exchange(node, None)
 
         def is_refused():
             said = (self.mesh.primary() or self.mesh.data_nodes[0]).status() or {}
