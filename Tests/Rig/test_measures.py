@@ -18,6 +18,7 @@ import measure
 import steady
 import takeover
 import tools
+import upgrade
 import witness
 from cluster import Cluster
 
@@ -152,6 +153,13 @@ def needless_elections_are_counted():
     assert findings.figures["term_changes"] > 0 and findings.broken, findings.figures
 
 
+def a_silence_lasts_from_the_loss_however_late_it_is_told():
+    told = [{"event": "accepted", "uri": 0, "ns": 1}, {"event": "accepted", "uri": 1, "ns": 3_000_000_000},
+            {"event": "lost", "uri": 0, "ns": 1_000_000_000}, {"event": "lost", "uri": 2, "ns": 4_000_000_000}]
+    assert upgrade.Upgrade.longest_silence(told) == 2.0, upgrade.Upgrade.longest_silence(told)
+    assert upgrade.Upgrade.longest_silence(told[:1]) == 0.0
+
+
 def a_load_over_tls_wants_our_own_certificate():
     with stand_ins() as programs, Cluster(programs, nbd=True) as mesh, Cluster(programs, roles=("data",)) as other:
         mesh.start()
@@ -242,6 +250,7 @@ TESTS = [
     exports_that_are_never_closed_are_convicted, a_forgetful_takeover_is_convicted,
     a_mesh_in_which_nobody_takes_over_is_convicted,
     the_witness_is_measured_and_hands_over, a_witness_that_hoards_and_a_mesh_that_forgets_are_convicted,
-    needless_elections_are_counted, a_load_over_tls_wants_our_own_certificate,
+    needless_elections_are_counted, a_silence_lasts_from_the_loss_however_late_it_is_told,
+    a_load_over_tls_wants_our_own_certificate,
     whatever_ends_a_measurement_nothing_is_left, a_killed_driver_takes_its_agents_along,
 ]

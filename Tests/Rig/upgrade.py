@@ -130,9 +130,9 @@ class Upgrade:
 
     @staticmethod
     def longest_silence(told):
-        """From the loss of the one who served to the next acceptance by anybody."""
+        """From the loss of the one who served to the next acceptance by anybody. Each server has a thread that tells."""
         longest, serving, lost_ns = 0, None, None
-        for event in told:
+        for event in sorted((each for each in told if "ns" in each), key=lambda each: each["ns"]):
             kind = event.get("event")
             if kind == "accepted":
                 if lost_ns is not None:
