@@ -80,7 +80,7 @@ struct LogDesk {
         case fetch(Fetch)
     }
     private var tickets: [Ticket] = []
-    private var waiting: [Save] = []
+    private(set) var waiting: [Save] = []
     private(set) var present: Job?
 
     mutating func submit(_ write: Save) {

@@ -14,9 +14,7 @@ extension Simulation {
         var save = LogDesk.Save(write)
         checkChange(save.change, at)
         if plan.mutant != nil { hurry(&save, at) }
-        if let first = save.change.entries.first, first.index <= machines[at].promised {
-            machines[at].promised = first.index.previous
-        }
+        noteReplaced(by: save.change, at)
         if let base = save.change.base { noteBase(base.position.index, at) }
         machines[at].log.submit(save)
         beginLogJob(at)
@@ -26,13 +24,19 @@ extension Simulation {
         }
     }
 
-    /// A base may take the place of what no leader committed; one of the process's own stands on what
-    /// its volumes have made durable.
+    /// Entries, and a base, may take the place of what no leader committed.
+    private func noteReplaced(by change: LogChange, _ at: Int) {
+        if let first = change.entries.first {
+            machines[at].promised = min(machines[at].promised, first.index.previous)
+        }
+        if change.base != nil, let last = machines[at].raft({ $0.lastPosition.index }) {
+            machines[at].promised = min(machines[at].promised, last)
+        }
+    }
+
+    /// A base of the process's own stands on what its volumes have made durable.
     private func noteBase(_ index: LogIndex, _ at: Int) {
-        guard let (last, isWhole) = machines[at].raft({ ($0.lastPosition.index, $0.isWhole) })
-        else { return }
-        machines[at].promised = min(machines[at].promised, last)
-        if isWhole { machines[at].compacted = index }
+        if machines[at].raft({ $0.isWhole }) == true { machines[at].compacted = index }
     }
 
     /// What the mutants do to a write before the log's thread has it.
@@ -72,7 +76,12 @@ extension Simulation {
         do throws(JournalError) {
             try machines[at].journal?.append(writes.map(\.change))
         } catch { return failed("its log: \(error)", at) }
-        for write in writes { for letter in write.releases { send(letter, at) } }
+        // What a write's letters promise, a later one may have replaced by the time they leave.
+        for write in writes {
+            noteReplaced(by: write.change, at)
+            for letter in write.releases { send(letter, at) }
+        }
+        for write in machines[at].log.waiting { noteReplaced(by: write.change, at) }
         guard let number = writes.last?.number, plan.mutant != .acknowledgesBeforeSync
         else { return }
         if plan.isDetailed { tell(at, "write \(number) is saved") }
