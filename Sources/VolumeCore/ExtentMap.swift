@@ -69,6 +69,12 @@ struct ExtentMap: Sendable {
             cost += extent.cost
             return extents.insert(extent, at: low)
         }
+        // Usually it is one extent, all of which goes.
+        if isAlone(low, in: range), owner == nil || owner == extents[low].owner {
+            cost += (extent?.cost ?? 0) - extents[low].cost
+            if let extent { extents[low] = extent } else { extents.remove(at: low) }
+            return
+        }
         var high = low
         var (before, after): ([Extent], [Extent]) = ([], [])
         while high < extents.count, extents[high].range.lowerBound < range.upperBound {
@@ -90,6 +96,14 @@ struct ExtentMap: Sendable {
         before += after
         for extent in before { cost += extent.cost }
         extents.replaceSubrange(low..<high, with: before)
+    }
+
+    /// Whether `range` covers the extent at `place` whole, and touches none behind it.
+    private func isAlone(_ place: Int, in range: Range<UInt64>) -> Bool {
+        let own = extents[place].range
+        guard own.lowerBound >= range.lowerBound, own.upperBound <= range.upperBound
+        else { return false }
+        return place + 1 == extents.count || extents[place + 1].range.lowerBound >= range.upperBound
     }
 
     /// Splits `range` into parts that an extent covers and parts that none does, in order.
