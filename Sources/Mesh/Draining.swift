@@ -2,7 +2,8 @@ extension Array {
     /// Empties the array and keeps its room: each element moves to `body`, the first one first. Going
     /// through an array of effects copies each, and emptying it then destroys what was copied.
     @inlinable package mutating func drain(_ body: (consuming Element) -> Void) {
-        reverse()
+        // Hardly ever more than one, and turning even none around costs something.
+        if count > 1 { reverse() }
         while let next = popLast() { body(next) }
     }
 }
