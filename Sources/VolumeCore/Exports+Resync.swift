@@ -34,7 +34,7 @@ extension Exports {
         behind = max(behind, index)
         mend = Mend()
         if try core.fallBehind(through: index), core.isAsking {
-            pull = Pull(core.limits.resync)
+            pull = Pull()
         }
         tellStanding(&effects)
     }
@@ -51,8 +51,8 @@ extension Exports {
         from source: NodeID?, at now: Instant, _ effects: inout [ExportEffect]
     ) throws(DiskError) {
         guard core.isResyncing else { return }
-        if source != nil, source != self.source { pull.meetsAnew(at: now) }
         self.source = source
+        if let source { pull.meet(source, at: now, core.limits.resync) }
         askMore(at: now, &effects)
         tellStanding(&effects)
     }
@@ -146,7 +146,7 @@ extension Exports {
         // One that is too old comes right again once its source has applied more.
         guard try core.adopt(incoming.bytes) else { return pull.manifestAskedAt = now }
         let held = pull.held
-        pull = Pull(core.limits.resync)
+        pull = Pull()
         try apply(held, at: now, &effects)
         askMore(at: now, &effects)
         tellStanding(&effects)
@@ -165,7 +165,7 @@ extension Exports {
         case .stale: pull.backlog.append(piece)
         case .taken: pull.unsavedByteCount += UInt64(piece.range.count)
         }
-        pull.came(piece, at: now, core.limits.resync)
+        pull.came(piece, from: node, at: now, core.limits.resync)
         askMore(at: now, &effects)
     }
 
@@ -194,14 +194,14 @@ extension Exports {
             pull.unasked = [:]
             for volume in core.volumes { pull.unasked?[volume.id] = volume.record.missing }
         }
-        for piece in pull.late(at: now, limits) {
+        for piece in pull.late(of: source, at: now, limits) {
             core.giveUp(piece)
             pull.backlog.append(piece)
         }
         pull.refill(at: now, limits)
         while pull.hasRoom(limits), let piece = pull.next(limits) {
             let since = core.ask(piece)
-            pull.asked(piece, at: now)
+            pull.asked(piece, of: source, at: now)
             effects.append(.send(.askPiece(piece, since: since), to: source))
         }
     }
@@ -223,7 +223,7 @@ extension Exports {
         hasAskedToSave = false
         effects.append(.checkpointed(index))
         guard wasResyncing else { return }
-        if !core.isResyncing { pull = Pull(core.limits.resync) }
+        if !core.isResyncing { pull = Pull() }
         tellStanding(&effects)
     }
 }

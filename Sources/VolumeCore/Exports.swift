@@ -45,7 +45,7 @@ package struct Exports<D: Disk>: Sendable {
     var exports: [VolumeID: Export] = [:]
     var waiting = Fifo<WaitingRequest>()
     var flight = Flight()
-    var pull: Pull
+    var pull = Pull()
     /// The highest index that the log was said to begin behind.
     var behind = LogIndex.zero
     /// Whom to ask for what is missing here.
@@ -70,7 +70,7 @@ package struct Exports<D: Disk>: Sendable {
     package internal(set) var core: VolumeCore<D>
 
     package init(_ core: VolumeCore<D>) {
-        (self.core, pull) = (core, Pull(core.limits.resync))
+        self.core = core
     }
 
     /// Lets a simulation hurt the disk under open exports.

@@ -6,9 +6,11 @@ struct Mend: Sendable {
     /// Doubled each time that nothing came, up to the most: on a slow link one block takes longer.
     static let askTimeout = Interval.milliseconds(500)
     static let askTimeoutMax = Interval.seconds(8)
-    /// A source that was not named for so long was away: of as many as there may be, each has its turn
-    /// more often.
+    /// A source that was not named for so long was away, unless that is less than two turns of each: of
+    /// many, none is named again before all others had their turns.
     static let absence = Interval.seconds(5)
+    /// So long one source is named before the next, at most.
+    static let turnMax = Interval.milliseconds(500)
     /// Blocks that are asked for and not here yet.
     static let outstandingMax = 64
 
@@ -45,7 +47,8 @@ struct Mend: Sendable {
 
     /// Notes whom to ask now; nil where nobody is to be had.
     mutating func meet(_ source: NodeID?, at now: Instant) {
-        sources = sources.filter { now < $0.value.namedAt + Self.absence }
+        let absence = max(Self.absence, Self.turnMax * 2 * UInt64(sources.count))
+        sources = sources.filter { now < $0.value.namedAt + absence }
         guard let source else { return sources = [:] }
         guard sources[source] == nil else { sources[source]?.namedAt = now; return }
         sources[source] = Source(namedAt: now)

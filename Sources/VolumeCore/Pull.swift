@@ -11,8 +11,17 @@ struct Pull: Sendable {
 
     struct Outstanding: Sendable {
         let piece: Piece
+        let source: NodeID
         let at: Instant
         let number: UInt64
+    }
+
+    /// Whom this may ask. How long one of them is silent tells nothing of another.
+    private struct Source: Sendable {
+        var namedAt: Instant
+        var patience: Patience
+        /// It answers in order: what it was asked for before this, and is not here, is lost.
+        var newestAnswered: UInt64 = 0
     }
 
     /// Entries that wait until the manifest says where the volumes stand: at most what the log hands
@@ -26,11 +35,9 @@ struct Pull: Sendable {
     /// To be asked before that: parts of one cell, and what did not come.
     var backlog: [Piece] = []
     private(set) var outstanding: [Outstanding] = []
-    /// The source answers in order: what was asked for before this, and is not here, is lost.
-    private var newestAnswered: UInt64 = 0
     private var asks: UInt64 = 0
     private var heardAt: Instant?
-    private var patience: Patience
+    private var sources: [NodeID: Source] = [:]
     private var windowByteCount: Int?
     /// Bytes that may be asked for now; below zero by what the last piece was longer.
     private(set) var allowance = 0
@@ -38,10 +45,6 @@ struct Pull: Sendable {
     /// Copied since it was last made durable.
     var unsavedByteCount: UInt64 = 0
     var hasAskedCheckpoint = false
-
-    init(_ limits: VolumeLimits.Resync) {
-        patience = Patience(limits.askTimeout, most: limits.askTimeoutMax)
-    }
 
     /// Nothing is left to be asked for, as far as this process knows.
     var isDone: Bool { backlog.isEmpty && outstanding.isEmpty && unasked?.isEmpty ?? true }
@@ -65,45 +68,68 @@ struct Pull: Sendable {
             && outstandingByteCount < windowByteCount ?? limits.pieceByteCountMax
     }
 
-    mutating func asked(_ piece: Piece, at now: Instant) {
+    mutating func asked(_ piece: Piece, of source: NodeID, at now: Instant) {
         asks += 1
-        outstanding.append(Outstanding(piece: piece, at: now, number: asks))
+        outstanding.append(Outstanding(piece: piece, source: source, at: now, number: asks))
         allowance -= piece.range.count
     }
 
     /// What a source answered; what it took says how much more may be on its way.
-    mutating func came(_ piece: Piece, at now: Instant, _ limits: VolumeLimits.Resync) {
+    mutating func came(
+        _ piece: Piece, from source: NodeID, at now: Instant, _ limits: VolumeLimits.Resync
+    ) {
         guard let place = outstanding.firstIndex(where: { $0.piece == piece }) else { return }
         let answered = outstanding.remove(at: place)
         let took = now.since(answered.at)
         heardAt = now
-        newestAnswered = max(newestAnswered, answered.number)
-        patience.wasAnswered(after: took)
+        if answered.source == source {
+            sources[source]?.patience.wasAnswered(after: took)
+            sources[source]?.newestAnswered = answered.number
+        }
         let size = limits.pieceByteCountMax
         let window = (windowByteCount ?? size) + (took <= limits.answerTimeAim ? size : -size)
         windowByteCount = max(size, min(window, limits.windowByteCountMax))
     }
 
-    /// What was asked for may still come, so it is not asked for again at once.
-    mutating func meetsAnew(at now: Instant) {
-        patience.meetsAnew()
+    /// Notes whom to ask now.
+    ///
+    /// What was asked of another may still come, so it is not asked for again at once. Who is back from
+    /// a shorter absence is no news, or a leader that flaps would put off for ever what was lost, and a
+    /// slow link would never be waited for.
+    mutating func meet(_ source: NodeID, at now: Instant, _ limits: VolumeLimits.Resync) {
+        sources = sources.filter { now < $0.value.namedAt + limits.absence }
+        guard sources[source] == nil else { sources[source]?.namedAt = now; return }
+        let patience = Patience(limits.askTimeout, most: limits.askTimeoutMax)
+        sources[source] = Source(namedAt: now, patience: patience)
         heardAt = now
     }
 
-    /// Takes out what won't come any more.
-    mutating func late(at now: Instant, _ limits: VolumeLimits.Resync) -> [Piece] {
+    private func limit(_ source: NodeID, _ limits: VolumeLimits.Resync) -> Interval {
+        sources[source]?.patience.limit ?? limits.askTimeout
+    }
+
+    /// Takes out what won't come any more, now that `source` is asked.
+    mutating func late(
+        of source: NodeID, at now: Instant, _ limits: VolumeLimits.Resync
+    ) -> [Piece] {
         guard let first = outstanding.map(\.at).min() else { return [] }
-        if now >= max(first, heardAt ?? .zero) + patience.limit {
+        if now >= max(first, heardAt ?? .zero) + limit(source, limits) {
             defer { outstanding = [] }
-            patience.endedInVain()
+            sources[source]?.patience.endedInVain()
             windowByteCount = limits.pieceByteCountMax
             return outstanding.map(\.piece)
         }
-        let lost = outstanding.filter {
-            $0.number < newestAnswered && now >= $0.at + limits.askTimeout
+        let passed = outstanding.filter { asked in
+            asked.number < sources[asked.source]?.newestAnswered ?? 0
+                && now >= asked.at + limits.askTimeout
         }
-        outstanding.removeAll { asked in lost.contains { $0.number == asked.number } }
-        return lost.map(\.piece)
+        let former = outstanding.filter { asked in
+            asked.source != source && now >= asked.at + limit(asked.source, limits)
+        }
+        for late in Set(former.map(\.source)) { sources[late]?.patience.endedInVain() }
+        let lost = Set((passed + former).map(\.number))
+        defer { outstanding.removeAll { lost.contains($0.number) } }
+        return outstanding.filter { lost.contains($0.number) }.map(\.piece)
     }
 
     mutating func forget(_ volume: VolumeID) {

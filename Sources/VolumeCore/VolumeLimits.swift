@@ -39,6 +39,9 @@ package struct VolumeLimits: Hashable, Sendable {
         /// no use, up to the most: on a slow link one piece takes longer.
         package var askTimeout = Interval.seconds(3)
         package var askTimeoutMax = Interval.seconds(30)
+        /// A source that was not named for so long was away. More than `askTimeout` for each of the other
+        /// members: where all take turns, what is lost is asked for again all the same.
+        package var absence = Interval.seconds(30)
         /// A source keeps a manifest for an asker that fell silent, and tells no other one meanwhile.
         package var manifestKept = Interval.seconds(10)
         /// What was copied is made durable after so much of it: a crash costs no more.

@@ -165,6 +165,7 @@ struct ResyncTests {
         }
         #expect(pair.b.core.missingByteCount == missing && missing > 0)
         try pair.giveB(.pull(from: nil))
+        pair.now = pair.now + pair.b.core.limits.resync.absence
         let from = pair.now
         try pair.finish()
         try pair.expectEqual()
