@@ -12,10 +12,14 @@ package struct BaseDesk: Sendable {
         atLeast index: LogIndex, of wanted: BaseIdentity, offset: UInt64, make: () -> Base?
     ) -> MendMessage? {
         let isKnown = wanted != .none && base.map(BaseIdentity.init) == wanted
-        if !isKnown, base.map({ $0.position.index < index }) ?? true { base = make() }
+        if !isKnown, base.map({ $0.position.index < index }) ?? true {
+            // One that is of no use to this asker may be what another is being given.
+            guard let made = make(), made.position.index >= index else { return nil }
+            base = made
+        }
         guard let base, base.position.index >= index else { return nil }
         let start = isKnown ? min(Int(clamping: offset), base.contents.count) : 0
-        let end = min(start + MendMessage.pieceByteCountMax, base.contents.count)
+        let end = min(start + MendMessage.pieceByteCount, base.contents.count)
         return .basePiece(
             BasePiece(
                 base: BaseIdentity(base), offset: UInt64(start),

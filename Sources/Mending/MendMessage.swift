@@ -26,6 +26,9 @@ package enum MendMessage: Hashable, Sendable {
     package static let entriesMax = 128
     /// An answer to one question has no more than this of entries, or one.
     package static let giveByteCountMax = 1 << 20
+    /// What one piece of a base is given as: so much takes half a second at 1 Mbit/s.
+    package static let pieceByteCount = 64 << 10
+    /// What a former release gives.
     package static let pieceByteCountMax = 1 << 20
     /// Bounds a message before it is read.
     package static let byteCountMax = Entry.byteCountMax + 128

@@ -29,6 +29,8 @@ package struct MendingMember: Core {
     private var publishAt: Instant
     private var bulletin: [UInt8] = []
     private var isOver = false
+    /// Who was away when it was last heard of.
+    private var missed: Set<NodeID> = []
     private var gossipEffects: [Gossip.Effect] = []
     private var mendEffects: [Mending.Effect] = []
     /// Where the damaged log ends.
@@ -69,6 +71,7 @@ package struct MendingMember: Core {
         case .announce(let bytes): bulletin = bytes
         case .leave: gossip.handle(.leave, at: now, &gossipEffects)
         }
+        for effect in gossipEffects { note(effect) }
         publish(now)
         for effect in gossipEffects { effects.append(.gossip(effect)) }
         for effect in mendEffects { effects.append(.mend(effect)) }
@@ -77,6 +80,17 @@ package struct MendingMember: Core {
         guard let outcome = mending.outcome else { return }
         isOver = true
         effects.append(.over(outcome))
+    }
+
+    /// A suspect was only slow, and goes on to be: its answers are waited for as before.
+    private mutating func note(_ effect: Gossip.Effect) {
+        switch effect {
+        case .became(let node, .dead), .became(let node, .left): missed.insert(node)
+        case .became(let node, .alive) where missed.contains(node), .restarted(let node, _):
+            missed.remove(node)
+            mending.meetsAnew(node)
+        default: break
+        }
     }
 
     private func isWhole(_ node: NodeID) -> Bool {

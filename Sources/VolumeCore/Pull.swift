@@ -119,17 +119,12 @@ struct Pull: Sendable {
             windowByteCount = limits.pieceByteCountMax
             return outstanding.map(\.piece)
         }
-        let passed = outstanding.filter { asked in
+        let lost = outstanding.filter { asked in
             asked.number < sources[asked.source]?.newestAnswered ?? 0
                 && now >= asked.at + limits.askTimeout
         }
-        let former = outstanding.filter { asked in
-            asked.source != source && now >= asked.at + limit(asked.source, limits)
-        }
-        for late in Set(former.map(\.source)) { sources[late]?.patience.endedInVain() }
-        let lost = Set((passed + former).map(\.number))
-        defer { outstanding.removeAll { lost.contains($0.number) } }
-        return outstanding.filter { lost.contains($0.number) }.map(\.piece)
+        outstanding.removeAll { asked in lost.contains { $0.number == asked.number } }
+        return lost.map(\.piece)
     }
 
     mutating func forget(_ volume: VolumeID) {

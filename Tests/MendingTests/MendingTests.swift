@@ -3,7 +3,7 @@ import Mesh
 import Record
 import Testing
 
-private func entry(_ index: UInt64, term: UInt64 = 1, byteCount: Int = 100) -> Entry {
+func entry(_ index: UInt64, term: UInt64 = 1, byteCount: Int = 100) -> Entry {
     Draft(
         .write, epoch: Epoch(1),
         payload: [UInt8](repeating: UInt8(truncatingIfNeeded: index), count: byteCount)
@@ -13,16 +13,16 @@ private func entry(_ index: UInt64, term: UInt64 = 1, byteCount: Int = 100) -> E
         time: WallTime(index))
 }
 
-private func base(_ index: UInt64, term: UInt64 = 1, byteCount: Int = 10) -> Base {
+func base(_ index: UInt64, term: UInt64 = 1, byteCount: Int = 10) -> Base {
     Base(
         position: Position(index: LogIndex(index), term: Term(term)),
         contents: [UInt8](repeating: 7, count: byteCount))
 }
 
-private let session = MendSession(77)
+let session = MendSession(77)
 
 /// A peer's log, as one that answers has it.
-private struct Peer {
+struct Peer {
     var entries: [Entry] = []
     var base = LogIndex.zero
     /// What it gives when a base is asked for.
@@ -31,6 +31,8 @@ private struct Peer {
     var damaged: Set<LogIndex> = []
     var isSilent = false
     var desk = BaseDesk()
+    /// As a former release gives it; nil: as this one does.
+    var pieceByteCount: Int?
 
     mutating func answers(_ message: MendMessage) -> [MendMessage] {
         guard !isSilent else { return [] }
@@ -42,6 +44,12 @@ private struct Peer {
                 let found = entries.first { $0.identity == one }
                 return found.map { .give($0) } ?? .say(session, .lacks, [one])
             }
+        case .askBase(_, _, let offset) where pieceByteCount != nil:
+            guard let gives, let count = pieceByteCount else { return [] }
+            let bytes = Array(gives.contents.dropFirst(Int(offset)).prefix(count))
+            return [
+                .basePiece(BasePiece(base: BaseIdentity(gives), offset: offset, bytes: bytes))
+            ]
         case .askBase(let index, let of, let offset):
             let gives = gives
             let answer = desk.answer(atLeast: index, of: of, offset: offset) { gives }
@@ -138,6 +146,19 @@ struct MendingTests {
         }
     }
 
+    @Test func `what one can't read is asked of the next, whatever else nobody has`() {
+        for count in 1...3 {
+            let lacking = (0..<count).map { entry(UInt64(9 + $0)) }
+            var run = Run(
+                [entry(5)] + lacking,
+                peers: [
+                    Peer(entries: [entry(5)], damaged: [LogIndex(5)]), Peer(entries: [entry(5)]),
+                ])
+            run.go()
+            #expect(run.mending.outcome == .cut(before: LogIndex(9)))
+        }
+    }
+
     @Test func `another entry at the same index is not taken`() {
         var run = Run([entry(4, term: 2)], peers: [Peer(isSilent: true)])
         run.go(2)
@@ -156,11 +177,24 @@ struct MendingTests {
         #expect(run.now <= .zero + .seconds(1))
     }
 
-    @Test func `a peer that is asked in vain is asked again, and no faster than its pace`() {
+    @Test func `a peer that is asked in vain is asked again, each time twice as late`() {
         var run = Run([entry(4)], peers: [Peer(isSilent: true)])
-        run.go(10)
-        #expect(run.asked.count == 10)
-        #expect(run.now >= .zero + .milliseconds(9 * 400))
+        run.go(100)
+        #expect(run.now >= .zero + .milliseconds(99 * 400))
+        // At 0, 0.4, 1.2, 2.8, 6, 12.4 and 25.2 s; then after 30 s each.
+        #expect(run.asked.count == 7)
+        run.peers[NodeID(2)] = Peer(entries: [entry(4)])
+        run.go(100)
+        #expect(run.mending.outcome == .whole && run.asked.count == 8)
+    }
+
+    @Test func `one that was away, or begins anew, is asked at once`() {
+        var run = Run([entry(4)], peers: [Peer(isSilent: true)])
+        run.go(100)
+        run.peers[NodeID(2)] = Peer(entries: [entry(4)])
+        run.mending.meetsAnew(NodeID(2))
+        run.go(1)
+        #expect(run.mending.outcome == .whole)
     }
 
     @Test func `no more is under way than fits the window`() {

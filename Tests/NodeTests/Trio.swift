@@ -37,6 +37,10 @@ struct Trio {
         var pulled: NodeID?
         /// It knew the mesh's state before the first entry.
         var isFounder = true
+        /// Its volumes never get through with what they are given.
+        var isBusy = false
+        /// Whom it asked for what its log lacks.
+        var mendsAsked: [NodeID] = []
     }
 
     private enum Mail {
@@ -178,6 +182,7 @@ struct Trio {
             seats[at].patient?.handle(.incarnationPersisted(own), at: now, &effects)
         default: break
         }
+        for case .mend(.send(_, let to)) in effects { seats[at].mendsAsked.append(to) }
         for case .gossip(let effect) in effects {
             switch effect {
             case .send(let message, let to): carryOut(.gossip(message, to: to), at)
@@ -219,7 +224,9 @@ struct Trio {
                     seats[at].entries.filter { $0.index >= fetch.first && $0.index <= fetch.last }))
         case .apply(let ruled):
             seats[at].applied += ruled
-            if let last = ruled.last { give(at, .applied(through: last.entry.index)) }
+            if let last = ruled.last, !seats[at].isBusy {
+                give(at, .applied(through: last.entry.index))
+            }
         case .checkpoint: seats[at].checkpointsAsked += 1
         case .behind(let index): seats[at].behind = index
         case .pull(let source): seats[at].pulled = source

@@ -40,6 +40,21 @@ import Testing
         }
     }
 
+    @Test func `what is handed out stands for the log to who lost it, applied or not`() throws {
+        var core = try Lone(
+            1, hardState: HardState(term: Term(1)), entries: (1...6).map { entry($0, 1) })
+        _ = core.receive(
+            2, 1, .append(previous: position(6, 1), commit: LogIndex(4), entries: []))
+        #expect(core.raft.handedIndex == LogIndex(4) && core.raft.appliedIndex == .zero)
+        func given(_ least: UInt64, _ applied: UInt64) -> Base? {
+            core.raft.base(atLeast: LogIndex(least), applied: LogIndex(applied), state: [7])
+        }
+        let base = Base(position: position(4, 1), membership: Self.membership, state: [7])
+        #expect(given(3, 4) == base && given(4, 4) == base)
+        #expect(given(5, 4) == nil, "it does not reach so far")
+        #expect(given(3, 5) == nil, "of that nobody knows yet that it is committed")
+    }
+
     @Test func `pieces of two snapshots never mix (nasty case 37)`() throws {
         var core = try Lone(1)
         let (first, second) = (sealed(5, 1, byte: 1), sealed(5, 1, byte: 2))
