@@ -15,7 +15,6 @@ extension Mending {
         case .basePiece(let piece): return taken(piece, from: place, now, &effects)
         case .ask, .askBase, .say: return
         }
-        sources[peer]?.entries.heard(at: now)
         let missing = Set(need.entries.filter { answers[peer]?[$0.index] == nil })
         guard sources[peer]?.answered(but: missing, gave: gave, at: now, settings) == true
         else { return }
@@ -43,16 +42,8 @@ extension Mending {
     ) {
         let peer = settings.peers[place]
         guard let least = sources[peer]?.leastBase else { return }
-        guard append(piece, from: peer, least) else {
-            // The same once more, behind which the next one comes; or of one whose turn it is not.
-            let isRepeated = arriving?.giver == peer
-            if isRepeated {
-                sources[peer]?.base.heard(at: now)
-            } else {
-                sources[peer]?.base.answered(at: now, isOver: true)
-            }
-            return
-        }
+        // The same once more: the next may stand behind it.
+        guard append(piece, from: peer) else { sources[peer]?.base.heard(at: now); return }
         sources[peer]?.base.answered(at: now, isOver: true)
         turn = place
         guard let all = arriving, all.bytes.count >= Int(all.base.byteCount) else {
@@ -66,11 +57,9 @@ extension Mending {
     }
 
     /// False where the piece is of no use.
-    private mutating func append(
-        _ piece: BasePiece, from peer: NodeID, _ least: LogIndex
-    ) -> Bool {
+    private mutating func append(_ piece: BasePiece, from peer: NodeID) -> Bool {
         if arriving?.base != piece.base {
-            guard piece.offset == 0, mayGive(peer), isOfUse(piece.base, least) else { return false }
+            guard piece.offset == 0, mayGive(peer), isOfUse(piece.base) else { return false }
             arriving = Arriving(base: piece.base, giver: peer)
         }
         guard let count = arriving?.bytes.count, piece.offset == UInt64(count),
@@ -81,12 +70,10 @@ extension Mending {
         return true
     }
 
-    /// Whether a base that was asked for, up to `least` or beyond, would still bring this mend on.
-    private func isOfUse(_ base: BaseIdentity, _ least: LogIndex) -> Bool {
+    /// Whether it would bring this mend on.
+    private func isOfUse(_ base: BaseIdentity) -> Bool {
         let isHigher = base.position.index > need.basePosition.index
-        guard base.position.index >= least, base == need.base || isHigher && hasWholePeer else {
-            return false
-        }
+        guard base == need.base || isHigher && hasWholePeer else { return false }
         return need.base != nil
             || need.entries.contains { entry in
                 entry.index <= base.position.index

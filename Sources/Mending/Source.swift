@@ -27,9 +27,7 @@ extension Mending {
 
         mutating func ask(_ window: [EntryIdentity], at now: Instant) {
             // Of an entry that it has and can't read it says nothing, and another has to be asked.
-            if !asked.isEmpty {
-                (isGiving, windowByteCount) = (false, MendMessage.pieceByteCount)
-            }
+            if !asked.isEmpty { isGiving = false }
             (asked, askedAt) = (Set(window), now)
             entries.asked(at: now)
         }

@@ -71,12 +71,14 @@ private struct Run {
 
     init(
         _ entries: [Entry], base: Base? = nil, above: UInt64 = 0, commit: UInt64 = 0,
-        peers: [Peer]
+        peers: [Peer], patienceMax: Interval? = nil
     ) {
         let named = peers.enumerated().map { (NodeID(UInt64($0.offset) + 2), $0.element) }
         self.peers = Dictionary(uniqueKeysWithValues: named)
+        var settings = Mending.Settings(peers: named.map(\.0))
+        if let patienceMax { settings.patienceMax = patienceMax }
         mending = Mending(
-            Mending.Settings(peers: named.map(\.0)),
+            settings,
             Mending.Need(
                 entries: entries.map(\.identity), base: base.map(BaseIdentity.init),
                 basePosition: base?.position
@@ -146,17 +148,18 @@ struct MendingTests {
         }
     }
 
-    @Test func `what one can't read is asked of the next, whatever else nobody has`() {
-        for count in 1...3 {
-            let lacking = (0..<count).map { entry(UInt64(9 + $0)) }
-            var run = Run(
-                [entry(5)] + lacking,
-                peers: [
-                    Peer(entries: [entry(5)], damaged: [LogIndex(5)]), Peer(entries: [entry(5)]),
-                ])
-            run.go()
-            #expect(run.mending.outcome == .cut(before: LogIndex(9)))
-        }
+    @Test(arguments: [400, 800, 1_200, 1_600, 2_400, 4_800])
+    func `what one can't read is asked of the next, whatever else nobody has`(patience: UInt64) {
+        var run = Run(
+            [entry(5), entry(7), entry(9)],
+            peers: [
+                Peer(entries: [entry(7)], damaged: [LogIndex(5)]),
+                Peer(entries: [entry(5)], isSilent: true), Peer(),
+            ], patienceMax: .milliseconds(patience))
+        run.go(20)
+        run.peers[NodeID(3)]?.isSilent = false
+        run.go(100)
+        #expect(run.mending.outcome == .cut(before: LogIndex(9)))
     }
 
     @Test func `another entry at the same index is not taken`() {
@@ -245,6 +248,18 @@ struct MendingTests {
         }
     }
 
+    @Test func `of a base of no use no more than one piece is asked for`() {
+        for (given, isWholeKnown) in [
+            (base(8, byteCount: 200_000), true), (base(12, byteCount: 200_000), false),
+        ] {
+            var run = Run([], base: base(8), peers: [Peer(gives: given)])
+            run.mending.hasWholePeer = isWholeKnown
+            run.go(20)
+            #expect(run.mending.outcome == nil && run.asked.count > 1)
+            for case (_, .askBase(_, _, let offset)) in run.asked { #expect(offset == 0) }
+        }
+    }
+
     @Test func `who may be the last with whole volumes takes no base but its own`() {
         for (given, isTaken) in [(base(8), true), (base(12), false)] {
             var run = Run([], base: base(8), peers: [Peer(gives: given)])
@@ -295,6 +310,20 @@ struct MendingTests {
         run.peers[NodeID(2)]?.desk = BaseDesk()
         run.go()
         #expect(run.mending.outcome == .base(base(12)))
+    }
+
+    @Test(arguments: 1...4, [400, 800, 1_200, 1_600, 2_400, 3_200, 4_000, 4_800])
+    func `a lower base is asked for as well, however late there is one`(
+        count: Int, patience: UInt64
+    ) {
+        let silent = (1..<count).map { _ in Peer(isSilent: true) }
+        var run = Run(
+            [entry(3), entry(9)], peers: [Peer(base: LogIndex(5))] + silent,
+            patienceMax: .milliseconds(patience))
+        run.go(100)
+        run.peers[NodeID(2)]?.gives = base(6)
+        run.go(200)
+        #expect(run.mending.need.entries == [entry(9).identity])
     }
 
     @Test

@@ -53,6 +53,11 @@ import Testing
         #expect(given(3, 4) == base && given(4, 4) == base)
         #expect(given(5, 4) == nil, "it does not reach so far")
         #expect(given(3, 5) == nil, "of that nobody knows yet that it is committed")
+        let more = Letter.Body.append(
+            previous: position(6, 1), commit: LogIndex(7), entries: [entry(7, 1)])
+        _ = core.receive(2, 1, more)
+        #expect(core.raft.commitIndex == LogIndex(7))
+        #expect(given(3, 7) == nil, "that is not on the disk here")
     }
 
     @Test func `pieces of two snapshots never mix (nasty case 37)`() throws {
