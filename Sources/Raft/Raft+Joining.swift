@@ -20,6 +20,7 @@ extension Raft {
     /// by its file: entries from the first on would make of it what no other member is.
     func mustWaitForBase(_ at: Int, isLearner: Bool) -> Bool {
         settings.lendsBases && isLearner && progress[at].next == LogIndex(1) && wantsLentBase
+            && !isPlanted(.joinerFounds)
     }
 
     /// Committed, and with members that are not about to change.
@@ -37,7 +38,8 @@ extension Raft {
     /// What the follower has to take before it can take entries; nil where entries will do.
     mutating func baseNeeded(_ at: Int, isLearner: Bool) -> SealedBase? {
         if progress[at].next <= log.base.index { return sealed() }
-        return isLearner && progress[at].next == LogIndex(1) ? lentBase : nil
+        let isNew = isLearner && progress[at].next == LogIndex(1) && !isPlanted(.joinerFounds)
+        return isNew ? lentBase : nil
     }
 
     /// How the committed log counts this node.

@@ -104,7 +104,8 @@ extension Raft {
     /// What a leader was told to stand here stays, unless a later one was elected without it. And who
     /// never stood in vain may yet be elected, or is led by now.
     private func mayReplace(by offer: Letter.Offer) -> Bool {
-        failedElections >= settings.electionsUntilOffer && offer.last.term >= followedTerm
+        isPlanted(.takesAnyOffer)
+            || failedElections >= settings.electionsUntilOffer && offer.last.term >= followedTerm
     }
 
     /// One log end to who has the other (Raft §5.4.1).

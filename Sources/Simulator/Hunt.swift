@@ -36,12 +36,16 @@ package struct Hunt: Sendable {
         // A sync that failed, and then a power cut before the bytes are written again.
         "trusts-cache-after-failed-sync": Hunt(faults: [.syncFailure, .powerCut]),
         "indexes-before-sync": Hunt(faults: [.powerCut]),
+        // The log is on a base, and the images of it still wait for their disk when the power goes.
+        "compacts-before-checkpoint": Hunt(faults: [.diskStall, .powerCut]),
         "cuts-damage": rotten,
         "skips-frame-checksum": rotten,
         "mends-by-unsafe-rows": rotten,
         // A source that has damage is asked by who copies; a block is written while its bytes come.
-        "gives-damaged": Hunt(faults: [.imageRot, .absence]),
+        "gives-damaged": Hunt(shape: .three, faults: [.imageRot, .members, .kill]),
         "mends-over-later": Hunt(faults: [.imageRot, .slowLink]),
+        // Offers need a hub that alone reaches a majority.
+        "takes-any-offer": Hunt(shape: .five, faults: [.cut]),
         "takes-stale-appends": straggling,
         "takes-stale-heartbeats": straggling,
         "keeps-old-matches": Hunt(faults: [.cut, .slowLink]),

@@ -50,12 +50,26 @@ struct VolumesDesk {
     var isScheduled = false
     private(set) var turns: UInt64 = 0
 
-    /// Gives the next turn all that waits.
+    /// Whether what comes next takes the time of a checkpoint.
+    var isCheckpointNext: Bool { events.first?.isCheckpoint == true }
+
+    /// Gives the next turn what waits, up to a checkpoint that is not the first: while one is made, all
+    /// before it is applied and told, and nothing of it durable.
     mutating func begin() -> [ExportEvent] {
         (isScheduled, turns) = (false, turns + 1)
         var begun: [ExportEvent] = []
         swap(&begun, &events)
+        if let next = begun.dropFirst().firstIndex(where: \.isCheckpoint) {
+            events = Array(begun[next...])
+            begun.removeSubrange(next...)
+        }
         return begun
+    }
+}
+
+extension ExportEvent {
+    fileprivate var isCheckpoint: Bool {
+        if case .checkpoint = self { true } else { false }
     }
 }
 
@@ -178,7 +192,9 @@ final class Machine {
     var inbox: [Occurrence] = []
     /// The earliest wake that is on the agenda.
     var wakeAt = Moment.never
-    var stalledUntil = Moment.zero
+    /// Until when what was asked of its disks is not done.
+    var logStalledUntil = Moment.zero
+    var volumesStalledUntil = Moment.zero
     /// Whether its disk has room beyond the reserve; the process is told when it can listen.
     var hasRoom = true
     /// Blocks of its images that faults have struck.

@@ -1,5 +1,6 @@
 internal import Decisions
 internal import Mesh
+internal import Raft
 internal import Record
 internal import VolumeCore
 internal import Wire
@@ -16,6 +17,9 @@ struct SeatModel {
     private(set) var epoch = Epoch.zero
     private var holders: [Epoch: NodeID] = [:]
     private var renewed: Set<Epoch> = []
+    /// Who may be promoted since the last change of members; nil before the first: all with whom the
+    /// mesh began.
+    private var data: Set<NodeID>?
 
     /// Whether `node` was promoted to `epoch`, and a renewal under it has committed.
     func isRenewed(_ epoch: Epoch, by node: NodeID) -> Bool {
@@ -29,6 +33,7 @@ struct SeatModel {
         case .command: command(entry)
         case .blank, .membership, .write, .stream:
             let renews = renew(entry)
+            enroll(entry)
             guard entry.kind != .write || renews == (ruled.ruling == .accepted) else {
                 return
                     "only the present epoch writes: \(entry.position) of epoch \(entry.epoch) is "
@@ -45,10 +50,18 @@ struct SeatModel {
         return true
     }
 
+    /// Under a joint configuration who comes may be promoted already, and who goes still.
+    private mutating func enroll(_ entry: Entry) {
+        guard entry.kind == .membership,
+            let members = try? Membership(parsing: Array(entry.payload))
+        else { return }
+        data = Set(members.voters.data + (members.outgoing?.data ?? []))
+    }
+
     private mutating func command(_ entry: Entry) {
         switch (try? Command(parsing: entry.payload), state) {
         case (.promote(let node, epoch.next, let warrant), let state)
-        where Self.isLawful(warrant, state):
+        where Self.isLawful(warrant, state) && data?.contains(node) != false:
             epoch = epoch.next
             holders[epoch] = node
             self.state = .held(renewal: entry.index)

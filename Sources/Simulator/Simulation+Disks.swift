@@ -55,13 +55,13 @@ extension Simulation {
         case .fetch: took = random.interval(in: .microseconds(50)...(.microseconds(400)))
         }
         agenda.push(
-            max(time, machines[at].stalledUntil) + took, .logDone(at, life: machines[at].life))
+            max(time, machines[at].logStalledUntil) + took, .logDone(at, life: machines[at].life))
     }
 
     mutating func logDone(_ at: Int) {
-        if time < machines[at].stalledUntil {
+        if time < machines[at].logStalledUntil {
             // The stall began while the job was under way.
-            agenda.push(machines[at].stalledUntil, .logDone(at, life: machines[at].life))
+            agenda.push(machines[at].logStalledUntil, .logDone(at, life: machines[at].life))
             return
         }
         guard let job = machines[at].log.finish() else { return }
@@ -122,25 +122,33 @@ extension Simulation {
         let machine = machines[at]
         guard let agent = machine.agent else { return }
         agent.volumes.events.append(event)
-        guard !agent.volumes.isScheduled else { return }
+        scheduleVolumes(at)
+    }
+
+    private mutating func scheduleVolumes(_ at: Int) {
+        let machine = machines[at]
+        guard let agent = machine.agent, !agent.volumes.isScheduled, !agent.volumes.events.isEmpty
+        else { return }
         agent.volumes.isScheduled = true
         var took = random.interval(in: machine.pace.apply)
-        if case .checkpoint = event {
+        if agent.volumes.isCheckpointNext {
             took = took + random.interval(in: machine.pace.checkpoint)
         }
         agenda.push(
-            max(time, machine.stalledUntil) + took, .volumesTurn(at, life: machine.life))
+            max(time, machine.volumesStalledUntil) + took,
+            .volumesTurn(at, life: machine.life))
     }
 
     mutating func turnVolumes(_ at: Int) {
         let machine = machines[at]
         let life = machine.life
-        if time < machine.stalledUntil {
-            agenda.push(machine.stalledUntil, .volumesTurn(at, life: life))
+        if time < machine.volumesStalledUntil {
+            agenda.push(machine.volumesStalledUntil, .volumesTurn(at, life: life))
             return
         }
         guard let agent = machine.agent else { return }
         var events = agent.volumes.begin()
+        scheduleVolumes(at)
         if agent.volumes.turns % 64 == 0 { events.append(.fold) }
         for event in events {
             if plan.mutant == nil || !isShortCut(event, at) { handle(event, at) }
@@ -185,7 +193,9 @@ extension Simulation {
         case .propose(let drafts, let round): turn(at, .write(drafts, round))
         case .reply(let id, let answer): reply(id, answer, at)
         case .applied(let index): turn(at, .applied(through: index))
-        case .checkpointed(let index): turn(at, .checkpointed(index))
+        case .checkpointed(let index):
+            checkSpace(at)
+            turn(at, .checkpointed(index))
         case .opened(let volume, let name, let generation, let byteCount):
             tell(at, "opens \(name), generation \(generation.epoch).\(generation.opening)")
             machines[at].agent?.open.append(

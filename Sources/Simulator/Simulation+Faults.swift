@@ -77,8 +77,7 @@ extension Simulation {
         case .diskStall:
             guard machines[at].isUp else { return .zero }
             let lasts = random.interval(in: .milliseconds(50)...(.seconds(3)))
-            tell(at, "has disks that stall for \(lasts)")
-            machines[at].stalledUntil = max(machines[at].stalledUntil, time + lasts)
+            stall(at, until: time + lasts)
             bite(spell)
             return lasts
         case .syncFailure: return failSync(at, spell)
@@ -102,6 +101,21 @@ extension Simulation {
             let moment = machines[at].clock.moment(of: machines[at].deadline)
             agenda.push(max(time, moment), .wake(at, life: machines[at].life))
             return .zero
+        }
+    }
+
+    /// Images that are written back hold up nobody's log, and the other way round, where they lie on
+    /// disks of their own: what one of them forgets must not be what the other still waits for.
+    private mutating func stall(_ at: Int, until end: Moment) {
+        let isWitness = machines[at].isWitness
+        let struck = isWitness ? 0 : pick(3)
+        tell(
+            at,
+            "has \(["a log that stalls", "images that stall", "disks that stall"][struck]) until \(end)"
+        )
+        if struck != 1 { machines[at].logStalledUntil = max(machines[at].logStalledUntil, end) }
+        if struck != 0 {
+            machines[at].volumesStalledUntil = max(machines[at].volumesStalledUntil, end)
         }
     }
 

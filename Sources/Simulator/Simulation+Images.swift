@@ -135,6 +135,26 @@ extension Simulation {
         }
     }
 
+    /// What was trimmed takes no space, whoever it was that trimmed it: an image that was made durable
+    /// holds nothing where its map has nothing, but for what a fault put there.
+    mutating func checkSpace(_ at: Int) {
+        guard let core = machines[at].agent?.exports.core, !core.isReplaying, !core.isResyncing
+        else { return }
+        for volume in core.list {
+            let gaps = core.gaps(of: volume.id)
+            guard !gaps.isEmpty, !machines[at].hurt.contains(where: { $0.volume == volume.id }),
+                let bytes = core.disk.contents(of: image(volume.id))
+            else { continue }
+            for gap in gaps where Int(gap.lowerBound) < bytes.count {
+                let held = bytes[Int(gap.lowerBound)..<min(Int(gap.upperBound), bytes.count)]
+                if held.isZero { continue }
+                check(
+                    "what is trimmed takes no space: node \(machines[at].id) keeps bytes of "
+                        + "\(volume.name) in \(gap), which its map gave back")
+            }
+        }
+    }
+
     /// Nothing is damaged that no fault has hurt: what a crash leaves behind is never taken for it.
     mutating func noteDamage(_ blocks: Int, _ at: Int) {
         if plan.isDetailed { tell(at, "knows of \(blocks) damaged blocks") }

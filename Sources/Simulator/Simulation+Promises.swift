@@ -212,7 +212,7 @@ extension Simulation {
                 "a leader without a quorum gives up: node \(machines[at].id) leads term \(term), "
                     + "and heard of no quorum since \(heard)")
         }
-        let free = max(ran, machines[at].stalledUntil)
+        let free = max(ran, machines[at].volumesStalledUntil)
         if let resigned = machines[at].resignedAt, machines[at].agent?.open.isEmpty == false,
             time > max(resigned, free) + .seconds(1)
         {

@@ -17,6 +17,11 @@ extension VolumeCore {
         } ?? []
     }
 
+    /// What the map of an image says takes no space in it.
+    package func gaps(of volume: VolumeID) -> [Range<UInt64>] {
+        position(of: volume).map { volumes[$0].record.allocation.gaps } ?? []
+    }
+
     /// More than should be kept for one checkpoint.
     var hasManyEdges: Bool { edges.count > VolumeLimits.edgesMax }
 
