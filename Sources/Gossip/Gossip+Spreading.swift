@@ -164,8 +164,9 @@ extension Gossip {
     private static func draw(_ rumours: inout [Rumour], max limit: Int) -> [NodeID] {
         guard !rumours.isEmpty else { return [] }
         rumours.removeAll { $0.transmissions >= limit }
-        return rumours.sorted { ($0.transmissions, $0.node) < ($1.transmissions, $1.node) }
-            .map(\.node)
+        // In place, for all that counts is what was told how often.
+        rumours.sort { ($0.transmissions, $0.node) < ($1.transmissions, $1.node) }
+        return rumours.map(\.node)
     }
 
     private static func count(_ node: NodeID, in rumours: inout [Rumour]) {

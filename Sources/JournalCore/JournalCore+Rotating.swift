@@ -88,11 +88,10 @@ extension JournalCore {
     }
 
     private mutating func zero(_ file: FileHandle, _ range: Range<Int>) throws {
-        let chunk = zeros
         var offset = range.lowerBound
         while offset < range.upperBound {
-            let count = min(chunk.count, range.upperBound - offset)
-            let piece = count == chunk.count ? chunk : Array(chunk[..<count])
+            let count = min(zeros.count, range.upperBound - offset)
+            let piece = count == zeros.count ? zeros : [UInt8](repeating: 0, count: count)
             try disk.write(file, at: UInt64(offset), [piece])
             offset += count
         }

@@ -85,10 +85,18 @@ extension ArraySlice<UInt8> {
 /// Every letter, entry and record is put together and taken apart with these: `@inlinable`, so that
 /// each becomes the one load or store that it is.
 extension [UInt8] {
-    @inlinable package mutating func append(
-        littleEndian value: some FixedWidthInteger & UnsignedInteger
+    @inlinable package mutating func append<Word: FixedWidthInteger & UnsignedInteger>(
+        littleEndian value: Word
     ) {
-        unsafe Swift.withUnsafeBytes(of: value.littleEndian) { unsafe append(contentsOf: $0) }
+        let size = MemoryLayout<Word>.size
+        // A collection of bytes to append would cost four times as much as storing the word.
+        append(addingCapacity: size) { room in
+            unsafe room.withUnsafeMutableBufferPointer { bytes, count in
+                unsafe UnsafeMutableRawBufferPointer(bytes)
+                    .storeBytes(of: value.littleEndian, as: Word.self)
+                count = size
+            }
+        }
     }
 
     /// Several words cost little more than one.

@@ -44,8 +44,8 @@ struct Checkpoints: Sendable {
         ready = ready.enumerated().filter { $0.offset % 2 == 1 }.map(\.element)
     }
 
-    /// Whether any image waits at all: which may go is asked with every event, and takes a while to tell.
-    var isWaiting: Bool { !ready.isEmpty }
+    /// Up to where the log would be forgotten with the first image that waits.
+    var next: LogIndex? { ready.first?.position.index }
 
     /// The newest image at or below `floor`; it and all before it are not given again.
     mutating func take(upTo floor: LogIndex) -> Image? {
@@ -58,7 +58,9 @@ struct Checkpoints: Sendable {
 
 extension Node {
     mutating func compact() {
-        guard checkpoints.isWaiting else { return }
+        guard let next = checkpoints.next, next <= voter.raft.appliedIndex,
+            voter.raft.mayForget(through: next)
+        else { return }
         // Volumes that took what they lacked are ahead of what the log has handed out.
         let floor = min(voter.raft.compactionFloor, voter.raft.appliedIndex)
         guard let image = checkpoints.take(upTo: floor) else { return }

@@ -14,7 +14,7 @@ extension Raft {
         var held = min(disk.durable, wholeFloor)
         var leavesBehind = false
         for at in progress.indices
-        where membership.isData(progress[at].node) || membership.isLearner(progress[at].node) {
+        where isKeptFor(progress[at].node) {
             if isTooFarBehind(at) {
                 leavesBehind = true
             } else {
@@ -29,6 +29,21 @@ extension Raft {
             }
         }
         return max(knownFloor, min(held, settledIndex))
+    }
+
+    /// Whether `compactionFloor` could reach `index`: that is asked with every event, and the floor takes
+    /// a while to tell.
+    package func mayForget(through index: LogIndex) -> Bool {
+        guard role == .leader, !isCaretaker, index > knownFloor else { return index <= knownFloor }
+        return disk.durable >= index
+            && progress.indices.allSatisfy { at in
+                progress[at].match >= index || !isKeptFor(progress[at].node) || isTooFarBehind(at)
+                    || isPlanted(.compactsAboveFloor)
+            }
+    }
+
+    private func isKeptFor(_ node: NodeID) -> Bool {
+        membership.isData(node) || membership.isLearner(node)
     }
 
     /// Who copies what it lacks holds the log, and not what lies below its base. If all who are whole

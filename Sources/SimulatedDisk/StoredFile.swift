@@ -11,7 +11,7 @@ extension SimulatedDisk {
             let end = offset + bytes.count
             let have = current.count
             if end > have { resized = true }
-            Self.lay(bytes[...], over: &current, at: offset)
+            Self.lay(0..<bytes.count, of: bytes, over: &current, at: offset)
             let first = min(offset, have) / sectorByteCount
             dirty.insert(first..<(end - 1) / sectorByteCount + 1)
         }
@@ -31,7 +31,7 @@ extension SimulatedDisk {
                 durable.removeLast(durable.count - current.count)
             }
             for range in dirtyRanges {
-                Self.lay(current[range], over: &durable, at: range.lowerBound)
+                Self.lay(range, of: current, over: &durable, at: range.lowerBound)
             }
             // Behind what a failed sync took for clean.
             Self.lengthen(&durable, to: current.count)
@@ -67,14 +67,23 @@ extension SimulatedDisk {
             if count > bytes.count { bytes += [UInt8](repeating: 0, count: count - bytes.count) }
         }
 
-        /// Writes over what is there, and goes on behind it.
+        /// Writes over what is there, and goes on behind it. Bytes at once, and not as a collection of
+        /// them: it is half of what a simulated disk does.
         private static func lay(
-            _ bytes: ArraySlice<UInt8>, over old: inout [UInt8], at offset: Int
+            _ range: Range<Int>, of source: [UInt8], over old: inout [UInt8], at offset: Int
         ) {
             lengthen(&old, to: offset)
-            let over = bytes.prefix(old.count - offset)
-            if !over.isEmpty { old.replaceSubrange(offset..<offset + over.count, with: over) }
-            if over.count < bytes.count { old += bytes.dropFirst(over.count) }
+            let over = min(range.count, old.count - offset)
+            unsafe source.withUnsafeBytes { from in
+                unsafe old.withUnsafeMutableBytes { to in
+                    let room = unsafe UnsafeMutableRawBufferPointer(
+                        rebasing: to[offset..<offset + over])
+                    unsafe room.copyMemory(
+                        from: UnsafeRawBufferPointer(
+                            rebasing: from[range.lowerBound..<range.lowerBound + over]))
+                }
+            }
+            if over < range.count { old += source[range.lowerBound + over..<range.upperBound] }
         }
     }
 }

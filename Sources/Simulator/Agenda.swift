@@ -31,15 +31,18 @@ struct Agenda<Item> {
             items.append(item)
         }
         heap.append(Slot(at: at.nanoseconds, number: numbers, place: place))
-        var child = heap.count - 1
-        let slot = heap[child]
-        while child > 0 {
-            let parent = (child - 1) / 2
-            guard slot.precedes(heap[parent]) else { break }
-            heap[child] = heap[parent]
-            child = parent
+        // Several times an event: without a check of each place.
+        unsafe heap.withUnsafeMutableBufferPointer { heap in
+            var child = heap.count - 1
+            let slot = unsafe heap[child]
+            while child > 0 {
+                let parent = (child - 1) / 2
+                guard unsafe slot.precedes(heap[parent]) else { break }
+                unsafe heap[child] = unsafe heap[parent]
+                child = parent
+            }
+            unsafe heap[child] = slot
         }
-        heap[child] = slot
     }
 
     mutating func pop() -> (Moment, Item)? {
@@ -51,15 +54,19 @@ struct Agenda<Item> {
     }
 
     private mutating func sink(_ slot: Slot) {
-        var parent = 0
-        while true {
-            var least = 2 * parent + 1
-            guard least < heap.count else { break }
-            if least + 1 < heap.count, heap[least + 1].precedes(heap[least]) { least += 1 }
-            guard heap[least].precedes(slot) else { break }
-            heap[parent] = heap[least]
-            parent = least
+        unsafe heap.withUnsafeMutableBufferPointer { heap in
+            var parent = 0
+            while true {
+                var least = 2 * parent + 1
+                guard least < heap.count else { break }
+                if least + 1 < heap.count, unsafe heap[least + 1].precedes(heap[least]) {
+                    least += 1
+                }
+                guard unsafe heap[least].precedes(slot) else { break }
+                unsafe heap[parent] = unsafe heap[least]
+                parent = least
+            }
+            unsafe heap[parent] = slot
         }
-        heap[parent] = slot
     }
 }
