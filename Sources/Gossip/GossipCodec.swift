@@ -24,11 +24,12 @@ package enum GossipCodec {
     package static func encode(_ message: Gossip.Message) -> [UInt8] {
         var out: [UInt8] = []
         out.reserveCapacity(byteCount(message))
-        out.append(littleEndian: version)
-        out.append(littleEndian: kind(message.body))
-        out.append(name: message.sender)
-        out.append(name: message.incarnation)
-        out.append(name: message.boot)
+        out.append(version)
+        out.append(kind(message.body))
+        out.append(
+            littleEndian: [
+                message.sender.rawValue, message.incarnation.rawValue, message.boot.rawValue,
+            ])
         switch message.body {
         case .ping(let sequence), .ack(let sequence), .nack(let sequence):
             out.append(littleEndian: sequence)
@@ -36,7 +37,7 @@ package enum GossipCodec {
             out.append(littleEndian: sequence)
             out.append(name: target)
         case .digest(let rows, let wantsAnswer):
-            out.append(littleEndian: UInt8(wantsAnswer ? 1 : 0))
+            out.append(wantsAnswer ? 1 : 0)
             out.append(littleEndian: UInt16(rows.count))
             for row in rows {
                 append(row.claim, to: &out)
@@ -89,16 +90,14 @@ package enum GossipCodec {
 
     private static func append(_ claim: Gossip.Claim, to out: inout [UInt8]) {
         out.append(name: claim.node)
-        out.append(littleEndian: claim.standing.rawValue)
-        out.append(name: claim.incarnation)
-        out.append(name: claim.boot)
-        out.append(littleEndian: UInt8(claim.accusers.count))
+        out.append(claim.standing.rawValue)
+        out.append(littleEndian: [claim.incarnation.rawValue, claim.boot.rawValue])
+        out.append(UInt8(claim.accusers.count))
         for accuser in claim.accusers { out.append(name: accuser) }
     }
 
     private static func append(_ version: HealthMap.Version, to out: inout [UInt8]) {
-        out.append(name: version.incarnation)
-        out.append(littleEndian: version.counter)
+        out.append(littleEndian: [version.incarnation.rawValue, version.counter])
     }
 
     private static func append(_ register: HealthMap.Register, to out: inout [UInt8]) {

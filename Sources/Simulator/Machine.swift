@@ -251,7 +251,7 @@ final class Machine {
     /// In place: a copy of a journal counts every reference in it, and each commit asks all machines.
     private static func holds(
         _ log: inout JournalCore<SimulatedDisk>?, _ index: LogIndex, _ term: Term
-    ) -> Bool? { log?.holds(index, term) }
+    ) -> Bool? { log?.isHolding(index, term) }
 
     var voterDeadline: Instant { voter?.deadline ?? .distantFuture }
 
@@ -263,5 +263,12 @@ final class Machine {
     func raft<T>(_ body: (Raft) -> T) -> T? {
         if let agent { return agent.raft(body) }
         return voter.map { body($0.raft) }
+    }
+}
+
+extension JournalCore {
+    /// Mutating, or it would be asked of a copy.
+    fileprivate mutating func isHolding(_ index: LogIndex, _ term: Term) -> Bool {
+        holds(index, term)
     }
 }

@@ -53,20 +53,18 @@ extension Exports {
 
     /// Behind every event: tells of new damage, and goes on where something was mended.
     mutating func tendDamage(
-        at now: Instant, _ effects: inout [ExportEffect]
+        _ upkeep: Upkeep, at now: Instant, _ effects: inout [ExportEffect]
     ) throws(DiskError) {
-        let isNews = core.hasNewDamage && !core.isReplaying
-        if isNews || core.hasManyEdges || core.canSettle, !hasAskedToSave {
+        if upkeep.wantsSaving, !hasAskedToSave {
             hasAskedToSave = true
             effects.append(.wantsCheckpoint)
         }
         // Until then the last process may have been writing them.
-        guard !core.isReplaying else { return }
-        core.hasNewDamage = false
-        let count = core.damagedBlockCount
-        guard count != toldDamage else { return }
-        toldDamage = count
-        effects.append(.damage(blocks: count))
+        guard !upkeep.isReplaying else { return }
+        if upkeep.hasNewDamage { core.hasNewDamage = false }
+        guard upkeep.damagedBlockCount != toldDamage else { return }
+        toldDamage = upkeep.damagedBlockCount
+        effects.append(.damage(blocks: toldDamage))
         try serveAfflicted(at: now, &effects)
     }
 

@@ -208,7 +208,7 @@ extension Exports {
 
     /// What was copied is made durable now and then, and at the end, which ends the resync.
     mutating func tendResync(_ effects: inout [ExportEffect]) {
-        guard core.isResyncing, !pull.hasAskedCheckpoint,
+        guard !pull.hasAskedCheckpoint,
             pull.isDone && core.isWhole
                 || pull.unsavedByteCount >= core.limits.resync.progressByteCount
         else { return }

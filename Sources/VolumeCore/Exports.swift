@@ -126,8 +126,9 @@ package struct Exports<D: Disk>: Sendable {
             drafts = []
         }
         tellDrained(&effects)
-        tendResync(&effects)
-        try tendDamage(at: now, &effects)
+        let upkeep = core.upkeep
+        if upkeep.isResyncing { tendResync(&effects) }
+        try tendDamage(upkeep, at: now, &effects)
     }
 
     private mutating func open(

@@ -22,6 +22,15 @@ extension VolumeCore {
         position(of: volume).map { volumes[$0].record.allocation.gaps } ?? []
     }
 
+    /// What is looked at behind every event, told at once: whoever doesn't know the kind of the disk pays
+    /// for each question.
+    var upkeep: Upkeep {
+        Upkeep(
+            isResyncing: isResyncing, isReplaying: isReplaying, hasNewDamage: hasNewDamage,
+            wantsSaving: hasNewDamage && !isReplaying || hasManyEdges || canSettle,
+            damagedBlockCount: damagedBlockCount)
+    }
+
     /// More than should be kept for one checkpoint.
     var hasManyEdges: Bool { edges.count > VolumeLimits.edgesMax }
 
@@ -36,4 +45,14 @@ extension VolumeCore {
             }
         }
     }
+}
+
+/// How volumes do, as far as something may have to be done about it.
+struct Upkeep {
+    let isResyncing: Bool
+    let isReplaying: Bool
+    let hasNewDamage: Bool
+    /// A checkpoint would end something that should not last.
+    let wantsSaving: Bool
+    let damagedBlockCount: Int
 }
