@@ -101,7 +101,10 @@ extension Raft {
         let led = leaderHeardAt.map { now < $0 + electionTimeout } ?? false
         let granted =
             asked > term && mayLead(last) && role != .leader && !(leader != nil && led)
-        if asked > term, !mayLead(last), role == .follower, !led { hurryToStand() }
+        // Also after it stood in vain: who asks may have heeded a leader then whose letters came late.
+        if asked > term, !mayLead(last), role == .follower && !led || role == .preCandidate {
+            hurryToStand()
+        }
         if isWorthOffering(log.last, to: last) { offer(to: node, after: last) }
         out.append(
             .send(

@@ -133,6 +133,24 @@ import Testing
         #expect(cluster.now.since(from) <= timeout * 2 + timeout / 2)
     }
 
+    /// Who is left heeded a leader's late letter when the witness asked, and lacks what it holds.
+    @Test func `a witness that stood in vain stands again soon after it was asked`() throws {
+        let voters = Electorate(data: [NodeID(1), NodeID(2)], witness: NodeID(3))
+        var witness = try Lone(
+            3, hardState: HardState(term: Term(1), vote: nil, commit: .zero),
+            entries: [entry(1, 1), entry(2, 1)], voters: voters)
+        witness.now = witness.raft.deadline
+        #expect(witness.give(.deadlineReached).bodies.contains(.preVote(last: position(2, 1))))
+        _ = witness.receive(2, 1, .preVoteAnswer(granted: false))
+        let patient = witness.raft.deadline
+        let answer = witness.receive(2, 2, .preVote(last: position(1, 1))).bodies
+        #expect(answer == [.preVoteAnswer(granted: false)])
+        #expect(witness.raft.deadline < patient)
+        #expect(witness.raft.deadline.since(witness.now) <= witness.raft.electionTimeout / 2)
+        witness.now = witness.raft.deadline
+        #expect(witness.give(.deadlineReached).bodies.contains(.preVote(last: position(2, 1))))
+    }
+
     @Test func `without the witness commits wait for the lagging region, and lose nothing`() {
         var cluster = group()
         cluster.crash(3)
