@@ -92,4 +92,52 @@ struct SourceTests {
         try pair.finish()
         try pair.expectEqual()
     }
+
+    // MARK: What is late, and of whom
+
+    private static let limits = VolumeLimits.Resync()
+
+    private func piece(_ number: UInt64) -> Piece {
+        Piece(VolumeID(1), number * 512..<(number + 1) * 512)
+    }
+
+    private func at(_ seconds: UInt64) -> Instant { .zero + .seconds(seconds) }
+
+    @Test(arguments: [(away: UInt64(29), isNews: false), (away: 31, isNews: true)])
+    func `after an absence a source is waited for as one that is new`(
+        away: UInt64, isNews: Bool
+    ) {
+        var pull = Pull()
+        pull.meet(NodeID(1), at: at(0), Self.limits)
+        pull.asked(piece(0), of: NodeID(1), at: at(0))
+        #expect(pull.late(of: NodeID(1), at: at(3), Self.limits) == [piece(0)])
+        let back = at(away)
+        pull.meet(NodeID(1), at: back, Self.limits)
+        pull.asked(piece(0), of: NodeID(1), at: back)
+        let late = pull.late(of: NodeID(1), at: back + .seconds(3), Self.limits)
+        #expect(late.isEmpty != isNews)
+        #expect(pull.late(of: NodeID(1), at: back + .seconds(6), Self.limits).isEmpty == isNews)
+    }
+
+    @Test func `what was asked of another is not asked again of a new source at once`() {
+        var pull = Pull()
+        pull.meet(NodeID(1), at: at(0), Self.limits)
+        pull.asked(piece(0), of: NodeID(1), at: at(0))
+        pull.meet(NodeID(2), at: at(10), Self.limits)
+        #expect(pull.late(of: NodeID(2), at: at(12), Self.limits).isEmpty)
+        #expect(pull.late(of: NodeID(2), at: at(13), Self.limits) == [piece(0)])
+    }
+
+    @Test func `what one source answers says nothing of what another was asked`() {
+        var pull = Pull()
+        pull.meet(NodeID(1), at: at(0), Self.limits)
+        pull.asked(piece(0), of: NodeID(1), at: at(0))
+        pull.meet(NodeID(2), at: at(1), Self.limits)
+        pull.asked(piece(1), of: NodeID(2), at: at(1))
+        pull.came(piece(1), from: NodeID(2), at: at(2), Self.limits)
+        #expect(pull.late(of: NodeID(2), at: at(4), Self.limits).isEmpty, "it may still come")
+        pull.came(piece(0), from: NodeID(2), at: at(20), Self.limits)
+        pull.asked(piece(2), of: NodeID(2), at: at(20))
+        #expect(pull.late(of: NodeID(2), at: at(23), Self.limits) == [piece(2)])
+    }
 }
