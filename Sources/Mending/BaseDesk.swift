@@ -11,7 +11,9 @@ package struct BaseDesk: Sendable {
     package mutating func answer(
         atLeast index: LogIndex, of wanted: BaseIdentity, offset: UInt64, make: () -> Base?
     ) -> MendMessage? {
-        let isKnown = wanted != .none && base.map(BaseIdentity.init) == wanted
+        let isKnown =
+            wanted != .none && wanted.position.index >= index
+            && base.map(BaseIdentity.init) == wanted
         if !isKnown, base.map({ $0.position.index < index }) ?? true {
             // One that is of no use to this asker may be what another is being given.
             guard let made = make(), made.position.index >= index else { return nil }

@@ -5,7 +5,7 @@ extension Mending {
     mutating func visitNext(_ now: Instant, _ effects: inout [Effect]) {
         guard !settings.peers.isEmpty else { return deadline = .distantFuture }
         // It may be silent over one entry alone, and have a base that stands for it.
-        if rounds > 0, !hasAskedBase, let least = baseNeeded {
+        if rounds > 0, !hasAskedBase, let least = baseNeeded(at: now) {
             return askBase(atLeast: least, now, &effects)
         }
         turn += 1
@@ -28,7 +28,7 @@ extension Mending {
             cursor = last.index
             sources[peer]?.ask(window, at: now)
             effects.append(.send(.ask(session, window), to: peer))
-        } else if let least = baseNeeded, !hasAskedBase {
+        } else if let least = baseNeeded(at: now), !hasAskedBase {
             askBase(atLeast: least, now, &effects)
         }
     }
@@ -44,8 +44,10 @@ extension Mending {
         guard isLower || !source.base.isOpen(at: now) else { return }
         sources[peer]?.base.asked(at: now)
         sources[peer]?.leastBase = least
+        // One that does not reach so far is not gone on with: nobody would answer that.
+        let known = arriving.flatMap { $0.base.position.index >= least ? $0 : nil }
         let ask = MendMessage.askBase(
-            atLeast: least, of: arriving?.base ?? .none, offset: UInt64(arriving?.bytes.count ?? 0))
+            atLeast: least, of: known?.base ?? .none, offset: UInt64(known?.bytes.count ?? 0))
         effects.append(.send(ask, to: peer))
     }
 

@@ -115,14 +115,24 @@ package struct Mending: Core {
     }
 
     /// The lowest index that a base has to reach to be of use; nil where none is needed.
-    var baseNeeded: LogIndex? {
-        let compacted = rounds > 0 ? highest(.compacted) : nil
+    func baseNeeded(at now: Instant) -> LogIndex? {
+        let compacted = rounds > 0 ? highestCompacted(at: now) : nil
         let own = need.base.map { _ in need.basePosition.index }
         // A base of who has applied an index and lacks the entry stands for what is committed there. Every
         // other round: nobody may have got that far.
         let isWanted = compacted != nil || own != nil || taken != nil
         let isTurn = isWanted ? rounds % 2 == 1 : rounds > settings.roundsUntilBase
         return [compacted, own, isTurn ? highest(.lacks) : nil].compactMap(\.self).max()
+    }
+
+    /// What one has compacted another may be giving, a window after the other: a base would take its place
+    /// and make a copy of a replica that could have been whole. A witness has compacted nearly all there is.
+    private func highestCompacted(at now: Instant) -> LogIndex? {
+        let givers = sources.filter { !$0.value.given(at: now).isEmpty }.map(\.key)
+        return need.entries.last { entry in
+            answers.values.contains { $0[entry.index] == .compacted }
+                && givers.allSatisfy { answers[$0]?[entry.index] != nil }
+        }?.index
     }
 
     /// Of what is still missing, where a peer said so.
