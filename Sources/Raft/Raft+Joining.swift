@@ -7,8 +7,10 @@ internal import Record
 extension Raft {
     /// Nothing was brought here yet: this node has no state that entries could be applied to.
     package var awaitsBase: Bool {
-        !isFounded && !isWitness && log.base == .zero && !isPlanted(.joinerFounds)
+        !isFounded && !isWitness && log.base == .zero && !joinerFounds
     }
+
+    private var joinerFounds: Bool { isPlanted(.joinerFounds) }
 
     /// Somebody is to learn, and this leader's log still begins at the beginning.
     package var wantsLentBase: Bool {
@@ -20,7 +22,7 @@ extension Raft {
     /// by its file: entries from the first on would make of it what no other member is.
     func mustWaitForBase(_ at: Int, isLearner: Bool) -> Bool {
         settings.lendsBases && isLearner && progress[at].next == LogIndex(1) && wantsLentBase
-            && !isPlanted(.joinerFounds)
+            && !joinerFounds
     }
 
     /// Committed, and with members that are not about to change.
@@ -38,7 +40,7 @@ extension Raft {
     /// What the follower has to take before it can take entries; nil where entries will do.
     mutating func baseNeeded(_ at: Int, isLearner: Bool) -> SealedBase? {
         if progress[at].next <= log.base.index { return sealed() }
-        let isNew = isLearner && progress[at].next == LogIndex(1) && !isPlanted(.joinerFounds)
+        let isNew = isLearner && progress[at].next == LogIndex(1) && !joinerFounds
         return isNew ? lentBase : nil
     }
 

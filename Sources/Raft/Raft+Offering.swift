@@ -104,13 +104,15 @@ extension Raft {
     /// What a leader was told to stand here stays, unless a later one was elected without it. And who
     /// never stood in vain may yet be elected, or is led by now.
     private func mayReplace(by offer: Letter.Offer) -> Bool {
-        isPlanted(.takesAnyOffer)
+        takesAnyOffer
             || failedElections >= settings.electionsUntilOffer && offer.last.term >= followedTerm
     }
 
+    private var takesAnyOffer: Bool { isPlanted(.takesAnyOffer) }
+
     /// One log end to who has the other (Raft §5.4.1).
     func isWorthOffering(_ last: Position, to other: Position) -> Bool {
-        last > other || isPlanted(.takesAnyOffer)
+        last > other || takesAnyOffer
     }
 
     private mutating func learn(_ offer: Letter.Offer) {

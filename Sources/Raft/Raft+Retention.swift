@@ -21,7 +21,7 @@ extension Raft {
                 held = min(held, progress[at].match)
             }
         }
-        if isPlanted(.compactsAboveFloor) { held = commitIndex }
+        if forgetsAboveFloor { held = commitIndex }
         // With all of them, whatever a witness could be asked for is held twice.
         if leavesBehind {
             for at in progress.indices where progress[at].witness != nil {
@@ -38,9 +38,11 @@ extension Raft {
         return disk.durable >= index
             && progress.indices.allSatisfy { at in
                 progress[at].match >= index || !isKeptFor(progress[at].node) || isTooFarBehind(at)
-                    || isPlanted(.compactsAboveFloor)
+                    || forgetsAboveFloor
             }
     }
+
+    private var forgetsAboveFloor: Bool { isPlanted(.compactsAboveFloor) }
 
     private func isKeptFor(_ node: NodeID) -> Bool {
         membership.isData(node) || membership.isLearner(node)
