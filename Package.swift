@@ -40,6 +40,7 @@ let argumentParser = Target.Dependency.product(
 let locks = Target.Dependency.product(name: "NIOConcurrencyHelpers", package: "swift-nio")
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
@@ -166,7 +167,9 @@ let package = Package(
         tests("AdminTests", ["Admin"]),
         tests("AlarmsTests", ["Admin", "Alarms", "Mesh"]),
         tests("CertificatesTests", ["Certificates", "Mesh", asn1, x509]),
-        tests("ControlTests", ["Admin", "Control", locks, logging, nio, nioPosix]),
+        tests(
+            "ControlTests",
+            ["Admin", "Control", locks, logging, nio, nioEmbedded, nioHTTP1, nioPosix]),
         tests("DecisionsTests", ["Decisions", "Mesh"]),
         tests("DriverTests", ["Driver", "Mesh", locks]),
         tests("FuzzingTests", ["Fuzzing"]),

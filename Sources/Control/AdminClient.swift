@@ -120,6 +120,7 @@ package struct AdminClient: Sendable {
                 .connectTimeout(TimeAmount(limits.clientDeadline))
                 .connect(unixDomainSocketPath: path) { channel in
                     channel.eventLoop.makeCompletedFuture {
+                        try channel.pipeline.syncOperations.addHandler(EarlyAnswer())
                         try channel.pipeline.syncOperations.addHTTPClientHandlers(
                             leftOverBytesStrategy: .dropBytes, enableOutboundHeaderValidation: true)
                         return try Wire(wrappingChannelSynchronously: channel)
