@@ -31,47 +31,35 @@ struct Agenda<Item> {
             items.append(item)
         }
         heap.append(Slot(at: at.nanoseconds, number: numbers, place: place))
-        // Several times an event: without a check of each place.
-        unsafe heap.withUnsafeMutableBufferPointer { heap in
-            var child = heap.count - 1
-            let slot = unsafe heap[child]
-            while child > 0 {
-                let parent = (child - 1) / 2
-                guard unsafe slot.precedes(heap[parent]) else { break }
-                unsafe heap[child] = unsafe heap[parent]
-                child = parent
-            }
-            unsafe heap[child] = slot
+        var child = heap.count - 1
+        let slot = heap[child]
+        while child > 0 {
+            let parent = (child - 1) / 2
+            guard slot.precedes(heap[parent]) else { break }
+            heap[child] = heap[parent]
+            child = parent
         }
+        heap[child] = slot
     }
 
     mutating func pop() -> (Moment, Item)? {
         guard let top = heap.first, let last = heap.popLast() else { return nil }
         if !heap.isEmpty { sink(last) }
-        // Moved out, and nothing written over: an item is costly to destroy.
-        let item = unsafe items.withUnsafeMutableBufferPointer { items in
-            defer { unsafe items.initializeElement(at: top.place, to: nil) }
-            return unsafe items.moveElement(from: top.place)
-        }
-        guard let item else { return nil }
+        guard let item = items[top.place].take() else { return nil }
         free.append(top.place)
         return (Moment(nanoseconds: top.at), item)
     }
 
     private mutating func sink(_ slot: Slot) {
-        unsafe heap.withUnsafeMutableBufferPointer { heap in
-            var parent = 0
-            while true {
-                var least = 2 * parent + 1
-                guard least < heap.count else { break }
-                if least + 1 < heap.count, unsafe heap[least + 1].precedes(heap[least]) {
-                    least += 1
-                }
-                guard unsafe heap[least].precedes(slot) else { break }
-                unsafe heap[parent] = unsafe heap[least]
-                parent = least
-            }
-            unsafe heap[parent] = slot
+        var parent = 0
+        while true {
+            var least = 2 * parent + 1
+            guard least < heap.count else { break }
+            if least + 1 < heap.count, heap[least + 1].precedes(heap[least]) { least += 1 }
+            guard heap[least].precedes(slot) else { break }
+            heap[parent] = heap[least]
+            parent = least
         }
+        heap[parent] = slot
     }
 }

@@ -107,14 +107,14 @@ extension Simulation {
     /// Images that are written back hold up nobody's log, and the other way round, where they lie on
     /// disks of their own: what one of them forgets must not be what the other still waits for.
     private mutating func stall(_ at: Int, until end: Moment) {
-        let isWitness = machines[at].isWitness
-        let struck = isWitness ? 0 : pick(3)
-        tell(
-            at,
-            "has \(["a log that stalls", "images that stall", "disks that stall"][struck]) until \(end)"
-        )
-        if struck != 1 { machines[at].logStalledUntil = max(machines[at].logStalledUntil, end) }
-        if struck != 0 {
+        let kinds: [(log: Bool, images: Bool)] = [(true, false), (false, true), (true, true)]
+        let struck = kinds[machines[at].isWitness ? 0 : pick(kinds.count)]
+        if struck.log {
+            tell(at, "has a log that stalls until \(end)")
+            machines[at].logStalledUntil = max(machines[at].logStalledUntil, end)
+        }
+        if struck.images {
+            tell(at, "has images that stall until \(end)")
             machines[at].volumesStalledUntil = max(machines[at].volumesStalledUntil, end)
         }
     }
