@@ -11,15 +11,13 @@ package struct BaseDesk: Sendable {
     package mutating func answer(
         atLeast index: LogIndex, of wanted: BaseIdentity, offset: UInt64, make: () -> Base?
     ) -> MendMessage? {
-        let isKnown =
-            wanted != .none && wanted.position.index >= index
-            && base.map(BaseIdentity.init) == wanted
-        if !isKnown, base.map({ $0.position.index < index }) ?? true {
+        if base.map({ $0.position.index < index }) ?? true {
             // One that is of no use to this asker may be what another is being given.
             guard let made = make(), made.position.index >= index else { return nil }
             base = made
         }
-        guard let base, base.position.index >= index else { return nil }
+        guard let base else { return nil }
+        let isKnown = wanted != .none && BaseIdentity(base) == wanted
         let start = isKnown ? min(Int(clamping: offset), base.contents.count) : 0
         let end = min(start + MendMessage.pieceByteCount, base.contents.count)
         return .basePiece(

@@ -85,7 +85,7 @@ extension Mending {
         if BaseIdentity(base) == need.base {
             need.base = nil
             effects.append(.restoreBase(base))
-        } else if base.position.index > need.basePosition.index, hasWholePeer {
+        } else if isOfUse(BaseIdentity(base)) {
             taken = base
             need.base = nil
             need.entries.removeAll { $0.index <= base.position.index }

@@ -80,7 +80,7 @@ private struct SlowRun {
         mail.append((free + taken + Self.delay, .answer(answer, from: peer)))
     }
 
-    private mutating func handle(_ event: Mending.Event) {
+    mutating func handle(_ event: Mending.Event) {
         var effects: [Mending.Effect] = []
         mending.handle(event, at: now, &effects)
         for effect in effects {
@@ -202,6 +202,20 @@ struct SlowLinkTests {
         run.losesOneOf = 3
         run.go(upTo: .seconds(600))
         #expect(run.took(base(30, byteCount: Self.byteCount)))
+    }
+
+    /// What it was asked for in the place of came from another meanwhile.
+    @Test func `a base that has become of no use is not taken`() {
+        let lacking = Peer(base: LogIndex(20), gives: base(20, byteCount: Self.byteCount))
+        var run = SlowRun(
+            Link(bitsPerSecond: 1_000_000), [entry(4), entry(25)],
+            peers: [lacking, Peer(isSilent: true)])
+        run.go(upTo: .seconds(600)) { $0.byteCount > Self.byteCount / 2 }
+        #expect(run.mending.outcome == nil)
+        run.handle(.received(.give(entry(4)), from: NodeID(3)))
+        run.peers[NodeID(3)] = Peer(entries: [entry(25)])
+        run.go(upTo: .seconds(600))
+        #expect(run.mending.outcome == .whole && run.restored.count == 2)
     }
 
     /// A witness has compacted what a data member is giving, window after window.
