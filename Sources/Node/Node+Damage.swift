@@ -1,12 +1,10 @@
 internal import Gossip
 internal import Mesh
+internal import VolumeCore
 internal import Voting
 
 /// Blocks of the volumes here that are damaged, and whom to ask for them (ADR 8).
 extension Node {
-    /// One that has them answers within this; the next one is asked then.
-    private static let turn = Interval.milliseconds(500)
-
     mutating func noteDamage(_ blocks: Int) {
         if blocks > 0, damagedBlocks == 0 { pullAt = now }
         damagedBlocks = blocks
@@ -19,7 +17,7 @@ extension Node {
                 && voter.gossip.liveness(of: member.node) == .alive && !isCopying(member.node)
         }
         guard !able.isEmpty else { return nil }
-        let turns = now.nanoseconds / Self.turn.nanoseconds
+        let turns = now.nanoseconds / VolumeLimits.damageTurn.nanoseconds
         return able[Int(turns % UInt64(able.count))].node
     }
 

@@ -10,6 +10,6 @@ extension Node {
     /// that no log holds any more.
     package func base(atLeast least: LogIndex) -> Base? {
         voter.raft.base(
-            atLeast: least, applied: decisions.appliedIndex, state: decisions.encoded)
+            atLeast: least, handedOut: decisions.appliedIndex, state: decisions.encoded)
     }
 }

@@ -9,7 +9,7 @@ extension Raft {
     ///
     /// That is committed and in the log here, which goes on to hold it; whether the volumes have applied
     /// it matters only to a base of this log, and under load they never have.
-    package func base(atLeast least: LogIndex, applied index: LogIndex, state: [UInt8]) -> Base? {
+    package func base(atLeast least: LogIndex, handedOut index: LogIndex, state: [UInt8]) -> Base? {
         if base.position.index >= least, base.position != .zero { return base }
         guard index >= least, index > log.base.index, index <= min(handedIndex, settledIndex),
             let term = log.term(at: index)

@@ -9,8 +9,6 @@ struct Mend: Sendable {
     /// A source that was not named for so long was away, unless that is less than two turns of each: of
     /// many, none is named again before all others had their turns.
     static let absence = Interval.seconds(5)
-    /// So long one source is named before the next, at most.
-    static let turnMax = Interval.milliseconds(500)
     /// Blocks that are asked for and not here yet.
     static let outstandingMax = 64
 
@@ -47,7 +45,7 @@ struct Mend: Sendable {
 
     /// Notes whom to ask now; nil where nobody is to be had.
     mutating func meet(_ source: NodeID?, at now: Instant) {
-        let absence = max(Self.absence, Self.turnMax * 2 * UInt64(sources.count))
+        let absence = max(Self.absence, VolumeLimits.damageTurn * 2 * UInt64(sources.count))
         sources = sources.filter { now < $0.value.namedAt + absence }
         guard let source else { return sources = [:] }
         guard sources[source] == nil else { sources[source]?.namedAt = now; return }

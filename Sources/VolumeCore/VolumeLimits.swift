@@ -20,6 +20,8 @@ package struct VolumeLimits: Hashable, Sendable {
 
     /// Damaged blocks of one volume that are known by name; more are found again when they are read.
     package static let damagedBlocksMax = 4_096
+    /// So long one source is asked for what is damaged before the next one is.
+    package static let damageTurn = Interval.milliseconds(500)
     /// So long a read of a damaged block waits for a peer's bytes.
     package static let damagedReadWaitMax = Interval.seconds(10)
     /// Blocks whose edges are kept for the present checkpoint before another one is wanted.

@@ -47,7 +47,7 @@ import Testing
             2, 1, .append(previous: position(6, 1), commit: LogIndex(4), entries: []))
         #expect(core.raft.handedIndex == LogIndex(4) && core.raft.appliedIndex == .zero)
         func given(_ least: UInt64, _ applied: UInt64) -> Base? {
-            core.raft.base(atLeast: LogIndex(least), applied: LogIndex(applied), state: [7])
+            core.raft.base(atLeast: LogIndex(least), handedOut: LogIndex(applied), state: [7])
         }
         let base = Base(position: position(4, 1), membership: Self.membership, state: [7])
         #expect(given(3, 4) == base && given(4, 4) == base)
