@@ -22,6 +22,17 @@ struct IndexRow: Hashable, Sendable {
     /// Where in the index the row was found.
     var slot = 0
 
+    /// Whether a segment can hold what the row names, at a position that a log can come to.
+    var isLawful: Bool {
+        guard position.index <= .countMax, position.term <= .countMax,
+            offset >= SegmentHeader.byteCount
+        else { return false }
+        return switch kind {
+        case .entry: Entry.headerByteCount <= length && length <= Entry.byteCountMax
+        case .frame: length == CommitFrame.byteCount
+        }
+    }
+
     /// `seed` is `IndexFile.seed` of the segment.
     func encode(seed: UInt32, into bytes: inout [UInt8]) {
         let start = bytes.count
@@ -101,14 +112,13 @@ enum IndexFile {
             let position = Position(
                 index: LogIndex(bytes.load(at: offset + 8, count: 8)),
                 term: Term(bytes.load(at: offset + 16, count: 8)))
-            guard position.index <= .countMax, position.term <= .countMax else { continue }
-            rows.append(
-                IndexRow(
-                    kind: kind, position: position,
-                    offset: UInt32(bytes.load(at: offset + 24, count: 4)),
-                    length: UInt32(bytes.load(at: offset + 28, count: 4)),
-                    checksum: UInt32(bytes.load(at: offset + 32, count: 4)),
-                    batchChecksum: UInt32(bytes.load(at: offset + 36, count: 4)), slot: offset))
+            let row = IndexRow(
+                kind: kind, position: position,
+                offset: UInt32(bytes.load(at: offset + 24, count: 4)),
+                length: UInt32(bytes.load(at: offset + 28, count: 4)),
+                checksum: UInt32(bytes.load(at: offset + 32, count: 4)),
+                batchChecksum: UInt32(bytes.load(at: offset + 36, count: 4)), slot: offset)
+            if row.isLawful { rows.append(row) }
         }
         return rows
     }

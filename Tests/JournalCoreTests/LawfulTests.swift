@@ -115,6 +115,27 @@ struct LawfulTests {
         }
     }
 
+    /// The first opening would believe it, and overwrite it: the next one would find another log.
+    @Test func `a row of the index that no segment can hold is none`() {
+        let id = SegmentID(high: 3, low: 5)
+        func isRow(_ kind: IndexRow.Kind, _ offset: Int, _ length: Int, _ last: Position) -> Bool {
+            var bytes = [UInt8](repeating: 0, count: IndexFile.headerByteCount)
+            let row = IndexRow(
+                kind: kind, position: last, offset: UInt32(offset), length: UInt32(length),
+                checksum: 0)
+            row.encode(seed: IndexFile.seed(id), into: &bytes)
+            return !IndexFile.rows(bytes, segment: id).isEmpty
+        }
+        let (last, frame) = (Position(index: LogIndex(9), term: Term(2)), CommitFrame.byteCount)
+        #expect(isRow(.entry, 4_096, Entry.byteCountMax, last))
+        #expect(isRow(.frame, 8_064, frame, last))
+        #expect(!isRow(.entry, 4_095, 64, last))
+        #expect(!isRow(.entry, 4_096, Entry.headerByteCount - 1, last))
+        #expect(!isRow(.entry, 4_096, Entry.byteCountMax + 1, last))
+        #expect(!isRow(.frame, 8_064, frame + 1, last))
+        #expect(!isRow(.frame, 8_064, frame, Self.beyond))
+    }
+
     /// Each that a hole may have held takes memory.
     @Test func `a frame of more entries than have room before it is refused`() throws {
         let header = Self.header { _ in }
