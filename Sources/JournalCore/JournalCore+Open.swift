@@ -122,6 +122,8 @@ extension JournalCore {
         for batch in tail.batches {
             IndexFile.encode(batch.provenRows, batch.frame.standing, seed: seed, into: &rows)
         }
+        // What it says of holes stays: the next opening must read there what this one did.
+        for row in tail.rowsInHoles { row.encode(seed: seed, into: &rows) }
         try disk.write(segment.index, at: 0, [rows])
         try disk.sync(segment.index)
         segment.indexByteCount = UInt64(rows.count)

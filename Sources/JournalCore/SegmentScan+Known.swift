@@ -69,6 +69,18 @@ extension SegmentScan {
     }
 }
 
+extension SegmentScan {
+    /// What the index says of places that no batch covers.
+    var rowsInHoles: [IndexRow] {
+        guard !holes.isEmpty else { return [] }
+        var rest = batches[...]
+        return rows.sorted { $0.offset < $1.offset }.filter { row in
+            while let batch = rest.first, batch.end <= row.offset { rest.removeFirst() }
+            return rest.first.map { row.offset < $0.frame.start } ?? true
+        }
+    }
+}
+
 extension Batch {
     /// Whether it may stand behind an entry at `before`.
     fileprivate func follows(_ before: Position) -> Bool {
