@@ -119,11 +119,11 @@ extension JournalCore {
         let encoded = header.encoded()
         var rows = IndexFile.header(segment.header, encoded)
         let seed = IndexFile.seed(segment.header.id)
+        // What else it says stays: the next opening must read of holes what this one did.
+        for row in tail.rowsOfNoBatch { row.encode(seed: seed, into: &rows) }
         for batch in tail.batches {
             IndexFile.encode(batch.provenRows, batch.frame.standing, seed: seed, into: &rows)
         }
-        // What it says of holes stays: the next opening must read there what this one did.
-        for row in tail.rowsInHoles { row.encode(seed: seed, into: &rows) }
         try disk.write(segment.index, at: 0, [rows])
         try disk.sync(segment.index)
         segment.indexByteCount = UInt64(rows.count)

@@ -70,14 +70,11 @@ extension SegmentScan {
 }
 
 extension SegmentScan {
-    /// What the index says of places that no batch covers.
-    var rowsInHoles: [IndexRow] {
+    /// What the index says where it and the segment are at odds.
+    var rowsOfNoBatch: [IndexRow] {
         guard !holes.isEmpty else { return [] }
-        var rest = batches[...]
-        return rows.sorted { $0.offset < $1.offset }.filter { row in
-            while let batch = rest.first, batch.end <= row.offset { rest.removeFirst() }
-            return rest.first.map { row.offset < $0.frame.start } ?? true
-        }
+        let told = Set(batches.lazy.flatMap(\.rows).map(\.inNoSlot))
+        return rows.filter { !told.contains($0.inNoSlot) }
     }
 }
 
@@ -117,6 +114,12 @@ extension IndexRow {
         self.init(
             kind: .entry, position: Position(index: index, term: term), offset: UInt32(offset),
             length: length, checksum: UInt32(bytes.load(at: offset, count: 4)))
+    }
+
+    fileprivate var inNoSlot: IndexRow {
+        var row = self
+        row.slot = 0
+        return row
     }
 
     /// It was read from an index, not from a record that claims it.
