@@ -45,10 +45,18 @@ struct RecoveredLog {
             try skip(through: Position(index: before, term: .zero), in: header)
             places += batch.entries.map { EntryPlace($0, in: segment) }
             try skip(through: batch.frame.last, in: header)
+            guard ends(at: batch.frame.last) else {
+                throw inconsistent(header, "a batch of it ends at \(batch.frame.last)")
+            }
             configurations += batch.configurations
             bad += batch.bad.map(\.identity)
             standing = batch.frame.standing
         }
+    }
+
+    private func ends(at position: Position) -> Bool {
+        last.index == position.index
+            && places.last?.isIn(position.term) ?? (previous.term == position.term)
     }
 
     /// Counts what a hole of a segment held up to `position`, whose term may be unknown.
