@@ -68,6 +68,8 @@ let package = Package(
     ],
     targets: [
         .target(name: "CChecksum"),
+        // In the program itself: a host needs no library of it.
+        .target(name: "CCompression", linkerSettings: [.linkedLibrary(":liblz4.a")]),
         pure("Admin", []),
         pure("Alarms", ["Admin", "Mesh"]),
         pure("Decisions", ["Mesh", "Planted"]),
@@ -93,6 +95,8 @@ let package = Package(
             "PowerCut", ["Disk", "JournalCore", "Mesh", "Record", "SimulatedDisk", "VolumeCore"]),
         pure("Raft", ["Mesh", "Planted", "Record"]),
         pure("Record", ["CChecksum", "Mesh"]),
+        pure("Repository", ["CCompression", "Mesh", "Record", "Sealing"]),
+        pure("Sealing", ["Mesh", crypto]),
         pure("SimulatedDisk", ["Disk", "Mesh"]),
         pure(
             "Simulator",
@@ -201,7 +205,9 @@ let package = Package(
         tests("PowerCutTests", ["Mesh", "PowerCut"]),
         tests("RaftTests", ["Mesh", "Raft", "Record", "Scenario"]),
         tests("RecordTests", ["CChecksum", "Mesh", "Record"]),
+        tests("RepositoryTests", ["Mesh", "Record", "Repository", "Sealing"]),
         tests("ScenarioTests", ["Mesh", "Scenario"]),
+        tests("SealingTests", ["Mesh", "Sealing"]),
         tests("SimulatorTests", ["Mesh", "Simulator", "VolumeCore"]),
         tests("SettingsTests", ["Decisions", "Mesh", "Settings"]),
         tests("StoreTests", ["Mesh", "Store"]),

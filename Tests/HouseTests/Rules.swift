@@ -25,6 +25,9 @@ enum Rules {
         "PowerCut": ["Disk", "JournalCore", "Mesh", "Record", "SimulatedDisk", "VolumeCore"],
         "Wire": ["Decisions", "Mesh", "SwiftProtobuf"],
         "Voting": ["Gossip", "Mesh", "Raft"],
+        "Repository": ["CCompression", "Mesh", "Record", "Sealing"],
+        // Foundation's essentials hold the Data that Crypto's functions take and give.
+        "Sealing": ["Crypto", "FoundationEssentials", "Mesh"],
         "Simulator": [
             "Decisions", "Disk", "Gossip", "JournalCore", "Mending", "Mesh", "Node", "Planted",
             "Raft",

@@ -1,0 +1,15 @@
+internal import Crypto
+internal import FoundationEssentials
+
+/// Names bytes so that only who has the key can tell what they are (HMAC with SHA-256, RFC 2104).
+package struct IDKey: Sendable {
+    private let keyed: HMAC<SHA256>
+
+    package init(_ secret: Secret) { keyed = HMAC<SHA256>(key: secret.key) }
+
+    package func id(of plain: Span<UInt8>) -> Digest {
+        var keyed = keyed
+        unsafe plain.withUnsafeBytes { unsafe keyed.update(data: $0) }
+        return unsafe keyed.finalize().withUnsafeBytes { unsafe Digest(Span(_bytes: $0.bytes)) }
+    }
+}
