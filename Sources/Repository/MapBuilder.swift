@@ -1,0 +1,69 @@
+internal import Mesh
+
+/// Makes the map of a volume from its cells in their order, holding no more than one node of each level.
+package struct MapBuilder: Sendable {
+    private let cellCount: UInt64
+    /// Of each level, the slots of the node that is not full yet.
+    private var open: [[Slot]]
+    private var told: UInt64 = 0
+
+    package init(cellCount: UInt64) {
+        self.cellCount = cellCount
+        open = [[Slot]](repeating: [], count: VolumeMap.level(of: cellCount) + 1)
+    }
+
+    /// The next `count` cells are all alike; more than one of them only where they are not stored.
+    package mutating func add(
+        _ slot: Slot, count: UInt64 = 1, to nodes: inout some MapNodes
+    ) throws {
+        invariant(count <= cellCount - told, "no more cells than the volume has")
+        if case .stored = slot { invariant(count <= 1, "a stored cell is one") }
+        var left = count
+        while left > 0 {
+            let level = room(left)
+            open[level].append(slot)
+            let span = VolumeMap.span(ofSlotAt: level)
+            (told, left) = (told + span, left - span)
+            try close(level, &nodes)
+        }
+    }
+
+    /// The highest level at which one slot can stand for cells to come, of which there are `left`.
+    private func room(_ left: UInt64) -> Int {
+        var level = 0
+        while level + 1 < open.count, open[level].isEmpty,
+            VolumeMap.span(ofSlotAt: level + 1) <= left
+        {
+            level += 1
+        }
+        return level
+    }
+
+    private mutating func close(_ level: Int, _ nodes: inout some MapNodes) throws {
+        var level = level
+        while open[level].count == MapNode.slotCount, level + 1 < open.count {
+            let slot = try nodes.slot(for: open[level], level: level)
+            open[level].removeAll(keepingCapacity: true)
+            level += 1
+            open[level].append(slot)
+        }
+    }
+
+    /// All cells have been told.
+    package consuming func finish(in nodes: inout some MapNodes) throws -> VolumeMap {
+        invariant(told == cellCount, "a map of \(cellCount) cells that was told \(told)")
+        for level in open.indices.dropLast() where !open[level].isEmpty {
+            fill(level)
+            open[level + 1].append(try nodes.slot(for: open[level], level: level))
+        }
+        fill(open.count - 1)
+        let top = try nodes.slot(for: open[open.count - 1], level: open.count - 1)
+        return VolumeMap(cellCount: cellCount, top: top)
+    }
+
+    /// Behind the volume's end there are holes.
+    private mutating func fill(_ level: Int) {
+        let missing = MapNode.slotCount - open[level].count
+        open[level] += [Slot](repeating: .hole, count: missing)
+    }
+}
