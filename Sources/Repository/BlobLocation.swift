@@ -1,0 +1,34 @@
+internal import Mesh
+package import Sealing
+
+/// Where one blob lies.
+package struct BlobLocation: Hashable, Sendable {
+    static let rowByteCount = Blob.rowByteCount + 12
+
+    package let pack: Digest
+    package let placed: PlacedBlob
+
+    package init(pack: Digest, placed: PlacedBlob) { (self.pack, self.placed) = (pack, placed) }
+
+    package var id: Digest { placed.blob.id }
+
+    func append(to bytes: inout [UInt8], pack: UInt32) {
+        placed.blob.append(to: &bytes)
+        bytes.append(littleEndian: pack)
+        bytes.append(littleEndian: placed.number)
+        bytes.append(littleEndian: UInt32(placed.offset))
+    }
+
+    /// nil for what no index says.
+    init?(parsing reader: inout ByteReader, packs: [Digest]) throws(ByteReader.Truncated) {
+        let blob = try Blob(parsing: &reader)
+        let pack = Int(try reader.u32())
+        let number = try reader.u32()
+        let offset = Int(try reader.u32())
+        guard let blob, pack < packs.count, number < PackWriter.blobsMax,
+            offset >= SealedHeader.byteCount, offset < PackWriter.byteCountMax
+        else { return nil }
+        self.init(
+            pack: packs[pack], placed: PlacedBlob(blob: blob, number: number, offset: offset))
+    }
+}
