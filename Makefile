@@ -5,8 +5,8 @@ JOBS ?= 2
 CHECK_IMPORTS := --explicit-target-dependency-import-check error
 
 # What building, testing and measuring need from Debian.
-DEBIAN := binutils curl e2fsprogs fio gcc iproute2 libnbd-bin libnbd-dev libssl-dev make liblz4-dev nbdkit nftables openssl \
-	pkg-config python3 python3-libnbd qemu-utils sqlite3
+DEBIAN := binutils curl e2fsprogs fio gcc iproute2 libargon2-dev liblz4-dev libnbd-bin libnbd-dev libssl-dev make nbdkit \
+	nftables openssl pkg-config python3 python3-libnbd qemu-utils sqlite3
 # The peers which our figures stand beside.
 DEBIAN_BENCH := etcd-server golang-etcd-server-dev golang-go serf
 

@@ -79,6 +79,7 @@ let package = Package(
         pure("Scenario", ["Mesh"]),
         .target(name: "CAllocator"),
         .target(name: "CDisk"),
+        .target(name: "CPassphrase", linkerSettings: [.linkedLibrary(":libargon2.a")]),
         shell("Journal", ["CDisk", "Disk", "JournalCore", "Mesh", "Record", locks]),
         pure("JournalCore", ["Disk", "Mesh", "Planted", "Record"]),
         pure("Mending", ["Mesh", "Record"]),
@@ -96,7 +97,7 @@ let package = Package(
         pure("Raft", ["Mesh", "Planted", "Record"]),
         pure("Record", ["CChecksum", "Mesh"]),
         pure("Repository", ["CCompression", "Mesh", "Record", "Sealing"]),
-        pure("Sealing", ["Mesh", crypto]),
+        pure("Sealing", ["CPassphrase", "Mesh", crypto]),
         pure("SimulatedDisk", ["Disk", "Mesh"]),
         pure(
             "Simulator",

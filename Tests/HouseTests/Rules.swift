@@ -27,7 +27,7 @@ enum Rules {
         "Voting": ["Gossip", "Mesh", "Raft"],
         "Repository": ["CCompression", "Mesh", "Record", "Sealing"],
         // Foundation's essentials hold the Data that Crypto's functions take and give.
-        "Sealing": ["Crypto", "FoundationEssentials", "Mesh"],
+        "Sealing": ["CPassphrase", "Crypto", "FoundationEssentials", "Mesh"],
         "Simulator": [
             "Decisions", "Disk", "Gossip", "JournalCore", "Mending", "Mesh", "Node", "Planted",
             "Raft",

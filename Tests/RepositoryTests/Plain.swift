@@ -17,6 +17,8 @@ enum Plain {
     }
 }
 
+func digest(_ bytes: [UInt8]) -> Digest { Digest(of: bytes.span) }
+
 func salt(_ number: UInt8) throws -> Salt {
     try #require(Salt([UInt8](repeating: number, count: Salt.byteCount)))
 }
