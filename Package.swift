@@ -123,6 +123,7 @@ let package = Package(
                 x509,
             ]),
         executable("fuzz", ["CFuzzer", "Fuzzing"], path: "Sources/Fuzz"),
+        shell("ObjectStore", []),
         shell("Store", ["Mesh"]),
         shell("Certificates", ["Mesh", asn1, crypto, x509]),
         shell(
@@ -203,6 +204,7 @@ let package = Package(
                 "Decisions", "Gossip", "Mending", "Mesh", "Node", "Raft", "Record", "VolumeCore",
                 "Voting", "Wire",
             ]),
+        tests("ObjectStoreTests", ["ObjectStore"]),
         tests("PowerCutTests", ["Mesh", "PowerCut"]),
         tests("RaftTests", ["Mesh", "Raft", "Record", "Scenario"]),
         tests("RecordTests", ["CChecksum", "Mesh", "Record"]),

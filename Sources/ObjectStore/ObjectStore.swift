@@ -1,0 +1,76 @@
+/// Where objects lie: named bytes that are written once and never changed.
+///
+/// All of these block until they are done: they are called on threads that may wait.
+package protocol ObjectStore: Sendable {
+    /// Returns once the object would survive a power cut. What lies there under that name already is left
+    /// alone: `wasThere` where it is the same, a failure where it is not.
+    func put(_ name: ObjectName, _ bytes: [UInt8]) throws(ObjectStoreFailure) -> PutOutcome
+
+    /// All of an object, or a part of it; never less than was asked for.
+    func get(_ name: ObjectName, _ range: Range<Int>?) throws(ObjectStoreFailure) -> [UInt8]
+
+    /// All objects whose names begin with that part, in the order of their names.
+    func list(_ part: ObjectName?) throws(ObjectStoreFailure) -> ObjectListing
+
+    /// False where there was none.
+    func delete(_ name: ObjectName) throws(ObjectStoreFailure) -> Bool
+}
+
+package enum PutOutcome: Hashable, Sendable {
+    case stored
+    case wasThere
+}
+
+package struct ObjectListing: Hashable, Sendable {
+    package struct Object: Hashable, Sendable {
+        package let name: ObjectName
+        package let byteCount: Int
+    }
+    package var objects: [Object] = []
+    /// What lies there and was not put there by us. Whoever deletes has to know of it.
+    package var strangers: [String] = []
+
+    package init() {}
+}
+
+/// What a store did not do.
+package struct ObjectStoreFailure: Error, Hashable, Sendable, CustomStringConvertible {
+    package enum Cause: Hashable, Sendable {
+        case missing
+        /// Another object has that name: nothing is ever written over.
+        case taken
+        case full
+        case denied
+        /// What is there is shorter than what was asked for.
+        case short(wanted: Int, have: Int)
+        case oversized(Int)
+        /// It is no file: a link, a directory, or what else was put in its place.
+        case notAnObject
+        case system(code: Int32, words: String)
+    }
+
+    package let deed: String
+    /// An object's name, or the store itself.
+    package let what: String
+    package let store: String
+    package let cause: Cause
+
+    package init(_ deed: String, _ what: String, in store: String, _ cause: Cause) {
+        (self.deed, self.what, self.store, self.cause) = (deed, what, store, cause)
+    }
+
+    package var description: String { "cannot \(deed) \(what) in \(store): \(words)" }
+
+    private var words: String {
+        switch cause {
+        case .missing: "it is not there"
+        case .taken: "other bytes have that name, and nothing is ever written over"
+        case .full: "there is no room left; free some, or let backups go (retention)"
+        case .denied: "it is not allowed; check who owns it and who may write there"
+        case .short(let wanted, let have): "it has \(have) of \(wanted) bytes"
+        case .oversized(let count): "it has \(count) bytes, more than any object"
+        case .notAnObject: "what lies there is no file"
+        case .system(_, let words): words
+        }
+    }
+}
