@@ -5,10 +5,12 @@ package import Sealing
 package struct BlobLocation: Hashable, Sendable {
     static let rowByteCount = Blob.rowByteCount + 12
 
-    package let pack: Digest
+    package let pack: PackReference
     package let placed: PlacedBlob
 
-    package init(pack: Digest, placed: PlacedBlob) { (self.pack, self.placed) = (pack, placed) }
+    package init(pack: PackReference, placed: PlacedBlob) {
+        (self.pack, self.placed) = (pack, placed)
+    }
 
     package var id: Digest { placed.blob.id }
 
@@ -20,7 +22,9 @@ package struct BlobLocation: Hashable, Sendable {
     }
 
     /// nil for what no index says.
-    init?(parsing reader: inout ByteReader, packs: [Digest]) throws(ByteReader.Truncated) {
+    init?(
+        parsing reader: inout ByteReader, packs: [PackReference]
+    ) throws(ByteReader.Truncated) {
         let blob = try Blob(parsing: &reader)
         let pack = Int(try reader.u32())
         let number = try reader.u32()
@@ -30,5 +34,22 @@ package struct BlobLocation: Hashable, Sendable {
         else { return nil }
         self.init(
             pack: packs[pack], placed: PlacedBlob(blob: blob, number: number, offset: offset))
+    }
+}
+
+extension PackReference {
+    func append(to bytes: inout [UInt8]) {
+        name.append(to: &bytes)
+        bytes.append(littleEndian: epoch.rawValue)
+        bytes += salt.bytes
+    }
+
+    init(parsing reader: inout ByteReader) throws {
+        name = try Digest(parsing: &reader)
+        epoch = KeyEpoch(try reader.u32())
+        guard let salt = Salt(try reader.take(Salt.byteCount)) else {
+            throw ObjectDamage.contents("a salt is cut off")
+        }
+        self.salt = salt
     }
 }

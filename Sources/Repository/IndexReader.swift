@@ -5,17 +5,25 @@ package import Sealing
 /// nowhere (borg CVE-2023-36811), so nothing of it is believed that does not open.
 package struct IndexReader: Sendable {
     package let header: SealedHeader
+    package let packs: [PackReference]
     private let bytes: [UInt8]
     private let key: SealKey
-    private let packs: [Digest]
-    private let blocks: [IndexBlock]
+    private let blocks: [Range<Int>]
+    private let firsts: [Digest]
 
     /// Reads what the segment says of itself; its blocks are opened when they are asked for.
     package init(_ bytes: [UInt8], for place: SealedPlace) throws(ObjectDamage) {
         guard bytes.count <= IndexWriter.byteCountMax else { throw .oversized(bytes.count) }
         (header, key) = try place.open(bytes, as: .index)
-        let (words, end) = try SealedObject.closing(bytes, key: key)
-        (packs, blocks) = try Self.directory(words, end: end)
+        let (words, start) = try SealedObject.closing(bytes, of: bytes.count, key: key)
+        let locationCount: Int
+        (packs, locationCount, firsts) = try Self.directory(words)
+        blocks = IndexBlock.ranges(locationCount)
+        let end = blocks.last.map { IndexBlock.place($0).upperBound } ?? SealedHeader.byteCount
+        guard end <= start, SealedObject.isPadding(end..<start) else {
+            throw .contents("its blocks end at \(end), not at \(start)")
+        }
+        try SealedObject.checkPadding(bytes, end..<start, key: key)
         self.bytes = bytes
     }
 
@@ -23,62 +31,67 @@ package struct IndexReader: Sendable {
 
     /// Where the blob of that id lies; nil where this segment does not know it.
     package func location(of id: Digest) throws(ObjectDamage) -> BlobLocation? {
-        guard let block = block(of: id) else { return nil }
-        let locations = try locations(inBlock: block)
-        let at = locations.firstAscending(where: { $0.id >= id })
-        return at < locations.count && locations[at].id == id ? locations[at] : nil
+        let behind = firsts.partitionPoint(where: { $0 > id })
+        guard behind > 0 else { return nil }
+        return try find(id, inBlock: behind - 1)
     }
 
-    /// The only block that can tell of that id; nil where it lies before all that the segment knows.
-    package func block(of id: Digest) -> Int? {
-        let behind = blocks.firstAscending(where: { $0.first > id })
-        return behind > 0 ? behind - 1 : nil
+    private func find(_ id: Digest, inBlock number: Int) throws(ObjectDamage) -> BlobLocation? {
+        let rows = try rows(number)
+        let size = BlobLocation.rowByteCount
+        var (low, high) = (0, blocks[number].count)
+        while low < high {
+            let middle = (low + high) / 2
+            let own = rows.span.extracting(middle * size..<middle * size + Digest.byteCount)
+            if Digest(own) < id { low = middle + 1 } else { high = middle }
+        }
+        guard low < blocks[number].count else { return nil }
+        var reader = ByteReader(rows, in: low * size..<(low + 1) * size)
+        let found = (try? BlobLocation(parsing: &reader, packs: packs)) ?? nil
+        guard let found else { throw Self.unlawful(number) }
+        return found.id == id ? found : nil
     }
 
     /// What that block says, in the order of ids.
     package func locations(inBlock number: Int) throws(ObjectDamage) -> [BlobLocation] {
-        let block = blocks[number]
-        let sealed = bytes.span.extracting(block.offset..<block.offset + block.byteCount)
-        guard let rows = key.open(sealed, number: UInt32(number), binding: []) else {
-            throw .piece(UInt32(number), offset: block.offset)
-        }
+        var reader = ByteReader(try rows(number))
         var locations: [BlobLocation] = []
-        locations.reserveCapacity(block.count)
-        var reader = ByteReader(rows)
-        for _ in 0..<block.count {
+        locations.reserveCapacity(blocks[number].count)
+        for _ in blocks[number] {
             guard let location = (try? BlobLocation(parsing: &reader, packs: packs)) ?? nil,
-                locations.last.map({ $0.id < location.id }) ?? (location.id == block.first)
-            else { throw .contents("block \(number) says what no index says") }
+                locations.last.map({ $0.id < location.id }) ?? (location.id == firsts[number])
+            else { throw Self.unlawful(number) }
             locations.append(location)
         }
         return locations
     }
 
-    private static func directory(_ words: [UInt8], end: Int) throws(ObjectDamage) -> (
-        [Digest], [IndexBlock]
+    private func rows(_ number: Int) throws(ObjectDamage) -> [UInt8] {
+        let range = IndexBlock.place(blocks[number])
+        let sealed = bytes.span.extracting(range)
+        guard let rows = key.open(sealed, number: UInt32(number), binding: []) else {
+            throw .piece(UInt32(number), offset: range.lowerBound)
+        }
+        return rows
+    }
+
+    private static func unlawful(_ number: Int) -> ObjectDamage {
+        .contents("block \(number) says what no index says")
+    }
+
+    private static func directory(_ words: [UInt8]) throws(ObjectDamage) -> (
+        [PackReference], Int, [Digest]
     ) {
         do {
             var reader = ByteReader(words)
-            let packs = try names(&reader)
-            let count = Int(try reader.u32())
-            guard count <= IndexWriter.locationsMax else {
-                throw ObjectDamage.contents("it counts \(count) blocks")
+            let packs = try count("packs", &reader)
+            let references = try (0..<packs).map { _ in try PackReference(parsing: &reader) }
+            let locations = try count("locations", &reader)
+            let firsts = try IndexBlock.ranges(locations).map { _ in try Digest(parsing: &reader) }
+            guard zip(firsts, firsts.dropFirst()).allSatisfy({ $0 < $1 }) else {
+                throw ObjectDamage.contents("its blocks are not in the order of ids")
             }
-            var blocks: [IndexBlock] = []
-            var offset = SealedHeader.byteCount
-            for number in 0..<count {
-                let first = try Digest(parsing: &reader)
-                let block = IndexBlock(first: first, count: Int(try reader.u32()), offset: offset)
-                guard (1...IndexWriter.blockLocationsMax).contains(block.count),
-                    blocks.last.map({ $0.first < first }) ?? true
-                else { throw ObjectDamage.contents("its block \(number) is none") }
-                blocks.append(block)
-                offset += block.byteCount
-            }
-            guard offset == end else {
-                throw ObjectDamage.contents("its blocks end at \(offset), not at \(end)")
-            }
-            return (packs, blocks)
+            return (references, locations, firsts)
         } catch let damage as ObjectDamage {
             throw damage
         } catch {
@@ -86,18 +99,18 @@ package struct IndexReader: Sendable {
         }
     }
 
-    private static func names(_ reader: inout ByteReader) throws -> [Digest] {
+    private static func count(_ what: String, _ reader: inout ByteReader) throws -> Int {
         let count = Int(try reader.u32())
         guard count <= IndexWriter.locationsMax else {
-            throw ObjectDamage.contents("it counts \(count) packs")
+            throw ObjectDamage.contents("it counts \(count) \(what)")
         }
-        return try (0..<count).map { _ in try Digest(parsing: &reader) }
+        return count
     }
 }
 
 extension Array {
     /// The first for which `isBehind` holds; it has to hold for all behind that one.
-    func firstAscending(where isBehind: (Element) -> Bool) -> Int {
+    func partitionPoint(where isBehind: (Element) -> Bool) -> Int {
         var (low, high) = (0, count)
         while low < high {
             let middle = (low + high) / 2

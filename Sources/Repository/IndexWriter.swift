@@ -9,85 +9,93 @@ package struct IndexSegment: Sendable {
 }
 
 /// Puts an index segment together: where blobs lie, in the order of their ids.
-package struct IndexWriter {
-    /// 14 MiB: what is looked up at once stays in memory, and a lost segment is made again in a second.
+package struct IndexWriter: ~Copyable {
+    /// 14 MiB: a segment that is lost is made again in a second.
     package static let locationsMax = 1 << 18
     /// One look-up opens one block.
     static let blockLocationsMax = 512
     /// No segment is larger: each location could be of a pack of its own.
-    static let byteCountMax =
-        locationsMax * (BlobLocation.rowByteCount + Digest.byteCount + 1) + (64 << 10)
+    package static let byteCountMax =
+        locationsMax * (BlobLocation.rowByteCount + PackReference.byteCount + 1) + (64 << 10)
 
     package private(set) var locationCount = 0
-    private var bytes: [UInt8]
     private var rows: [UInt8] = []
-    private var rowCount = 0
     private var last: Digest?
-    private var blocks: [IndexBlock] = []
-    private var packs: [Digest: UInt32] = [:]
-    private var packNames: [Digest] = []
-    private let key: SealKey
+    private var firsts: [Digest] = []
+    private var numbers: [Digest: UInt32] = [:]
+    private var packs: [PackReference] = []
+    private let place: SealedPlace
 
-    /// `header` has to be of kind index, with a salt that was drawn for this segment.
-    package init(_ header: SealedHeader, key: EpochKey) {
-        invariant(header.kind == .index, "an index has an index's header")
-        invariant(header.keyCheck == key.check, "an index's key is the one its header tells")
-        self.key = key.key(of: header)
-        bytes = header.encoded
-    }
+    package init(in place: SealedPlace) { self.place = place }
 
     package var isFull: Bool { locationCount >= Self.locationsMax }
 
-    /// Locations come in the order of their ids, each id once.
+    /// Locations come in the order of their ids. Of two with one id the first counts: two agents that met the
+    /// same cell at once have both stored it.
     package mutating func add(_ location: BlobLocation) {
         invariant(!isFull, "a full segment takes no more")
-        invariant(last.map { $0 < location.id } ?? true, "locations in the order of their ids")
-        last = location.id
-        if rowCount == 0 {
-            blocks.append(IndexBlock(first: location.id, count: 0, offset: bytes.count))
+        if let last {
+            invariant(last <= location.id, "locations in the order of their ids")
+            if last == location.id { return }
         }
+        last = location.id
+        if locationCount % Self.blockLocationsMax == 0 { firsts.append(location.id) }
         location.append(to: &rows, pack: number(of: location.pack))
-        (rowCount, locationCount) = (rowCount + 1, locationCount + 1)
-        if rowCount == Self.blockLocationsMax { closeBlock() }
+        locationCount += 1
     }
 
-    private mutating func number(of pack: Digest) -> UInt32 {
-        if let number = packs[pack] { return number }
-        let number = UInt32(packNames.count)
-        packs[pack] = number
-        packNames.append(pack)
+    private mutating func number(of pack: PackReference) -> UInt32 {
+        if let number = numbers[pack.name] { return number }
+        let number = UInt32(packs.count)
+        numbers[pack.name] = number
+        packs.append(pack)
         return number
     }
 
-    private mutating func closeBlock() {
-        guard rowCount > 0 else { return }
-        blocks[blocks.count - 1].count = rowCount
-        let plain = rows
-        key.seal(plain.span, number: UInt32(blocks.count - 1), binding: [], onto: &bytes)
-        (rows, rowCount) = ([], 0)
-    }
-
-    package consuming func finish() -> IndexSegment {
-        closeBlock()
+    /// Seals what was added. `random` is drawn for this segment.
+    package consuming func finish(random: Salt) throws(ObjectDamage) -> IndexSegment {
         var words: [UInt8] = []
-        words.append(littleEndian: UInt32(packNames.count))
-        for name in packNames { name.append(to: &words) }
-        words.append(littleEndian: UInt32(blocks.count))
-        for block in blocks {
-            block.first.append(to: &words)
-            words.append(littleEndian: UInt32(block.count))
+        words.append(littleEndian: UInt32(packs.count))
+        for pack in packs { pack.append(to: &words) }
+        words.append(littleEndian: UInt32(locationCount))
+        for first in firsts { first.append(to: &words) }
+        let header = place.header(.index, salt: place.key.salt(random, for: rows + words))
+        let key = place.key.key(of: header)
+        var bytes = header.encoded
+        bytes.reserveCapacity(rows.count + words.count + (64 << 10))
+        for (number, block) in IndexBlock.ranges(locationCount).enumerated() {
+            let own =
+                block.lowerBound * BlobLocation.rowByteCount..<block.upperBound
+                * BlobLocation.rowByteCount
+            key.seal(rows.span.extracting(own), number: UInt32(number), binding: [], onto: &bytes)
         }
         SealedObject.close(&bytes, words, key: key)
+        try check(bytes)
         return IndexSegment(
             name: Digest(of: bytes.span), bytes: bytes, locationCount: locationCount)
     }
+
+    private borrowing func check(_ bytes: [UInt8]) throws(ObjectDamage) {
+        let read = try IndexReader(bytes, for: place)
+        for block in 0..<read.blockCount { _ = try read.locations(inBlock: block) }
+    }
 }
 
-/// Locations that are sealed together.
-struct IndexBlock: Hashable, Sendable {
-    let first: Digest
-    var count: Int
-    let offset: Int
+/// Locations that are sealed together: 512 a block, the rest in the last one.
+enum IndexBlock {
+    static func ranges(_ locationCount: Int) -> [Range<Int>] {
+        stride(from: 0, to: locationCount, by: IndexWriter.blockLocationsMax).map {
+            $0..<min($0 + IndexWriter.blockLocationsMax, locationCount)
+        }
+    }
 
-    var byteCount: Int { count * BlobLocation.rowByteCount + SealKey.tagByteCount }
+    /// Where the block of those locations lies.
+    static func place(_ locations: Range<Int>) -> Range<Int> {
+        let number = locations.lowerBound / IndexWriter.blockLocationsMax
+        let start =
+            SealedHeader.byteCount + locations.lowerBound * BlobLocation.rowByteCount
+            + number * SealKey.tagByteCount
+        let count = locations.count * BlobLocation.rowByteCount + SealKey.tagByteCount
+        return start..<start + count
+    }
 }

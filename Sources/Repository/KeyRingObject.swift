@@ -10,7 +10,8 @@ package struct KeyRingObject: Sendable {
     static let version: UInt32 = 1
     package static let wrappingsMin = 2
     package static let wrappingsMax = 16
-    static let byteCountMax = 1 << 20
+    package static let numberMax: UInt64 = 1 << 62
+    package static let byteCountMax = 1 << 20
 
     package let repository: RepositoryID
     package let tenant: TenantID
@@ -24,34 +25,37 @@ package struct KeyRingObject: Sendable {
     private let head: [UInt8]
     private let sealed: [UInt8]
 
-    /// nil unless there are two wrappings, or with more than are kept. `key` is the one that is wrapped, drawn for
-    /// this one object as `salt` is.
+    /// The ring as an object. `former` is the ring before it and its object, nil for the first one; `key` is the one
+    /// that is wrapped, drawn for this object alone as `random` is.
+    ///
+    /// nil unless there are two wrappings by different keys, or with more than are kept. Whoever calls has to take
+    /// each wrapping apart again before the object is stored: a ring that nobody can open is a lost tenant.
     package static func encode(
-        _ ring: KeyRing, number: UInt64, predecessor: Digest, wrappings: [Wrapping], key: Secret,
-        salt: Salt
+        _ ring: KeyRing, after former: (ring: KeyRing, object: [UInt8], number: UInt64)?,
+        wrappings: [Wrapping], key: Secret, random: Salt
     ) -> [UInt8]? {
-        guard (wrappingsMin...wrappingsMax).contains(wrappings.count) else { return nil }
+        guard (wrappingsMin...wrappingsMax).contains(wrappings.count),
+            Set(wrappings.map(\.name)).count == wrappings.count,
+            Set(wrappings.map(\.bytes)).count == wrappings.count,
+            former.map({ $0.number < numberMax }) ?? true
+        else { return nil }
         var bytes: [UInt8] = []
         bytes.append(littleEndian: magic)
         bytes.append(littleEndian: version)
         bytes.append(littleEndian: UInt32(wrappings.count))
         let (repository, tenant) = (ring.repository, ring.tenant)
         bytes.append(littleEndian: [repository.high, repository.low, tenant.high, tenant.low])
-        bytes.append(littleEndian: number)
-        predecessor.append(to: &bytes)
-        bytes += salt.bytes
-        for wrapping in wrappings {
-            bytes.append(wrapping.kind.rawValue)
-            bytes.append(UInt8(wrapping.name.utf8.count))
-            bytes += wrapping.name.utf8
-            bytes.append(littleEndian: UInt16(wrapping.bytes.count))
-            bytes += wrapping.bytes
-        }
+        bytes.append(littleEndian: (former?.number ?? 0) + 1)
+        let predecessor = former?.object ?? []
+        Digest(of: predecessor.span).append(to: &bytes)
+        bytes += random.bytes
+        for wrapping in wrappings { wrapping.append(to: &bytes) }
         let head = bytes
-        let plain = Self.plain(ring)
-        sealKey(key, salt.bytes).seal(plain.span, number: 0, binding: head, onto: &bytes)
+        var plain = ring.plain
+        (former?.ring ?? ring).succession(over: head + plain).append(to: &plain)
+        sealKey(key, random.bytes).seal(plain.span, number: 0, binding: head, onto: &bytes)
         bytes.append(littleEndian: Checksum.crc32c(bytes))
-        return bytes
+        return bytes.count <= byteCountMax ? bytes : nil
     }
 
     /// Reads who can open it.
@@ -73,9 +77,12 @@ package struct KeyRingObject: Sendable {
             repository = RepositoryID(high: try reader.u64(), low: try reader.u64())
             tenant = TenantID(high: try reader.u64(), low: try reader.u64())
             number = try reader.u64()
+            guard (1...Self.numberMax).contains(number) else {
+                throw ObjectDamage.contents("no ring has number \(number)")
+            }
             predecessor = try Digest(parsing: &reader)
             salt = try reader.take(Salt.byteCount)
-            wrappings = try (0..<count).map { _ in try Self.wrapping(&reader) }
+            wrappings = try (0..<count).map { _ in try Wrapping(parsing: &reader) }
             head = Array(bytes[..<reader.offset])
             sealed = Array(bytes[reader.offset..<end])
         } catch let damage as ObjectDamage {
@@ -85,23 +92,25 @@ package struct KeyRingObject: Sendable {
         }
     }
 
-    private static func wrapping(_ reader: inout ByteReader) throws -> Wrapping {
-        let kind = Wrapping.Kind(rawValue: try reader.u8())
-        let name = String(validating: try reader.take(Int(try reader.u8())), as: UTF8.self)
-        let bytes = try reader.take(Int(try reader.u16()))
-        guard let kind, let name, let wrapping = Wrapping(kind, name: name, bytes: bytes) else {
-            throw ObjectDamage.contents("one of its wrappings is of no known kind or length")
-        }
-        return wrapping
-    }
-
     /// The ring, with what one of the wrappings gave.
-    package func ring(_ key: Secret) throws(ObjectDamage) -> KeyRing {
-        guard
-            let plain = Self.sealKey(key, salt).open(sealed.span, number: 0, binding: head)
+    ///
+    /// Anybody can wrap a ring of his own for a key whose public half he knows. So whoever has a ring takes as its
+    /// successor only what names it and was made by one who had it: `former`. Without one, at a first contact, all
+    /// rests on where the object came from.
+    package func ring(
+        _ key: Secret, after former: (ring: KeyRing, object: [UInt8])?
+    ) throws(ObjectDamage) -> KeyRing {
+        guard let plain = Self.sealKey(key, salt).open(sealed.span, number: 0, binding: head)
         else { throw .piece(0, offset: head.count) }
-        guard let ring = try? read(plain) else {
-            throw .contents("it holds what no ring holds")
+        let end = plain.count - Digest.byteCount
+        guard end >= 0,
+            let ring = (try? KeyRing(plain: plain[..<end], repository, tenant)) ?? nil
+        else { throw .contents("it holds what no ring holds") }
+        if let former {
+            let succession = former.ring.succession(over: head + plain[..<end])
+            guard Digest(of: former.object.span) == predecessor,
+                Digest(plain.span.extracting(end...)) == succession
+            else { throw .noSuccessor }
         }
         return ring
     }
@@ -109,35 +118,42 @@ package struct KeyRingObject: Sendable {
     private static func sealKey(_ key: Secret, _ salt: [UInt8]) -> SealKey {
         SealKey(key.derived(salt: salt, for: Array("holdfast ring 1".utf8)))
     }
+}
 
-    private static func plain(_ ring: KeyRing) -> [UInt8] {
+extension KeyRing {
+    fileprivate var plain: [UInt8] {
         var bytes: [UInt8] = []
         func append(_ secret: Secret) {
             secret.withBytes { secret in for at in secret.indices { bytes.append(secret[at]) } }
         }
-        bytes.append(littleEndian: UInt32(ring.turns.count))
-        append(ring.idSecret)
-        for turn in ring.turns {
+        bytes.append(littleEndian: UInt32(idSecrets.count))
+        bytes.append(littleEndian: UInt32(turns.count))
+        for secret in idSecrets { append(secret) }
+        for turn in turns {
             bytes.append(name: turn.since)
+            bytes.append(littleEndian: UInt32(turn.idSecret))
             append(turn.secret)
         }
         return bytes
     }
 
-    private func read(_ plain: [UInt8]) throws -> KeyRing? {
-        var reader = ByteReader(plain)
-        let count = Int(try reader.u32())
-        guard (1...KeyRing.turnsMax).contains(count),
-            let idSecret = Secret(try reader.take(Secret.byteCount))
-        else { return nil }
-        var secrets: [(since: WallTime, secret: Secret)] = []
+    fileprivate init?(
+        plain: ArraySlice<UInt8>, _ repository: RepositoryID, _ tenant: TenantID
+    ) throws {
+        var reader = ByteReader(Array(plain))
+        let (idCount, count) = (Int(try reader.u32()), Int(try reader.u32()))
+        guard idCount <= Self.turnsMax, count <= Self.turnsMax else { return nil }
+        let idSecrets = try (0..<idCount).compactMap { _ in
+            Secret(try reader.take(Secret.byteCount))
+        }
+        var turns: [(since: WallTime, idSecret: Int, secret: Secret)] = []
         for _ in 0..<count {
             let since: WallTime = try reader.name()
+            let idSecret = Int(try reader.u32())
             guard let secret = Secret(try reader.take(Secret.byteCount)) else { return nil }
-            secrets.append((since, secret))
+            turns.append((since, idSecret, secret))
         }
         guard reader.remaining == 0 else { return nil }
-        return KeyRing(
-            repository: repository, tenant: tenant, idSecret: idSecret, secrets: secrets)
+        self.init(repository: repository, tenant: tenant, idSecrets: idSecrets, turns: turns)
     }
 }

@@ -2,21 +2,21 @@ internal import Mesh
 
 /// Makes the map of a volume from its cells in their order, holding no more than one node of each level.
 package struct MapBuilder: Sendable {
-    private let cellCount: UInt64
+    private let shape: VolumeShape
     /// Of each level, the slots of the node that is not full yet.
     private var open: [[Slot]]
     private var told: UInt64 = 0
 
-    package init(cellCount: UInt64) {
-        self.cellCount = cellCount
-        open = [[Slot]](repeating: [], count: VolumeMap.level(of: cellCount) + 1)
+    package init(_ shape: VolumeShape) {
+        self.shape = shape
+        open = [[Slot]](repeating: [], count: shape.level + 1)
     }
 
     /// The next `count` cells are all alike; more than one of them only where they are not stored.
     package mutating func add(
         _ slot: Slot, count: UInt64 = 1, to nodes: inout some MapNodes
     ) throws {
-        invariant(count <= cellCount - told, "no more cells than the volume has")
+        invariant(count <= shape.cellCount - told, "no more cells than the volume has")
         if case .stored = slot { invariant(count <= 1, "a stored cell is one") }
         var left = count
         while left > 0 {
@@ -51,14 +51,14 @@ package struct MapBuilder: Sendable {
 
     /// All cells have been told.
     package consuming func finish(in nodes: inout some MapNodes) throws -> VolumeMap {
-        invariant(told == cellCount, "a map of \(cellCount) cells that was told \(told)")
+        invariant(told == shape.cellCount, "\(told) of \(shape.cellCount) cells were told")
         for level in open.indices.dropLast() where !open[level].isEmpty {
             fill(level)
             open[level + 1].append(try nodes.slot(for: open[level], level: level))
         }
         fill(open.count - 1)
         let top = try nodes.slot(for: open[open.count - 1], level: open.count - 1)
-        return VolumeMap(cellCount: cellCount, top: top)
+        return VolumeMap(shape, top: top)
     }
 
     /// Behind the volume's end there are holes.

@@ -1,4 +1,5 @@
 internal import Mesh
+internal import Sealing
 
 /// One repository, drawn once: what belongs to another is never taken for its own.
 package struct RepositoryID: Hashable, Sendable, CustomStringConvertible {
@@ -35,5 +36,10 @@ package struct Salt: Hashable, Sendable {
     package init?(_ bytes: [UInt8]) {
         guard bytes.count == Self.byteCount else { return nil }
         self.bytes = bytes
+    }
+
+    /// A salt is no secret; one that was derived tells nothing of what it was derived from.
+    init(_ derived: Secret) {
+        bytes = derived.withBytes { bytes in bytes.indices.map { bytes[$0] } }
     }
 }

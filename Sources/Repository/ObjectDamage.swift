@@ -1,3 +1,5 @@
+package import Sealing
+
 /// Why an object's bytes are not what was written. Its name says which object; nothing here holds a
 /// byte of a key or of what was sealed.
 package enum ObjectDamage: Error, Hashable, Sendable, CustomStringConvertible {
@@ -21,7 +23,9 @@ package enum ObjectDamage: Error, Hashable, Sendable, CustomStringConvertible {
     /// What was sealed is no such thing: whoever wrote it had the key, and a fault.
     case contents(String)
     /// It is sealed as it was written, and is not what its id says.
-    case anotherID(UInt32)
+    case anotherID(Digest)
+    /// It was not made by whoever had the ring before it.
+    case noSuccessor
 
     package var description: String {
         switch self {
@@ -41,7 +45,8 @@ package enum ObjectDamage: Error, Hashable, Sendable, CustomStringConvertible {
         case .piece(let number, let offset):
             "piece \(number) at byte \(offset) is damaged, or not its own"
         case .contents(let why): why
-        case .anotherID(let number): "piece \(number) is not what its id says"
+        case .anotherID(let id): "what it holds as \(id) is something else"
+        case .noSuccessor: "whoever made it did not have the ring before it: it may be forged"
         }
     }
 }

@@ -1,107 +1,144 @@
+internal import CCompression
 internal import Mesh
+internal import Record
 package import Sealing
 
 /// A pack that is whole, and will never change.
 package struct Pack: Sendable {
-    /// The digest of all its bytes: whoever has no key can still tell whether it is whole.
-    package let name: Digest
+    package let reference: PackReference
     package let bytes: [UInt8]
     package let blobs: [PlacedBlob]
 }
 
-/// Puts a pack together. Each blob is opened again and compared before it counts: what can't be read
-/// back is found while the source is still there (restic #4523).
-package struct PackWriter {
+/// What is needed to find a pack and to open one blob of it.
+package struct PackReference: Hashable, Sendable {
+    static let byteCount = Digest.byteCount + 4 + Salt.byteCount
+
+    /// The digest of all its bytes: whoever has no key can still tell whether it is whole.
+    package let name: Digest
+    package let epoch: KeyEpoch
+    package let salt: Salt
+}
+
+/// Puts a pack together.
+///
+/// Nothing is sealed before all is there, and the salt depends on all of it: an agent that was rolled
+/// back, or cloned, and draws the same random bytes again uses no key for two different texts.
+package struct PackWriter: ~Copyable {
     /// Packs are closed as soon as they have so many bytes.
     package static let byteCountAimed = 16 << 20
     package static let blobsMax = 1 << 16
     /// No pack is larger.
-    static let byteCountMax =
-        byteCountAimed + Blob.plainByteCountMax + blobsMax * Blob.rowByteCount + (64 << 10)
+    package static let byteCountMax =
+        byteCountAimed + Blob.plainByteCountMax + blobsMax * (Blob.rowByteCount + 1) + (64 << 10)
 
     /// How often what the codec made was not what it was made from; each such blob lies raw.
     package private(set) var codecFaultCount = 0
-    private var bytes: [UInt8]
+    /// What will be sealed, one behind the other.
+    private var stored: [UInt8] = []
     private var blobs: [PlacedBlob] = []
-    /// What the codec makes lies here, so that not every blob takes memory anew.
-    private var room: [UInt8] = []
-    private let key: SealKey
+    private let place: SealedPlace
     private let codec: Codec
 
-    /// `header` has to be of kind pack, with a salt that was drawn for this pack.
-    package init(_ header: SealedHeader, key: EpochKey, codec: Codec = .lz4) {
-        invariant(header.kind == .pack, "a pack has a pack's header")
-        invariant(header.keyCheck == key.check, "a pack's key is the one its header tells")
-        self.key = key.key(of: header)
-        self.codec = codec
-        bytes = []
-        bytes.reserveCapacity(Self.byteCountAimed + (2 << 20))
-        bytes += header.encoded
+    package init(in place: SealedPlace, codec: Codec = .lz4) {
+        (self.place, self.codec) = (place, codec)
+        stored.reserveCapacity(Self.byteCountAimed + Blob.plainByteCountMax)
     }
 
     package var isEmpty: Bool { blobs.isEmpty }
-    package var isFull: Bool {
-        bytes.count >= Self.byteCountAimed || blobs.count >= Self.blobsMax
-    }
+    package var isFull: Bool { end >= Self.byteCountAimed || blobs.count >= Self.blobsMax }
+    private var end: Int { blobs.last?.range.upperBound ?? SealedHeader.byteCount }
 
     /// Adds what `id` names. A full pack and a plain text that is empty or too long are bugs of the
     /// caller.
-    package mutating func add(_ plain: Span<UInt8>, _ kind: Blob.Kind, id: Digest)
-        throws(ObjectDamage)
-    {
+    package mutating func add(_ plain: Span<UInt8>, _ kind: Blob.Kind, id: Digest) {
         invariant(!isFull, "a full pack takes no more")
-        invariant(
-            (1...Blob.plainByteCountMax) ~= plain.count, "a blob of \(plain.count) bytes")
-        // Less than a 32nd gained is not worth the time at a restore.
-        let most = plain.count - plain.count / 32 - 1
-        var squeezed: [UInt8] = []
-        swap(&squeezed, &room)
-        defer { swap(&squeezed, &room) }
-        squeezed.removeAll(keepingCapacity: true)
-        if most > 0, codec.compress(plain, most, &squeezed) {
-            if try seal(squeezed.span, of: plain, kind, id, .lz4) { return }
-            codecFaultCount += 1
-        }
-        guard try seal(plain, of: plain, kind, id, .raw) else {
-            throw .piece(UInt32(blobs.count), offset: bytes.count)
-        }
-    }
-
-    /// False, and nothing added, where it does not come back as it was.
-    private mutating func seal(
-        _ stored: Span<UInt8>, of plain: Span<UInt8>, _ kind: Blob.Kind, _ id: Digest,
-        _ encoding: Blob.Encoding
-    ) throws(ObjectDamage) -> Bool {
+        invariant((1...Blob.plainByteCountMax) ~= plain.count, "a blob of \(plain.count) bytes")
+        let start = stored.count
+        let encoding = store(plain)
         let blob = Blob(
             kind, id, encoding, plainByteCount: plain.count,
-            sealedByteCount: stored.count + SealKey.tagByteCount)
-        let placed = PlacedBlob(blob: blob, number: UInt32(blobs.count), offset: bytes.count)
-        key.seal(stored, number: placed.number, binding: blob.words, onto: &bytes)
-        guard let back = try? PackReader.open(bytes, placed, key: key, codec: codec),
-            back.isEqual(to: plain)
-        else {
-            bytes.removeLast(bytes.count - placed.offset)
-            return false
-        }
-        blobs.append(placed)
-        return true
+            sealedByteCount: stored.count - start + SealKey.tagByteCount)
+        blobs.append(PlacedBlob(blob: blob, number: UInt32(blobs.count), offset: end))
     }
 
-    package consuming func finish() -> Pack {
+    /// Appends the bytes as they will be sealed. What the codec made is taken apart again at once: what
+    /// can't be read back is found while the source is still there (restic #4523).
+    private mutating func store(_ plain: Span<UInt8>) -> Blob.Encoding {
+        let start = stored.count
+        // Less than a 32nd gained is not worth the time at a restore.
+        let most = plain.count - plain.count / 32 - 1
+        if most > 0, codec.compress(plain, most, &stored) {
+            let made = stored.count - start
+            if (1...most) ~= made,
+                let back = codec.decompress(stored.span.extracting(start...), plain.count),
+                plain.isEqual(to: back.span)
+            {
+                return .lz4
+            }
+            codecFaultCount += 1
+            stored.removeLast(made)
+        }
+        unsafe plain.withUnsafeBytes { unsafe stored.append(contentsOf: $0) }
+        return .raw
+    }
+
+    /// Seals what was added. `random` is drawn for this pack. Throws where the pack does not open as it was
+    /// closed; what it holds is to be read again then.
+    package consuming func finish(random: Salt) throws(ObjectDamage) -> Pack {
         var words: [UInt8] = []
         words.reserveCapacity(4 + blobs.count * Blob.rowByteCount)
         words.append(littleEndian: UInt32(blobs.count))
         for placed in blobs { placed.blob.append(to: &words) }
+        let header = place.header(
+            .pack, salt: place.key.salt(random, for: words, Checksum.crc32c(stored)))
+        let bytes = seal(words, header)
+        try check(bytes)
+        let reference = PackReference(
+            name: Digest(of: bytes.span), epoch: header.epoch, salt: header.salt)
+        return Pack(reference: reference, bytes: bytes, blobs: blobs)
+    }
+
+    private borrowing func seal(_ words: [UInt8], _ header: SealedHeader) -> [UInt8] {
+        let key = place.key.key(of: header)
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(end + words.count + 3 * SealedObject.blockByteCount)
+        bytes += header.encoded
+        forEachStored { placed, stored in
+            key.seal(stored, number: placed.number, binding: placed.blob.words, onto: &bytes)
+        }
         SealedObject.close(&bytes, words, key: key)
-        return Pack(name: Digest(of: bytes.span), bytes: bytes, blobs: blobs)
+        return bytes
+    }
+
+    /// Takes the pack apart as a restore would.
+    private borrowing func check(_ bytes: [UInt8]) throws(ObjectDamage) {
+        let read = try PackReader(bytes, for: place)
+        guard read.blobs == blobs else { throw .contents("it lists other blobs than it holds") }
+        var bad: PlacedBlob?
+        forEachStored { placed, stored in
+            if !read.isStored(placed, as: stored) { bad = bad ?? placed }
+        }
+        if let bad { throw .piece(bad.number, offset: bad.offset) }
+    }
+
+    private borrowing func forEachStored(_ body: (PlacedBlob, Span<UInt8>) -> Void) {
+        var start = 0
+        for placed in blobs {
+            let end = start + placed.blob.sealedByteCount - SealKey.tagByteCount
+            body(placed, stored.span.extracting(start..<end))
+            start = end
+        }
     }
 }
 
-extension [UInt8] {
+extension Span<UInt8> {
     func isEqual(to other: Span<UInt8>) -> Bool {
-        unsafe withUnsafeBytes { mine in
+        guard count == other.count else { return false }
+        return unsafe withUnsafeBytes { mine in
             unsafe other.withUnsafeBytes { theirs in
-                unsafe mine.count == theirs.count && mine.elementsEqual(theirs)
+                guard let a = mine.baseAddress, let b = theirs.baseAddress else { return true }
+                return unsafe holdfast_are_equal(a, b, mine.count)
             }
         }
     }

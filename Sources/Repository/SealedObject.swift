@@ -1,46 +1,88 @@
 internal import Mesh
 internal import Sealing
 
-/// The frame that all objects share: header, pieces that are sealed one by one, a closing piece that
-/// tells what they are, and a foot that tells where that begins.
+/// The frame that all objects share: header, pieces that are sealed one by one, a padding, a closing
+/// piece that tells what the pieces are, and a foot that tells where that begins.
 enum SealedObject {
     static let footByteCount = 16
     static let footMagic: UInt64 = 0x3144_4e45_5244_4c48  // "HLDREND1"
-    /// The closing piece's number; the others count up from 0.
+    /// Of the closing piece and the padding; the others count up from 0.
     static let closingNumber = UInt32.max
-    /// Whole blocks tell whoever sees objects little of what is in them.
+    static let paddingNumber = UInt32.max - 1
+    /// The closing piece begins and the object ends at whole blocks: whoever sees it learns about how much
+    /// is in it, and no length of what is.
     static let blockByteCount = 4_096
 
-    /// Closes the object: `words` and as many zeros as fill a block.
+    /// Closes the object behind its last piece.
     static func close(_ bytes: inout [UInt8], _ words: [UInt8], key: SealKey) {
+        let gap = missing(bytes.count)
+        if gap > 0 {
+            let zeros = [UInt8](
+                repeating: 0, count: gap < SealKey.tagByteCount ? gap + blockByteCount : gap)
+            key.seal(
+                zeros.span.extracting(SealKey.tagByteCount...), number: paddingNumber,
+                binding: [], onto: &bytes)
+        }
         let start = bytes.count
         let whole = start + words.count + SealKey.tagByteCount + footByteCount
-        let padding = (blockByteCount - whole % blockByteCount) % blockByteCount
-        let plain = words + [UInt8](repeating: 0, count: padding)
-        key.seal(
-            plain.span, number: closingNumber, binding: binding(start), onto: &bytes)
+        let plain = words + [UInt8](repeating: 0, count: missing(whole))
+        key.seal(plain.span, number: closingNumber, binding: binding(start), onto: &bytes)
         bytes.append(littleEndian: UInt64(bytes.count - start))
         bytes.append(littleEndian: footMagic)
     }
 
-    /// What the closing piece says, and where it begins.
-    static func closing(_ bytes: [UInt8], key: SealKey) throws(ObjectDamage) -> (
-        words: [UInt8], start: Int
-    ) {
+    /// Bytes to the next whole block.
+    private static func missing(_ count: Int) -> Int {
+        (blockByteCount - count % blockByteCount) % blockByteCount
+    }
+
+    /// Where the closing piece begins, by an object's last bytes.
+    static func closingStart(_ tail: [UInt8], of byteCount: Int) throws(ObjectDamage) -> Int {
         let shortest = SealedHeader.byteCount + SealKey.tagByteCount + footByteCount
-        guard bytes.count >= shortest else {
-            throw .truncated(wanted: shortest, have: bytes.count)
+        guard byteCount >= shortest, tail.count >= footByteCount else {
+            throw .truncated(wanted: shortest, have: min(byteCount, tail.count))
         }
-        let foot = bytes.count - footByteCount
-        guard bytes.load(at: foot + 8, count: 8) == footMagic else { throw .end }
-        let count = bytes.load(at: foot, count: 8)
-        guard count <= UInt64(foot - SealedHeader.byteCount) else { throw .end }
-        let start = foot - Int(count)
-        let sealed = bytes.span.extracting(start..<foot)
+        let foot = tail.count - footByteCount
+        guard tail.load(at: foot + 8, count: 8) == footMagic else { throw .end }
+        let count = tail.load(at: foot, count: 8)
+        guard count >= UInt64(SealKey.tagByteCount),
+            count <= UInt64(byteCount - footByteCount - SealedHeader.byteCount)
+        else { throw .end }
+        return byteCount - footByteCount - Int(count)
+    }
+
+    /// What the closing piece says, and where it begins. `tail` are an object's last bytes, or all of them.
+    static func closing(
+        _ tail: [UInt8], of byteCount: Int, key: SealKey
+    ) throws(ObjectDamage) -> (words: [UInt8], start: Int) {
+        let start = try closingStart(tail, of: byteCount)
+        let own = start - (byteCount - tail.count)
+        guard own >= 0 else {
+            throw .truncated(wanted: byteCount - start, have: tail.count)
+        }
+        let sealed = tail.span.extracting(own..<tail.count - footByteCount)
         guard let words = key.open(sealed, number: closingNumber, binding: binding(start)) else {
             throw .end
         }
         return (words, start)
+    }
+
+    /// Whether nothing but a padding lies between the last piece and the closing one.
+    static func isPadding(_ range: Range<Int>) -> Bool {
+        range.isEmpty
+            || (SealKey.tagByteCount..<blockByteCount + SealKey.tagByteCount)
+                .contains(range.count)
+    }
+
+    /// The same where the bytes are at hand.
+    static func checkPadding(
+        _ bytes: [UInt8], _ range: Range<Int>, key: SealKey
+    ) throws(ObjectDamage) {
+        guard !range.isEmpty else { return }
+        let sealed = bytes.span.extracting(range)
+        guard let plain = key.open(sealed, number: paddingNumber, binding: []),
+            plain[...].isZero
+        else { throw .piece(paddingNumber, offset: range.lowerBound) }
     }
 
     /// What lies before it can't get longer or shorter.

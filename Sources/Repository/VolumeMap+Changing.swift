@@ -1,33 +1,50 @@
 internal import Mesh
 
-/// What became of one cell.
-package struct CellChange: Hashable, Sendable {
-    package let cell: UInt64
-    package let slot: Slot
-    package init(_ cell: UInt64, _ slot: Slot) { (self.cell, self.slot) = (cell, slot) }
+/// What became of a volume since a map of it was made.
+package struct VolumeChange: Sendable {
+    /// In the order of their cells, no cell twice.
+    package let runs: [CellRun]
+    package let shape: VolumeShape
+    /// Of how few bytes it was meanwhile: what lay behind that is gone, also where it grew again.
+    package let byteCountMin: UInt64
+
+    /// Runs that are out of order, or of cells that the volume does not have, are bugs of the caller.
+    package init(_ runs: [CellRun], shape: VolumeShape, byteCountMin: UInt64) {
+        invariant(
+            zip(runs, runs.dropFirst()).allSatisfy {
+                $0.cells.upperBound <= $1.cells.lowerBound
+            } && runs.last.map { $0.cells.upperBound <= shape.cellCount } ?? true,
+            "changes of a volume's cells, in their order")
+        invariant(byteCountMin <= shape.byteCount, "no more than it has by now")
+        (self.runs, self.shape, self.byteCountMin) = (runs, shape, byteCountMin)
+    }
+
+    /// The first cell of which nothing is left but what changed; `byteCountMin` lies at its beginning or, where
+    /// that cell was cut, within the one before.
+    fileprivate var firstGone: UInt64 {
+        (byteCountMin + shape.cellByteCount - 1) / shape.cellByteCount
+    }
 }
 
 extension VolumeMap {
-    /// The map behind `changes`, which come in the order of their cells, each cell once, of a volume that has
-    /// `cellCount` cells by now. Only nodes above what changed are read and made.
-    package func changed(
-        _ changes: [CellChange], cellCount: UInt64, in nodes: inout some MapNodes
-    ) throws -> VolumeMap {
+    /// The map behind `change`. Only nodes above what changed are read and made.
+    ///
+    /// A cell that the volume's end cut, and that has bytes behind it, has to be among what changed: its bytes
+    /// are others now. The length of cells can't change.
+    package func changed(_ change: VolumeChange, in nodes: inout some MapNodes) throws -> VolumeMap
+    {
         invariant(
-            zip(changes, changes.dropFirst()).allSatisfy { $0.cell < $1.cell }
-                && changes.last.map { $0.cell < cellCount } ?? true, "changes of cells, in order")
-        let level = Self.level(of: cellCount)
+            change.shape.cellByteCount == shape.cellByteCount, "cells keep their length")
+        let gone = change.firstGone < shape.cellCount ? change.firstGone..<UInt64.max : nil
+        let editor = Editor(gone: gone)
+        let level = change.shape.level
         let old = try slot(at: level, in: &nodes)
-        var editor = Editor(nodes: nodes, cellCount: cellCount)
-        defer { nodes = editor.nodes }
-        // What lies behind the end of a volume that shrank is gone, also when it grows again.
-        let top = try editor.edit(
-            old, level: level, from: 0, changes[...], trims: cellCount < self.cellCount)
-        return VolumeMap(cellCount: cellCount, top: top)
+        let top = try editor.edit(old, level: level, from: 0, change.runs[...], &nodes)
+        return VolumeMap(change.shape, top: top)
     }
 
     /// The slot that a map of that level would have on top.
-    func slot(at wanted: Int, in nodes: inout some MapNodes) throws -> Slot {
+    private func slot(at wanted: Int, in nodes: inout some MapNodes) throws -> Slot {
         var (slot, level) = (top, self.level)
         while level > wanted {
             slot = try nodes.slots(of: slot, level: level)[0]
@@ -42,31 +59,28 @@ extension VolumeMap {
     }
 }
 
-private struct Editor<Nodes: MapNodes> {
-    var nodes: Nodes
-    let cellCount: UInt64
+private struct Editor {
+    let gone: Range<UInt64>?
 
-    mutating func edit(
-        _ slot: Slot, level: Int, from first: UInt64, _ changes: ArraySlice<CellChange>,
-        trims: Bool
+    func edit(
+        _ slot: Slot, level: Int, from first: UInt64, _ runs: ArraySlice<CellRun>,
+        _ nodes: inout some MapNodes
     ) throws -> Slot {
         let span = VolumeMap.span(ofSlotAt: level)
-        let reachesEnd = trims && cellCount < first + span * UInt64(MapNode.slotCount)
-        if changes.isEmpty, !reachesEnd { return slot }
+        let own = first..<first + span * UInt64(MapNode.slotCount)
+        if runs.isEmpty, gone.map({ !$0.overlaps(own) }) ?? true { return slot }
         var slots = try nodes.slots(of: slot, level: level)
-        var rest = changes
+        var rest = runs
         for at in slots.indices {
             let start = first + UInt64(at) * span
-            if trims, start >= cellCount {
-                slots[at] = .hole
-                continue
-            }
-            let own = rest.prefix { $0.cell < start + span }
-            rest = rest.dropFirst(own.count)
-            if level > 0 {
-                slots[at] = try edit(slots[at], level: level - 1, from: start, own, trims: trims)
-            } else if let change = own.first {
-                slots[at] = change.slot
+            let part = start..<start + span
+            if let gone, gone.lowerBound <= start { slots[at] = .hole }
+            rest = rest.drop { $0.cells.upperBound <= start }
+            let changes = rest.prefix { $0.cells.lowerBound < part.upperBound }
+            if let only = changes.first, only.covers(part) {
+                slots[at] = only.slot
+            } else if level > 0 {
+                slots[at] = try edit(slots[at], level: level - 1, from: start, changes, &nodes)
             }
         }
         return try nodes.slot(for: slots, level: level)

@@ -3,35 +3,49 @@ package import Sealing
 
 /// All cells of a volume at one moment: its topmost slot, from which everything else is found.
 package struct VolumeMap: Hashable, Sendable {
-    /// 2^48 cells are an exbibyte and more.
-    package static let levelsMax = 6
-    package static let cellCountMax: UInt64 = 1 << (8 * UInt64(levelsMax))
-
-    package let cellCount: UInt64
+    package let shape: VolumeShape
     package let top: Slot
 
-    package init(cellCount: UInt64, top: Slot) {
-        invariant(
-            (1...Self.cellCountMax).contains(cellCount), "a volume of \(cellCount) cells")
-        (self.cellCount, self.top) = (cellCount, top)
-    }
-
-    /// Of a volume to which nothing was written yet.
-    package static func empty(cellCount: UInt64) -> VolumeMap {
-        VolumeMap(cellCount: cellCount, top: .hole)
-    }
+    package init(_ shape: VolumeShape, top: Slot) { (self.shape, self.top) = (shape, top) }
 
     /// The level of the node that `top` stands for: 0 up to 256 cells, 1 up to 65,536, …
-    package var level: Int { Self.level(of: cellCount) }
-
-    static func level(of cellCount: UInt64) -> Int {
-        var level = 0
-        while cellCount > span(ofSlotAt: level + 1) { level += 1 }
-        return level
-    }
+    var level: Int { shape.level }
 
     /// How many cells lie below one slot of a node of that level.
     static func span(ofSlotAt level: Int) -> UInt64 { 1 << (8 * UInt64(level)) }
+}
+
+/// How long a volume is, and into what it is cut. A volume that grows keeps its cells' length, or nothing of
+/// it would be found again.
+package struct VolumeShape: Hashable, Sendable {
+    package static let cellByteCountUsual: UInt64 = 16 << 10
+    /// Of volumes that are larger than `largeByteCount` when they are first backed up.
+    package static let cellByteCountLarge: UInt64 = 64 << 10
+    package static let largeByteCount: UInt64 = 256 << 30
+    private static let cellByteCounts: ClosedRange<UInt64> = 4 << 10...1 << 20
+    /// 2^48 cells are an exbibyte and more.
+    static let levelsMax = 6
+    package static let cellCountMax: UInt64 = 1 << (8 * UInt64(levelsMax))
+
+    package let byteCount: UInt64
+    package let cellByteCount: UInt64
+
+    /// nil for a volume without bytes or with too many, and for cells of no power of two from 4 KiB to 1 MiB.
+    package init?(byteCount: UInt64, cellByteCount: UInt64) {
+        guard Self.cellByteCounts.contains(cellByteCount), cellByteCount.nonzeroBitCount == 1,
+            byteCount > 0, (byteCount - 1) / cellByteCount < Self.cellCountMax
+        else { return nil }
+        (self.byteCount, self.cellByteCount) = (byteCount, cellByteCount)
+    }
+
+    /// The last cell may reach behind the volume's end, where it is filled up with zeros.
+    package var cellCount: UInt64 { (byteCount - 1) / cellByteCount + 1 }
+
+    var level: Int {
+        var level = 0
+        while cellCount > VolumeMap.span(ofSlotAt: level + 1) { level += 1 }
+        return level
+    }
 }
 
 /// Whoever has the nodes of maps, and takes new ones.

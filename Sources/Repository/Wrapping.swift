@@ -37,6 +37,24 @@ package struct Wrapping: Hashable, Sendable {
         else { return nil }
         (self.kind, self.name, self.bytes) = (kind, name, bytes)
     }
+
+    func append(to all: inout [UInt8]) {
+        all.append(kind.rawValue)
+        all.append(UInt8(name.utf8.count))
+        all += name.utf8
+        all.append(littleEndian: UInt16(bytes.count))
+        all += bytes
+    }
+
+    init(parsing reader: inout ByteReader) throws {
+        let kind = Kind(rawValue: try reader.u8())
+        let name = String(validating: try reader.take(Int(try reader.u8())), as: UTF8.self)
+        let bytes = try reader.take(Int(try reader.u16()))
+        guard let kind, let name, let wrapping = Wrapping(kind, name: name, bytes: bytes) else {
+            throw ObjectDamage.contents("one of its wrappings is of no known kind or length")
+        }
+        self = wrapping
+    }
 }
 
 /// Why a wrapped key does not come out.

@@ -2,8 +2,12 @@ internal import Crypto
 internal import FoundationEssentials
 
 /// Names bytes so that only who has the key can tell what they are (HMAC with SHA-256, RFC 2104).
-package struct IDKey: Sendable {
+package struct IDKey: Sendable, CustomStringConvertible, CustomReflectable {
     private let keyed: HMAC<SHA256>
+
+    /// What a dump shows would do to compute ids.
+    package var description: String { "(id key)" }
+    package var customMirror: Mirror { Mirror(self, children: []) }
 
     package init(_ secret: Secret) { keyed = HMAC<SHA256>(key: secret.key) }
 

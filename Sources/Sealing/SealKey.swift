@@ -21,13 +21,21 @@ package struct SealKey: Sendable {
             unsafe try? AES.GCM.seal(
                 plain, using: key, nonce: Self.nonce(number), authenticating: words)
         }
-        guard let box else { invariant(false, "a key of 32 bytes seals"); return }
-        unsafe box.ciphertext.withUnsafeBytes { unsafe bytes.append(contentsOf: $0) }
-        unsafe box.tag.withUnsafeBytes { unsafe bytes.append(contentsOf: $0) }
+        guard let sealed = box?.combined else {
+            return invariant(false, "a key of 32 bytes seals")
+        }
+        // Nobody needs to be told a nonce that is the piece's number.
+        unsafe sealed.withUnsafeBytes { sealed in
+            unsafe bytes.append(contentsOf: sealed.dropFirst(Self.nonceByteCount))
+        }
     }
 
-    /// What was sealed under that number and with those words; nil for anything else.
-    package func open(_ sealed: Span<UInt8>, number: UInt32, binding words: [UInt8]) -> [UInt8]? {
+    /// Lends what was sealed under that number and with those words; nil, and nothing lent, for anything
+    /// else.
+    package func open<R>(
+        _ sealed: Span<UInt8>, number: UInt32, binding words: [UInt8],
+        _ body: (Span<UInt8>) throws -> R
+    ) rethrows -> R? {
         guard sealed.count >= Self.tagByteCount else { return nil }
         let plain = unsafe sealed.withUnsafeBytes { sealed in
             let end = sealed.count - Self.tagByteCount
@@ -37,7 +45,17 @@ package struct SealKey: Sendable {
                 tag: UnsafeRawBufferPointer(rebasing: sealed[end...]))
             return box.flatMap { try? AES.GCM.open($0, using: key, authenticating: words) }
         }
-        return plain.map { Array($0) }
+        guard let plain else { return nil }
+        return try unsafe plain.withUnsafeBytes { try unsafe body(Span(_bytes: $0.bytes)) }
+    }
+
+    /// What was sealed under that number and with those words; nil for anything else.
+    package func open(
+        _ sealed: Span<UInt8>, number: UInt32, binding words: [UInt8]
+    ) -> [UInt8]? {
+        open(sealed, number: number, binding: words) { plain in
+            unsafe plain.withUnsafeBytes { unsafe Array($0) }
+        }
     }
 
     private static func nonce(_ number: UInt32) throws -> AES.GCM.Nonce {

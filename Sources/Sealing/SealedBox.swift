@@ -7,9 +7,12 @@ package struct BoxPublicKey: Hashable, Sendable {
     package static let byteCount = 32
     package let bytes: [UInt8]
 
-    /// nil unless there are 32 bytes.
+    /// nil unless there are 32 bytes of which the highest bit is not set: RFC 7748 passes over that bit, and
+    /// one key would have two spellings.
     package init?(_ bytes: [UInt8]) {
-        guard bytes.count == Self.byteCount else { return nil }
+        guard bytes.count == Self.byteCount, bytes[Self.byteCount - 1] & 0x80 == 0 else {
+            return nil
+        }
         self.bytes = bytes
     }
 

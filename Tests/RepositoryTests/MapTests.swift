@@ -25,12 +25,16 @@ struct Nodes: MapNodes {
     }
 }
 
+func shape(_ cellCount: Int) throws -> VolumeShape {
+    try #require(VolumeShape(byteCount: UInt64(cellCount) << 12, cellByteCount: 4_096))
+}
+
 /// What a volume is, without any tree: one slot a cell.
 struct FlatMap {
     var slots: [Slot]
 
     func built(in nodes: inout Nodes) throws -> VolumeMap {
-        var builder = MapBuilder(cellCount: UInt64(slots.count))
+        var builder = MapBuilder(try shape(slots.count))
         var at = 0
         while at < slots.count {
             var count = 1
@@ -63,7 +67,7 @@ extension Slot {
         case 0: .hole
         case 1: .zeros
         default:
-            .stored(Digest(of: [UInt8.random(in: 0...255, using: &random)].span))
+            .stored(digest([UInt8.random(in: 0...255, using: &random)]))
         }
     }
 }
@@ -109,16 +113,20 @@ extension Slot {
                 case 0: flat.slots.count
                 case 1: Int.random(in: 1...flat.slots.count, using: &random)
                 case 2: Int.random(in: 1...100_000, using: &random)
-                default: Int.random(in: 1...500, using: &random)
+                default: [256, 500, 65_536, 65_537].randomElement(using: &random) ?? 1
                 }
+            let least = Int.random(in: 0...min(count, flat.slots.count), using: &random)
             let old = flat
-            flat.slots = Array(flat.slots.prefix(count))
-            flat.slots += [Slot](repeating: .hole, count: count - flat.slots.count)
-            let cells = Set((0..<20).map { _ in Int.random(in: 0..<count, using: &random) })
-                .sorted()
-            let changes = cells.map { CellChange(UInt64($0), Slot.random(&random)) }
-            for change in changes { flat.slots[Int(change.cell)] = change.slot }
-            let changed = try map.changed(changes, cellCount: UInt64(count), in: &nodes)
+            flat.slots = Array(flat.slots.prefix(Bool.random(using: &random) ? least : count))
+            let kept = flat.slots.count
+            flat.slots += [Slot](repeating: .hole, count: count - kept)
+            let runs = Self.runs(count, &random)
+            for run in runs {
+                for cell in run.cells { flat.slots[Int(cell)] = run.slot }
+            }
+            let change = VolumeChange(
+                runs, shape: try shape(count), byteCountMin: UInt64(min(kept, count)) << 12)
+            let changed = try map.changed(change, in: &nodes)
             #expect(try changed == flat.built(in: &nodes))
             #expect(
                 try Self.changes(from: map, to: changed, in: &nodes) == flat.changes(since: old))
@@ -126,36 +134,110 @@ extension Slot {
         }
     }
 
+    /// Some of them long, none of them touching what another one says.
+    private static func runs(_ count: Int, _ random: inout SeededRandom) -> [CellRun] {
+        var runs: [CellRun] = []
+        var next = UInt64(0)
+        while runs.count < 20 {
+            next += UInt64.random(in: 0..<UInt64(max(1, count / 8)), using: &random)
+            guard next < count else { break }
+            let slot = Slot.random(&random)
+            let most = [1, 10, 300, 70_000].randomElement(using: &random) ?? 1
+            let isStored = if case .stored = slot { true } else { false }
+            let end = isStored ? next + 1 : min(next + UInt64(most), UInt64(count))
+            runs.append(CellRun(next..<end, slot))
+            next = end
+        }
+        return runs
+    }
+
     private static func changes(
         from old: VolumeMap, to new: VolumeMap, in nodes: inout Nodes
-    ) throws -> [CellChange] {
-        var changes: [CellChange] = []
+    ) throws -> [CellRun] {
+        var changes: [CellRun] = []
         try new.forEachChange(since: old, nodes: &nodes) { run in
-            changes += run.cells.map { CellChange($0, run.slot) }
+            changes += run.cells.map { CellRun($0..<$0 + 1, run.slot) }
         }
         return changes
     }
 
-    /// 16 million cells are 256 GiB: what an incremental reads and makes is what lies above a change.
+    /// 16 million cells are 64 GiB here: what an incremental reads and makes is what lies above a change.
     @Test func `one change costs one node of each level`() throws {
         var nodes = Nodes()
-        var builder = MapBuilder(cellCount: 1 << 24)
+        let shape = try shape(1 << 24)
+        var builder = MapBuilder(shape)
         try builder.add(.zeros, count: 1 << 24, to: &nodes)
         let zeros = try builder.finish(in: &nodes)
         #expect(zeros.top == .zeros && nodes.madeCount == 0)
-        let id = Digest(of: [1].span)
-        let one = try zeros.changed(
-            [CellChange(9_999_999, .stored(id))], cellCount: 1 << 24, in: &nodes)
+        func changed(_ map: VolumeMap, _ runs: [CellRun]) throws -> VolumeMap {
+            let change = VolumeChange(runs, shape: shape, byteCountMin: shape.byteCount)
+            return try map.changed(change, in: &nodes)
+        }
+        let one = try changed(
+            zeros, [CellRun(9_999_999..<10_000_000, .stored(digest([1])))])
         #expect(nodes.madeCount == 3 && nodes.readCount == 0)
-        let two = try one.changed(
-            [CellChange(10_000_000, .zeros), CellChange(10_000_001, .hole)], cellCount: 1 << 24,
-            in: &nodes)
+        let runs = [
+            CellRun(10_000_000..<10_000_001, .zeros), CellRun(10_000_001..<10_000_002, .hole),
+        ]
+        let two = try changed(one, runs)
         #expect(nodes.madeCount == 6 && nodes.readCount == 3)
         nodes.readCount = 0
-        #expect(try Self.changes(from: one, to: two, in: &nodes) == [CellChange(10_000_001, .hole)])
+        #expect(try Self.changes(from: one, to: two, in: &nodes) == [runs[1]])
         #expect(nodes.readCount == 6)
-        let same = try two.changed([], cellCount: 1 << 24, in: &nodes)
-        #expect(same == two && nodes.readCount == 6)
+        #expect(try changed(two, []) == two && nodes.readCount == 6)
+        #expect(try Self.changes(from: two, to: two, in: &nodes) == [] && nodes.readCount == 6)
+        // A tebibyte trimmed is one slot, not as many as it has cells.
+        nodes.madeCount = 0
+        let none = try changed(two, [CellRun(0..<1 << 24, .hole)])
+        #expect(none.top == .hole && nodes.madeCount == 0)
+    }
+
+    /// What lies behind the end it had meanwhile is gone (B16).
+    @Test func `a volume that shrank and grew again between two backups has holes there`() throws {
+        var nodes = Nodes()
+        let full = FlatMap(slots: (0..<300).map { .stored(digest([UInt8($0 & 255)])) })
+        let old = try full.built(in: &nodes)
+        let change = VolumeChange([], shape: old.shape, byteCountMin: 100 << 12)
+        let new = try old.changed(change, in: &nodes)
+        let read = try FlatMap.read(new, 0..<300, in: &nodes)
+        #expect(read == full.slots[..<100] + [Slot](repeating: .hole, count: 200))
+    }
+
+    @Test func `a volume no map can tell of is refused`() {
+        #expect(VolumeShape(byteCount: 0, cellByteCount: 4_096) == nil)
+        #expect(VolumeShape(byteCount: 1, cellByteCount: 4_096)?.cellCount == 1)
+        #expect(VolumeShape(byteCount: 4_097, cellByteCount: 4_096)?.cellCount == 2)
+        for cell in [0, 1, 2_048, 5_000, 12_288, 2 << 20] as [UInt64] {
+            #expect(VolumeShape(byteCount: 1 << 30, cellByteCount: cell) == nil)
+        }
+        #expect(VolumeShape(byteCount: 1 << 60, cellByteCount: 4_096)?.level == 5)
+        #expect(VolumeShape(byteCount: 1 << 60 + 1, cellByteCount: 4_096) == nil)
+        #expect(VolumeShape(byteCount: .max, cellByteCount: 4_096) == nil)
+        #expect(VolumeShape(byteCount: .max, cellByteCount: 1 << 20)?.level == 5)
+    }
+
+    @Test func `maps of other cells are not compared`() throws {
+        var nodes = Nodes()
+        let other = try #require(VolumeShape(byteCount: 1 << 20, cellByteCount: 8_192))
+        let (one, two) = (VolumeMap(try shape(256), top: .hole), VolumeMap(other, top: .hole))
+        #expect(throws: CellsDiffer(byteCounts: [4_096, 8_192])) {
+            try one.forEachChange(since: two, nodes: &nodes) { _ in }
+        }
+    }
+
+    @Test func `runs of holes and zeros are told at once`() throws {
+        var nodes = Nodes()
+        let id = Slot.stored(digest([1]))
+        let flat = FlatMap(
+            slots: [id, id] + [Slot](repeating: .zeros, count: 700) + [.hole, .hole, id])
+        var runs: [CellRun] = []
+        let map = try flat.built(in: &nodes)
+        try map.forEach(in: 0..<705, nodes: &nodes) { runs.append($0) }
+        #expect(
+            runs == [
+                CellRun(0..<1, id), CellRun(1..<2, id), CellRun(2..<702, .zeros),
+                CellRun(702..<704, .hole), CellRun(704..<705, id),
+            ])
     }
 
     /// What both are without is no change, whatever is on top of either.
@@ -166,14 +248,18 @@ extension Slot {
         let (a, b) = (try small.built(in: &nodes), try large.built(in: &nodes))
         #expect(try Self.changes(from: a, to: b, in: &nodes) == [])
         #expect(try Self.changes(from: b, to: a, in: &nodes) == [])
-        let none = VolumeMap.empty(cellCount: 100_000)
-        #expect(try Self.changes(from: a, to: none, in: &nodes).map(\.cell) == Array(0..<256))
-        #expect(try Self.changes(from: none, to: a, in: &nodes).map(\.cell) == Array(0..<256))
-        #expect(try Self.changes(from: .empty(cellCount: 1), to: none, in: &nodes) == [])
+        let none = VolumeMap(try shape(100_000), top: .hole)
+        #expect(
+            try Self.changes(from: a, to: none, in: &nodes).map(\.cells.lowerBound)
+                == Array(0..<256))
+        #expect(
+            try Self.changes(from: none, to: a, in: &nodes).map(\.cells.lowerBound)
+                == Array(0..<256))
+        #expect(try Self.changes(from: VolumeMap(shape(1), top: .hole), to: none, in: &nodes) == [])
     }
 
     @Test func `a node that none of ours can be is refused`() throws {
-        let id = Digest(of: [1].span)
+        let id = digest([1])
         let slots = [.stored(id), .zeros] + [Slot](repeating: .hole, count: 254)
         let bytes = MapNode(level: 1, slots: slots).encoded
         #expect(try MapNode(parsing: bytes, level: 1).slots == slots)
@@ -190,16 +276,16 @@ extension Slot {
 
     @Test func `a map whose node is gone says so`() throws {
         var nodes = Nodes()
-        let map = VolumeMap(cellCount: 300, top: .stored(Digest(of: [9].span)))
+        let map = VolumeMap(try shape(300), top: .stored(digest([9])))
         #expect(throws: Nodes.Missing.self) { try FlatMap.read(map, 0..<300, in: &nodes) }
     }
 }
 
 extension FlatMap {
-    func changes(since old: FlatMap) -> [CellChange] {
+    func changes(since old: FlatMap) -> [CellRun] {
         slots.enumerated().compactMap { at, slot in
             slot == (at < old.slots.count ? old.slots[at] : .hole)
-                ? nil : CellChange(UInt64(at), slot)
+                ? nil : CellRun(UInt64(at)..<UInt64(at) + 1, slot)
         }
     }
 }

@@ -31,13 +31,15 @@ func place(_ secret: UInt8 = 1, epoch: UInt32 = 1, tenant: UInt64 = 2) throws ->
 }
 
 func pack(
-    _ plain: [[UInt8]], _ place: SealedPlace, salt number: UInt8 = 9, codec: Codec = .lz4
+    _ plain: [[UInt8]], _ place: SealedPlace, random number: UInt8 = 9, codec: Codec = .lz4
 ) throws -> (pack: Pack, codecFaultCount: Int) {
-    var writer = PackWriter(
-        place.header(.pack, salt: try salt(number)), key: place.key, codec: codec)
-    for plain in plain {
-        try writer.add(plain.span, .cell, id: Digest(of: plain.span))
-    }
+    var writer = PackWriter(in: place, codec: codec)
+    for plain in plain { writer.add(plain.span, .cell, id: digest(plain)) }
     let faults = writer.codecFaultCount
-    return (writer.finish(), faults)
+    return (try writer.finish(random: salt(number)), faults)
+}
+
+/// The name of a pack, and what else an index says of it.
+func reference(_ number: UInt8) throws -> PackReference {
+    PackReference(name: digest([number]), epoch: .first, salt: try salt(number))
 }

@@ -11,4 +11,7 @@ size_t holdfast_lz4_compress(const void *plain, size_t count, void *block, size_
 /// writes nothing outside, whatever the block says.
 _Bool holdfast_lz4_decompress(const void *block, size_t block_count, void *plain, size_t count);
 
+/// Whether two texts of `count` bytes are the same.
+_Bool holdfast_are_equal(const void *one, const void *other, size_t count);
+
 #endif
