@@ -118,9 +118,8 @@ let package = Package(
             [
                 "Admin", "Alarms", "Certificates", "Control", "Decisions", "Disk", "Gossip",
                 "JournalCore", "Mending", "Mesh", "NBDProtocol", "Node", "Raft", "Record",
-                "Settings",
-                "SimulatedDisk", "Store", "Transport", "VolumeCore", "Voting", "Wire", asn1, nio,
-                x509,
+                "Repository", "Sealing", "Settings", "SimulatedDisk", "Store", "Transport",
+                "VolumeCore", "Voting", "Wire", asn1, nio, x509,
             ]),
         executable("fuzz", ["CFuzzer", "Fuzzing"], path: "Sources/Fuzz"),
         shell("ObjectStore", []),

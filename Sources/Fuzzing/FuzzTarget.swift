@@ -24,7 +24,8 @@ package struct FuzzTarget: Sendable {
     package func take(_ bytes: [UInt8]) throws -> Verdict { try body(bytes) }
 
     package static let all: [FuzzTarget] =
-        [letters, talk, resyncs, mends, files, decisions, nbd, texts, admin].flatMap { $0 }
+        [letters, talk, resyncs, mends, files, decisions, nbd, texts, admin, repository]
+        .flatMap { $0 }
 
     package static func named(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }
 }

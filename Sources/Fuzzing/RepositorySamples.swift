@@ -1,0 +1,84 @@
+internal import Mesh
+internal import Repository
+internal import Sealing
+
+/// Objects of a repository, written by hand as the page of the format has them.
+enum RepositorySamples {
+    private static let text = Array("all work and no play makes jack a dull boy, ".utf8)
+    private static let (one, two) = (digest([1]), digest([2]))
+
+    private static func digest(_ bytes: [UInt8]) -> Digest { Digest(of: bytes.span) }
+
+    private static func row(
+        _ id: Digest, plain: Int, stored: Int, kind: UInt8 = 1, encoding: UInt8 = 0
+    ) -> [UInt8] {
+        var bytes: [UInt8] = []
+        id.append(to: &bytes)
+        bytes.append(littleEndian: UInt32(plain))
+        bytes.append(littleEndian: UInt32(stored + 16))
+        return bytes + [kind, encoding, 0, 0]
+    }
+
+    private static func number(_ value: UInt32) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.append(littleEndian: value)
+        return bytes
+    }
+
+    static func packs() throws -> [[UInt8]] {
+        let long = text + text + text
+        var block: [UInt8] = []
+        try promise(Codec.lz4.compress(long.span, long.count - 1, &block), "text shrinks")
+        let rows =
+            row(one, plain: text.count, stored: text.count)
+            + row(two, plain: long.count, stored: block.count, kind: 2, encoding: 1)
+        return [
+            ToldObject.encoded(number(2) + rows, [text, block]), ToldObject.encoded(number(0), []),
+        ]
+    }
+
+    static let indexes: [[UInt8]] = {
+        let (low, high) = one < two ? (one, two) : (two, one)
+        var pack: [UInt8] = []
+        one.append(to: &pack)
+        pack += number(1) + [UInt8](repeating: 9, count: 32)
+        let rows =
+            row(low, plain: 100, stored: 100) + number(0) + number(0) + number(96)
+            + row(high, plain: 300, stored: 20, encoding: 1) + number(0) + number(1) + number(212)
+        var first: [UInt8] = []
+        low.append(to: &first)
+        return [
+            ToldObject.encoded(number(1) + pack + number(2) + first, [rows]),
+            ToldObject.encoded(number(0) + number(0), []),
+        ]
+    }()
+
+    static let nodes: [[UInt8]] = {
+        let holes = [Slot](repeating: .hole, count: MapNode.slotCount - 3)
+        return [0, 1].map { level in
+            MapNode(level: level, slots: [.zeros, .stored(one), .stored(two)] + holes).encoded
+        }
+    }()
+
+    static let rings: [[UInt8]] = [1, 3].map { epochs in
+        var head = Array("HLDKEYS1".utf8) + number(1) + number(2)
+        head.append(littleEndian: [1, 2, 3, 4])
+        head.append(littleEndian: UInt64(1))
+        let nothing: [UInt8] = []
+        Digest(of: nothing.span).append(to: &head)
+        head += [UInt8](repeating: 5, count: 32)
+        for name in ["safe", "board"] {
+            let bytes = SecretWrap.wrap(
+                ToldObject.secret, by: ToldObject.secret, salt: ToldObject.salt)
+            head += [1, UInt8(name.utf8.count)] + name.utf8 + [UInt8(bytes.count + 1), 0] + bytes
+            head.append(UInt8(name.utf8.count))
+        }
+        let secret = [UInt8](repeating: 6, count: 32)
+        var plain = number(1) + number(UInt32(epochs)) + secret
+        for epoch in 0..<epochs {
+            plain.append(littleEndian: UInt64(epoch))
+            plain += number(0) + secret
+        }
+        return ToldRing.encoded(head, plain + secret)
+    }
+}

@@ -1,0 +1,93 @@
+internal import Mesh
+internal import Repository
+internal import Sealing
+
+extension FuzzTarget {
+    static let repository = [
+        FuzzTarget(
+            "pack", byteCountMax: 1_024, seeds: { try RepositorySamples.packs() }, body: pack),
+        FuzzTarget(
+            "index-segment", byteCountMax: 1_024, seeds: { RepositorySamples.indexes }, body: index),
+        FuzzTarget(
+            "map-node", byteCountMax: 1_024, seeds: { RepositorySamples.nodes }, body: node),
+        FuzzTarget("ring", byteCountMax: 1_024, seeds: { RepositorySamples.rings }, body: ring),
+    ]
+
+    /// What a pack's list says is there, whole, and as long as it says; or the blob is refused.
+    private static func pack(_ bytes: [UInt8]) throws -> Verdict {
+        let told = ToldObject(bytes)
+        let object = told.sealed(as: .pack, binding: 44)
+        guard let pack = try? PackReader(object, for: ToldObject.place) else { return .refused }
+        let end = pack.blobs.last.map { $0.offset + $0.blob.sealedByteCount }
+        try promise(end.map { $0 <= object.count } ?? true, "no blob reaches behind its pack")
+        let tail = try PackDirectory(
+            head: object, tail: object, of: object.count, for: ToldObject.place)
+        try promise(tail.blobs == pack.blobs, "a pack's ends tell what it holds")
+        var isWhole = true
+        for blob in pack.blobs {
+            guard let plain = try? pack.plain(blob) else {
+                isWhole = false
+                continue
+            }
+            try promise(plain.count == blob.blob.plainByteCount, "a blob is as long as it says")
+        }
+        return isWhole ? .accepted : .refused
+    }
+
+    /// What a block says is found by its id, and nothing else.
+    private static func index(_ bytes: [UInt8]) throws -> Verdict {
+        let object = ToldObject(bytes).sealed(as: .index, binding: 0)
+        guard let index = try? IndexReader(object, for: ToldObject.place) else { return .refused }
+        var last: Digest?
+        for block in 0..<index.blockCount {
+            guard let locations = try? index.locations(inBlock: block) else { return .refused }
+            for location in locations {
+                try promise(last.map { $0 < location.id } ?? true, "ids stand in their order")
+                last = location.id
+                try promise(
+                    try index.location(of: location.id) == location, "what is told is found")
+            }
+        }
+        return .accepted
+    }
+
+    private static func node(_ bytes: [UInt8]) throws -> Verdict {
+        guard let level = bytes.first,
+            let node = try? MapNode(parsing: bytes, level: Int(level))
+        else { return .refused }
+        try promise(node.encoded == bytes, "a node has one encoding")
+        return .accepted
+    }
+
+    /// A ring that is read has a key for each of its epochs, and is read back as it was.
+    private static func ring(_ bytes: [UInt8]) throws -> Verdict {
+        let object = ToldRing(bytes).sealed
+        guard let ring = try? KeyRingObject(parsing: object) else { return .refused }
+        for wrapping in ring.wrappings {
+            _ = try? SecretWrap.unwrap(wrapping.bytes, by: ToldObject.secret)
+            _ = try? BoxWrap.unwrap(wrapping.bytes, by: BoxPrivateKey(ToldObject.secret))
+        }
+        guard let read = try? ring.ring(ToldObject.secret, after: nil) else { return .refused }
+        for turn in read.turns {
+            try promise(
+                read.place(turn.epoch) != nil && read.idKeys(turn.epoch) != nil,
+                "each epoch has its keys")
+        }
+        let names = Set(ring.wrappings.map(\.name)).count == ring.wrappings.count
+        guard names, Set(ring.wrappings.map(\.bytes)).count == ring.wrappings.count else {
+            return .refused
+        }
+        try again(read, ring)
+        return .accepted
+    }
+
+    private static func again(_ ring: KeyRing, _ object: KeyRingObject) throws {
+        let made = KeyRingObject.encode(
+            ring, after: nil, wrappings: object.wrappings, key: ToldObject.secret,
+            random: ToldObject.salt)
+        guard let made else { throw Broken(promise: "a ring that was read can be written") }
+        let read = try KeyRingObject(parsing: made).ring(ToldObject.secret, after: nil)
+        try promise(
+            read.turns.map(\.since) == ring.turns.map(\.since), "a ring is read back as it was")
+    }
+}
