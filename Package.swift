@@ -79,6 +79,7 @@ let package = Package(
         pure("Scenario", ["Mesh"]),
         .target(name: "CAllocator"),
         .target(name: "CDisk"),
+        .target(name: "CNaming"),
         .target(name: "CPassphrase", linkerSettings: [.linkedLibrary(":libargon2.a")]),
         shell("Journal", ["CDisk", "Disk", "JournalCore", "Mesh", "Record", locks]),
         pure("JournalCore", ["Disk", "Mesh", "Planted", "Record"]),
@@ -122,7 +123,7 @@ let package = Package(
                 "VolumeCore", "Voting", "Wire", asn1, nio, x509,
             ]),
         executable("fuzz", ["CFuzzer", "Fuzzing"], path: "Sources/Fuzz"),
-        shell("ObjectStore", []),
+        shell("ObjectStore", ["CNaming"]),
         shell("Store", ["Mesh"]),
         shell("Certificates", ["Mesh", asn1, crypto, x509]),
         shell(

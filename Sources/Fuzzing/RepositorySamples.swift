@@ -69,12 +69,13 @@ enum RepositorySamples {
         head += [UInt8](repeating: 5, count: 32)
         for name in ["safe", "board"] {
             let bytes = SecretWrap.wrap(
-                ToldObject.secret, by: ToldObject.secret, salt: ToldObject.salt)
+                ToldObject.secret, by: ToldObject.secret,
+                random: name == "safe" ? ToldObject.salt : ToldObject.otherSalt)
             head += [1, UInt8(name.utf8.count)] + name.utf8 + [UInt8(bytes.count + 1), 0] + bytes
             head.append(UInt8(name.utf8.count))
         }
         let secret = [UInt8](repeating: 6, count: 32)
-        var plain = number(1) + number(UInt32(epochs)) + secret
+        var plain = number(1) + number(UInt32(epochs)) + secret + secret
         for epoch in 0..<epochs {
             plain.append(littleEndian: UInt64(epoch))
             plain += number(0) + secret

@@ -68,16 +68,12 @@ extension FuzzTarget {
             _ = try? BoxWrap.unwrap(wrapping.bytes, by: BoxPrivateKey(ToldObject.secret))
         }
         guard let read = try? ring.ring(ToldObject.secret, after: nil) else { return .refused }
-        for turn in read.turns {
+        for turn in read.ring.turns {
             try promise(
-                read.place(turn.epoch) != nil && read.idKeys(turn.epoch) != nil,
+                read.ring.place(turn.epoch) != nil && read.ring.idKeys(turn.epoch) != nil,
                 "each epoch has its keys")
         }
-        let names = Set(ring.wrappings.map(\.name)).count == ring.wrappings.count
-        guard names, Set(ring.wrappings.map(\.bytes)).count == ring.wrappings.count else {
-            return .refused
-        }
-        try again(read, ring)
+        try again(read.ring, ring)
         return .accepted
     }
 
@@ -88,6 +84,7 @@ extension FuzzTarget {
         guard let made else { throw Broken(promise: "a ring that was read can be written") }
         let read = try KeyRingObject(parsing: made).ring(ToldObject.secret, after: nil)
         try promise(
-            read.turns.map(\.since) == ring.turns.map(\.since), "a ring is read back as it was")
+            read.ring.turns.map(\.since) == ring.turns.map(\.since), "a ring is read back as it was"
+        )
     }
 }

@@ -12,6 +12,7 @@ struct ToldObject {
     private static let bytes = [UInt8](repeating: 7, count: 32)
     static let secret = known(Secret(bytes))
     static let salt = known(Salt(bytes))
+    static let otherSalt = known(Salt([UInt8](repeating: 8, count: 32)))
     static let place = SealedPlace(
         repository: RepositoryID(high: 1, low: 2), tenant: TenantID(high: 3, low: 4),
         key: EpochKey(.first, secret))
@@ -83,11 +84,16 @@ struct ToldRing {
             return
         }
         let head = input.take(input.word())
-        let plain = input.rest()
-        // The salt stands at its place in every head that is long enough to have one.
-        let salt = Array(head.dropFirst(88).prefix(32))
+        var plain = input.rest()
+        var salt: [UInt8] = []
+        Digest(of: head.span).append(to: &salt)
         let key = SealKey(
             ToldObject.secret.derived(salt: salt, for: Array("holdfast ring 1".utf8)))
+        // What vouches for a first ring is its own; as with a checksum, nothing would be reached otherwise.
+        if mode.links, plain.count >= 72, let own = Secret(Array(plain[8..<40])) {
+            plain.removeLast(32)
+            IDKey(own).id(of: (head + plain).span).append(to: &plain)
+        }
         var made = head
         key.seal(plain.span, number: 0, binding: head, onto: &made)
         made.append(littleEndian: Checksum.crc32c(made))
@@ -95,7 +101,7 @@ struct ToldRing {
     }
 
     static func encoded(_ head: [UInt8], _ plain: [UInt8]) -> [UInt8] {
-        var input = [Mode.sealed]
+        var input = [Mode.linked]
         input.append(littleEndian: UInt16(head.count))
         return input + head + plain
     }

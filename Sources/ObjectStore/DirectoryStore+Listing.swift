@@ -1,29 +1,55 @@
 internal import Glibc
 
 extension DirectoryStore {
+    /// A name in a directory: any bytes but `/` and zero.
+    enum Entry {
+        case text(String)
+        /// No text; shown as well as it can be.
+        case bytes(String)
+    }
+
     package func list(_ part: ObjectName?) throws(ObjectStoreFailure) -> ObjectListing {
         var listing = ObjectListing()
-        try list(part?.text, into: &listing)
+        let what = part?.text ?? "all"
+        let parts = part?.text.split(separator: "/") ?? []
+        do throws(ObjectStoreFailure) {
+            let directory = try directory(parts, making: false, "list", what)
+            try list(directory, part?.text, what, into: &listing)
+        } catch {
+            // One is made with its first object.
+            guard error.cause == .missing, part != nil else { throw error }
+        }
         listing.objects.sort { $0.name < $1.name }
         listing.strangers.sort()
         return listing
     }
 
     private func list(
-        _ part: String?, into listing: inout ObjectListing
+        _ directory: borrowing Descriptor, _ part: String?, _ what: String,
+        into listing: inout ObjectListing
     ) throws(ObjectStoreFailure) {
-        for entry in try entries(of: part) {
+        for entry in try entries(directory, "list", what) {
+            guard case .text(let entry) = entry else {
+                if case .bytes(let shown) = entry {
+                    listing.strangers.append(part.map { "\($0)/\(shown)" } ?? shown)
+                }
+                continue
+            }
+            if part == nil, [Self.unfinished, Self.quarantine].contains(entry) { continue }
             let text = part.map { "\($0)/\(entry)" } ?? entry
-            if text == Self.unfinished { continue }
             var status = stat()
-            guard unsafe lstat("\(path)/\(text)", &status) == 0 else {
+            guard unsafe fstatat(directory.number, entry, &status, AT_SYMLINK_NOFOLLOW) == 0 else {
                 // Deleted since the directory was read.
                 if errno == ENOENT { continue }
                 throw Self.failure("list", text, in: path)
             }
-            let name = ObjectName(text)
-            switch (status.st_mode & S_IFMT, name) {
-            case (S_IFDIR, .some): try list(text, into: &listing)
+            switch (status.st_mode & S_IFMT, ObjectName(text)) {
+            case (S_IFDIR, .some):
+                let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW
+                guard let next = Descriptor(entry, in: directory.number, flags) else {
+                    throw Self.failure("list", text, in: path)
+                }
+                try list(next, text, what, into: &listing)
             case (S_IFREG, .some(let name)):
                 listing.objects.append(.init(name: name, byteCount: Int(status.st_size)))
             default: listing.strangers.append(text)
@@ -31,26 +57,32 @@ extension DirectoryStore {
         }
     }
 
-    /// Nothing where there is no such directory: one is made with its first object.
-    private func entries(of part: String?) throws(ObjectStoreFailure) -> [String] {
-        let directory = part.map { "\(path)/\($0)" } ?? path
-        guard let stream = unsafe opendir(directory) else {
-            if part != nil, errno == ENOENT { return [] }
-            throw Self.failure("list", part ?? "all", in: path)
+    func entries(
+        _ directory: borrowing Descriptor, _ deed: String, _ what: String
+    ) throws(ObjectStoreFailure) -> [Entry] {
+        // A stream of its own: closing one closes its descriptor, and reading one moves it.
+        let copy = unsafe openat(directory.number, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard copy >= 0, let stream = unsafe fdopendir(copy) else {
+            let failure = Self.failure(deed, what, in: path)
+            if copy >= 0 { _ = close(copy) }
+            throw failure
         }
         defer { unsafe closedir(stream) }
-        var names: [String] = []
+        var entries: [Entry] = []
         errno = 0
         while let entry = unsafe readdir(stream) {
-            let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
+            let found = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
                 unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) {
-                    unsafe String(cString: $0)
+                    unsafe String(validatingCString: $0).map { .text($0) }
+                        ?? Entry.bytes(String(cString: $0))
                 }
             }
-            if name != "." && name != ".." { names.append(name) }
+            entries.append(found)
             errno = 0
         }
-        guard errno == 0 else { throw Self.failure("list", part ?? "all", in: path) }
-        return names
+        guard errno == 0 else { throw Self.failure(deed, what, in: path) }
+        return entries.filter {
+            if case .text(let name) = $0 { name != "." && name != ".." } else { true }
+        }
     }
 }

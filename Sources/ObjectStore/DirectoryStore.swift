@@ -1,71 +1,74 @@
+internal import CNaming
 internal import Glibc
+internal import Synchronization
 
 /// Objects as files below one directory.
-package struct DirectoryStore: ObjectStore {
+package final class DirectoryStore: ObjectStore {
     /// Larger ones are nobody's.
     package static let byteCountMax = 64 << 20
-    /// Files on their way in; what a crash leaves there is nobody's.
-    static let unfinished = "tmp"
+    /// Neither is an object's name. Files on their way in, which are locked while somebody writes them; and
+    /// what was taken out of the way.
+    static let unfinished = ".tmp"
+    static let quarantine = ".quarantine"
 
     package let path: String
+    let root: Descriptor
+    /// Directories of which this process knows that a power cut would leave them.
+    private let lasting = Mutex<Set<String>>([])
 
-    /// The directory has to be there: one that is missing may be a disk that is not mounted.
+    /// The directory has to be there: one that is missing may be a disk that is not mounted. It is the same one for
+    /// as long as the store is open, whatever is mounted over it.
     package init(_ path: String) throws(ObjectStoreFailure) {
         self.path = path
-        guard try Self.isDirectory(path) else {
-            throw ObjectStoreFailure("open", "it", in: path, .notAnObject)
+        guard let root = Descriptor(path, O_RDONLY | O_DIRECTORY) else {
+            throw Self.failure("open", "it", in: path)
         }
-    }
-
-    private static func isDirectory(_ path: String) throws(ObjectStoreFailure) -> Bool {
-        var status = stat()
-        guard unsafe stat(path, &status) == 0 else {
-            throw failure("open", "it", in: path)
-        }
-        return status.st_mode & S_IFMT == S_IFDIR
+        self.root = root
+        try sweep()
     }
 
     package func put(_ name: ObjectName, _ bytes: [UInt8]) throws(ObjectStoreFailure) -> PutOutcome
     {
-        try makeDirectories(above: name)
-        let temporary = try write(bytes, for: name)
-        defer { _ = unsafe unlink(temporary) }
-        // Unlike a rename a link takes nothing away: of two that come at once, one finds the other's.
-        let outcome: PutOutcome
-        if unsafe link(temporary, file(name)) == 0 {
-            outcome = .stored
-        } else {
-            guard errno == EEXIST else { throw failure("store", name) }
-            guard try get(name, nil) == bytes else {
-                throw ObjectStoreFailure("store", name.text, in: path, .taken)
-            }
-            outcome = .wasThere
+        guard bytes.count <= Self.byteCountMax else {
+            throw ObjectStoreFailure("store", name.text, in: path, .oversized(bytes.count))
         }
-        // Also where it was there: whoever linked it may have died before this.
-        try sync(directory: parent(name), for: name)
+        let place = try Place(name, in: self, making: true)
+        let folder = try directory([Self.unfinished], making: true, "store", name.text)
+        let temporary = try TemporaryFile.holding(
+            bytes, in: folder.number, of: self, for: name)
+        let outcome = try temporary.name(place, of: self, name) { () throws(ObjectStoreFailure) in
+            do throws(ObjectStoreFailure) { return try get(name, nil) == bytes } catch {
+                // Deleted since it stood in the way.
+                if error.cause == .missing { return nil }
+                throw error
+            }
+        }
+        // Also where it was there: whoever put it may have died before this.
+        guard place.directory.sync() else { throw failure("store", name) }
         return outcome
     }
 
     package func get(
         _ name: ObjectName, _ range: Range<Int>?
     ) throws(ObjectStoreFailure) -> [UInt8] {
-        let descriptor = unsafe open(file(name), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
-        guard descriptor >= 0 else { throw failure("read", name) }
-        defer { _ = close(descriptor) }
-        let count = try byteCount(descriptor, name)
+        let place = try Place(name, in: self, making: false, deed: "read")
+        guard
+            let file = Descriptor(place.leaf, in: place.directory.number, O_RDONLY | O_NOFOLLOW)
+        else { throw failure("read", name) }
+        let count = try byteCount(file, name)
         let range = range ?? 0..<count
         guard range.upperBound <= count else {
             let cause = ObjectStoreFailure.Cause.short(wanted: range.upperBound, have: count)
             throw ObjectStoreFailure("read", name.text, in: path, cause)
         }
-        return try read(descriptor, range, name)
+        return try read(file, range, name)
     }
 
     private func byteCount(
-        _ descriptor: CInt, _ name: ObjectName
+        _ file: borrowing Descriptor, _ name: ObjectName
     ) throws(ObjectStoreFailure) -> Int {
         var status = stat()
-        guard unsafe fstat(descriptor, &status) == 0 else { throw failure("read", name) }
+        guard unsafe fstat(file.number, &status) == 0 else { throw failure("read", name) }
         guard status.st_mode & S_IFMT == S_IFREG else {
             throw ObjectStoreFailure("read", name.text, in: path, .notAnObject)
         }
@@ -77,23 +80,23 @@ package struct DirectoryStore: ObjectStore {
     }
 
     private func read(
-        _ descriptor: CInt, _ range: Range<Int>, _ name: ObjectName
+        _ file: borrowing Descriptor, _ range: Range<Int>, _ name: ObjectName
     ) throws(ObjectStoreFailure) -> [UInt8] {
         var got = 0
         var code: Int32 = 0
+        let number = file.number
         let bytes = [UInt8](capacity: range.count) { room in
             unsafe room.withUnsafeMutableBufferPointer { room, made in
-                while got < range.count, code == 0 {
+                while got < range.count {
                     let at = unsafe room.baseAddress.map { unsafe $0 + got }
                     let count = unsafe pread(
-                        descriptor, at, range.count - got, off_t(range.lowerBound + got))
-                    if count > 0 {
-                        got += count
-                    } else if count == 0 {
+                        number, at, range.count - got, off_t(range.lowerBound + got))
+                    if count < 0, errno == EINTR { continue }
+                    if count <= 0 {
+                        code = count < 0 ? errno : 0
                         break
-                    } else if errno != EINTR {
-                        code = errno
                     }
+                    got += count
                 }
                 made = got
             }
@@ -108,77 +111,93 @@ package struct DirectoryStore: ObjectStore {
     }
 
     package func delete(_ name: ObjectName) throws(ObjectStoreFailure) -> Bool {
-        guard unsafe unlink(file(name)) == 0 else {
-            if errno == ENOENT { return false }
-            throw failure("delete", name)
+        let place: Place
+        do throws(ObjectStoreFailure) {
+            place = try Place(name, in: self, making: false, deed: "delete")
+        } catch {
+            guard error.cause == .missing else { throw error }
+            return false
         }
-        try sync(directory: parent(name), for: name)
-        return true
+        let isGone = unsafe unlinkat(place.directory.number, place.leaf, 0) == 0
+        guard isGone || errno == ENOENT else { throw failure("delete", name) }
+        // Also where it was gone: whoever deleted it may have died before this.
+        guard place.directory.sync() else { throw failure("delete", name) }
+        return isGone
     }
 
-    private func file(_ name: ObjectName) -> String { "\(path)/\(name.text)" }
-
-    private func parent(_ name: ObjectName) -> String {
-        guard let slash = name.text.lastIndex(of: "/") else { return path }
-        return "\(path)/\(name.text[..<slash])"
+    package func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) {
+        let place = try Place(name, in: self, making: false, deed: "quarantine")
+        let folder = try directory([Self.quarantine], making: true, "quarantine", name.text)
+        let number = String(UInt64.random(in: 0 ... .max), radix: 36)
+        let other = name.text.split(separator: "/").joined(separator: ".") + "." + number
+        guard
+            unsafe holdfast_name_new(
+                place.directory.number, place.leaf, folder.number, other) == 0
+        else { throw failure("quarantine", name) }
+        guard folder.sync(), place.directory.sync() else { throw failure("quarantine", name) }
     }
 
-    private func makeDirectories(above name: ObjectName) throws(ObjectStoreFailure) {
-        var directory = path
-        for part in name.text.split(separator: "/").dropLast() {
-            try make("\(directory)/\(part)", in: directory, name)
-            directory += "/\(part)"
+    // What follows walks from the root by single steps, none of which is a link.
+
+    /// The directory of these parts, made where it is missing.
+    func directory(
+        _ parts: [Substring], making: Bool, _ deed: String, _ what: String
+    ) throws(ObjectStoreFailure) -> Descriptor {
+        var status = stat()
+        guard unsafe fstat(root.number, &status) == 0 else {
+            throw Self.failure(deed, what, in: path)
         }
-        try make("\(path)/\(Self.unfinished)", in: path, name)
+        guard status.st_nlink > 0 else {
+            throw ObjectStoreFailure(deed, what, in: path, .storeGone)
+        }
+        guard var directory = Descriptor(".", in: root.number, O_RDONLY | O_DIRECTORY) else {
+            throw Self.failure(deed, what, in: path)
+        }
+        var walked = ""
+        for part in parts {
+            walked += "/\(part)"
+            if making { try make(String(part), in: directory, walked, deed, what) }
+            let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW
+            guard let next = Descriptor(String(part), in: directory.number, flags) else {
+                throw Self.failure(deed, what, in: path)
+            }
+            directory = next
+        }
+        return directory
+    }
+
+    func directory(
+        _ parts: [String], making: Bool, _ deed: String, _ what: String
+    ) throws(ObjectStoreFailure) -> Descriptor {
+        try directory(parts.map { $0[...] }, making: making, deed, what)
     }
 
     private func make(
-        _ directory: String, in parent: String, _ name: ObjectName
+        _ part: String, in parent: borrowing Descriptor, _ walked: String, _ deed: String,
+        _ what: String
     ) throws(ObjectStoreFailure) {
-        if unsafe mkdir(directory, 0o700) == 0 { return try sync(directory: parent, for: name) }
-        guard errno == EEXIST else { throw failure("store", name) }
-    }
-
-    /// A file that is on the disk, and has no lasting name yet.
-    private func write(
-        _ bytes: [UInt8], for name: ObjectName
-    ) throws(ObjectStoreFailure) -> String {
-        let number = UInt64.random(in: 0 ... .max)
-        let temporary = "\(path)/\(Self.unfinished)/\(String(number, radix: 36))"
-        let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw failure("store", name) }
-        var code = Self.write(bytes, descriptor)
-        if code == 0, fsync(descriptor) != 0 { code = errno }
-        if close(descriptor) != 0, code == 0 { code = errno }
-        guard code == 0 else {
-            _ = unsafe unlink(temporary)
-            throw Self.failure("store", name.text, in: path, code)
+        if lasting.withLock({ $0.contains(walked) }) { return }
+        guard unsafe mkdirat(parent.number, part, 0o700) == 0 || errno == EEXIST else {
+            throw Self.failure(deed, what, in: path)
         }
-        return temporary
+        // Also where it was there: whoever made it may have died before this.
+        guard parent.sync() else { throw Self.failure(deed, what, in: path) }
+        lasting.withLock { _ = $0.insert(walked) }
     }
 
-    private static func write(_ bytes: [UInt8], _ descriptor: CInt) -> Int32 {
-        unsafe bytes.withUnsafeBytes { bytes in
-            var written = 0
-            while written < bytes.count {
-                let start = unsafe bytes.baseAddress.map { unsafe $0 + written }
-                let count = unsafe Glibc.write(descriptor, start, bytes.count - written)
-                if count > 0 { written += count } else if errno != EINTR { return errno }
-            }
-            return 0
+    /// Removes what writers left that are no more: a key that was deleted must not live on there.
+    private func sweep() throws(ObjectStoreFailure) {
+        let folder = try directory([Self.unfinished], making: true, "open", "it")
+        for entry in try entries(folder, "open", "it") {
+            guard case .text(let name) = entry,
+                let file = Descriptor(name, in: folder.number, O_RDONLY | O_NOFOLLOW),
+                flock(file.number, LOCK_EX | LOCK_NB) == 0
+            else { continue }
+            _ = unsafe unlinkat(folder.number, name, 0)
         }
     }
 
-    private func sync(
-        directory: String, for name: ObjectName
-    ) throws(ObjectStoreFailure) {
-        let descriptor = unsafe open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw failure("store", name) }
-        defer { _ = close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw failure("store", name) }
-    }
-
-    private func failure(_ deed: String, _ name: ObjectName) -> ObjectStoreFailure {
+    func failure(_ deed: String, _ name: ObjectName) -> ObjectStoreFailure {
         Self.failure(deed, name.text, in: path)
     }
 
@@ -189,10 +208,26 @@ package struct DirectoryStore: ObjectStore {
             switch code {
             case ENOENT: .missing
             case ENOSPC, EDQUOT: .full
-            case EACCES, EPERM, EROFS: .denied
-            case ELOOP, ENOTDIR, EISDIR: .notAnObject
+            case EACCES, EPERM: .denied
+            case EROFS: .readOnly
+            case ELOOP, ENOTDIR, EISDIR, ENXIO: .notAnObject
             default: .system(code: code, words: unsafe String(cString: strerror(code)))
             }
         return ObjectStoreFailure(deed, what, in: path, cause)
+    }
+}
+
+/// Where an object's file lies.
+struct Place: ~Copyable {
+    let directory: Descriptor
+    let leaf: String
+
+    init(
+        _ name: ObjectName, in store: DirectoryStore, making: Bool, deed: String = "store"
+    ) throws(ObjectStoreFailure) {
+        let parts = name.text.split(separator: "/")
+        leaf = String(parts[parts.count - 1])
+        directory = try store.directory(
+            parts.dropLast().map(\.self), making: making, deed, name.text)
     }
 }

@@ -14,6 +14,10 @@ package protocol ObjectStore: Sendable {
 
     /// False where there was none.
     func delete(_ name: ObjectName) throws(ObjectStoreFailure) -> Bool
+
+    /// Takes a damaged object out of the way: it is served to nobody from then on, and nothing of it is lost. What
+    /// was meant to lie there can be put again.
+    func quarantine(_ name: ObjectName) throws(ObjectStoreFailure)
 }
 
 package enum PutOutcome: Hashable, Sendable {
@@ -41,10 +45,13 @@ package struct ObjectStoreFailure: Error, Hashable, Sendable, CustomStringConver
         case taken
         case full
         case denied
+        case readOnly
+        /// The directory itself was removed while the store was open.
+        case storeGone
         /// What is there is shorter than what was asked for.
         case short(wanted: Int, have: Int)
         case oversized(Int)
-        /// It is no file: a link, a directory, or what else was put in its place.
+        /// It is no file, or lies behind a link: somebody put it there.
         case notAnObject
         case system(code: Int32, words: String)
     }
@@ -67,9 +74,11 @@ package struct ObjectStoreFailure: Error, Hashable, Sendable, CustomStringConver
         case .taken: "other bytes have that name, and nothing is ever written over"
         case .full: "there is no room left; free some, or let backups go (retention)"
         case .denied: "it is not allowed; check who owns it and who may write there"
+        case .readOnly: "it may only be read; a filesystem becomes so after faults of its disk"
+        case .storeGone: "the store itself is no more"
         case .short(let wanted, let have): "it has \(have) of \(wanted) bytes"
         case .oversized(let count): "it has \(count) bytes, more than any object"
-        case .notAnObject: "what lies there is no file"
+        case .notAnObject: "what lies there is no file, or a link to one"
         case .system(_, let words): words
         }
     }

@@ -14,27 +14,36 @@ package struct KeyRing: Sendable {
         let secret: Secret
 
         package var key: EpochKey { EpochKey(epoch, secret) }
+
+        func isSame(as other: Turn) -> Bool {
+            epoch == other.epoch && since == other.since && idSecret == other.idSecret
+                && secret.isSame(as: other.secret)
+        }
     }
 
     package let repository: RepositoryID
     package let tenant: TenantID
     /// Never empty.
     private(set) var idSecrets: [Secret]
+    /// By which whoever has this ring vouches for the one after it. It leaves the ring for nothing else: who can seal
+    /// a pack can't make a ring.
+    private(set) var succession: Secret
     /// In the order of their epochs, which count up from 1; never empty.
     package private(set) var turns: [Turn]
 
-    /// The ring of a new tenant. Both secrets are drawn by chance, and for this alone.
+    /// The ring of a new tenant. All secrets are drawn by chance, and for this alone.
     package init(
-        repository: RepositoryID, tenant: TenantID, idSecret: Secret, first: Secret,
-        at time: WallTime
+        repository: RepositoryID, tenant: TenantID, idSecret: Secret, succession: Secret,
+        first: Secret, at time: WallTime
     ) {
-        (self.repository, self.tenant, idSecrets) = (repository, tenant, [idSecret])
+        (self.repository, self.tenant) = (repository, tenant)
+        (idSecrets, self.succession) = ([idSecret], succession)
         turns = [Turn(epoch: .first, since: time, idSecret: 0, secret: first)]
     }
 
     /// nil for what no rotations lead to.
     init?(
-        repository: RepositoryID, tenant: TenantID, idSecrets: [Secret],
+        repository: RepositoryID, tenant: TenantID, idSecrets: [Secret], succession: Secret,
         turns: [(since: WallTime, idSecret: Int, secret: Secret)]
     ) {
         guard let first = turns.first, first.idSecret == 0,
@@ -43,7 +52,8 @@ package struct KeyRing: Sendable {
                 $0.idSecret == $1.idSecret || $0.idSecret + 1 == $1.idSecret
             })
         else { return nil }
-        (self.repository, self.tenant, self.idSecrets) = (repository, tenant, idSecrets)
+        (self.repository, self.tenant) = (repository, tenant)
+        (self.idSecrets, self.succession) = (idSecrets, succession)
         self.turns = turns.enumerated().map { at, turn in
             Turn(
                 epoch: KeyEpoch(UInt32(at + 1)), since: turn.since, idSecret: turn.idSecret,
@@ -51,16 +61,29 @@ package struct KeyRing: Sendable {
         }
     }
 
+    /// What a thief may have taken together with a key.
+    package struct Renewal: Sendable {
+        let idSecret: Secret
+        let succession: Secret
+        package init(idSecret: Secret, succession: Secret) {
+            (self.idSecret, self.succession) = (idSecret, succession)
+        }
+    }
+
     /// What is written from now on is sealed by another key; what lies there stays as it is, and readable. False
     /// where there have been `turnsMax` turns.
     ///
-    /// A key that leaked may have come with the id secret: after an incident, and only then, a new one is
-    /// handed in, and the next backup stores everything anew.
+    /// After an incident, and only then, the other secrets are drawn anew too: the next backup stores
+    /// everything again. Until all have read the new ring, a thief of the old one can make another in its place:
+    /// its digest has to reach them by another way.
     package mutating func rotate(
-        to secret: Secret, idSecret: Secret? = nil, at time: WallTime
+        to secret: Secret, renewing renewal: Renewal? = nil, at time: WallTime
     ) -> Bool {
         guard turns.count < Self.turnsMax else { return false }
-        if let idSecret { idSecrets.append(idSecret) }
+        if let renewal {
+            idSecrets.append(renewal.idSecret)
+            succession = renewal.succession
+        }
         let epoch = KeyEpoch(UInt32(turns.count + 1))
         turns.append(
             Turn(epoch: epoch, since: time, idSecret: idSecrets.count - 1, secret: secret))
@@ -85,8 +108,21 @@ package struct KeyRing: Sendable {
     }
 
     /// What only who has this ring can say of the one after it.
-    func succession(over words: [UInt8]) -> Digest {
-        let secret = current.secret.derived(salt: [], for: Array("holdfast succession 1".utf8))
-        return IDKey(secret).id(of: words.span)
+    func vouch(for words: [UInt8]) -> Digest { IDKey(succession).id(of: words.span) }
+
+    /// Whether this one has all that the former has, so that nothing which was sealed before is lost.
+    func holdsAll(of former: KeyRing) -> Bool {
+        repository == former.repository && tenant == former.tenant
+            && idSecrets.count >= former.idSecrets.count && turns.count >= former.turns.count
+            && zip(idSecrets, former.idSecrets).allSatisfy { $0.isSame(as: $1) }
+            && zip(turns, former.turns).allSatisfy { $0.isSame(as: $1) }
     }
+}
+
+/// A ring that was read, and the object it was read from.
+package struct KnownRing: Sendable {
+    package let ring: KeyRing
+    package let number: UInt64
+    /// Of its object: what names it as a predecessor.
+    package let digest: Digest
 }

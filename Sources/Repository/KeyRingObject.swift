@@ -20,24 +20,23 @@ package struct KeyRingObject: Sendable {
     /// The digest of the ring before this one; of the first, of nothing.
     package let predecessor: Digest
     package let wrappings: [Wrapping]
-    private let salt: [UInt8]
+    private let digest: Digest
     /// All that the sealed ring is bound to.
     private let head: [UInt8]
     private let sealed: [UInt8]
 
-    /// The ring as an object. `former` is the ring before it and its object, nil for the first one; `key` is the one
-    /// that is wrapped, drawn for this object alone as `random` is.
+    /// The ring as an object, behind the one before it, which is nil for the first. `key` is the one that is wrapped,
+    /// drawn for this object alone as `random` is.
     ///
-    /// nil unless there are two wrappings by different keys, or with more than are kept. Whoever calls has to take
-    /// each wrapping apart again before the object is stored: a ring that nobody can open is a lost tenant.
+    /// nil unless there are two wrappings, of different names and bytes; with more than are kept; and for a ring that
+    /// lacks what the one before it holds. Whoever calls has to take each wrapping apart again before the object is
+    /// stored, and to see that they belong to different keys: a ring that nobody can open is a lost tenant.
     package static func encode(
-        _ ring: KeyRing, after former: (ring: KeyRing, object: [UInt8], number: UInt64)?,
-        wrappings: [Wrapping], key: Secret, random: Salt
+        _ ring: KeyRing, after former: KnownRing?, wrappings: [Wrapping], key: Secret, random: Salt
     ) -> [UInt8]? {
         guard (wrappingsMin...wrappingsMax).contains(wrappings.count),
-            Set(wrappings.map(\.name)).count == wrappings.count,
-            Set(wrappings.map(\.bytes)).count == wrappings.count,
-            former.map({ $0.number < numberMax }) ?? true
+            areDistinct(wrappings), former.map({ $0.number < numberMax }) ?? true,
+            former.map({ ring.holdsAll(of: $0.ring) }) ?? true
         else { return nil }
         var bytes: [UInt8] = []
         bytes.append(littleEndian: magic)
@@ -46,16 +45,27 @@ package struct KeyRingObject: Sendable {
         let (repository, tenant) = (ring.repository, ring.tenant)
         bytes.append(littleEndian: [repository.high, repository.low, tenant.high, tenant.low])
         bytes.append(littleEndian: (former?.number ?? 0) + 1)
-        let predecessor = former?.object ?? []
-        Digest(of: predecessor.span).append(to: &bytes)
-        bytes += random.bytes
-        for wrapping in wrappings { wrapping.append(to: &bytes) }
-        let head = bytes
+        (former?.digest ?? nothing).append(to: &bytes)
+        var listed: [UInt8] = []
+        for wrapping in wrappings { wrapping.append(to: &listed) }
         var plain = ring.plain
-        (former?.ring ?? ring).succession(over: head + plain).append(to: &plain)
-        sealKey(key, random.bytes).seal(plain.span, number: 0, binding: head, onto: &bytes)
+        bytes += key.salt(random, for: bytes + listed + plain).bytes
+        bytes += listed
+        let head = bytes
+        (former?.ring ?? ring).vouch(for: head + plain).append(to: &plain)
+        sealKey(key, head).seal(plain.span, number: 0, binding: head, onto: &bytes)
         bytes.append(littleEndian: Checksum.crc32c(bytes))
         return bytes.count <= byteCountMax ? bytes : nil
+    }
+
+    private static func areDistinct(_ wrappings: [Wrapping]) -> Bool {
+        Set(wrappings.map(\.name)).count == wrappings.count
+            && Set(wrappings.map(\.bytes)).count == wrappings.count
+    }
+
+    private static var nothing: Digest {
+        let bytes: [UInt8] = []
+        return Digest(of: bytes.span)
     }
 
     /// Reads who can open it.
@@ -81,10 +91,14 @@ package struct KeyRingObject: Sendable {
                 throw ObjectDamage.contents("no ring has number \(number)")
             }
             predecessor = try Digest(parsing: &reader)
-            salt = try reader.take(Salt.byteCount)
+            try reader.skip(Salt.byteCount)
             wrappings = try (0..<count).map { _ in try Wrapping(parsing: &reader) }
+            guard Self.areDistinct(wrappings) else {
+                throw ObjectDamage.contents("two of its wrappings are one")
+            }
             head = Array(bytes[..<reader.offset])
             sealed = Array(bytes[reader.offset..<end])
+            digest = Digest(of: bytes.span)
         } catch let damage as ObjectDamage {
             throw damage
         } catch {
@@ -95,28 +109,35 @@ package struct KeyRingObject: Sendable {
     /// The ring, with what one of the wrappings gave.
     ///
     /// Anybody can wrap a ring of his own for a key whose public half he knows. So whoever has a ring takes as its
-    /// successor only what names it and was made by one who had it: `former`. Without one, at a first contact, all
-    /// rests on where the object came from.
-    package func ring(
-        _ key: Secret, after former: (ring: KeyRing, object: [UInt8])?
-    ) throws(ObjectDamage) -> KeyRing {
-        guard let plain = Self.sealKey(key, salt).open(sealed.span, number: 0, binding: head)
+    /// successor only what names it, was made by one who had it, and holds all that it holds. Without one, at
+    /// a first contact, all rests on where the object came from.
+    package func ring(_ key: Secret, after former: KnownRing?) throws(ObjectDamage) -> KnownRing {
+        guard let plain = Self.sealKey(key, head).open(sealed.span, number: 0, binding: head)
         else { throw .piece(0, offset: head.count) }
         let end = plain.count - Digest.byteCount
         guard end >= 0,
             let ring = (try? KeyRing(plain: plain[..<end], repository, tenant)) ?? nil
         else { throw .contents("it holds what no ring holds") }
+        let words = head + plain[..<end]
+        let vouched = Digest(plain.span.extracting(end...))
         if let former {
-            let succession = former.ring.succession(over: head + plain[..<end])
-            guard Digest(of: former.object.span) == predecessor,
-                Digest(plain.span.extracting(end...)) == succession
+            guard number == former.number + 1, predecessor == former.digest,
+                vouched == former.ring.vouch(for: words), ring.holdsAll(of: former.ring)
             else { throw .noSuccessor }
+        } else if number == 1 {
+            guard predecessor == Self.nothing, vouched == ring.vouch(for: words) else {
+                throw .noSuccessor
+            }
         }
-        return ring
+        return KnownRing(ring: ring, number: number, digest: digest)
     }
 
-    private static func sealKey(_ key: Secret, _ salt: [UInt8]) -> SealKey {
-        SealKey(key.derived(salt: salt, for: Array("holdfast ring 1".utf8)))
+    /// All that stands in the clear goes into the key: nothing opens behind an altered head.
+    private static func sealKey(_ key: Secret, _ head: [UInt8]) -> SealKey {
+        let digest = Digest(of: head.span)
+        var salt: [UInt8] = []
+        digest.append(to: &salt)
+        return SealKey(key.derived(salt: salt, for: Array("holdfast ring 1".utf8)))
     }
 }
 
@@ -128,6 +149,7 @@ extension KeyRing {
         }
         bytes.append(littleEndian: UInt32(idSecrets.count))
         bytes.append(littleEndian: UInt32(turns.count))
+        append(succession)
         for secret in idSecrets { append(secret) }
         for turn in turns {
             bytes.append(name: turn.since)
@@ -142,7 +164,9 @@ extension KeyRing {
     ) throws {
         var reader = ByteReader(Array(plain))
         let (idCount, count) = (Int(try reader.u32()), Int(try reader.u32()))
-        guard idCount <= Self.turnsMax, count <= Self.turnsMax else { return nil }
+        guard idCount <= Self.turnsMax, count <= Self.turnsMax,
+            let succession = Secret(try reader.take(Secret.byteCount))
+        else { return nil }
         let idSecrets = try (0..<idCount).compactMap { _ in
             Secret(try reader.take(Secret.byteCount))
         }
@@ -154,6 +178,8 @@ extension KeyRing {
             turns.append((since, idSecret, secret))
         }
         guard reader.remaining == 0 else { return nil }
-        self.init(repository: repository, tenant: tenant, idSecrets: idSecrets, turns: turns)
+        self.init(
+            repository: repository, tenant: tenant, idSecrets: idSecrets, succession: succession,
+            turns: turns)
     }
 }

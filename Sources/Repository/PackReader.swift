@@ -20,17 +20,28 @@ package struct PackReader: Sendable {
 
     /// What it holds, byte for byte as it was added.
     package func plain(_ placed: PlacedBlob) throws(ObjectDamage) -> [UInt8] {
-        try opener.plain(bytes.span.extracting(placed.range), placed)
+        let range = try range(of: placed)
+        return try opener.plain(bytes.span.extracting(range), placed)
     }
 
     /// The same, where it also is what its id says.
     package func plain(
         _ placed: PlacedBlob, checkedBy ids: IDKeys
     ) throws(ObjectDamage) -> [UInt8] {
-        try opener.plain(bytes.span.extracting(placed.range), placed, checkedBy: ids)
+        let range = try range(of: placed)
+        return try opener.plain(bytes.span.extracting(range), placed, checkedBy: ids)
     }
 
     func isStored(_ placed: PlacedBlob, as stored: Span<UInt8>) -> Bool {
-        opener.isStored(bytes.span.extracting(placed.range), placed, as: stored)
+        guard let range = try? range(of: placed) else { return false }
+        return opener.isStored(bytes.span.extracting(range), placed, as: stored)
+    }
+
+    /// An index may say of the pack what is not so.
+    private func range(of placed: PlacedBlob) throws(ObjectDamage) -> Range<Int> {
+        guard placed.range.upperBound <= bytes.count else {
+            throw .truncated(wanted: placed.range.upperBound, have: bytes.count)
+        }
+        return placed.range
     }
 }

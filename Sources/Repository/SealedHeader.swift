@@ -93,18 +93,24 @@ package struct EpochKey: Sendable {
         }
     }
 
-    /// A salt for what `words` tell of, which with other words would be another one: whoever draws the same
-    /// random bytes for two different texts still has a key of its own for each.
     func salt(_ random: Salt, for words: [UInt8], _ checksum: UInt32 = 0) -> Salt {
-        var purpose = Array("holdfast salt 1".utf8)
-        Digest(of: words.span).append(to: &purpose)
-        purpose.append(littleEndian: checksum)
-        return Salt(secret.derived(salt: random.bytes, for: purpose))
+        secret.salt(random, for: words, checksum)
     }
 
     /// The key of the one object with that header. All of the header goes into it, so that nothing
     /// opens behind an altered one.
     func key(of header: SealedHeader) -> SealKey {
         SealKey(secret.derived(salt: header.salt.bytes, for: header.encoded))
+    }
+}
+
+extension Secret {
+    /// A salt for what `words` tell of, which with other words would be another one: whoever draws the same
+    /// random bytes for two different texts still has a key of its own for each.
+    func salt(_ random: Salt, for words: [UInt8], _ checksum: UInt32 = 0) -> Salt {
+        var purpose = Array("holdfast salt 1".utf8)
+        Digest(of: words.span).append(to: &purpose)
+        purpose.append(littleEndian: checksum)
+        return Salt(derived(salt: random.bytes, for: purpose))
     }
 }

@@ -22,7 +22,15 @@ package struct VolumeChange: Sendable {
     /// The first cell of which nothing is left but what changed; `byteCountMin` lies at its beginning or, where
     /// that cell was cut, within the one before.
     fileprivate var firstGone: UInt64 {
-        (byteCountMin + shape.cellByteCount - 1) / shape.cellByteCount
+        byteCountMin == 0 ? 0 : (byteCountMin - 1) / shape.cellByteCount + 1
+    }
+
+    /// Whether the cell that was cut is among what changed.
+    fileprivate var tellsOfCut: Bool {
+        guard byteCountMin % shape.cellByteCount != 0 else { return true }
+        let cut = byteCountMin / shape.cellByteCount
+        let at = runs.partitionPoint { $0.cells.upperBound > cut }
+        return at < runs.count && runs[at].cells.contains(cut)
     }
 }
 
@@ -35,6 +43,9 @@ extension VolumeMap {
     {
         invariant(
             change.shape.cellByteCount == shape.cellByteCount, "cells keep their length")
+        invariant(
+            change.byteCountMin >= shape.byteCount || change.tellsOfCut,
+            "a cell that the volume's end cut has changed")
         let gone = change.firstGone < shape.cellCount ? change.firstGone..<UInt64.max : nil
         let editor = Editor(gone: gone)
         let level = change.shape.level
@@ -51,6 +62,7 @@ extension VolumeMap {
             level -= 1
         }
         while level < wanted {
+            if slot == .hole { return slot }
             level += 1
             let rest = [Slot](repeating: .hole, count: MapNode.slotCount - 1)
             slot = try nodes.slot(for: [slot] + rest, level: level)
@@ -68,7 +80,7 @@ private struct Editor {
     ) throws -> Slot {
         let span = VolumeMap.span(ofSlotAt: level)
         let own = first..<first + span * UInt64(MapNode.slotCount)
-        if runs.isEmpty, gone.map({ !$0.overlaps(own) }) ?? true { return slot }
+        if runs.isEmpty, slot == .hole || gone.map({ !$0.overlaps(own) }) ?? true { return slot }
         var slots = try nodes.slots(of: slot, level: level)
         var rest = runs
         for at in slots.indices {

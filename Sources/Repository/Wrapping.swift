@@ -62,6 +62,7 @@ package enum UnwrapRefused: Error, Hashable, Sendable, CustomStringConvertible {
     /// It was wrapped by another key.
     case wrongKey
     case damaged
+    case emptyPassphrase
     /// There is not the memory that this passphrase's cost asks for.
     case noMemory(kib: UInt32)
 
@@ -69,6 +70,7 @@ package enum UnwrapRefused: Error, Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .wrongKey: "the key is not the one it was wrapped by"
         case .damaged: "what was wrapped is damaged"
+        case .emptyPassphrase: "the passphrase is empty"
         case .noMemory(let kib): "there are not the \(kib) KiB of memory that the passphrase costs"
         }
     }
@@ -78,7 +80,11 @@ package enum UnwrapRefused: Error, Hashable, Sendable, CustomStringConvertible {
 package enum SecretWrap {
     static let byteCount = Salt.byteCount + 8 + Secret.byteCount + SealKey.tagByteCount
 
-    package static func wrap(_ secret: Secret, by key: Secret, salt: Salt) -> [UInt8] {
+    /// `random` is drawn for this one wrap.
+    package static func wrap(_ secret: Secret, by key: Secret, random: Salt) -> [UInt8] {
+        let salt = secret.withBytes { plain in
+            key.salt(random, for: plain.indices.map { plain[$0] })
+        }
         var bytes = salt.bytes
         bytes += check(key, salt.bytes)
         secret.withBytes { plain in
@@ -115,16 +121,17 @@ package enum PassphraseWrap {
     static let headByteCount = 12 + Secret.passphraseSaltByteCount
 
     package static func wrap(
-        _ secret: Secret, by passphrase: [UInt8], cost: PassphraseCost = .usual, salt: Salt
+        _ secret: Secret, by passphrase: [UInt8], cost: PassphraseCost = .usual, random: Salt
     ) throws(UnwrapRefused) -> [UInt8] {
+        guard !passphrase.isEmpty else { throw .emptyPassphrase }
         var bytes: [UInt8] = []
         for word in [cost.passes, cost.memoryKiB, cost.lanes] { bytes.append(littleEndian: word) }
-        let own = Array(salt.bytes.prefix(Secret.passphraseSaltByteCount))
+        let own = Array(random.bytes.prefix(Secret.passphraseSaltByteCount))
         bytes += own
         guard let key = Secret(passphrase: passphrase, salt: own, cost: cost) else {
             throw .noMemory(kib: cost.memoryKiB)
         }
-        return bytes + SecretWrap.wrap(secret, by: key, salt: salt)
+        return bytes + SecretWrap.wrap(secret, by: key, random: random)
     }
 
     package static func unwrap(
@@ -136,6 +143,7 @@ package enum PassphraseWrap {
                 memoryKiB: UInt32(bytes.load(at: 4, count: 4)),
                 lanes: UInt32(bytes.load(at: 8, count: 4)))
         else { throw .damaged }
+        guard !passphrase.isEmpty else { throw .emptyPassphrase }
         let salt = Array(bytes[12..<headByteCount])
         guard let key = Secret(passphrase: passphrase, salt: salt, cost: cost) else {
             throw .noMemory(kib: cost.memoryKiB)
@@ -150,10 +158,10 @@ package enum BoxWrap {
 
     /// nil where no private half belongs to `recipient`. `ephemeral` is drawn for this one box.
     package static func wrap(
-        _ secret: Secret, to recipient: BoxPublicKey, ephemeral: Secret, salt: Salt
+        _ secret: Secret, to recipient: BoxPublicKey, ephemeral: Secret, random: Salt
     ) -> [UInt8]? {
         guard let (key, opening) = recipient.close(ephemeral: ephemeral) else { return nil }
-        return recipient.bytes + opening.bytes + SecretWrap.wrap(secret, by: key, salt: salt)
+        return recipient.bytes + opening.bytes + SecretWrap.wrap(secret, by: key, random: random)
     }
 
     package static func unwrap(

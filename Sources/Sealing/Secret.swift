@@ -29,6 +29,9 @@ package struct Secret: Sendable, CustomStringConvertible, CustomReflectable {
         try unsafe key.withUnsafeBytes { try unsafe body(Span(_bytes: $0.bytes)) }
     }
 
+    /// Compared in a time that tells nothing of where they differ.
+    package func isSame(as other: Secret) -> Bool { key == other.key }
+
     package var description: String { "(secret)" }
     package var customMirror: Mirror { Mirror(self, children: []) }
 }

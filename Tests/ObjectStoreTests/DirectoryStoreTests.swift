@@ -37,7 +37,7 @@ import Testing
         #expect(try store.put(name, [1, 2, 3]) == .wasThere)
         #expect(Self.failure { try store.put(name, [1, 2, 4]) }?.cause == .taken)
         #expect(try store.get(name, nil) == [1, 2, 3])
-        let left = try FileManager.default.contentsOfDirectory(atPath: folder.path + "/tmp")
+        let left = try FileManager.default.contentsOfDirectory(atPath: folder.path + "/.tmp")
         #expect(left == [])
     }
 
@@ -45,15 +45,19 @@ import Testing
         let folder = try Folder()
         let store = try DirectoryStore(folder.path)
         let name = try Self.name("manifests/1")
-        let outcomes = await withTaskGroup(of: PutOutcome?.self) { group in
+        let ends = await withTaskGroup(of: String.self) { group in
             for writer in 0..<16 {
-                group.addTask { try? store.put(name, [UInt8(writer % 2)]) }
+                group.addTask {
+                    do throws(ObjectStoreFailure) {
+                        return "\(try store.put(name, [UInt8(writer % 2)]))"
+                    } catch { return "\(error.cause)" }
+                }
             }
             return await group.reduce(into: []) { $0.append($1) }
         }
-        #expect(outcomes.filter { $0 == .stored }.count == 1)
-        #expect(outcomes.filter { $0 == .wasThere }.count == 7)
-        #expect(outcomes.filter { $0 == nil }.count == 8)
+        #expect(ends.filter { $0 == "stored" }.count == 1)
+        #expect(ends.filter { $0 == "wasThere" }.count == 7)
+        #expect(ends.filter { $0 == "taken" }.count == 8)
     }
 
     @Test func `a list names each object and each stranger, and nothing unfinished`() throws {
@@ -63,7 +67,7 @@ import Testing
         for text in ["packs/b/2", "packs/a/1", "index/x", "config"] {
             _ = try store.put(Self.name(text), Array(text.utf8))
         }
-        for stranger in ["tmp/left", "packs/a/Lost+Found", "packs/.hidden"] {
+        for stranger in [".tmp/left", "packs/a/Lost+Found", "packs/.hidden"] {
             try Data().write(to: URL(filePath: "\(folder.path)/\(stranger)"))
         }
         try FileManager.default.createSymbolicLink(
@@ -75,6 +79,55 @@ import Testing
         let packs = try store.list(Self.name("packs/b"))
         #expect(packs.objects.map(\.name.text) == ["packs/b/2"] && packs.strangers == [])
         #expect(try store.list(Self.name("wal")) == ObjectListing())
+    }
+
+    @Test func `what a dead writer left is removed, and what a live one writes is not`() throws {
+        let folder = try Folder()
+        let store = try DirectoryStore(folder.path)
+        for name in ["dead", "alive"] {
+            try Data([1]).write(to: URL(filePath: "\(folder.path)/.tmp/\(name)"))
+        }
+        let alive = open("\(folder.path)/.tmp/alive", O_RDONLY)
+        defer { close(alive) }
+        #expect(flock(alive, LOCK_EX | LOCK_NB) == 0)
+        _ = try DirectoryStore(folder.path)
+        let left = try FileManager.default.contentsOfDirectory(atPath: folder.path + "/.tmp")
+        #expect(left == ["alive"])
+        _ = store
+    }
+
+    /// B9: what is damaged is neither served nor lost, and can be put again.
+    @Test func `a damaged object is taken out of the way`() throws {
+        let folder = try Folder()
+        let store = try DirectoryStore(folder.path)
+        let name = try Self.name("packs/ab/1")
+        _ = try store.put(name, [1, 2, 3])
+        try Data([1, 9, 3]).write(to: URL(filePath: "\(folder.path)/packs/ab/1"))
+        #expect(Self.failure { try store.put(name, [1, 2, 3]) }?.cause == .taken)
+        try store.quarantine(name)
+        #expect(Self.failure { try store.get(name, nil) }?.cause == .missing)
+        #expect(try store.put(name, [1, 2, 3]) == .stored)
+        #expect(try store.list(nil).objects.map(\.name) == [name])
+        let kept = try FileManager.default.contentsOfDirectory(
+            atPath: folder.path + "/.quarantine")
+        #expect(kept.count == 1 && kept[0].hasPrefix("packs.ab.1."))
+        let bytes = try Data(contentsOf: URL(filePath: "\(folder.path)/.quarantine/\(kept[0])"))
+        #expect(Array(bytes) == [1, 9, 3])
+        #expect(Self.failure { try store.quarantine(Self.name("no")) }?.cause == .missing)
+    }
+
+    /// B7: a list that is short because the store is gone must not pass for an empty one.
+    @Test func `a store that is gone is no empty one`() throws {
+        let folder = try Folder()
+        let store = try DirectoryStore(folder.path)
+        try FileManager.default.removeItem(atPath: folder.path)
+        let name = try Self.name("packs/a")
+        let failures = [
+            Self.failure { try store.list(nil) }, Self.failure { try store.list(name) },
+            Self.failure { try store.get(name, nil) }, Self.failure { try store.delete(name) },
+            Self.failure { try store.put(name, [1]) },
+        ]
+        #expect(failures.map { $0?.cause } == Array(repeating: .storeGone, count: 5))
     }
 
     @Test func `what is deleted is gone, once`() throws {
@@ -97,6 +150,22 @@ import Testing
             atPath: folder.path + "/link", withDestinationPath: "a")
         #expect(Self.failure { try store.get(Self.name("link"), nil) }?.cause == .notAnObject)
         #expect(Self.failure { try store.put(Self.name("a/b"), []) }?.cause == .notAnObject)
+        // A whole tree that somebody put elsewhere, and a pipe, which would be waited for.
+        try FileManager.default.createSymbolicLink(
+            atPath: folder.path + "/tree", withDestinationPath: folder.path)
+        for deed: (ObjectName) throws -> Any in [
+            { try store.get($0, nil) }, { try store.put($0, []) }, { try store.delete($0) },
+            { try store.list($0) },
+        ] {
+            #expect(Self.failure { try deed(Self.name("tree/a")) }?.cause == .notAnObject)
+        }
+        #expect(mkfifo(folder.path + "/pipe", 0o600) == 0)
+        #expect(Self.failure { try store.get(Self.name("pipe"), nil) }?.cause == .notAnObject)
+        #expect(Self.failure { try store.put(Self.name("pipe"), [1]) }?.cause == .notAnObject)
+        let much = [UInt8](repeating: 0, count: DirectoryStore.byteCountMax + 1)
+        #expect(
+            Self.failure { try store.put(Self.name("much"), much) }?.cause
+                == .oversized(much.count))
         _ = try store.put(Self.name("d/e"), [1])
         #expect(Self.failure { try store.get(Self.name("d"), nil) }?.cause == .notAnObject)
         let large = folder.path + "/large"

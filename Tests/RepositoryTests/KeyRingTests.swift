@@ -10,16 +10,11 @@ import Testing
         try #require(Secret([UInt8](repeating: number, count: Secret.byteCount)))
     }
 
-    private static func same(_ one: Secret, _ other: Secret) -> Bool {
-        one.withBytes { one in
-            other.withBytes { other in one.indices.allSatisfy { one[$0] == other[$0] } }
-        }
-    }
-
     private static func ring(rotations: Int = 0) throws -> KeyRing {
         var ring = KeyRing(
             repository: RepositoryID(high: 1, low: 2), tenant: TenantID(high: 1, low: 2),
-            idSecret: try secret(100), first: try secret(1), at: WallTime(5))
+            idSecret: try secret(100), succession: try secret(101), first: try secret(1),
+            at: WallTime(5))
         for number in 0..<rotations {
             let rotated = ring.rotate(
                 to: try secret(UInt8(2 + number)), at: WallTime(UInt64(number)))
@@ -33,20 +28,20 @@ import Testing
     /// A ring that a key file, a passphrase and a private key open.
     private static func object(
         _ ring: KeyRing, key: Secret,
-        after former: (ring: KeyRing, object: [UInt8], number: UInt64)? = nil
+        after former: KnownRing? = nil
     ) throws -> (bytes: [UInt8], box: BoxPrivateKey) {
         let box = BoxPrivateKey(try secret(60))
         let recipient = try #require(box.publicKey)
         let boxed = try #require(
-            BoxWrap.wrap(key, to: recipient, ephemeral: secret(61), salt: salt(3)))
+            BoxWrap.wrap(key, to: recipient, ephemeral: secret(61), random: salt(3)))
         let wrappings = [
             Wrapping(
                 .keyFile, name: "safe",
-                bytes: SecretWrap.wrap(key, by: try secret(50), salt: try salt(1))),
+                bytes: SecretWrap.wrap(key, by: try secret(50), random: try salt(1))),
             Wrapping(
                 .passphrase, name: "board",
                 bytes: try PassphraseWrap.wrap(
-                    key, by: Array("correct horse".utf8), cost: #require(cheap), salt: salt(2))),
+                    key, by: Array("correct horse".utf8), cost: #require(cheap), random: salt(2))),
             Wrapping(.box, name: "escrow", bytes: boxed),
         ]
         let bytes = KeyRingObject.encode(
@@ -67,13 +62,13 @@ import Testing
             try BoxWrap.unwrap(object.wrappings[2].bytes, by: box),
         ]
         for key in keys {
-            let read = try object.ring(key, after: nil)
+            let read = try object.ring(key, after: nil).ring
             #expect(read.turns.map(\.epoch) == ring.turns.map(\.epoch))
             #expect(read.turns.map(\.since) == ring.turns.map(\.since))
-            #expect(zip(read.turns, ring.turns).allSatisfy { Self.same($0.secret, $1.secret) })
-            #expect(Self.same(read.idSecrets[0], ring.idSecrets[0]))
+            #expect(zip(read.turns, ring.turns).allSatisfy { $0.isSame(as: $1) })
+            #expect(read.holdsAll(of: ring))
         }
-        #expect(throws: ObjectDamage.piece(0, offset: bytes.count - 268)) {
+        #expect(throws: ObjectDamage.piece(0, offset: bytes.count - 300)) {
             try object.ring(Self.secret(71), after: nil)
         }
     }
@@ -152,28 +147,76 @@ import Testing
     @Test func `a ring whose maker did not have the one before it is refused`() throws {
         let (first, key) = (try Self.ring(), try Self.secret(70))
         let (old, _) = try Self.object(first, key: key)
+        let known = try KeyRingObject(parsing: old).ring(key, after: nil)
         var second = first
         let rotated = second.rotate(to: try Self.secret(80), at: .zero)
-        let (new, _) = try Self.object(second, key: key, after: (first, old, 1))
+        let (new, _) = try Self.object(second, key: key, after: known)
         let object = try KeyRingObject(parsing: new)
         #expect(rotated && object.number == 2 && object.predecessor == digest(old))
-        #expect(try object.ring(key, after: (first, old)).turns.count == 2)
-        // Of a thief, who knows all but the secrets.
+        let newest = try object.ring(key, after: known)
+        #expect(newest.ring.turns.count == 2 && newest.number == 2)
+        func isSuccessor(_ bytes: [UInt8], _ former: KnownRing) throws -> Bool {
+            do throws(ObjectDamage) {
+                _ = try KeyRingObject(parsing: bytes).ring(key, after: former)
+                return true
+            } catch {
+                #expect(error == .noSuccessor)
+                return false
+            }
+        }
+        // Of a thief, who has the keys that packs are sealed by, and not what the ring alone has.
         let forged = KeyRing(
-            repository: first.repository, tenant: first.tenant, idSecret: try Self.secret(90),
-            first: try Self.secret(91), at: .zero)
-        let (theirs, _) = try Self.object(forged, key: key, after: (forged, old, 1))
-        #expect(throws: ObjectDamage.noSuccessor) {
-            try KeyRingObject(parsing: theirs).ring(key, after: (first, old))
-        }
+            repository: first.repository, tenant: first.tenant, idSecret: try Self.secret(100),
+            succession: try Self.secret(90), first: try Self.secret(1), at: WallTime(5))
+        let theirs = KnownRing(ring: forged, number: 1, digest: known.digest)
+        #expect(try !isSuccessor(Self.object(forged, key: key, after: theirs).bytes, known))
         // Of another branch: made from the same ring, but not from this object of it.
+        let branch = KnownRing(ring: first, number: 1, digest: newest.digest)
+        #expect(try !isSuccessor(Self.object(second, key: key, after: branch).bytes, known))
+        // One that leaves a number out, and the first one again in place of the second.
+        let later = KnownRing(ring: first, number: 2, digest: known.digest)
+        #expect(try !isSuccessor(Self.object(second, key: key, after: later).bytes, known))
+        #expect(try !isSuccessor(old, known))
+        // A first ring that another one vouched for.
+        let zeroth = KnownRing(ring: forged, number: 0, digest: digest([]))
+        let (stolen, _) = try Self.object(forged, key: key, after: zeroth)
+        #expect(try KeyRingObject(parsing: stolen).ring(key, after: nil).number == 1)
+        let (odd, _) = try Self.object(
+            first, key: key, after: KnownRing(ring: first, number: 0, digest: digest([1])))
         #expect(throws: ObjectDamage.noSuccessor) {
-            try object.ring(key, after: (first, new))
+            try KeyRingObject(parsing: odd).ring(key, after: nil)
         }
-        // The first one again, in place of the second.
-        #expect(throws: ObjectDamage.noSuccessor) {
-            try KeyRingObject(parsing: old).ring(key, after: (first, old))
+    }
+
+    /// What was sealed by a key that is no more can't be read.
+    @Test func `a ring that lacks a key of the one before it is not made`() throws {
+        let key = try Self.secret(70)
+        let (old, _) = try Self.object(try Self.ring(rotations: 2), key: key)
+        let known = try KeyRingObject(parsing: old).ring(key, after: nil)
+        let wrappings = try KeyRingObject(parsing: old).wrappings
+        for (rotations, isMade) in [(1, false), (2, true), (3, true)] {
+            let made = KeyRingObject.encode(
+                try Self.ring(rotations: rotations), after: known, wrappings: wrappings, key: key,
+                random: try salt(9))
+            #expect((made != nil) == isMade)
         }
+    }
+
+    /// B2: a clone draws what the other one drew, and its clock is another.
+    @Test func `the same random bytes make another key for another ring or secret`() throws {
+        let key = try Self.secret(70)
+        func head(_ time: UInt64) throws -> [UInt8] {
+            let ring = KeyRing(
+                repository: RepositoryID(high: 1, low: 2), tenant: TenantID(high: 1, low: 2),
+                idSecret: try Self.secret(1), succession: try Self.secret(2),
+                first: try Self.secret(3), at: WallTime(time))
+            return Array(try Self.object(ring, key: key).bytes[..<120])
+        }
+        #expect(try head(1) == head(1) && head(1) != head(2))
+        let wraps = try [1, 2].map {
+            SecretWrap.wrap(try Self.secret($0), by: key, random: try salt(1)).prefix(32)
+        }
+        #expect(wraps[0] != wraps[1])
     }
 
     /// B5: a rotation changes what is written from then on, and no id: nothing is stored anew.
@@ -182,7 +225,7 @@ import Testing
         let cell = Plain.text(4_096)
         let bytes = try pack([cell], #require(young.place(.first))).pack.bytes
         let (object, _) = try Self.object(try Self.ring(rotations: 30), key: key)
-        let old = try KeyRingObject(parsing: object).ring(key, after: nil)
+        let old = try KeyRingObject(parsing: object).ring(key, after: nil).ring
         let ids = try [#require(young.idKeys(.first)), #require(old.idKeys(old.current.epoch))]
             .map { $0.id(of: cell.span, .cell) }
         #expect(ids[0] == ids[1])
@@ -200,9 +243,11 @@ import Testing
         let key = try Self.secret(70)
         var ring = try Self.ring(rotations: 1)
         let rotated = ring.rotate(
-            to: try Self.secret(8), idSecret: try Self.secret(9), at: .zero)
+            to: try Self.secret(8),
+            renewing: KeyRing.Renewal(
+                idSecret: try Self.secret(9), succession: try Self.secret(10)), at: .zero)
         let (bytes, _) = try Self.object(ring, key: key)
-        let read = try KeyRingObject(parsing: bytes).ring(key, after: nil)
+        let read = try KeyRingObject(parsing: bytes).ring(key, after: nil).ring
         let ids = try (1...3).map { epoch in
             try #require(read.idKeys(KeyEpoch(epoch))).id(of: [1].span, .cell)
         }
@@ -239,6 +284,10 @@ import Testing
         #expect(PassphraseCost(checking: 4, memoryKiB: 1 << 20, lanes: 16) != nil)
         let salt = [UInt8](repeating: 1, count: 16)
         #expect(Secret(passphrase: [], salt: salt, cost: cost) == nil)
+        #expect(throws: UnwrapRefused.emptyPassphrase) {
+            try PassphraseWrap.wrap(
+                made, by: [], cost: cost, random: Salt(salt + salt) ?? .init(made))
+        }
     }
 
     /// Computed by Python's `cryptography`, which calls OpenSSL, and `hmac`.
@@ -252,7 +301,7 @@ import Testing
         #expect(
             secret.withBytes { Digest($0).description }
                 == "598ebf882441988a1064a10cb47daa52ea59523ff1bf8ae11c044f2c45026d9a")
-        #expect(Self.same(try #require(recipient.open(opening)), secret))
+        #expect(try #require(recipient.open(opening)).isSame(as: secret))
         var twice = key.bytes
         twice[31] |= 0x80
         #expect(BoxPublicKey(twice) == nil, "a second spelling of the same key")

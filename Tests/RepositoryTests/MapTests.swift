@@ -203,6 +203,43 @@ extension Slot {
         #expect(read == full.slots[..<100] + [Slot](repeating: .hole, count: 200))
     }
 
+    /// A volume of which little is left is cut off at once, however large it was.
+    @Test func `cutting a volume off costs one node of each level`() throws {
+        var nodes = Nodes()
+        let large = try #require(VolumeShape(byteCount: 1 << 52, cellByteCount: 4_096))
+        let cell = CellRun(0..<1, .stored(digest([1])))
+        let far = CellRun(UInt64(1 << 39)..<UInt64((1 << 39) + 1), .stored(digest([2])))
+        let all = VolumeChange([cell, far], shape: large, byteCountMin: large.byteCount)
+        let old = try VolumeMap(large, top: .hole).changed(all, in: &nodes)
+        nodes.readCount = 0
+        let cut = VolumeShape(byteCount: 1 << 40, cellByteCount: 4_096)
+        let change = VolumeChange([], shape: try #require(cut), byteCountMin: 1 << 40)
+        let new = try old.changed(change, in: &nodes)
+        #expect(nodes.readCount <= 2 * VolumeShape.levelsMax)
+        let same = VolumeChange([], shape: large, byteCountMin: 1 << 40)
+        let grown = try old.changed(same, in: &nodes)
+        #expect(nodes.readCount <= 4 * VolumeShape.levelsMax)
+        for map in [new, grown] {
+            #expect(try FlatMap.read(map, 0..<2, in: &nodes) == [cell.slot, .hole])
+        }
+        #expect(
+            try FlatMap.read(grown, UInt64(1 << 39)..<UInt64((1 << 39) + 1), in: &nodes) == [.hole])
+    }
+
+    /// The end lies within a cell: what is left of that is another one.
+    @Test func `a cell that was cut stays where it changed, and all behind it goes`() throws {
+        var nodes = Nodes()
+        let old = try FlatMap(slots: (0..<10).map { .stored(digest([$0])) }).built(in: &nodes)
+        let rest = CellRun(4..<5, .stored(digest([99])))
+        for count in [(4 << 12) + 1, (5 << 12) - 1] as [UInt64] {
+            let change = VolumeChange([rest], shape: old.shape, byteCountMin: count)
+            let read = try FlatMap.read(old.changed(change, in: &nodes), 3..<7, in: &nodes)
+            #expect(read == [.stored(digest([3])), rest.slot, .hole, .hole])
+        }
+        let none = VolumeChange([], shape: old.shape, byteCountMin: 0)
+        #expect(try old.changed(none, in: &nodes).top == .hole)
+    }
+
     @Test func `a volume no map can tell of is refused`() {
         #expect(VolumeShape(byteCount: 0, cellByteCount: 4_096) == nil)
         #expect(VolumeShape(byteCount: 1, cellByteCount: 4_096)?.cellCount == 1)
@@ -211,7 +248,7 @@ extension Slot {
             #expect(VolumeShape(byteCount: 1 << 30, cellByteCount: cell) == nil)
         }
         #expect(VolumeShape(byteCount: 1 << 60, cellByteCount: 4_096)?.level == 5)
-        #expect(VolumeShape(byteCount: 1 << 60 + 1, cellByteCount: 4_096) == nil)
+        #expect(VolumeShape(byteCount: (1 << 60) + 1, cellByteCount: 4_096) == nil)
         #expect(VolumeShape(byteCount: .max, cellByteCount: 4_096) == nil)
         #expect(VolumeShape(byteCount: .max, cellByteCount: 1 << 20)?.level == 5)
     }

@@ -123,34 +123,60 @@ import Testing
         #expect(throws: ObjectDamage.unknownVersion(2)) { try SealedHeader(parsing: header) }
     }
 
-    /// Sealed by whoever has the key, and no pack all the same.
+    /// Sealed by whoever has the key, and no pack all the same: each blob opens, only what is said of it is wrong.
     @Test func `a list of blobs that no pack has is refused`() throws {
         let place = try place()
         let header = place.header(.pack, salt: try salt(1))
-        func refused(_ words: [UInt8]) -> Bool {
-            var bytes = header.encoded
-            SealedObject.close(&bytes, words, key: place.key.key(of: header))
-            do throws(ObjectDamage) { _ = try PackReader(bytes, for: place) } catch {
-                return true
+        let key = place.key.key(of: header)
+        func refusal(_ rows: [[UInt8]], count: UInt32? = nil) -> ObjectDamage? {
+            var (bytes, words): ([UInt8], [UInt8]) = (header.encoded, [])
+            words.append(littleEndian: count ?? UInt32(rows.count))
+            for (number, row) in rows.enumerated() {
+                let stored = [UInt8](repeating: 7, count: Int(row.load(at: 36, count: 4)) - 16)
+                key.seal(stored.span, number: UInt32(number), binding: row, onto: &bytes)
+                words += row
             }
-            return false
+            SealedObject.close(&bytes, words, key: key)
+            do throws(ObjectDamage) {
+                _ = try PackReader(bytes, for: place)
+                return nil
+            } catch { return error }
         }
-        let id = Digest(of: [1].span)
-        func row(_ plain: Int, _ sealed: Int, _ encoding: Blob.Encoding = .raw) -> [UInt8] {
-            var bytes: [UInt8] = [1, 0, 0, 0]
-            Blob(.cell, id, encoding, plainByteCount: plain, sealedByteCount: sealed)
-                .append(to: &bytes)
-            return bytes
+        let id = digest([1])
+        func row(_ plain: Int, _ sealed: Int, kind: UInt8 = 1, encoding: UInt8 = 0) -> [UInt8] {
+            var bytes: [UInt8] = []
+            id.append(to: &bytes)
+            bytes.append(littleEndian: UInt32(plain))
+            bytes.append(littleEndian: UInt32(sealed))
+            return bytes + [kind, encoding, 0, 0]
         }
-        #expect(!refused([0, 0, 0, 0]))
-        #expect(refused([1, 0, 0, 0]))
-        #expect(refused([255, 255, 255, 255]))
-        #expect(refused(row(0, 16)))
-        #expect(refused(row(100, 116)), "its blob ends where there is none")
-        #expect(refused(row(100, 115)))
-        #expect(refused(row(100, 116, .lz4)))
-        #expect(refused(row(Blob.plainByteCountMax + 1, Blob.plainByteCountMax + 17)))
-        #expect(refused(row(100, 116) + [UInt8](repeating: 0, count: 5_000)))
+        #expect(refusal([]) == nil)
+        #expect(refusal([row(100, 116), row(100, 115, encoding: 1)]) == nil)
+        let unlawful = ObjectDamage.contents("its blob 0 is of no known kind or length")
+        for row in [
+            row(0, 16), row(100, 115), row(100, 117), row(100, 116, encoding: 1),
+            row(100, 16, encoding: 1), row(100, 116, kind: 0), row(100, 116, kind: 4),
+            row(100, 116, encoding: 2), row(100, 116).dropLast() + [1],
+            row(Blob.plainByteCountMax + 1, Blob.plainByteCountMax + 17),
+        ] {
+            #expect(refusal([row]) == unlawful)
+        }
+        #expect(refusal([], count: .max) == .contents("it counts 4294967295 blobs"))
+        #expect(
+            refusal([row(100, 116)], count: 2)
+                == .contents("its blob 1 is of no known kind or length"))
+        #expect(refusal([row(5_000, 5_016)], count: 0) != nil)
+        var far = [row(100, 116)]
+        far[0][36] = 255
+        #expect(refusal(far) == unlawful)
+    }
+
+    @Test func `a blob that reaches behind its pack is refused`() throws {
+        let made = try pack([[1]], place()).pack
+        let read = try PackReader(made.bytes, for: place())
+        let far = PlacedBlob(blob: made.blobs[0].blob, number: 0, offset: made.bytes.count)
+        let refused = ObjectDamage.truncated(wanted: made.bytes.count + 17, have: made.bytes.count)
+        #expect(throws: refused) { try read.plain(far) }
     }
 
     @Test func `a pack is full before it outgrows its limits`() throws {
