@@ -39,12 +39,16 @@ struct RecoveredLog {
         for batch in scan.batches {
             let segment = UInt32(truncatingIfNeeded: header.sequence)
             let before = batch.entries.first?.position.index.previous ?? batch.frame.before
-            guard before >= last.index else {
-                throw inconsistent(header, "a batch of it follows \(before)")
+            let term = batch.entries.first?.position.term ?? batch.frame.last.term
+            guard before >= last.index, term >= last.term else {
+                throw inconsistent(header, "a batch of it follows \(before) in term \(term)")
             }
             try skip(through: Position(index: before, term: .zero), in: header)
             places += batch.entries.map { EntryPlace($0, in: segment) }
             try skip(through: batch.frame.last, in: header)
+            if let place = places.last, place.term == .zero, last.index == batch.frame.last.index {
+                places[places.count - 1].term = batch.frame.last.term
+            }
             guard ends(at: batch.frame.last) else {
                 throw inconsistent(header, "a batch of it ends at \(batch.frame.last)")
             }

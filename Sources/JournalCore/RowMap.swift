@@ -14,8 +14,24 @@ struct RowMap: Sendable {
     init(_ index: [UInt8], rows: [IndexRow], segment: SegmentID) {
         self.segment = segment
         self.index = index
-        entries = rows.filter { $0.kind == .entry }.sorted { $0.offset < $1.offset }
+        entries = Self.agreed(rows.filter { $0.kind == .entry })
         frames = rows.filter { $0.kind == .frame }.sorted { $0.offset < $1.offset }
+    }
+
+    /// One row a place. Two that disagree are both no row: which of them counts must not depend on which
+    /// stands first, since an opening writes them anew.
+    private static func agreed(_ rows: [IndexRow]) -> [IndexRow] {
+        var agreed: [IndexRow] = []
+        var rest = rows.sorted { $0.offset < $1.offset }[...]
+        while let row = rest.first {
+            let same = rest.prefix { $0.offset == row.offset }
+            rest = rest.dropFirst(same.count)
+            let isAgreed = same.allSatisfy {
+                ($0.position, $0.length, $0.checksum) == (row.position, row.length, row.checksum)
+            }
+            if isAgreed { agreed.append(row) }
+        }
+        return agreed
     }
 
     /// Where the last batch ends that it knows.
@@ -48,11 +64,19 @@ struct RowMap: Sendable {
 
     /// The batch that begins at `start` behind the frame of `chain`; nil where not all of it is known.
     func batch(at start: Int, chain: UInt32) -> Batch? {
-        let at = Self.first(frames, from: start)
-        guard at < frames.count,
-            let standing = IndexPiece.standing(index, behind: frames[at], of: segment)
-        else { return nil }
-        let row = frames[at]
+        let rest = frames[Self.first(frames, from: start)...]
+        guard let first = rest.first else { return nil }
+        // A row of a former release has none of a frame's pieces behind it.
+        for row in rest.prefix(while: { $0.offset == first.offset }) {
+            if let batch = batch(at: start, chain: chain, closedBy: row) { return batch }
+        }
+        return nil
+    }
+
+    private func batch(at start: Int, chain: UInt32, closedBy row: IndexRow) -> Batch? {
+        guard let standing = IndexPiece.standing(index, behind: row, of: segment) else {
+            return nil
+        }
         var own: [IndexRow] = []
         var offset = start
         while let next = entry(at: offset), next.length >= Entry.headerByteCount,

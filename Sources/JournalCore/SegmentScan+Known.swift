@@ -72,7 +72,6 @@ extension SegmentScan {
 extension SegmentScan {
     /// What the index says where it and the segment are at odds.
     var rowsOfNoBatch: [IndexRow] {
-        guard !holes.isEmpty else { return [] }
         let told = Set(batches.lazy.flatMap(\.rows).map(\.inNoSlot))
         return rows.filter { !told.contains($0.inNoSlot) }
     }
@@ -116,9 +115,12 @@ extension IndexRow {
             length: length, checksum: UInt32(bytes.load(at: offset, count: 4)))
     }
 
+    /// What it says, wherever it stands. Of a frame its chain is enough: former releases left the batch's checksum
+    /// out.
     fileprivate var inNoSlot: IndexRow {
         var row = self
         row.slot = 0
+        if kind == .frame { row.batchChecksum = 0 }
         return row
     }
 

@@ -202,7 +202,7 @@ struct SegmentScan: Sendable {
         rows.reserveCapacity(frame.entryCount)
         var offset = frame.start
         for _ in 0..<frame.entryCount {
-            guard let entry = try? Entry(parsing: bytes, at: offset),
+            guard let entry = try? Entry(parsing: bytes, at: offset), entry.index > .zero,
                 offset + entry.bytes.count <= found.offset
             else { return nil }
             if let last = rows.last?.position,

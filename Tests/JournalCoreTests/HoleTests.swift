@@ -98,4 +98,54 @@ struct HoleTests {
             #expect(places.map(\.indexes) == [named])
         }
     }
+
+    /// The index as a release wrote it that knew no frames' pieces and no checksums of batches.
+    private static func makeIndexFormer(_ disk: inout SimulatedDisk) throws {
+        let name = "index-0000000000000001"
+        let header = try SegmentHeader(
+            parsing: Array(try #require(disk.contents(of: segment)).prefix(block)))
+        let index = try #require(disk.contents(of: name))
+        var former = Array(index.prefix(IndexFile.headerByteCount))
+        for var row in IndexFile.rows(index, segment: header.id) {
+            row.batchChecksum = 0
+            row.encode(seed: IndexFile.seed(header.id), into: &former)
+        }
+        disk.plant(former, as: name)
+    }
+
+    /// What the index says of a hole stays in it, and must not stand before what it says of the rest.
+    @Test func `behind a hole under a former release's index damage can still be mended`() throws {
+        var disk = SimulatedDisk()
+        var (journal, _) = try open(&disk)
+        var model = LogModel()
+        let position = Position(index: LogIndex(2), term: Term(1))
+        for change in [
+            LogChange(entries: [entry(1, term: 1), entry(2, term: 1)], hardState: hard(1)),
+            LogChange(base: Base(position: position, contents: [1, 2, 3])),
+            LogChange(entries: [entry(3, term: 1)], hardState: hard(1, vote: 2, commit: 3)),
+            LogChange(entries: [entry(4, term: 1)]),
+        ] {
+            try journal.append([change])
+            model.apply(change)
+        }
+        disk = journal.disk
+        try Self.makeIndexFormer(&disk)
+        try Self.lose([1], frames: true, index: false, of: &disk)
+        for _ in 0..<3 {
+            var (journal, recovered) = try open(&disk)
+            #expect(try LogModel(reading: &journal, recovered) == model)
+            disk = journal.disk
+        }
+        try Self.lose([3], frames: true, index: false, of: &disk)
+        var mend = try #require(
+            try LogMend(&disk, settings: settings, random: SeededRandom(seed: 8)))
+        #expect(mend.damage.missing.map(\.index) == [LogIndex(3)])
+        try mend.mendHere()
+        #expect(try mend.restore(entry(3, term: 1)))
+        try mend.sync()
+        disk = mend.close()
+        let (last, recovered) = try open(&disk)
+        journal = last
+        #expect(try LogModel(reading: &journal, recovered) == model)
+    }
 }

@@ -128,12 +128,50 @@ struct LawfulTests {
         }
         let (last, frame) = (Position(index: LogIndex(9), term: Term(2)), CommitFrame.byteCount)
         #expect(isRow(.entry, 4_096, Entry.byteCountMax, last))
+        #expect(isRow(.entry, 4_096, Entry.headerByteCount, last))
+        #expect(!isRow(.frame, 8_064, frame - 1, last))
         #expect(isRow(.frame, 8_064, frame, last))
         #expect(!isRow(.entry, 4_095, 64, last))
         #expect(!isRow(.entry, 4_096, Entry.headerByteCount - 1, last))
         #expect(!isRow(.entry, 4_096, Entry.byteCountMax + 1, last))
         #expect(!isRow(.frame, 8_064, frame + 1, last))
         #expect(!isRow(.frame, 8_064, frame, Self.beyond))
+    }
+
+    /// What went before it can't be counted.
+    @Test func `a batch with a record at index 0 is none`() throws {
+        let header = Self.header { _ in }
+        let segment = try SegmentHeader(parsing: header)
+        let entry = Draft(.blank, epoch: .zero).sealed(
+            at: Position(index: .zero, term: Term(1)), group: GroupID(1), time: .zero)
+        var bytes = header + [UInt8](repeating: 0, count: 8_192)
+        bytes.replaceSubrange(8_192..<8_192 + entry.bytes.count, with: entry.bytes)
+        let seed = CommitFrame.seed(segment: segment.id, start: 8_192, previousChain: 0)
+        let frame = CommitFrame(
+            segment: segment.id, start: 8_192, entryCount: 1, previousChain: 0,
+            last: Position(index: .zero, term: Term(1)),
+            batchChecksum: Checksum.crc32c(bytes, in: 8_192..<12_160, seed: seed),
+            standing: Standing())
+        _ = frame.encode(into: &bytes, at: 12_160)
+        let scan = SegmentScan(bytes, header: segment, index: [], seal: nil, file: "")
+        #expect(scan.batches.isEmpty)
+        var log = RecoveredLog()
+        try log.take(scan, of: segment)
+        #expect(log.last == .zero)
+    }
+
+    /// An opening writes the rows anew, in another order.
+    @Test func `two rows that disagree on one place are none, in either order`() {
+        let id = SegmentID(high: 3, low: 5)
+        func row(_ length: UInt32) -> IndexRow {
+            IndexRow(
+                kind: .entry, position: Position(index: LogIndex(1), term: Term(1)), offset: 4_096,
+                length: length, checksum: 7)
+        }
+        for rows in [[row(64), row(9_000)], [row(9_000), row(64)]] {
+            #expect(RowMap([], rows: rows, segment: id).entry(at: 4_096) == nil)
+        }
+        #expect(RowMap([], rows: [row(64), row(64)], segment: id).entry(at: 4_096) == row(64))
     }
 
     /// Each that a hole may have held takes memory.
