@@ -87,7 +87,7 @@ import Testing
         for name in ["dead", "alive"] {
             try Data([1]).write(to: URL(filePath: "\(folder.path)/.tmp/\(name)"))
         }
-        let alive = open("\(folder.path)/.tmp/alive", O_RDONLY)
+        let alive = unsafe open("\(folder.path)/.tmp/alive", O_RDONLY)
         defer { close(alive) }
         #expect(flock(alive, LOCK_EX | LOCK_NB) == 0)
         _ = try DirectoryStore(folder.path)
@@ -159,7 +159,7 @@ import Testing
         ] {
             #expect(Self.failure { try deed(Self.name("tree/a")) }?.cause == .notAnObject)
         }
-        #expect(mkfifo(folder.path + "/pipe", 0o600) == 0)
+        #expect(unsafe mkfifo(folder.path + "/pipe", 0o600) == 0)
         #expect(Self.failure { try store.get(Self.name("pipe"), nil) }?.cause == .notAnObject)
         #expect(Self.failure { try store.put(Self.name("pipe"), [1]) }?.cause == .notAnObject)
         let much = [UInt8](repeating: 0, count: DirectoryStore.byteCountMax + 1)
