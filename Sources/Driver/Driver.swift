@@ -46,7 +46,8 @@ package final class Driver<C: Core>: Sendable {
         DispatchQueue(label: "holdfast.driver", qos: .userInteractive).async { self.run() }
     }
 
-    /// Returns when the last effect is carried out; what waits is left undone.
+    /// Returns when all that was posted before is turned and the last effect is carried out: a farewell that was
+    /// posted just now is said.
     package func stop() {
         let wakes = mailbox.withLockedValue { mailbox in
             mailbox.isStopped = true
@@ -65,6 +66,9 @@ package final class Driver<C: Core>: Sendable {
 
     /// How many offers were dropped.
     package var dropped: UInt64 { mailbox.withLockedValue { $0.dropped } }
+
+    /// Whether it hears no more of what is posted.
+    var isStopped: Bool { mailbox.withLockedValue { $0.isStopped } }
 
     /// Reads the core between two events; `body` must be short, for the mesh waits.
     package func inspect<T: Sendable>(_ body: (borrowing C) -> T) -> T {
@@ -89,7 +93,10 @@ package final class Driver<C: Core>: Sendable {
         var deadline = turn([], &effects)
         while true {
             let (events, isStopped) = take()
-            if isStopped { break }
+            if isStopped {
+                if !events.isEmpty { _ = turn(events, &effects) }
+                break
+            }
             if events.isEmpty { wait(until: deadline) }
             deadline = turn(events, &effects)
         }

@@ -1,8 +1,9 @@
 import Dispatch
-import Driver
 import Mesh
 import NIOConcurrencyHelpers
 import Testing
+
+@testable import Driver
 
 /// Repeats what it is told, and says when it was woken.
 private struct Echo: Core {
@@ -78,6 +79,33 @@ struct DriverTests {
         driver.start()
         #expect(sink.wait(most + 1).last == .said(-1))
         driver.stop()
+    }
+
+    /// A node that stops says farewell, also where its driver was busy until then.
+    @Test func `what was posted before stop is turned`() {
+        let sink = Sink()
+        let (begun, goesOn) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+        let driver = Driver(Echo()) { effects in
+            if effects == [.said(1)] {
+                begun.signal()
+                goesOn.wait()
+            }
+            sink.take(effects)
+        }
+        driver.start()
+        driver.post(.say(1))
+        begun.wait()
+        driver.post(.say(2))
+        let stopped = DispatchSemaphore(value: 0)
+        DispatchQueue.global().async {
+            driver.stop()
+            stopped.signal()
+        }
+        // Only once it refuses what is posted has it heard that it stops.
+        while !driver.isStopped { _ = stopped.wait(timeout: .now() + .milliseconds(1)) }
+        goesOn.signal()
+        stopped.wait()
+        #expect(sink.wait(2) == [.said(1), .said(2)])
     }
 
     @Test func `nothing is carried out after stop returned`() {
