@@ -39,11 +39,8 @@ package struct IndexReader: Sendable {
     private func find(_ id: Digest, inBlock number: Int) throws(ObjectDamage) -> BlobLocation? {
         let rows = try rows(number)
         let size = BlobLocation.rowByteCount
-        var (low, high) = (0, blocks[number].count)
-        while low < high {
-            let middle = (low + high) / 2
-            let own = rows.span.extracting(middle * size..<middle * size + Digest.byteCount)
-            if Digest(own) < id { low = middle + 1 } else { high = middle }
+        let low = (0..<blocks[number].count).partitionPoint { at in
+            Digest(rows.span.extracting(at * size..<at * size + Digest.byteCount)) >= id
         }
         guard low < blocks[number].count else { return nil }
         var reader = ByteReader(rows, in: low * size..<(low + 1) * size)
@@ -82,7 +79,7 @@ package struct IndexReader: Sendable {
     private static func directory(_ words: [UInt8]) throws(ObjectDamage) -> (
         [PackReference], Int, [Digest]
     ) {
-        do {
+        try ObjectDamage.reading(orCutOff: "its directory is cut off") {
             var reader = ByteReader(words)
             let packs = try count("packs", &reader)
             let references = try (0..<packs).map { _ in try PackReference(parsing: &reader) }
@@ -92,10 +89,6 @@ package struct IndexReader: Sendable {
                 throw ObjectDamage.contents("its blocks are not in the order of ids")
             }
             return (references, locations, firsts)
-        } catch let damage as ObjectDamage {
-            throw damage
-        } catch {
-            throw .contents("its directory is cut off")
         }
     }
 
@@ -108,12 +101,12 @@ package struct IndexReader: Sendable {
     }
 }
 
-extension Array {
+extension RandomAccessCollection where Index == Int {
     /// The first for which `isBehind` holds; it has to hold for all behind that one.
     func partitionPoint(where isBehind: (Element) -> Bool) -> Int {
-        var (low, high) = (0, count)
+        var (low, high) = (startIndex, endIndex)
         while low < high {
-            let middle = (low + high) / 2
+            let middle = low + (high - low) / 2
             if isBehind(self[middle]) { high = middle } else { low = middle + 1 }
         }
         return low

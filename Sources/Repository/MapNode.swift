@@ -42,33 +42,32 @@ package struct MapNode: Hashable, Sendable {
 
     /// Reads the node of `level` that `bytes` are, all of them.
     package init(parsing bytes: [UInt8], level: Int) throws(ObjectDamage) {
-        do {
+        let slots = try ObjectDamage.reading(orCutOff: "a node is cut off") {
             var reader = ByteReader(bytes)
             guard try reader.u32() == UInt32(level) else {
                 throw ObjectDamage.contents("it is no node of level \(level)")
             }
-            let states = try reader.take(Self.statesByteCount)
-            var slots: [Slot] = []
-            slots.reserveCapacity(Self.slotCount)
-            for at in 0..<Self.slotCount {
-                switch states[at / 4] >> (2 * (at % 4)) & 3 {
-                case 0: slots.append(.hole)
-                case 1: slots.append(.zeros)
-                case 2: slots.append(.stored(try Digest(parsing: &reader)))
-                default: throw ObjectDamage.contents("slot \(at) of a node is of no known kind")
-                }
-            }
+            let slots = try Self.slots(&reader)
             guard reader.remaining == 0 else {
                 throw ObjectDamage.contents("a node has \(reader.remaining) bytes too many")
             }
-            guard Self.whole(slots) == nil else {
-                throw ObjectDamage.contents("a node says what its slot could have said")
+            return slots
+        }
+        guard Self.whole(slots) == nil else {
+            throw .contents("a node says what its slot could have said")
+        }
+        self.init(level: level, slots: slots)
+    }
+
+    private static func slots(_ reader: inout ByteReader) throws -> [Slot] {
+        let states = try reader.take(statesByteCount)
+        return try (0..<slotCount).map { at in
+            switch states[at / 4] >> (2 * (at % 4)) & 3 {
+            case 0: .hole
+            case 1: .zeros
+            case 2: .stored(try Digest(parsing: &reader))
+            default: throw ObjectDamage.contents("slot \(at) of a node is of no known kind")
             }
-            self.init(level: level, slots: slots)
-        } catch let damage as ObjectDamage {
-            throw damage
-        } catch {
-            throw .contents("a node is cut off")
         }
     }
 

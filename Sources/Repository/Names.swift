@@ -27,8 +27,8 @@ package struct KeyEpoch: Hashable, Comparable, Sendable, CustomStringConvertible
     package var description: String { String(rawValue) }
 }
 
-/// 256 bits drawn for one object, from which with the epoch's key its own key is made. Whoever draws
-/// one twice for different bytes breaks their seal.
+/// 256 bits: as they are drawn for one object, or as they stand in it, made from those and from what it
+/// holds. With the epoch's key the object's own key is made from the latter.
 package struct Salt: Hashable, Sendable {
     package static let byteCount = 32
     package let bytes: [UInt8]

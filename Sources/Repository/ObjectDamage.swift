@@ -50,3 +50,14 @@ package enum ObjectDamage: Error, Hashable, Sendable, CustomStringConvertible {
         }
     }
 }
+
+extension ObjectDamage {
+    /// What `read` gives. Whatever ends too early for it is `words`.
+    static func reading<Value>(
+        orCutOff words: String, _ read: () throws -> Value
+    ) throws(ObjectDamage) -> Value {
+        do { return try read() } catch let damage as ObjectDamage { throw damage } catch {
+            throw .contents(words)
+        }
+    }
+}

@@ -27,7 +27,7 @@ package struct PackDirectory: Sendable {
     }
 
     private static func rows(_ words: [UInt8]) throws(ObjectDamage) -> [PlacedBlob] {
-        do {
+        try ObjectDamage.reading(orCutOff: "its list of blobs is cut off") {
             var reader = ByteReader(words)
             let count = Int(try reader.u32())
             guard count <= PackWriter.blobsMax else {
@@ -44,10 +44,6 @@ package struct PackDirectory: Sendable {
                 offset += blob.sealedByteCount
             }
             return blobs
-        } catch let damage as ObjectDamage {
-            throw damage
-        } catch {
-            throw .contents("its list of blobs is cut off")
         }
     }
 }

@@ -18,10 +18,9 @@ package struct VolumeMap: Hashable, Sendable {
 /// How long a volume is, and into what it is cut. A volume that grows keeps its cells' length, or nothing of
 /// it would be found again.
 package struct VolumeShape: Hashable, Sendable {
-    package static let cellByteCountUsual: UInt64 = 16 << 10
-    /// Of volumes that are larger than `largeByteCount` when they are first backed up.
-    package static let cellByteCountLarge: UInt64 = 64 << 10
-    package static let largeByteCount: UInt64 = 256 << 30
+    private static let usualCellByteCount: UInt64 = 16 << 10
+    private static let largeCellByteCount: UInt64 = 64 << 10
+    private static let largeByteCount: UInt64 = 256 << 30
     private static let cellByteCounts: ClosedRange<UInt64> = 4 << 10...1 << 20
     /// 2^48 cells are an exbibyte and more.
     static let levelsMax = 6
@@ -36,6 +35,14 @@ package struct VolumeShape: Hashable, Sendable {
             byteCount > 0, (byteCount - 1) / cellByteCount < Self.cellCountMax
         else { return nil }
         (self.byteCount, self.cellByteCount) = (byteCount, cellByteCount)
+    }
+
+    /// Of a volume that was never backed up: larger cells where there would be very many.
+    package init?(new byteCount: UInt64) {
+        let isLarge = byteCount > Self.largeByteCount
+        self.init(
+            byteCount: byteCount,
+            cellByteCount: isLarge ? Self.largeCellByteCount : Self.usualCellByteCount)
     }
 
     /// The last cell may reach behind the volume's end, where it is filled up with zeros.

@@ -1,6 +1,7 @@
 import Foundation
-import ObjectStore
 import Testing
+
+@testable import ObjectStore
 
 @Suite("Objects in a directory") struct DirectoryStoreTests {
     /// A directory of this test alone, gone with it.
@@ -177,6 +178,19 @@ import Testing
                 == .oversized(DirectoryStore.byteCountMax + 1))
         #expect(Self.failure { try DirectoryStore(folder.path + "/none") }?.cause == .missing)
         #expect(Self.failure { try DirectoryStore(large) }?.cause == .notAnObject)
+    }
+
+    /// What a disk says that no test here can make it say.
+    @Test func `each fault of the disk has a cause of its own`() {
+        for (code, cause) in [
+            (ENOENT, .missing), (ENOSPC, .full), (EDQUOT, .full), (EACCES, .denied),
+            (EPERM, .denied), (EROFS, .readOnly), (ELOOP, .notAnObject),
+            (EIO, .system(code: EIO, words: "Input/output error")),
+        ] as [(Int32, ObjectStoreFailure.Cause)] {
+            let failure = DirectoryStore.failure("store", "packs/a", in: "/backups", code)
+            #expect(failure.cause == cause)
+            #expect(failure.description.hasPrefix("cannot store packs/a in /backups: "))
+        }
     }
 
     @Test(arguments: [

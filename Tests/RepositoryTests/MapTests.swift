@@ -240,6 +240,12 @@ extension Slot {
         #expect(try old.changed(none, in: &nodes).top == .hole)
     }
 
+    @Test func `a large volume begins with larger cells`() {
+        #expect(VolumeShape(new: 256 << 30)?.cellByteCount == 16 << 10)
+        #expect(VolumeShape(new: (256 << 30) + 1)?.cellByteCount == 64 << 10)
+        #expect(VolumeShape(new: 0) == nil)
+    }
+
     @Test func `a volume no map can tell of is refused`() {
         #expect(VolumeShape(byteCount: 0, cellByteCount: 4_096) == nil)
         #expect(VolumeShape(byteCount: 1, cellByteCount: 4_096)?.cellCount == 1)
