@@ -158,7 +158,9 @@ package struct Node: Core {
 
     private mutating func take(_ effect: consuming RaftEffect) {
         switch effect {
-        case .save(let write): out.append(.save(write))
+        case .save(let write):
+            observeRenewals(in: write.change.entries)
+            out.append(.save(write))
         case .send(let letter): out.append(.send(letter))
         case .fetch(let fetch): out.append(.fetch(fetch))
         case .apply(let entries): apply(entries)
@@ -183,20 +185,25 @@ package struct Node: Core {
         switch letter.body {
         case .append(_, _, let entries):
             if heardRule(of: letter) { sawRenewal(in: entries) }
-            // A new leader's own blank renews nobody's lease, and must not seem to.
-            if entries.contains(where: { $0.epoch != .zero || $0.kind == .command }) {
-                observed.received(at: now)
-            }
-        case .heartbeat: heardRule(of: letter)
+        case .heartbeat, .snapshot: heardRule(of: letter)
         case .preVote where decisions.former.contains(letter.from):
             // It was away when it was removed, and the log does not come to it any more.
             return out.append(.note(.former, to: letter.from))
-        case .snapshot:
-            heardRule(of: letter)
-            observed.received(at: now)
         default: break
         }
         turn(.raft(.received(letter)))
+    }
+
+    /// By whichever letter they came: all that enters the log is in a write.
+    private mutating func observeRenewals(in entries: [Entry]) {
+        // What this node proposed itself, as leader, renews no other's lease.
+        let own = voter.raft.role == .leader ? voter.raft.term : nil
+        // A new leader's own blank renews nobody's lease, and must not seem to.
+        if entries.contains(where: {
+            $0.term != own && ($0.epoch != .zero || $0.kind == .command)
+        }) {
+            observed.received(at: now)
+        }
     }
 
     /// The primary rules while it leads. One that leads no more may not know it yet.

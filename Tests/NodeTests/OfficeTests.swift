@@ -63,6 +63,40 @@ import Testing
         #expect(trio.epoch(1) == Epoch(2))
     }
 
+    @Test func `renewals that came in an offer are waited for like a leader's`() throws {
+        var trio = try Trio(lease: .seconds(2))
+        #expect(trio.run(upTo: .seconds(2)) { $0.primary == 0 })
+        trio.isCut = { from, to in from == 1 || to == 1 }
+        // Longer than a lease: what the second one knew of has ended.
+        trio.run(.seconds(4))
+        trio.isCut = { from, to in from == 0 || to == 0 }
+        // It remembers no leader, and so consents at once.
+        trio.crash(2)
+        try trio.restart(2)
+        let known = try #require(trio.seats[1].entries.last?.position)
+        let missed = trio.seats[2].entries.filter { $0.index > known.index }
+        let last = try #require(missed.last?.position)
+        #expect(missed.contains { $0.epoch == Epoch(1) })
+        let offer = Letter.Offer(
+            previous: known, last: last, commit: known.index, entries: missed)
+        trio.give(
+            1,
+            .letter(
+                Letter(
+                    from: NodeID(3), to: NodeID(2), group: Trio.group, term: last.term,
+                    body: .offer(offer))))
+        #expect(trio.seats[1].entries.last?.position == last)
+        guard case .acting(let acting) = trio.seats[0].node.office,
+            let leaseEnds = acting.lease.until
+        else {
+            Issue.record("node 1 acts as long as it has not noticed")
+            return
+        }
+        #expect(trio.run(upTo: .seconds(6)) { $0.epoch(1) == Epoch(2) })
+        #expect(trio.leader == 1)
+        #expect(trio.now > leaseEnds)
+    }
+
     @Test func `a primary that nobody hears closes its exports before another one opens`() throws {
         var trio = try acting()
         trio.isCut = { from, to in (from == 0) != (to == 0) }

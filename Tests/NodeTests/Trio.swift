@@ -61,12 +61,16 @@ struct Trio {
     private var random = SeededRandom(seed: 7)
     /// No process speaks under an incarnation that another had.
     private var lives: UInt64 = 0
+    private let lease: Interval
     private let shape: (inout Node.Settings) -> Void
     /// As the cluster file has them.
     private(set) var roster = Self.members
 
-    init(_ shape: @escaping (inout Node.Settings) -> Void = { _ in }) throws {
-        self.shape = shape
+    init(
+        lease: Interval = Self.leaseLength,
+        _ shape: @escaping (inout Node.Settings) -> Void = { _ in }
+    ) throws {
+        (self.lease, self.shape) = (lease, shape)
         let base = Base(
             position: .zero, membership: Self.membership, state: Self.firstDecisions.encoded)
         for at in 0..<3 {
@@ -112,7 +116,7 @@ struct Trio {
     }
 
     private func settings(_ at: Int) -> Node.Settings {
-        guard let lease = LeaseTerms(length: Self.leaseLength) else { fatalError("a lawful lease") }
+        guard let lease = LeaseTerms(length: lease) else { fatalError("a lawful lease") }
         var settings = Node.Settings(
             seat: roster[at].node, members: roster, order: roster.map(\.node), lease: lease)
         shape(&settings)
