@@ -47,11 +47,13 @@ extension Raft {
         return UInt64(max(min(last, settings.ranksMax) + 1, 2))
     }
 
-    /// Who lacks what this caretaker holds asked for its consent, and nobody leads. It may be the only
-    /// one left to ask: so others whose logs reach have the time of their spans to try, and no more.
+    /// Who lacks what this caretaker holds asked for its consent, and misses a leader. It may be the
+    /// only one left to ask: so others whose logs reach have the time of their spans to try, and no
+    /// more, once none leads here either. Should one be heard until then, all is as it was.
     private mutating func hurryToStand() {
         guard isCaretaker, canStand else { return }
-        electionAt = min(electionAt, now + electionTimeout / 4 * ranksToTry)
+        let ledUntil = leaderHeardAt.map { $0 + electionTimeout } ?? now
+        electionAt = min(electionAt, max(now, ledUntil) + electionTimeout / 4 * ranksToTry)
     }
 
     /// Who is best when the present leader is gone goes first, not one place behind it.
@@ -102,7 +104,8 @@ extension Raft {
         let granted =
             asked > term && mayLead(last) && role != .leader && !(leader != nil && led)
         // Also after it stood in vain: who asks may have heeded a leader then whose letters came late.
-        if asked > term, !mayLead(last), role == .follower && !led || role == .preCandidate {
+        // Or because it takes an election for shorter, while a leader's last word still counts here.
+        if asked > term, !mayLead(last), role == .follower || role == .preCandidate {
             hurryToStand()
         }
         if isWorthOffering(log.last, to: last) { offer(to: node, after: last) }

@@ -151,6 +151,30 @@ import Testing
         #expect(witness.give(.deadlineReached).bodies.contains(.preVote(last: position(2, 1))))
     }
 
+    /// Who lacks what the witness holds times out first: it takes an election for shorter, or heard the
+    /// leader less long. It asks once more only when that has failed.
+    @Test func `a witness that is asked while it is still led stands soon once it is not`() throws {
+        let voters = Electorate(data: [NodeID(1), NodeID(2)], witness: NodeID(3))
+        var witness = try Lone(
+            3, hardState: HardState(term: Term(1), vote: nil, commit: .zero),
+            entries: [entry(1, 1), entry(2, 1)], voters: voters)
+        let heartbeat = Letter.Body.heartbeat(
+            .init(
+                previous: position(2, 1), commit: .zero, floor: .zero, round: 1, measured: .zero))
+        _ = witness.receive(1, 1, heartbeat)
+        let ledUntil = witness.now + witness.raft.electionTimeout
+        let patient = witness.raft.deadline
+        witness.now = ledUntil - .milliseconds(1)
+        let answer = witness.receive(2, 2, .preVote(last: position(1, 1))).bodies
+        #expect(answer == [.preVoteAnswer(granted: false)])
+        #expect(witness.raft.deadline < patient)
+        #expect(witness.raft.deadline > ledUntil, "others whose logs reach go first")
+        #expect(witness.raft.deadline.since(ledUntil) <= witness.raft.electionTimeout / 2)
+        // A leader that is heard again is followed as before.
+        _ = witness.receive(1, 1, heartbeat)
+        #expect(witness.raft.deadline > patient)
+    }
+
     @Test func `without the witness commits wait for the lagging region, and lose nothing`() {
         var cluster = group()
         cluster.crash(3)
