@@ -137,6 +137,8 @@ package enum PlantedBug: Hashable, Sendable {
     case servesWithoutLease
     /// The exports stay open when the node acts no more.
     case staysOpenWhenClosed
+    /// An answer leaves though the tenure in which it was computed has ended.
+    case tellsBehindTheTenure
 
     // MARK: Decisions
 

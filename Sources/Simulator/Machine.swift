@@ -46,12 +46,31 @@ struct OpenExport {
 
 /// What waits for the volumes' thread.
 struct VolumesDesk {
-    var events: [ExportEvent] = []
+    private(set) var events: [ExportEvent] = []
     var isScheduled = false
     private(set) var turns: UInt64 = 0
+    /// As posted, and how many of the events that end or begin a tenure were handled.
+    private(set) var lease = PostedLease()
+    private var tenure: UInt64 = 0
 
     /// Whether what comes next takes the time of a checkpoint.
     var isCheckpointNext: Bool { events.first?.isCheckpoint == true }
+
+    mutating func post(_ event: ExportEvent) {
+        lease.note(event)
+        events.append(event)
+    }
+
+    mutating func noteHandling(_ event: ExportEvent) { if event.changesTenure { tenure += 1 } }
+
+    /// Whether an answer that was just computed may leave.
+    func mayTell(at now: Instant) -> Bool { lease.holds(tenure, at: now) }
+
+    /// A disk that refused a deed is used no more.
+    mutating func fail() {
+        lease.end()
+        events = []
+    }
 
     /// Gives the next turn what waits, up to a checkpoint that is not the first: while one is made, all
     /// before it is applied and told, and nothing of it durable.

@@ -23,9 +23,11 @@ extension Simulation {
 
     /// At most one acting primary per instant of true time, over all clocks: whoever may serve now
     /// or later is told apart by when its lease ends.
+    ///
+    /// What was posted to the volumes counts: no answer leaves under a lease that has ended there.
     mutating func noteLease(_ at: Int) {
         let machine = machines[at]
-        guard let end = machine.agent?.exports.leaseEnds else {
+        guard let end = machine.agent?.volumes.lease.until, end > .zero else {
             machine.servesUntil = .zero
             return
         }
@@ -66,12 +68,14 @@ extension Simulation {
         let byteCount = Int(ledgers[disk].byteCount)
         var effects: [ExportEffect] = []
         let now = machines[at].clock.local(time)
+        // Another one may have written since.
+        guard machines[at].agent?.volumes.mayTell(at: now) == true else { return }
         let id = RequestID(ConnectionID(.max), 0)
         let asked = ExportEvent.request(
             id, volume, generation, .read(offset: 0, byteCount: byteCount))
         do {
             try machines[at].agent?.exports.handle(asked, at: now, &effects)
-        } catch { return failed("its volumes: \(error)", at) }
+        } catch { return volumesFailed(error, at) }
         // Nothing is answered where the lease has ended by now, or where a block is damaged.
         if case .reply(id, .data(let bytes)) = effects.first {
             judge(bytes, of: disk, from: 0, generation) { ledger, block in
@@ -192,9 +196,6 @@ extension Simulation {
             check("liveness: node \(machines[at].id) still mends its log")
         }
         for at in machines.indices {
-            guard let exports = machines[at].agent?.exports, let end = exports.leaseEnds,
-                machines[at].clock.local(time) < end
-            else { continue }
             for open in machines[at].agent?.open ?? [] {
                 audit(at, open.volume, open.name, open.generation)
             }

@@ -1,3 +1,4 @@
+internal import Disk
 internal import Gossip
 internal import JournalCore
 internal import Mesh
@@ -121,7 +122,8 @@ extension Simulation {
     mutating func post(_ event: ExportEvent, toVolumesOf at: Int) {
         let machine = machines[at]
         guard let agent = machine.agent else { return }
-        agent.volumes.events.append(event)
+        agent.volumes.post(event)
+        noteLease(at)
         scheduleVolumes(at)
     }
 
@@ -171,15 +173,31 @@ extension Simulation {
     private mutating func handle(_ event: ExportEvent, _ at: Int) {
         let machine = machines[at]
         let now = machine.clock.local(time)
+        machine.agent?.volumes.noteHandling(event)
         var effects: [ExportEffect] = []
         swap(&effects, &exportEffects)
         do {
             try machine.agent?.exports.handle(event, at: now, &effects)
-        } catch { return failed("its volumes: \(error)", at) }
-        noteLease(at)
+        } catch { return volumesFailed(error, at) }
         checkAnswers(effects, now, at)
         carryOut(&effects, at)
         exportEffects = effects
+    }
+
+    mutating func volumesFailed(_ error: DiskError, _ at: Int) {
+        machines[at].agent?.volumes.fail()
+        failed("its volumes: \(error)", at)
+    }
+
+    /// An answer leaves, unless the tenure in which it was computed has ended meanwhile.
+    private mutating func answer(_ id: RequestID, _ answer: VolumeReply, _ at: Int) {
+        let now = machines[at].clock.local(time)
+        guard answer.needsLease, let agent = machines[at].agent else {
+            return reply(id, answer, at)
+        }
+        guard agent.volumes.mayTell(at: now) else { return reply(id, .refused(.closed), at) }
+        checkTelling(at)
+        reply(id, answer, at)
     }
 
     mutating func carryOut(_ effects: inout [ExportEffect], _ at: Int) {
@@ -191,7 +209,7 @@ extension Simulation {
     private mutating func carryOut(_ effect: consuming ExportEffect, _ at: Int) {
         switch effect {
         case .propose(let drafts, let round): turn(at, .write(drafts, round))
-        case .reply(let id, let answer): reply(id, answer, at)
+        case .reply(let id, let answer): self.answer(id, answer, at)
         case .applied(let index): turn(at, .applied(through: index))
         case .checkpointed(let index):
             checkSpace(at)

@@ -193,6 +193,15 @@ extension Simulation {
         }
     }
 
+    /// Nor once another one may have been given the seat.
+    mutating func checkTelling(_ at: Int) {
+        let end = machines[at].agent?.volumes.lease.until ?? .zero
+        guard machines[at].clock.local(time) >= end else { return }
+        check(
+            "a lease for every answer: node \(machines[at].id) tells of a volume behind the end of "
+                + "its tenure")
+    }
+
     /// Who is deposed neither leads nor serves for long.
     mutating func lookForLingerers(_ at: Int) {
         guard machines[at].power == .up,

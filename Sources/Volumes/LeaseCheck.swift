@@ -1,25 +1,18 @@
 internal import Mesh
 internal import NIOConcurrencyHelpers
+internal import VolumeCore
 
-/// What was said last of this node's lease: written by whoever posts to the volumes, so that it is
-/// newer than what their queue has come to.
+/// The posted lease, for whoever delivers answers on other threads.
 final class SharedLease: Sendable {
-    private struct State: Sendable {
-        var tenure: UInt64 = 0
-        var until = Instant.zero
-    }
-    private let state = NIOLockedValueBox(State())
+    private let posted = NIOLockedValueBox(PostedLease())
 
-    func begin(until: Instant) {
-        state.withLockedValue { $0 = State(tenure: $0.tenure + 1, until: until) }
-    }
-    func renew(until: Instant) { state.withLockedValue { $0.until = max($0.until, until) } }
-    func end() { state.withLockedValue { $0 = State(tenure: $0.tenure + 1) } }
+    func note(_ event: ExportEvent) { posted.withLockedValue { $0.note(event) } }
+    func end() { posted.withLockedValue { $0.end() } }
 
-    func isPresent(_ tenure: UInt64) -> Bool { state.withLockedValue { $0.tenure == tenure } }
+    func isPresent(_ tenure: UInt64) -> Bool { posted.withLockedValue { $0.isPresent(tenure) } }
 
     func holds(_ tenure: UInt64, at now: Instant) -> Bool {
-        state.withLockedValue { $0.tenure == tenure && now < $0.until }
+        posted.withLockedValue { $0.holds(tenure, at: now) }
     }
 }
 

@@ -91,23 +91,14 @@ package final class VolumeThread<D: Disk>: Sendable {
     package func post(_ events: [ExportEvent]) -> Bool {
         let (isTaken, wakes) = waiting.withLockedValue { waiting -> (Bool, Bool) in
             guard !waiting.hasFailed else { return (false, false) }
-            for event in events { noteLease(event) }
+            // A reply that is on its way must not leave once this has been said.
+            for event in events { lease.note(event) }
             waiting.events += events
             defer { waiting.isScheduled = true }
             return (true, !waiting.isScheduled)
         }
         if wakes { queue.async { self.handleWaiting() } }
         return isTaken
-    }
-
-    /// A reply that is on its way must not leave once this has been said.
-    private func noteLease(_ event: ExportEvent) {
-        switch event {
-        case .opened(_, let until): lease.begin(until: until)
-        case .leased(let until): lease.renew(until: until)
-        case .closed, .behind: lease.end()
-        default: break
-        }
     }
 
     /// The volumes in figures, as they were after the last events: asking waits for no disk.
@@ -328,14 +319,6 @@ extension VolumeThread.Work {
 }
 
 extension ExportEvent {
-    fileprivate var changesTenure: Bool {
-        switch self {
-        // What falls behind closes first.
-        case .opened, .closed, .behind: true
-        default: false
-        }
-    }
-
     fileprivate var readsForPeer: Bool {
         if case .heard(.askPiece, _) = self { return true }
         return false
