@@ -90,7 +90,7 @@ mutants: deps
 	$(MEASURE) Tests/Rig/mutants.py --simulate .build-planted/release/simulate --seeds $(SEEDS_MAX) --jobs $(JOBS) \
 		$(if $(MUTANT),--mutant $(MUTANT))
 
-# libFuzzer and its coverage, in every module; ADDRESS=1 adds the address sanitizer, at half the speed.
+# libFuzzer and its coverage of what is fuzzed; ADDRESS=1 adds the address sanitizer, at half the speed.
 FUZZ_BUILD := .build-fuzz$(if $(ADDRESS),-address)
 COMMA := ,
 FUZZ_SANITIZE := fuzzer$(if $(ADDRESS),$(COMMA)address)
@@ -99,9 +99,9 @@ FUZZ := $(MEASURE) Tests/Rig/fuzz.py --fuzz $(FUZZ_BUILD)/release/fuzz --corpus 
 
 fuzz-build: deps
 	# gold can't link what libFuzzer's coverage makes.
-	swift build -c release --scratch-path $(FUZZ_BUILD) --product fuzz --jobs $(JOBS) \
-		-Xswiftc -sanitize=$(FUZZ_SANITIZE) -Xswiftc -use-ld=lld \
-		-Xcc -DFUZZER -Xcc -fsanitize=fuzzer-no-link$(if $(ADDRESS),$(COMMA)address)
+	FUZZ_SANITIZE=$(FUZZ_SANITIZE) SWIFT_EXEC=$(CURDIR)/Tests/Rig/covered/swiftc CC=$(CURDIR)/Tests/Rig/covered/clang \
+		swift build -c release --scratch-path $(FUZZ_BUILD) --product fuzz --jobs $(JOBS) \
+		-Xswiftc -use-ld=lld -Xcc -DFUZZER
 
 # Every decoder under hostile bytes: SECONDS of each target, or EXECUTIONS; TARGET names one.
 fuzz: fuzz-build
