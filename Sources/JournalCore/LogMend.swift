@@ -42,11 +42,12 @@ package struct LogMend<D: Disk>: Sendable {
     }
 
     /// Writes what stands here a second time to where it should stand. First of all it makes safe what
-    /// tells what is missing: a power cut must not take that while the mend lasts.
+    /// tells what is missing: a power cut must not take that while the mend lasts. It is written once more,
+    /// since a sync may have failed before, and what only the cache holds then is never written (Rebello 2020, §4).
     package mutating func mendHere() throws(JournalError) {
         try attempt { mend throws(DiskError) in
             for segment in mend.core.segments where !isPlanted(.mendsByUnsafeRows) {
-                try mend.core.disk.sync(segment.index)
+                try mend.core.rewrite(segment.index)
             }
             for patch in mend.patches {
                 let file = try mend.core.disk.open(patch.file, create: false)
@@ -137,6 +138,12 @@ package enum LookUp: Hashable, Sendable {
 }
 
 extension JournalCore {
+    fileprivate mutating func rewrite(_ file: FileHandle) throws(DiskError) {
+        let bytes = try disk.read(file, at: 0, count: Int(disk.byteCount(file)))
+        try disk.write(file, at: 0, [bytes])
+        try disk.sync(file)
+    }
+
     mutating func closeFiles() {
         for segment in segments {
             disk.close(segment.file)
