@@ -40,7 +40,12 @@ extension Simulation {
         if kind == 0, machines[at].isUp { cutPower(at) }
         for other in machines.indices where other != at {
             // A machine that is off may have a start before it: then it is alone.
-            if kind < 2 { links[other, at].cut = spell }
+            if kind < 2 {
+                links[other, at].cut = spell
+                // What is on its way to it does not arrive any more: on a slow link, for seconds.
+                links[other, at].connection += 1
+                links[other, at].resetBy = spell
+            }
             if kind != 1 { links[at, other].cut = spell }
         }
     }
