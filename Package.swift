@@ -123,7 +123,8 @@ let package = Package(
                 "VolumeCore", "Voting", "Wire", asn1, nio, x509,
             ]),
         executable("fuzz", ["CFuzzer", "Fuzzing"], path: "Sources/Fuzz"),
-        shell("ObjectStore", ["CNaming"]),
+        shell("Backup", ["Mesh", "Repository", "Sealing"]),
+        shell("ObjectStores", ["CNaming", "Repository"]),
         shell("Store", ["Mesh"]),
         shell("Certificates", ["Mesh", asn1, crypto, x509]),
         shell(
@@ -167,6 +168,8 @@ let package = Package(
             ], path: "Sources/Holdfast"),
         tests("AdminTests", ["Admin"]),
         tests("AlarmsTests", ["Admin", "Alarms", "Mesh"]),
+        tests(
+            "BackupTests", ["Backup", "Mesh", "ObjectStores", "Record", "Repository", "Sealing"]),
         tests("CertificatesTests", ["Certificates", "Mesh", asn1, x509]),
         tests(
             "ControlTests",
@@ -204,7 +207,7 @@ let package = Package(
                 "Decisions", "Gossip", "Mending", "Mesh", "Node", "Raft", "Record", "VolumeCore",
                 "Voting", "Wire",
             ]),
-        tests("ObjectStoreTests", ["ObjectStore"]),
+        tests("ObjectStoresTests", ["ObjectStores", "Repository"]),
         tests("PowerCutTests", ["Mesh", "PowerCut"]),
         tests("RaftTests", ["Mesh", "Raft", "Record", "Scenario"]),
         tests("RecordTests", ["CChecksum", "Mesh", "Record"]),

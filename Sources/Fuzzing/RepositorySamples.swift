@@ -47,9 +47,11 @@ enum RepositorySamples {
             + row(high, plain: 300, stored: 20, encoding: 1) + number(0) + number(1) + number(212)
         var first: [UInt8] = []
         low.append(to: &first)
+        // A filter that lets everything pass, and one that lets nothing.
+        let (all, none) = ([UInt8](repeating: 255, count: 64), [UInt8](repeating: 0, count: 64))
         return [
-            ToldObject.encoded(number(1) + pack + number(2) + first, [rows]),
-            ToldObject.encoded(number(0) + number(0), []),
+            ToldObject.encoded(number(1) + pack + number(2) + first + all, [rows]),
+            ToldObject.encoded(number(0) + number(0) + none, []),
         ]
     }()
 

@@ -13,6 +13,8 @@ package struct BlobLocation: Hashable, Sendable {
     }
 
     package var id: Digest { placed.blob.id }
+    /// Where it lies sealed in its pack.
+    package var range: Range<Int> { placed.range }
 
     func append(to bytes: inout [UInt8], pack: UInt32) {
         placed.blob.append(to: &bytes)

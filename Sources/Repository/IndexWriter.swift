@@ -16,12 +16,13 @@ package struct IndexWriter: ~Copyable {
     static let blockLocationsMax = 512
     /// No segment is larger: each location could be of a pack of its own.
     package static let byteCountMax =
-        locationsMax * (BlobLocation.rowByteCount + PackReference.byteCount + 1) + (64 << 10)
+        locationsMax * (BlobLocation.rowByteCount + PackReference.byteCount + 3) + (64 << 10)
 
     package private(set) var locationCount = 0
     private var rows: [UInt8] = []
     private var last: Digest?
     private var firsts: [Digest] = []
+    private var ids: [Digest] = []
     private var numbers: [Digest: UInt32] = [:]
     private var packs: [PackReference] = []
     private let place: SealedPlace
@@ -39,6 +40,7 @@ package struct IndexWriter: ~Copyable {
             if last == location.id { return }
         }
         last = location.id
+        ids.append(location.id)
         if locationCount % Self.blockLocationsMax == 0 { firsts.append(location.id) }
         location.append(to: &rows, pack: number(of: location.pack))
         locationCount += 1
@@ -59,6 +61,7 @@ package struct IndexWriter: ~Copyable {
         for pack in packs { pack.append(to: &words) }
         words.append(littleEndian: UInt32(locationCount))
         for first in firsts { first.append(to: &words) }
+        words += filter().bytes
         let header = place.header(.index, salt: place.key.salt(random, for: rows + words))
         let key = place.key.key(of: header)
         var bytes = header.encoded
@@ -75,27 +78,14 @@ package struct IndexWriter: ~Copyable {
             name: Digest(of: bytes.span), bytes: bytes, locationCount: locationCount)
     }
 
+    private borrowing func filter() -> IDFilter {
+        var filter = IDFilter(idsMax: ids.count)
+        for id in ids { filter.insert(id) }
+        return filter
+    }
+
     private borrowing func check(_ bytes: [UInt8]) throws(ObjectDamage) {
         let read = try IndexReader(bytes, for: place)
         for block in 0..<read.blockCount { _ = try read.locations(inBlock: block) }
-    }
-}
-
-/// Locations that are sealed together: 512 a block, the rest in the last one.
-enum IndexBlock {
-    static func ranges(_ locationCount: Int) -> [Range<Int>] {
-        stride(from: 0, to: locationCount, by: IndexWriter.blockLocationsMax).map {
-            $0..<min($0 + IndexWriter.blockLocationsMax, locationCount)
-        }
-    }
-
-    /// Where the block of those locations lies.
-    static func place(_ locations: Range<Int>) -> Range<Int> {
-        let number = locations.lowerBound / IndexWriter.blockLocationsMax
-        let start =
-            SealedHeader.byteCount + locations.lowerBound * BlobLocation.rowByteCount
-            + number * SealKey.tagByteCount
-        let count = locations.count * BlobLocation.rowByteCount + SealKey.tagByteCount
-        return start..<start + count
     }
 }

@@ -33,6 +33,9 @@ package struct Digest: Hashable, Comparable, Sendable, CustomStringConvertible {
         self = unsafe hash.finalize().withUnsafeBytes { unsafe Digest(Span(_bytes: $0.bytes)) }
     }
 
+    /// Its first 16 bytes as numbers: of digests and ids they are as good as drawn by chance.
+    package var words: (UInt64, UInt64) { (a, b) }
+
     package func append(to bytes: inout [UInt8]) {
         for word in [a, b, c, d] { bytes.append(littleEndian: word.byteSwapped) }
     }

@@ -81,12 +81,13 @@ import Testing
         #expect(refused([1] + pack + [600] + id + id), "two blocks of one id")
         #expect(refused([60] + pack + [1]), "its packs are cut off")
         #expect(refused([0, 262_144] + id), "its blocks are cut off")
+        #expect(refused([0, 0] + [UInt32](repeating: 0, count: 16) + [1]), "it goes on")
     }
 
     /// The same, one level deeper.
     @Test func `rows that no index has are refused`() throws {
         let (place, salt) = (try place(), try salt(1))
-        func refusal(_ rows: [[UInt8]]) -> ObjectDamage? {
+        func refusal(_ rows: [[UInt8]], filter: UInt8 = 255) -> ObjectDamage? {
             let header = place.header(.index, salt: salt)
             let key = place.key.key(of: header)
             var (bytes, words): ([UInt8], [UInt8]) = (header.encoded, [])
@@ -97,6 +98,8 @@ import Testing
             pack.append(to: &words)
             words.append(littleEndian: UInt32(rows.count))
             words += rows[0].prefix(Digest.byteCount)
+            words += [UInt8](
+                repeating: filter, count: IDFilter.byteCount(of: rows.count))
             SealedObject.close(&bytes, words, key: key)
             do throws(ObjectDamage) {
                 let index = try IndexReader(bytes, for: place)
@@ -122,6 +125,44 @@ import Testing
         #expect(try refusal([row(1, offset: 95)]) == unlawful)
         #expect(try refusal([row(1, offset: PackWriter.byteCountMax)]) == unlawful)
         #expect(try refusal([row(1 << 16)]) == unlawful)
+        #expect(refusal(two, filter: 0) == unlawful, "its filter knows of none")
+    }
+
+    @Test func `a filter lets pass what is in it, and of the rest about one in 300`() {
+        var filter = IDFilter(idsMax: 10_000)
+        func id(_ number: Int) -> Digest {
+            digest([UInt8(number & 255), UInt8(number >> 8 & 255), UInt8(number >> 16)])
+        }
+        for number in 0..<10_000 { filter.insert(id(number)) }
+        #expect((0..<10_000).allSatisfy { filter.mayHold(id($0)) })
+        let passed = (10_000..<110_000).count { filter.mayHold(id($0)) }
+        #expect(passed < 500)
+        #expect(IDFilter(filter.bytes, idsMax: 10_000) == filter)
+        #expect(IDFilter(filter.bytes, idsMax: 9_000) == nil)
+    }
+
+    /// A look-up fetches a segment's two ends once, and then one block.
+    @Test func `a segment's ends are enough to know which block has to be fetched`() throws {
+        let locations = try (0..<1_500).map { try Self.location($0) }
+        let bytes = try Self.segment(locations).bytes
+        let head = Array(bytes.prefix(SealedHeader.byteCount))
+        #expect(throws: ObjectDamage.self) {
+            try IndexDirectory(
+                head: head, tail: Array(bytes.suffix(100)), of: bytes.count, for: place())
+        }
+        let tail = Array(bytes.suffix(16_384))
+        let directory = try IndexDirectory(
+            head: head, tail: tail, of: bytes.count, for: place())
+        #expect(directory.blockCount == 3 && directory.locationCount == 1_500)
+        for location in locations {
+            let block = try #require(directory.block(of: location.id))
+            let sealed = bytes.span.extracting(directory.range(ofBlock: block))
+            let found = try directory.locations(inBlock: block, sealed)
+            #expect(found.location(of: location.id) == location)
+        }
+        #expect(throws: ObjectDamage.self) {
+            try directory.locations(inBlock: 0, bytes.span.extracting(0..<100))
+        }
     }
 
     /// Two agents that met the same cell at once have both stored it.

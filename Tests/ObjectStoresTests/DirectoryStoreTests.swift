@@ -1,7 +1,8 @@
 import Foundation
+import Repository
 import Testing
 
-@testable import ObjectStore
+@testable import ObjectStores
 
 @Suite("Objects in a directory") struct DirectoryStoreTests {
     /// A directory of this test alone, gone with it.

@@ -1,5 +1,6 @@
 internal import CNaming
 internal import Glibc
+internal import Repository
 
 /// A file that is on the disk, and has no lasting name yet. It is locked, so that nobody takes it for what a
 /// dead writer left.

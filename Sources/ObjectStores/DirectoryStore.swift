@@ -1,5 +1,6 @@
 internal import CNaming
 internal import Glibc
+package import Repository
 internal import Synchronization
 
 /// Objects as files below one directory.

@@ -1,4 +1,5 @@
 internal import Glibc
+package import Repository
 
 extension DirectoryStore {
     /// A name in a directory: any bytes but `/` and zero.

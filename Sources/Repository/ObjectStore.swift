@@ -29,6 +29,10 @@ package struct ObjectListing: Hashable, Sendable {
     package struct Object: Hashable, Sendable {
         package let name: ObjectName
         package let byteCount: Int
+
+        package init(name: ObjectName, byteCount: Int) {
+            (self.name, self.byteCount) = (name, byteCount)
+        }
     }
     package var objects: [Object] = []
     /// What lies there and was not put there by us. Whoever deletes has to know of it.

@@ -1,0 +1,49 @@
+internal import Repository
+internal import Sealing
+internal import Synchronization
+
+/// Fetches single blobs.
+final class BlobFetcher: Sendable {
+    private let vault: Vault
+    private let catalog: Catalog
+    /// To make one derives a key.
+    private let openers = Mutex<[PackReference: BlobOpener]>([:])
+    private static let openersMax = 4_096
+
+    init(_ vault: Vault, _ catalog: Catalog) { (self.vault, self.catalog) = (vault, catalog) }
+
+    func location(of id: Digest, _ kind: Blob.Kind) throws(BackupFailure) -> BlobLocation {
+        guard let location = try catalog.location(of: id) else { throw .unknownBlob(id, kind) }
+        return location
+    }
+
+    func plain(_ id: Digest, _ kind: Blob.Kind) throws(BackupFailure) -> [UInt8] {
+        let location = try location(of: id, kind)
+        let sealed = try vault.get(vault.layout.pack(location.pack.name), location.range)
+        return try plain(sealed.span, location, kind)
+    }
+
+    /// What lies sealed at that place, and is what its id says.
+    func plain(
+        _ sealed: Span<UInt8>, _ location: BlobLocation, _ kind: Blob.Kind
+    ) throws(BackupFailure) -> [UInt8] {
+        let name = vault.layout.pack(location.pack.name)
+        do throws(ObjectDamage) {
+            guard location.placed.blob.kind == kind else {
+                throw ObjectDamage.anotherID(location.id)
+            }
+            let ids = try vault.ids(location.pack.epoch)
+            return try opener(location.pack).plain(sealed, location.placed, checkedBy: ids)
+        } catch { throw .damaged(name, error) }
+    }
+
+    private func opener(_ pack: PackReference) throws(ObjectDamage) -> BlobOpener {
+        if let known = openers.withLock({ $0[pack] }) { return known }
+        let opener = try BlobOpener(pack, in: vault.place(pack.epoch))
+        openers.withLock { openers in
+            if openers.count >= Self.openersMax { openers.removeAll(keepingCapacity: true) }
+            openers[pack] = opener
+        }
+        return opener
+    }
+}

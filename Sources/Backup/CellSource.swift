@@ -1,0 +1,16 @@
+package import Repository
+
+/// A volume as it was at one place in the log.
+package protocol CellSource: Sendable {
+    var shape: VolumeShape { get }
+    /// Cells that may hold anything, in their order; all others are holes.
+    var allocated: [Range<UInt64>] { get }
+    /// The bytes of those cells; behind the volume's end they are zeros. Called by several threads at once.
+    func read(_ cells: Range<UInt64>) throws(BackupFailure) -> [UInt8]
+}
+
+/// Where a volume's bytes go.
+package protocol CellTarget: Sendable {
+    /// Called by several threads at once, for each place at most once. What is never written reads as zeros.
+    func write(_ bytes: [UInt8], at offset: UInt64) throws(BackupFailure)
+}

@@ -1,0 +1,160 @@
+internal import Glibc
+internal import Mesh
+package import Repository
+internal import Synchronization
+
+/// A raw image on this machine, as a source: its holes are not read.
+package final class ImageSource: CellSource {
+    package let shape: VolumeShape
+    package let allocated: [Range<UInt64>]
+    private let file: OpenFile
+
+    package init(_ path: String) throws(BackupFailure) {
+        let file = try OpenFile(path, O_RDONLY)
+        let byteCount = try file.byteCount()
+        guard let shape = VolumeShape(new: byteCount) else {
+            throw .volume("\(path) has \(byteCount) bytes: no volume has so many")
+        }
+        (self.file, self.shape) = (file, shape)
+        allocated = try file.dataCells(shape)
+    }
+
+    package func read(_ cells: Range<UInt64>) throws(BackupFailure) -> [UInt8] {
+        let size = shape.cellByteCount
+        return try file.read(at: cells.lowerBound * size, count: cells.count * Int(size))
+    }
+}
+
+/// A raw image that is being restored. It gets its name once all of it is on the disk: a restore that fails leaves
+/// nothing that could be taken for one that did not.
+package final class ImageTarget: CellTarget {
+    private let path: String
+    private let file: OpenFile
+    private let isDone = Mutex(false)
+    private var partial: String { path + ".partial" }
+
+    /// Refuses a path where something is already.
+    package init(_ path: String, byteCount: UInt64) throws(BackupFailure) {
+        guard unsafe access(path, F_OK) != 0 else {
+            throw .volume("\(path) is there already: nothing is restored over it")
+        }
+        self.path = path
+        file = try OpenFile(path + ".partial", O_RDWR | O_CREAT | O_TRUNC)
+        guard ftruncate(file.number, off_t(byteCount)) == 0 else {
+            throw file.failure("make room for \(byteCount) bytes in")
+        }
+    }
+
+    package func write(_ bytes: [UInt8], at offset: UInt64) throws(BackupFailure) {
+        try file.write(bytes, at: offset)
+    }
+
+    /// All of it is durable, under its name, when this returns.
+    package func finish() throws(BackupFailure) {
+        guard fsync(file.number) == 0 else { throw file.failure("sync") }
+        // Never over what somebody put there meanwhile.
+        guard unsafe link(partial, path) == 0, unsafe unlink(partial) == 0 else {
+            throw file.failure("name")
+        }
+        let folder = try OpenFile(Self.folder(of: path), O_RDONLY | O_DIRECTORY)
+        guard fsync(folder.number) == 0 else { throw folder.failure("sync") }
+        isDone.withLock { $0 = true }
+    }
+
+    private static func folder(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
+    deinit {
+        if !isDone.withLock({ $0 }) { _ = unsafe unlink(partial) }
+    }
+}
+
+/// An open file; every failure says which one.
+private final class OpenFile: Sendable {
+    // SEEK_DATA and SEEK_HOLE of Linux, which Swift's module of glibc lacks.
+    private static let seekData: CInt = 3
+    private static let seekHole: CInt = 4
+
+    let number: CInt
+    private let path: String
+
+    init(_ path: String, _ flags: CInt) throws(BackupFailure) {
+        self.path = path
+        number = unsafe open(path, flags | O_CLOEXEC, 0o600)
+        guard number >= 0 else {
+            throw .volume("cannot open \(path): \(unsafe String(cString: strerror(errno)))")
+        }
+    }
+
+    deinit { close(number) }
+
+    func failure(_ deed: String) -> BackupFailure {
+        .volume("cannot \(deed) \(path): \(unsafe String(cString: strerror(errno)))")
+    }
+
+    func byteCount() throws(BackupFailure) -> UInt64 {
+        let end = lseek(number, 0, SEEK_END)
+        guard end >= 0 else { throw failure("measure") }
+        return UInt64(end)
+    }
+
+    /// The cells that hold any data, as the file system has it.
+    func dataCells(_ shape: VolumeShape) throws(BackupFailure) -> [Range<UInt64>] {
+        var cells: [Range<UInt64>] = []
+        var at: off_t = 0
+        while true {
+            let start = lseek(number, at, Self.seekData)
+            if start < 0, errno == ENXIO { return cells }
+            let end = start < 0 ? -1 : lseek(number, start, Self.seekHole)
+            guard start >= 0, end > start else { throw failure("look for holes in") }
+            let first = UInt64(start) / shape.cellByteCount
+            let behind = (UInt64(end) - 1) / shape.cellByteCount + 1
+            if let last = cells.last, last.upperBound >= first {
+                cells[cells.count - 1] = last.lowerBound..<behind
+            } else {
+                cells.append(first..<behind)
+            }
+            at = end
+        }
+    }
+
+    /// Behind the file's end there are zeros.
+    func read(at offset: UInt64, count: Int) throws(BackupFailure) -> [UInt8] {
+        var isWhole = true
+        let bytes = [UInt8](capacity: count) { room in
+            unsafe room.withUnsafeMutableBufferPointer { room, made in
+                var got = 0
+                while got < count {
+                    let at = unsafe room.baseAddress.map { unsafe $0 + got }
+                    let step = unsafe pread(number, at, count - got, off_t(offset) + off_t(got))
+                    if step < 0, errno == EINTR { continue }
+                    if step <= 0 {
+                        isWhole = step == 0
+                        break
+                    }
+                    got += step
+                }
+                for at in got..<count { unsafe room[at] = 0 }
+                made = count
+            }
+        }
+        guard isWhole else { throw failure("read") }
+        return bytes
+    }
+
+    func write(_ bytes: [UInt8], at offset: UInt64) throws(BackupFailure) {
+        var done = 0
+        while done < bytes.count {
+            let step = unsafe bytes.withUnsafeBytes { all in
+                unsafe pwrite(
+                    number, all.baseAddress.map { unsafe $0 + done }, all.count - done,
+                    off_t(offset) + off_t(done))
+            }
+            if step < 0, errno == EINTR { continue }
+            guard step > 0 else { throw failure("write") }
+            done += step
+        }
+    }
+}

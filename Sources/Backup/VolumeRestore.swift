@@ -1,0 +1,148 @@
+internal import Mesh
+package import Repository
+package import Sealing
+internal import Synchronization
+
+/// Reads volumes back: each cell is opened, and is what its id says, or the restore fails and says which one is not.
+package final class BackupReader: Sendable {
+    /// How many cells are looked up before they are fetched, pack by pack: a gigabyte of usual ones.
+    private static let cellsPerBatch: UInt64 = 65_536
+    /// Blobs that lie so near each other are fetched together.
+    private static let gapByteCountMax = 64 << 10
+    private static let fetchByteCountMax = 4 << 20
+
+    private let vault: Vault
+    private let catalog: Catalog
+    private let fetcher: BlobFetcher
+    private let workers: Workers
+
+    package init(_ vault: Vault, threads: Int) throws(BackupFailure) {
+        self.vault = vault
+        catalog = try Catalog(vault)
+        fetcher = BlobFetcher(vault, catalog)
+        workers = Workers(threads)
+    }
+
+    /// The bytes that were stored in those pieces.
+    package func bytes(_ pieces: [Digest]) throws(BackupFailure) -> [UInt8] {
+        var bytes: [UInt8] = []
+        for piece in pieces { bytes += try fetcher.plain(piece, .piece) }
+        return bytes
+    }
+
+    /// Writes all of those cells that hold anything, with nothing behind the volume's end.
+    package func restore(
+        _ map: VolumeMap, _ cells: Range<UInt64>? = nil, to target: some CellTarget
+    ) throws(BackupFailure) {
+        let wanted = cells ?? 0..<map.shape.cellCount
+        var start = wanted.lowerBound
+        while start < wanted.upperBound {
+            let end = min(start + Self.cellsPerBatch, wanted.upperBound)
+            let stored = try stored(map, start..<end)
+            let jobs = try jobs(stored)
+            try workers.perform(jobs.count) { item, _ throws(BackupFailure) in
+                try self.fetch(jobs[item], map.shape, target)
+            }
+            start = end
+        }
+    }
+
+    private struct Wanted: Sendable {
+        let location: BlobLocation
+        let cell: UInt64
+    }
+
+    /// Blobs of one pack that are fetched together, in the order in which they lie.
+    private struct Job: Sendable {
+        var wanted: [Wanted]
+        var range: Range<Int>
+    }
+
+    private func stored(
+        _ map: VolumeMap, _ cells: Range<UInt64>
+    ) throws(BackupFailure) -> [(cell: UInt64, id: Digest)] {
+        var stored: [(cell: UInt64, id: Digest)] = []
+        var nodes = FetchedNodes(fetcher: fetcher)
+        do {
+            try map.forEach(in: cells, nodes: &nodes) { run in
+                guard case .stored(let id) = run.slot else { return }
+                stored.append((run.cells.lowerBound, id))
+            }
+        } catch let failure as BackupFailure {
+            throw failure
+        } catch let damage as ObjectDamage {
+            throw .damaged(vault.layout.manifests, damage)
+        } catch { throw .volume("\(error)") }
+        return stored
+    }
+
+    private func jobs(_ stored: [(cell: UInt64, id: Digest)]) throws(BackupFailure) -> [Job] {
+        var wanted: [Wanted] = []
+        wanted.reserveCapacity(stored.count)
+        for (cell, id) in stored {
+            wanted.append(Wanted(location: try fetcher.location(of: id, .cell), cell: cell))
+        }
+        wanted.sort {
+            ($0.location.pack.name, $0.location.placed.offset)
+                < ($1.location.pack.name, $1.location.placed.offset)
+        }
+        var jobs: [Job] = []
+        for one in wanted {
+            let range = one.location.range
+            if let last = jobs.last, last.wanted[0].location.pack == one.location.pack,
+                range.lowerBound <= last.range.upperBound + Self.gapByteCountMax,
+                range.upperBound - last.range.lowerBound <= Self.fetchByteCountMax
+            {
+                jobs[jobs.count - 1].wanted.append(one)
+                let end = max(range.upperBound, last.range.upperBound)
+                jobs[jobs.count - 1].range = last.range.lowerBound..<end
+            } else {
+                jobs.append(Job(wanted: [one], range: range))
+            }
+        }
+        return jobs
+    }
+
+    private func fetch(
+        _ job: Job, _ shape: VolumeShape, _ target: some CellTarget
+    ) throws(BackupFailure) {
+        let name = vault.layout.pack(job.wanted[0].location.pack.name)
+        let bytes = try vault.get(name, job.range)
+        var last: (id: Digest, plain: [UInt8])?
+        for wanted in job.wanted {
+            let location = wanted.location
+            let plain: [UInt8]
+            if let last, last.id == location.id {
+                plain = last.plain
+            } else {
+                let start = location.range.lowerBound - job.range.lowerBound
+                let sealed = bytes.span.extracting(start..<start + location.range.count)
+                plain = try fetcher.plain(sealed, location, .cell)
+                last = (location.id, plain)
+            }
+            try write(plain, wanted, shape, name, target)
+        }
+    }
+
+    private func write(
+        _ plain: [UInt8], _ wanted: Wanted, _ shape: VolumeShape, _ name: ObjectName,
+        _ target: some CellTarget
+    ) throws(BackupFailure) {
+        guard plain.count == Int(shape.cellByteCount) else {
+            throw .damaged(name, .contents("cell \(wanted.location.id) is of another length"))
+        }
+        let offset = wanted.cell * shape.cellByteCount
+        let left = shape.byteCount - offset
+        let own = left < UInt64(plain.count) ? Array(plain.prefix(Int(left))) : plain
+        try target.write(own, at: offset)
+    }
+}
+
+/// The nodes of maps that are read only.
+private struct FetchedNodes: MapNodes {
+    struct Unwritable: Error {}
+    let fetcher: BlobFetcher
+
+    func node(_ id: Digest) throws -> [UInt8] { try fetcher.plain(id, .node) }
+    func add(_ plain: [UInt8]) throws -> Digest { throw Unwritable() }
+}

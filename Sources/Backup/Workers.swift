@@ -1,0 +1,49 @@
+internal import Dispatch
+internal import Synchronization
+
+/// A few threads that share out numbered items among them.
+struct Workers: Sendable {
+    let count: Int
+    private let queues: [DispatchQueue]
+
+    init(_ count: Int) {
+        self.count = count
+        queues = (0..<count).map { DispatchQueue(label: "holdfast.backup.\($0)") }
+    }
+
+    fileprivate struct Progress: Sendable {
+        var next = 0
+        var failure: BackupFailure?
+    }
+
+    /// Calls `body` with each item and the worker that has it; returns once all are done. After a failure no new
+    /// item is begun, and the first failure is thrown.
+    func perform(
+        _ items: Int,
+        _ body: @Sendable (_ item: Int, _ worker: Int) throws(BackupFailure) -> Void
+    ) throws(BackupFailure) {
+        let progress = Mutex(Progress())
+        let group = DispatchGroup()
+        withoutActuallyEscaping(body) { body in
+            for worker in 0..<min(count, items) {
+                queues[worker].async(group: group) {
+                    while let item = progress.withLock({ $0.take(of: items) }) {
+                        do throws(BackupFailure) { try body(item, worker) } catch {
+                            progress.withLock { $0.failure = $0.failure ?? error }
+                        }
+                    }
+                }
+            }
+            group.wait()
+        }
+        if let failure = progress.withLock({ $0.failure }) { throw failure }
+    }
+}
+
+extension Workers.Progress {
+    fileprivate mutating func take(of items: Int) -> Int? {
+        guard failure == nil, next < items else { return nil }
+        defer { next += 1 }
+        return next
+    }
+}

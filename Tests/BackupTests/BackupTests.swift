@@ -1,0 +1,135 @@
+import Backup
+import Mesh
+import Repository
+import Sealing
+import Testing
+
+@Suite("Backups") struct BackupTests {
+    @Test(arguments: [1, 4_096, 4_097, 1 << 20, (3 << 20) + 5_000])
+    func `what is restored is what was backed up`(byteCount: UInt64) throws {
+        var random = SeededRandom(seed: byteCount)
+        var volume = try MemoryVolume(byteCount)
+        volume.fill(Int(volume.shape.cellCount / 2) + 1, kinds: 40, &random)
+        let store = MemoryStore()
+        let vault = try Rig.vault(store)
+        let (made, _) = try Rig.back(up: volume, vault)
+        #expect(made.manifest.sequence == 1)
+        // Whoever opens the repository finds the same.
+        let found = try #require(try Manifests(vault).newest())
+        #expect(found.manifest == made.manifest)
+        #expect(try Rig.restored(found.manifest, vault) == volume.contents)
+    }
+
+    @Test func `a second backup of the same stores next to nothing`() throws {
+        var random = SeededRandom(seed: 1)
+        var volume = try MemoryVolume(8 << 20)
+        volume.fill(2_000, kinds: 1_000, &random)
+        let store = MemoryStore()
+        let vault = try Rig.vault(store)
+        let (first, one) = try Rig.back(up: volume, vault)
+        let (second, two) = try Rig.back(up: volume, vault)
+        #expect(one.packCount >= 1 && two.packCount == 0 && two.storedByteCount == 0)
+        #expect(first.manifest.volumes == second.manifest.volumes)
+        #expect(second.manifest.predecessor == first.digest)
+    }
+
+    /// Equal cells are stored once, whichever thread comes first.
+    @Test func `of equal cells one is stored`() throws {
+        let volume = try MemoryVolume(64 << 20)
+        let cell = MemoryVolume.content(1, 4_096)
+        let cells = Dictionary(
+            uniqueKeysWithValues: (0..<volume.shape.cellCount).map { ($0, cell) })
+        let (_, tally) = try Rig.back(
+            up: MemoryVolume(volume.shape, cells), Rig.vault(MemoryStore()), threads: 4)
+        #expect(tally.readByteCount == 64 << 20)
+        // The cell, its nodes, an index and the state, each in a few whole blocks.
+        #expect(tally.storedByteCount < 200 << 10)
+    }
+
+    @Test(arguments: 1...12 as ClosedRange<UInt64>)
+    func `an incremental backup is the same as a full one`(seed: UInt64) throws {
+        var random = SeededRandom(seed: seed)
+        let size = 1 + random.next() % (6 << 20)
+        var volume = try MemoryVolume(size)
+        volume.fill(Int(volume.shape.cellCount) / 2 + 1, kinds: 300, &random)
+        let vault = try Rig.vault(MemoryStore())
+        var parent = try Rig.back(up: volume, vault).manifest.manifest
+        for _ in 0..<6 {
+            let before = volume
+            let byteCountMin = try change(&volume, &random)
+            let touched = Set(before.cells.keys).union(volume.cells.keys).filter {
+                $0 < volume.shape.cellCount && before.cells[$0] != volume.cells[$0]
+            }
+            var cells = Set(touched)
+            // The cell in which the end lay is told of, as the log does.
+            let cut = byteCountMin / volume.shape.cellByteCount
+            if cut < volume.shape.cellCount { cells.insert(cut) }
+            let changed = ChangedCells(
+                parent.volumes[0].map, cells: MemoryVolume.ranges(cells),
+                byteCountMin: byteCountMin)
+            let (made, tally) = try Rig.back(up: volume, vault, since: changed)
+            #expect(made.manifest.kind == .incremental)
+            #expect(tally.readByteCount <= UInt64(cells.count) * volume.shape.cellByteCount)
+            #expect(try Rig.restored(made.manifest, vault) == volume.contents)
+            let full = try Rig.back(up: volume, Rig.vault(MemoryStore())).manifest.manifest
+            #expect(full.volumes == made.manifest.volumes)
+            parent = made.manifest
+        }
+    }
+
+    /// Writes, gives back, shrinks or grows; gives of how few bytes it was meanwhile.
+    private func change(
+        _ volume: inout MemoryVolume, _ random: inout SeededRandom
+    ) throws -> UInt64 {
+        let before = volume.shape.byteCount
+        let isResized = random.chance(1, in: 2)
+        let after = isResized ? 1 + random.next() % (6 << 20) : before
+        let shape = try #require(
+            VolumeShape(byteCount: after, cellByteCount: volume.shape.cellByteCount))
+        var cells = volume.cells.filter { $0.key < shape.cellCount }
+        let cut = after / shape.cellByteCount
+        if let bytes = cells[cut] {
+            let kept = Int(after % shape.cellByteCount)
+            cells[cut] =
+                bytes.prefix(kept) + [UInt8](repeating: 0, count: bytes.count - kept)
+        }
+        for cell in cells.keys.sorted() where random.chance(1, in: 20) { cells[cell] = nil }
+        volume = MemoryVolume(shape, cells)
+        volume.fill(Int(random.next() % 40), kinds: 300, &random)
+        return min(before, after)
+    }
+
+    @Test func `what was stored before a rotation need not be stored again, and opens`() throws {
+        var random = SeededRandom(seed: 2)
+        var volume = try MemoryVolume(4 << 20)
+        volume.fill(700, kinds: 500, &random)
+        let store = MemoryStore()
+        let first = try Rig.back(up: volume, Rig.vault(store)).manifest.manifest
+        let vault = try Rig.vault(store, rotations: 1)
+        let (second, tally) = try Rig.back(up: volume, vault)
+        #expect(tally.storedByteCount == 0)
+        volume.fill(10, kinds: 5_000, &random)
+        let third = try Rig.back(up: volume, vault).manifest.manifest
+        #expect(try Rig.restored(third, vault) == volume.contents)
+        #expect(try Rig.restored(second.manifest, vault) == Rig.restored(first, vault))
+        // Who has the ring of before can't read what came behind the rotation, and is told so.
+        let old = try Rig.vault(store)
+        #expect(throws: BackupFailure.self) { try Manifests(old).newest() }
+    }
+
+    /// Two that run at once don't lose each other's.
+    @Test func `of two backups that end at once both count, one behind the other`() throws {
+        let vault = try Rig.vault(MemoryStore())
+        let one = try Rig.back(up: try MemoryVolume(4_096), vault).manifest
+        var inner: ManifestObject?
+        let outer = try Manifests(vault).commit { sequence, predecessor in
+            if inner == nil { inner = try? Rig.back(up: MemoryVolume(4_096), vault).manifest }
+            return Manifest(
+                sequence: sequence, predecessor: predecessor, kind: .full, consistency: .crash,
+                group: GroupID(1), position: .zero, epoch: Epoch(1), time: 0, volumes: [],
+                state: [])
+        }
+        #expect(inner?.manifest.predecessor == one.digest)
+        #expect(outer.manifest.predecessor == inner?.digest && outer.manifest.sequence == 3)
+    }
+}

@@ -1,0 +1,123 @@
+import Mesh
+import Sealing
+import Testing
+
+@testable import Repository
+
+@Suite("Manifests") struct ManifestTests {
+    private static func volume(
+        _ id: UInt64, _ name: String = "disk", top: Slot = .hole
+    ) throws -> Manifest.Volume {
+        let shape = try #require(VolumeShape(new: 1 << 20))
+        return try #require(
+            Manifest.Volume(
+                id: VolumeID(id), name: name, isSync: id % 2 == 0,
+                map: VolumeMap(shape, top: top)))
+    }
+
+    private static func manifest(
+        _ volumes: [Manifest.Volume], sequence: UInt64 = 1, predecessor: Digest = Manifest.none,
+        state: [Digest] = []
+    ) -> Manifest {
+        Manifest(
+            sequence: sequence, predecessor: predecessor, kind: .incremental,
+            consistency: .application, group: GroupID(3),
+            position: Position(index: LogIndex(70), term: Term(4)), epoch: Epoch(2), time: 99,
+            volumes: volumes, state: state)
+    }
+
+    private static func some() throws -> Manifest {
+        try manifest(
+            [
+                volume(1), volume(2, "größer", top: .zeros),
+                volume(9, top: .stored(digest([7]))),
+            ], sequence: 5, predecessor: digest([4]), state: [digest([1]), digest([2])])
+    }
+
+    @Test func `a manifest says what it was told`() throws {
+        for manifest in [Self.manifest([]), try Self.some()] {
+            let made = try ManifestObject(sealing: manifest, in: place(), random: salt(1))
+            #expect(made.bytes.count % 4_096 == 0)
+            let read = try ManifestObject(made.bytes, for: place())
+            #expect(read.manifest == manifest)
+            #expect(read.digest == digest(made.bytes))
+        }
+    }
+
+    @Test func `the largest lawful one is not too large to be read`() throws {
+        let name = String(repeating: "n", count: Manifest.nameByteCountMax)
+        let manifest = Self.manifest(
+            try (0..<Manifest.volumesMax).map { try Self.volume(UInt64($0), name) },
+            state: (0..<Manifest.piecesMax).map { digest([UInt8($0 & 255), UInt8($0 >> 8)]) })
+        let made = try ManifestObject(sealing: manifest, in: place(), random: salt(1))
+        #expect(try ManifestObject(made.bytes, for: place()).manifest == manifest)
+    }
+
+    @Test func `whatever byte turns or is missing, it is no manifest`() throws {
+        let made = try ManifestObject(sealing: Self.some(), in: place(), random: salt(1))
+        for at in made.bytes.indices {
+            var hurt = made.bytes
+            hurt[at] ^= 1
+            #expect(throws: ObjectDamage.self, "byte \(at)") {
+                try ManifestObject(hurt, for: place())
+            }
+        }
+        for count in [0, 1, 95, 96, 4_095] {
+            #expect(throws: ObjectDamage.self) {
+                try ManifestObject(Array(made.bytes.prefix(count)), for: place())
+            }
+        }
+        #expect(throws: ObjectDamage.oversized(Manifest.byteCountMax + 1)) {
+            try ManifestObject(
+                [UInt8](repeating: 0, count: Manifest.byteCountMax + 1), for: place())
+        }
+    }
+
+    @Test func `one of another tenant, and a wrong key, are told from damage`() throws {
+        let made = try ManifestObject(sealing: Self.some(), in: place(), random: salt(1))
+        #expect(throws: ObjectDamage.anotherTenant(TenantID(high: 1, low: 2))) {
+            try ManifestObject(made.bytes, for: place(tenant: 3))
+        }
+        #expect(throws: ObjectDamage.wrongKey(.first)) {
+            try ManifestObject(made.bytes, for: place(2))
+        }
+    }
+
+    /// Sealed by whoever has the key, and no manifest all the same.
+    @Test func `what no manifest says is refused`() throws {
+        let place = try place()
+        let header = place.header(.manifest, salt: try salt(1))
+        let key = place.key.key(of: header)
+        let whole = try ManifestObject(sealing: Self.some(), in: place, random: salt(1))
+        let (_, own) = try place.open(whole.bytes, as: .manifest)
+        let (words, _) = try SealedObject.closing(
+            whole.bytes, of: whole.bytes.count, key: own)
+        func refused(_ change: (inout [UInt8]) -> Void) -> Bool {
+            var (bytes, plain) = (header.encoded, words)
+            change(&plain)
+            SealedObject.close(&bytes, plain, key: key)
+            do throws(ObjectDamage) { _ = try ManifestObject(bytes, for: place) } catch {
+                return true
+            }
+            return false
+        }
+        // version 0, kind 4, consistency 5, rest 6, sequence 8, predecessor 16, group 48, index 56, term 64,
+        // epoch 72, time 80, count 88, volumes from 92: id, bytes, cell, state, sync, name's length, zero.
+        #expect(!refused { _ in })
+        for at in [0, 4, 5, 6] { #expect(refused { $0[at] = 9 }, "byte \(at)") }
+        #expect(refused { $0.store(0, at: 8, count: 8) }, "no sequence")
+        #expect(refused { $0.store(1, at: 8, count: 8) }, "the first one has no predecessor")
+        for at in [8, 56, 64, 72] {
+            #expect(refused { $0.store(.max, at: at, count: 8) }, "a count at \(at)")
+        }
+        #expect(refused { $0.store(5_000, at: 88, count: 4) }, "volumes")
+        #expect(refused { $0.store(3, at: 92, count: 8) }, "not in order")
+        #expect(refused { $0.store(0, at: 100, count: 8) }, "no bytes")
+        #expect(refused { $0.store(4_097, at: 108, count: 4) }, "cells")
+        for at in [112, 113, 115, 116] { #expect(refused { $0[at] = 7 }, "byte \(at)") }
+        #expect(refused { $0[114] = 0 }, "no name")
+        #expect(refused { $0[148] = 0xff }, "its name is no text")
+        #expect(refused { $0 = Array($0.prefix(330)) }, "cut off")
+        #expect(refused { $0[$0.count - 1] = 1 }, "something behind its end")
+    }
+}
