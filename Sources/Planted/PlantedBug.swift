@@ -137,6 +137,8 @@ package enum PlantedBug: Hashable, Sendable {
     case servesWithoutLease
     /// The exports stay open when the node acts no more.
     case staysOpenWhenClosed
+    /// What a backup still has to read is written over.
+    case writesOverTheCut
     /// An answer leaves though the tenure in which it was computed has ended.
     case tellsBehindTheTenure
 

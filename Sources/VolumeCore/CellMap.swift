@@ -108,6 +108,13 @@ struct CellMap: Hashable, Sendable {
         return gaps
     }
 
+    /// All that is in the set, in order.
+    var ranges: [Range<UInt64>] {
+        var ranges: [Range<UInt64>] = []
+        while let next = next(from: ranges.last?.upperBound ?? 0) { ranges.append(next) }
+        return ranges
+    }
+
     var isEmpty: Bool { bits.allSatisfy { $0 == 0 } }
 
     /// What the cells of the set hold together.

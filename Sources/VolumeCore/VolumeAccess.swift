@@ -142,7 +142,7 @@ extension VolumeCore {
     }
 
     /// nil where a block that would be read is damaged.
-    private mutating func contents(_ place: Int, _ range: Range<UInt64>, pending: Bool)
+    mutating func contents(_ place: Int, _ range: Range<UInt64>, pending: Bool)
         throws(DiskError) -> [UInt8]?
     {
         let volume = volumes[place]

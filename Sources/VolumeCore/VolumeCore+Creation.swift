@@ -53,6 +53,7 @@ extension VolumeCore {
         let volume = volumes.remove(at: place)
         overlayByteCount -= volume.committed.cost
         asked.removeAll { $0.piece.volume == id }
+        cut?.forget(id)
         doom(volume)
         return nil
     }

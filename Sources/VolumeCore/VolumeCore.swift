@@ -35,6 +35,8 @@ package struct VolumeCore<D: Disk>: Sendable {
     var doomed: [(name: String, file: FileHandle)] = []
     var sums: SumPages
     var edges: EdgeFile
+    /// The volumes as of an earlier index, for a backup.
+    var cut: Cut?
     /// A block was found damaged, and nobody was told yet.
     var hasNewDamage = false
     package internal(set) var scrub = Scrub()
@@ -206,6 +208,7 @@ package struct VolumeCore<D: Disk>: Sendable {
             return .refused(.unknownVolume(write.volume))
         }
         if let refused = admit(write, at: place) { return refused }
+        try keepForCut(write.range, place)
         note(write, at: entry.index, place)
         settle(write, at: place)
         if overlayBytes > limits.overlayByteCountMax {

@@ -59,6 +59,8 @@ package struct VolumeLimits: Hashable, Sendable {
     package var resync = Resync()
     /// All that the images hold is read over once in so long.
     package var scrubPeriod = Interval.seconds(14 * 86_400)
+    /// Of what a cut holds on to, what is written over before it is read. Past this the cut is of no use.
+    package var cutByteCountMax = 64 << 20
     /// Pages of sums in memory, of 4 KiB for 4 MiB of an image each; a power of two.
     package var sumPagesMax = 4_096
 
