@@ -123,7 +123,7 @@ let package = Package(
                 "VolumeCore", "Voting", "Wire", asn1, nio, x509,
             ]),
         executable("fuzz", ["CFuzzer", "Fuzzing"], path: "Sources/Fuzz"),
-        shell("Backup", ["Mesh", "Repository", "Sealing"]),
+        shell("Backup", ["CNaming", "Mesh", "Repository", "Sealing"]),
         shell("ObjectStores", ["CNaming", "Repository"]),
         shell("Store", ["Mesh"]),
         shell("Certificates", ["Mesh", asn1, crypto, x509]),

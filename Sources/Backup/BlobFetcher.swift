@@ -2,7 +2,7 @@ internal import Repository
 internal import Sealing
 internal import Synchronization
 
-/// Fetches single blobs.
+/// Fetches single blobs. Where one lies in several packs, one that is whole is enough.
 final class BlobFetcher: Sendable {
     private let vault: Vault
     private let catalog: Catalog
@@ -13,14 +13,24 @@ final class BlobFetcher: Sendable {
     init(_ vault: Vault, _ catalog: Catalog) { (self.vault, self.catalog) = (vault, catalog) }
 
     func location(of id: Digest, _ kind: Blob.Kind) throws(BackupFailure) -> BlobLocation {
-        guard let location = try catalog.location(of: id) else { throw .unknownBlob(id, kind) }
+        guard let location = try catalog.location(of: id) else { throw unknown(id, kind) }
         return location
     }
 
+    private func unknown(_ id: Digest, _ kind: Blob.Kind) -> BackupFailure {
+        .unknownBlob(id, kind, unreadableIndexes: catalog.damage.keys.sorted())
+    }
+
+    /// From wherever it is whole; what is wrong with the first place where it is not.
     func plain(_ id: Digest, _ kind: Blob.Kind) throws(BackupFailure) -> [UInt8] {
-        let location = try location(of: id, kind)
-        let sealed = try vault.get(vault.layout.pack(location.pack.name), location.range)
-        return try plain(sealed.span, location, kind)
+        var failure: BackupFailure?
+        for location in try catalog.locations(of: id) {
+            do throws(BackupFailure) {
+                let sealed = try vault.get(vault.layout.pack(location.pack.name), location.range)
+                return try plain(sealed.span, location, kind)
+            } catch { failure = failure ?? error }
+        }
+        throw failure ?? unknown(id, kind)
     }
 
     /// What lies sealed at that place, and is what its id says.

@@ -1,18 +1,15 @@
-internal import Repository
+package import Repository
 internal import Sealing
 internal import Synchronization
 
 /// Sees to it that each blob is stored once: knows what the repository has, what is on its way there, and what of it no
 /// index tells of yet.
 final class BlobKeeper: Sendable {
-    /// An index is written as soon as so many blobs are durable, which are a gigabyte of usual cells: whoever is killed
-    /// does not store again what lies there.
-    static let locationsPerIndex = 1 << 16
-
     fileprivate struct Gathered: Sendable {
         /// On their way, or durable and in no index yet.
         var claimed: Set<Digest> = []
         var locations: [BlobLocation] = []
+        var packByteCount = 0
         var tally = BackupTally()
     }
 
@@ -38,21 +35,28 @@ final class BlobKeeper: Sendable {
     /// Makes a pack durable, and now and then an index of what is.
     func store(_ pack: Pack, codecFaults: Int) throws(BackupFailure) {
         try vault.put(vault.layout.pack(pack.reference.name), pack.bytes)
+        let limits = vault.limits
         let due = gathered.withLock { gathered in
             gathered.locations += pack.blobs.map { BlobLocation(pack: pack.reference, placed: $0) }
+            gathered.packByteCount += pack.bytes.count
             gathered.tally.packCount += 1
             gathered.tally.storedByteCount += pack.bytes.count
             gathered.tally.codecFaultCount += codecFaults
-            return gathered.takeLocations(atLeast: Self.locationsPerIndex)
+            return gathered.takeLocations(isLast: false, limits)
         }
         try writeIndex(of: due)
     }
 
     /// All packs are durable: so is where their blobs lie, when this returns.
     func finish() throws(BackupFailure) {
-        while case let due = gathered.withLock({ $0.takeLocations(atLeast: 1) }), !due.isEmpty {
+        let limits = vault.limits
+        while case let due = gathered.withLock({ $0.takeLocations(isLast: true, limits) }),
+            !due.isEmpty
+        {
             try writeIndex(of: due)
         }
+        let left = gathered.withLock { $0.claimed.count }
+        guard left == 0 else { throw .unfinished(blobs: left) }
     }
 
     private func writeIndex(of locations: [BlobLocation]) throws(BackupFailure) {
@@ -64,22 +68,29 @@ final class BlobKeeper: Sendable {
         do throws(ObjectDamage) {
             segment = try writer.finish(random: vault.draw())
             directory = try IndexReader(segment.bytes, for: vault.place).directory
-        } catch { throw .damaged(vault.layout.indexes, error) }
+        } catch { throw .unreadable(error) }
         let name = vault.layout.index(segment.name)
         try vault.put(name, segment.bytes)
         catalog.add(name, directory)
         gathered.withLock { gathered in
             gathered.tally.storedByteCount += segment.bytes.count
+            gathered.tally.indexCount += 1
             for location in locations { gathered.claimed.remove(location.id) }
         }
     }
 }
 
 extension BlobKeeper.Gathered {
-    fileprivate mutating func takeLocations(atLeast count: Int) -> [BlobLocation] {
-        guard self.locations.count >= count else { return [] }
+    fileprivate mutating func takeLocations(
+        isLast: Bool, _ limits: BackupLimits
+    ) -> [BlobLocation] {
+        guard
+            isLast || locations.count >= limits.locationsPerIndex
+                || packByteCount >= limits.packBytesPerIndex
+        else { return [] }
         let taken = Array(locations.prefix(IndexWriter.locationsMax))
         locations.removeFirst(taken.count)
+        packByteCount = 0
         return taken
     }
 }
@@ -89,7 +100,10 @@ package struct BackupTally: Hashable, Sendable {
     /// Of cells that were read, with those of zeros; holes are not read.
     package var readByteCount: UInt64 = 0
     package var packCount = 0
+    package var indexCount = 0
     package var storedByteCount = 0
     /// How often what the codec made was not what it was made from.
     package var codecFaultCount = 0
+    /// Indexes that could not be read: what they tell of was stored again.
+    package var unreadableIndexes: [ObjectName: ObjectDamage] = [:]
 }

@@ -1,16 +1,13 @@
-internal import Mesh
 internal import Repository
 internal import Sealing
 internal import Synchronization
 
 /// Where the repository's blobs lie. Of each index segment only its directory is held; its blocks are fetched when
 /// an id may be in them, and the last few are kept.
+///
+/// A segment that can't be read is noted and gone without: a backup stores a little more, a restore may still find all it
+/// needs.
 final class Catalog: Sendable {
-    /// Of 80 KiB each.
-    static let blocksKeptMax = 256
-    /// Enough for a segment's directory but where its packs are tiny.
-    private static let tailByteCount = 448 << 10
-
     private struct Segment: Sendable {
         let name: ObjectName
         let directory: IndexDirectory
@@ -31,19 +28,35 @@ final class Catalog: Sendable {
     /// The newest last.
     private let segments = Mutex<[Segment]>([])
     private let kept = Mutex(Kept())
+    private let unreadable = Mutex<[ObjectName: ObjectDamage]>([:])
 
     /// Reads what all indexes say of themselves.
     init(_ vault: Vault) throws(BackupFailure) {
         self.vault = vault
-        for object in try vault.list(vault.layout.indexes) {
-            try add(object.name, byteCount: object.byteCount)
+        for object in try vault.list(vault.layout.indexes) where Layout.digest(object.name) != nil {
+            do throws(BackupFailure) { try add(object) } catch {
+                switch error {
+                case .damaged(let name, let damage): note(name, damage)
+                // Merged into others since it was listed.
+                case .store(let failure) where failure.cause == .missing: break
+                default: throw error
+                }
+            }
         }
     }
 
-    private func add(_ name: ObjectName, byteCount: Int) throws(BackupFailure) {
+    /// Indexes that can't be read, and why.
+    var damage: [ObjectName: ObjectDamage] { unreadable.withLock { $0 } }
+
+    private func note(_ name: ObjectName, _ damage: ObjectDamage) {
+        unreadable.withLock { $0[name] = damage }
+    }
+
+    private func add(_ object: ObjectListing.Object) throws(BackupFailure) {
+        let (name, byteCount) = (object.name, object.byteCount)
         let head = try vault.get(name, 0..<min(SealedHeader.byteCount, byteCount))
         let place = try vault.reading(name) { () throws(ObjectDamage) in try vault.place(of: head) }
-        var tailByteCount = min(Self.tailByteCount, byteCount)
+        var tailByteCount = min(vault.limits.indexTailByteCount, byteCount)
         while true {
             let tail = try vault.get(name, byteCount - tailByteCount..<byteCount)
             do throws(ObjectDamage) {
@@ -64,14 +77,29 @@ final class Catalog: Sendable {
         segments.withLock { $0.append(Segment(name: name, directory: directory)) }
     }
 
-    /// Where the blob of that id lies; nil where no index knows of it.
+    /// All places where the blob of that id lies: two agents that met the same cell at once have both stored it.
+    func locations(of id: Digest) throws(BackupFailure) -> [BlobLocation] {
+        var found: [BlobLocation] = []
+        _ = try first(of: id) { location in
+            found.append(location)
+            return false
+        }
+        return found
+    }
+
     func location(of id: Digest) throws(BackupFailure) -> BlobLocation? {
+        try first(of: id) { _ in true }
+    }
+
+    private func first(
+        of id: Digest, where isWanted: (BlobLocation) -> Bool
+    ) throws(BackupFailure) -> BlobLocation? {
         let segments = segments.withLock { $0 }
         // What was written last is asked for most.
         for number in segments.indices.reversed() {
             guard let block = segments[number].directory.block(of: id) else { continue }
             let locations = try locations(BlockID(segment: number, number: block), segments[number])
-            if let found = locations.location(of: id) { return found }
+            if let found = locations.location(of: id), isWanted(found) { return found }
         }
         return nil
     }
@@ -81,14 +109,17 @@ final class Catalog: Sendable {
     ) throws(BackupFailure) -> [BlobLocation] {
         if let held = kept.withLock({ $0.blocks[id] }) { return held }
         let sealed = try vault.get(segment.name, segment.directory.range(ofBlock: id.number))
-        let locations = try vault.reading(segment.name) { () throws(ObjectDamage) in
-            try segment.directory.locations(inBlock: id.number, sealed.span)
+        let locations: [BlobLocation]
+        do throws(ObjectDamage) {
+            locations = try segment.directory.locations(inBlock: id.number, sealed.span)
+        } catch {
+            note(segment.name, error)
+            locations = []
         }
+        let most = vault.limits.indexBlocksKept
         kept.withLock { kept in
             guard kept.blocks.updateValue(locations, forKey: id) == nil else { return }
-            if let oldest = kept.order.push(id, keeping: Self.blocksKeptMax) {
-                kept.blocks[oldest] = nil
-            }
+            if let oldest = kept.order.push(id, keeping: most) { kept.blocks[oldest] = nil }
         }
         return locations
     }

@@ -1,45 +1,63 @@
-internal import Mesh
 internal import Repository
 
-/// What is to be done about the cells of a volume, step by step in their order. Cells that can only be holes are not
-/// read.
+/// What is to be done about the cells of a volume, part by part. Cells that can only be holes are not read.
 struct CellPlan {
     enum Step: Hashable {
         case read(Range<UInt64>)
         case hole(Range<UInt64>)
     }
 
-    /// Of one node of level 1, together.
-    private(set) var batches: [[Step]] = []
-    private var batch: UInt64 = 0
+    /// Both in order, and without overlaps.
+    let wanted: [Range<UInt64>]
+    let allocated: [Range<UInt64>]
+    let cellsPerPart: UInt64
+    let cellsPerRead: UInt64
 
-    /// `wanted` and `allocated` are in order and don't overlap.
-    init(_ wanted: [Range<UInt64>], allocated: [Range<UInt64>]) {
-        var rest = allocated[...]
-        for range in wanted {
-            var at = range.lowerBound
-            rest = rest.drop { $0.upperBound <= at }
-            for held in rest.prefix(while: { $0.lowerBound < range.upperBound }) {
-                let own = held.clamped(to: range)
-                add(at..<own.lowerBound, isHole: true)
-                add(own, isHole: false)
-                at = own.upperBound
-            }
-            add(at..<range.upperBound, isHole: true)
+    /// The parts that hold anything wanted, in order; `first` before all others.
+    func parts(first: UInt64?) -> [UInt64] {
+        var parts: [UInt64] = []
+        for range in wanted where !range.isEmpty {
+            let own = range.lowerBound / cellsPerPart...(range.upperBound - 1) / cellsPerPart
+            for part in own where parts.last.map({ $0 < part }) ?? true { parts.append(part) }
         }
+        guard let first, let at = parts.firstIndex(of: first) else { return parts }
+        parts.remove(at: at)
+        return [first] + parts
     }
 
-    /// Cuts at the bounds of nodes: of level 0 what is read, of level 1 all.
-    private mutating func add(_ cells: Range<UInt64>, isHole: Bool) {
-        let size = isHole ? VolumeBackup.cellsPerBatch : VolumeBackup.cellsPerRead
-        var at = cells.lowerBound
-        while at < cells.upperBound {
-            let end = min((at / size + 1) * size, cells.upperBound)
-            let number = at / VolumeBackup.cellsPerBatch
-            if batches.isEmpty || number != batch { batches.append([]) }
-            batch = number
-            batches[batches.count - 1].append(isHole ? .hole(at..<end) : .read(at..<end))
-            at = end
+    func steps(of part: UInt64) -> [Step] {
+        let bounds = part * cellsPerPart..<(part + 1) * cellsPerPart
+        var steps: [Step] = []
+        for range in Self.within(bounds, wanted) {
+            var at = range.lowerBound
+            for held in Self.within(range, allocated) {
+                if at < held.lowerBound { steps.append(.hole(at..<held.lowerBound)) }
+                at = held.lowerBound
+                while at < held.upperBound {
+                    let end = min((at / cellsPerRead + 1) * cellsPerRead, held.upperBound)
+                    steps.append(.read(at..<end))
+                    at = end
+                }
+            }
+            if at < range.upperBound { steps.append(.hole(at..<range.upperBound)) }
         }
+        return steps
+    }
+
+    /// What of `ranges` lies in `bounds`.
+    private static func within(
+        _ bounds: Range<UInt64>, _ ranges: [Range<UInt64>]
+    ) -> [Range<UInt64>] {
+        var (low, high) = (0, ranges.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if ranges[middle].upperBound <= bounds.lowerBound {
+                low = middle + 1
+            } else {
+                high = middle
+            }
+        }
+        return ranges[low...].prefix { $0.lowerBound < bounds.upperBound }
+            .map { $0.clamped(to: bounds) }.filter { !$0.isEmpty }
     }
 }

@@ -1,3 +1,4 @@
+internal import CNaming
 internal import Glibc
 internal import Mesh
 package import Repository
@@ -9,10 +10,17 @@ package final class ImageSource: CellSource {
     package let allocated: [Range<UInt64>]
     private let file: OpenFile
 
-    package init(_ path: String) throws(BackupFailure) {
+    /// `cellByteCount` is that of an earlier backup of it: a volume keeps it for good.
+    package init(_ path: String, cellByteCount: UInt64? = nil) throws(BackupFailure) {
         let file = try OpenFile(path, O_RDONLY)
         let byteCount = try file.byteCount()
-        guard let shape = VolumeShape(new: byteCount) else {
+        let shape =
+            if let cellByteCount {
+                VolumeShape(byteCount: byteCount, cellByteCount: cellByteCount)
+            } else {
+                VolumeShape(new: byteCount)
+            }
+        guard let shape else {
             throw .volume("\(path) has \(byteCount) bytes: no volume has so many")
         }
         (self.file, self.shape) = (file, shape)
@@ -21,25 +29,33 @@ package final class ImageSource: CellSource {
 
     package func read(_ cells: Range<UInt64>) throws(BackupFailure) -> [UInt8] {
         let size = shape.cellByteCount
-        return try file.read(at: cells.lowerBound * size, count: cells.count * Int(size))
+        return try file.read(
+            at: cells.lowerBound * size, count: cells.count * Int(size), of: shape.byteCount)
     }
 }
 
 /// A raw image that is being restored. It gets its name once all of it is on the disk: a restore that fails leaves
 /// nothing that could be taken for one that did not.
 package final class ImageTarget: CellTarget {
-    private let path: String
+    private let folder: OpenFile
+    private let leaf: String
     private let file: OpenFile
-    private let isDone = Mutex(false)
-    private var partial: String { path + ".partial" }
+    /// What it is called until then; nobody else's.
+    private let partial: String
+    private let isNamed = Mutex(false)
 
     /// Refuses a path where something is already.
     package init(_ path: String, byteCount: UInt64) throws(BackupFailure) {
-        guard unsafe access(path, F_OK) != 0 else {
+        let slash = path.lastIndex(of: "/")
+        leaf = slash.map { String(path[path.index(after: $0)...]) } ?? path
+        let above = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        folder = try OpenFile(above, O_RDONLY | O_DIRECTORY)
+        var status = stat()
+        guard unsafe fstatat(folder.number, leaf, &status, AT_SYMLINK_NOFOLLOW) != 0 else {
             throw .volume("\(path) is there already: nothing is restored over it")
         }
-        self.path = path
-        file = try OpenFile(path + ".partial", O_RDWR | O_CREAT | O_TRUNC)
+        partial = leaf + "." + String(UInt64.random(in: 0 ... .max), radix: 36) + ".partial"
+        file = try OpenFile(partial, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, in: folder)
         guard ftruncate(file.number, off_t(byteCount)) == 0 else {
             throw file.failure("make room for \(byteCount) bytes in")
         }
@@ -53,21 +69,15 @@ package final class ImageTarget: CellTarget {
     package func finish() throws(BackupFailure) {
         guard fsync(file.number) == 0 else { throw file.failure("sync") }
         // Never over what somebody put there meanwhile.
-        guard unsafe link(partial, path) == 0, unsafe unlink(partial) == 0 else {
-            throw file.failure("name")
+        guard unsafe holdfast_name_new(folder.number, partial, folder.number, leaf) == 0 else {
+            throw file.failure("give the name \(leaf) to")
         }
-        let folder = try OpenFile(Self.folder(of: path), O_RDONLY | O_DIRECTORY)
+        isNamed.withLock { $0 = true }
         guard fsync(folder.number) == 0 else { throw folder.failure("sync") }
-        isDone.withLock { $0 = true }
-    }
-
-    private static func folder(of path: String) -> String {
-        guard let slash = path.lastIndex(of: "/") else { return "." }
-        return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
     deinit {
-        if !isDone.withLock({ $0 }) { _ = unsafe unlink(partial) }
+        if !isNamed.withLock({ $0 }) { _ = unsafe unlinkat(folder.number, partial, 0) }
     }
 }
 
@@ -80,18 +90,18 @@ private final class OpenFile: Sendable {
     let number: CInt
     private let path: String
 
-    init(_ path: String, _ flags: CInt) throws(BackupFailure) {
-        self.path = path
-        number = unsafe open(path, flags | O_CLOEXEC, 0o600)
+    init(_ path: String, _ flags: CInt, in folder: OpenFile? = nil) throws(BackupFailure) {
+        self.path = folder.map { "\($0.path)/\(path)" } ?? path
+        number = unsafe openat(folder?.number ?? AT_FDCWD, path, flags | O_CLOEXEC, 0o600)
         guard number >= 0 else {
-            throw .volume("cannot open \(path): \(unsafe String(cString: strerror(errno)))")
+            throw .volume("cannot open \(self.path): \(unsafe String(cString: strerror(errno)))")
         }
     }
 
     deinit { close(number) }
 
-    func failure(_ deed: String) -> BackupFailure {
-        .volume("cannot \(deed) \(path): \(unsafe String(cString: strerror(errno)))")
+    func failure(_ deed: String, _ code: Int32 = errno) -> BackupFailure {
+        .volume("cannot \(deed) \(path): \(unsafe String(cString: strerror(code)))")
     }
 
     func byteCount() throws(BackupFailure) -> UInt64 {
@@ -120,9 +130,11 @@ private final class OpenFile: Sendable {
         }
     }
 
-    /// Behind the file's end there are zeros.
-    func read(at offset: UInt64, count: Int) throws(BackupFailure) -> [UInt8] {
-        var isWhole = true
+    /// Behind the volume's end there are zeros; one that ends before was cut short by somebody.
+    func read(
+        at offset: UInt64, count: Int, of byteCount: UInt64
+    ) throws(BackupFailure) -> [UInt8] {
+        var (code, isShort): (Int32, Bool) = (0, false)
         let bytes = [UInt8](capacity: count) { room in
             unsafe room.withUnsafeMutableBufferPointer { room, made in
                 var got = 0
@@ -131,7 +143,8 @@ private final class OpenFile: Sendable {
                     let step = unsafe pread(number, at, count - got, off_t(offset) + off_t(got))
                     if step < 0, errno == EINTR { continue }
                     if step <= 0 {
-                        isWhole = step == 0
+                        code = step < 0 ? errno : 0
+                        isShort = offset + UInt64(got) < byteCount
                         break
                     }
                     got += step
@@ -140,7 +153,8 @@ private final class OpenFile: Sendable {
                 made = count
             }
         }
-        guard isWhole else { throw failure("read") }
+        guard code == 0 else { throw failure("read", code) }
+        guard !isShort else { throw .volume("\(path) got shorter while it was read") }
         return bytes
     }
 

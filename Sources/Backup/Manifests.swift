@@ -1,5 +1,5 @@
 package import Repository
-package import Sealing
+internal import Sealing
 
 /// The backups of a tenant, as their manifests have them.
 package struct Manifests: Sendable {
@@ -26,23 +26,37 @@ package struct Manifests: Sendable {
         }
     }
 
+    /// The last one, if it follows the one before it: whoever has a key of an earlier epoch can seal a manifest, and
+    /// name it by any number.
     package func newest() throws(BackupFailure) -> ManifestObject? {
-        guard let number = try numbers().last else { return nil }
-        return try manifest(number)
+        let numbers = try numbers()
+        guard let number = numbers.last else { return nil }
+        let newest = try manifest(number)
+        // One that was let go of can't be asked.
+        guard numbers.dropLast().last == number - 1 else { return newest }
+        let former = try vault.get(vault.layout.manifest(number - 1))
+        try vault.reading(vault.layout.manifest(number)) { () throws(ObjectDamage) in
+            let epoch = try SealedHeader(parsing: former).epoch
+            guard newest.manifest.predecessor == Digest(of: former.span), newest.epoch >= epoch
+            else { throw .noSuccessor }
+        }
+        return newest
     }
 
-    /// Makes a backup one: everything it leads to is durable by now. `make` gives the manifest that follows another.
+    /// Makes a backup one: everything it leads to is durable by now. `make` gives the manifest that follows another, or
+    /// throws where it is not to: that one may have come meanwhile, of a later place in the log.
     package func commit(
-        _ make: (_ sequence: UInt64, _ predecessor: Digest) -> Manifest
+        _ make: (_ predecessor: ManifestObject?) throws(BackupFailure) -> Manifest
     ) throws(BackupFailure) -> ManifestObject {
         for _ in 0..<Self.triesMax {
             let newest = try newest()
-            let sequence = (newest?.manifest.sequence ?? 0) + 1
-            let manifest = make(sequence, newest?.digest ?? Manifest.none)
-            let name = vault.layout.manifest(sequence)
-            let object = try vault.reading(name) { () throws(ObjectDamage) in
-                try ManifestObject(sealing: manifest, in: vault.place, random: vault.draw())
-            }
+            let manifest = try make(newest)
+            let name = vault.layout.manifest(manifest.sequence)
+            let object: ManifestObject
+            do throws(ObjectDamage) {
+                object = try ManifestObject(
+                    sealing: manifest, in: vault.place, random: vault.draw())
+            } catch { throw .unreadable(error) }
             do throws(ObjectStoreFailure) {
                 _ = try vault.store.put(name, object.bytes)
                 return object

@@ -1,29 +1,29 @@
 internal import Repository
 internal import Sealing
 
-/// The nodes of a map that is being made. What was made for a moment only is not stored: once a part of the volume is
-/// done, what its map leads to counts, and the upper nodes, which the next part changes, wait for the end.
+/// The nodes of a map that is being made, part by part. What was made for a moment only is not stored: once a part is
+/// done, what its map leads to counts, and the nodes above the parts, which the next one changes, wait for the end.
+///
+/// A part's own nodes are made once: no other part reads them.
 final class NodeKeeper: MapNodes {
     private let packer: Packer
     private let fetcher: BlobFetcher
     private let ids: IDKeys
-    /// Made and not stored: those of the present part, and of level 2 and above, one for 64 GiB of usual cells.
+    private let partLevel: UInt8
+    /// Made and not stored: those of the present part, and those above the parts.
     private var made: [Digest: [UInt8]] = [:]
-    /// Stored with the first part, and perhaps durable nowhere yet. A volume that was cut changes there also behind that
-    /// part, where later ones read; what a later part makes, no other one reads.
-    private var first: [Digest: [UInt8]]?
     private var cache: [Digest: [UInt8]] = [:]
     private static let cachedMax = 256
-    private static let upperLevel: UInt8 = 2
 
     init(_ keeper: BlobKeeper) {
         packer = Packer(keeper)
         fetcher = BlobFetcher(keeper.vault, keeper.catalog)
         ids = keeper.vault.ids
+        partLevel = UInt8(keeper.vault.limits.partLevel)
     }
 
     func node(_ id: Digest) throws -> [UInt8] {
-        if let held = made[id] ?? first?[id] ?? cache[id] { return held }
+        if let held = made[id] ?? cache[id] { return held }
         let plain = try fetcher.plain(id, .node)
         if cache.count >= Self.cachedMax { cache.removeAll(keepingCapacity: true) }
         cache[id] = plain
@@ -36,20 +36,17 @@ final class NodeKeeper: MapNodes {
         return id
     }
 
-    /// A part of the volume is done, and its lower nodes stay as they are in `map`.
+    /// A part of the volume is done, and its nodes stay as they are in `map`.
     func settle(_ map: VolumeMap) throws(BackupFailure) {
         let kept = try reachable(from: map)
-        var stored: [Digest: [UInt8]] = [:]
         made = [:]
         for (id, plain) in kept {
-            if plain[0] >= Self.upperLevel {
+            if plain[0] > partLevel {
                 made[id] = plain
             } else {
                 _ = try packer.add(plain.span, .node)
-                stored[id] = plain
             }
         }
-        if first == nil { first = stored }
     }
 
     /// The map stays, with all of its nodes.

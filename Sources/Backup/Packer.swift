@@ -9,43 +9,41 @@ final class Packer: Sendable {
 
     init(_ keeper: BlobKeeper) {
         self.keeper = keeper
-        writer = Mutex(PackWriter(in: keeper.vault.place))
+        writer = Mutex(Self.empty(keeper))
+    }
+
+    private static func empty(_ keeper: BlobKeeper) -> PackWriter {
+        PackWriter(in: keeper.vault.place, aiming: keeper.vault.limits.packByteCountAimed)
     }
 
     /// Its id. It is durable only once `flush` has returned, here and wherever else it may have come first.
     func add(_ plain: Span<UInt8>, _ kind: Blob.Kind) throws(BackupFailure) -> Digest {
         let id = keeper.vault.ids.id(of: plain, kind)
         guard try keeper.claim(id) else { return id }
+        var full = Self.empty(keeper)
         let isFull = writer.withLock { writer in
             writer.add(plain, kind, id: id)
-            return writer.isFull
+            guard writer.isFull else { return false }
+            swap(&full, &writer)
+            return true
         }
-        if isFull { try flush() }
+        if isFull { try store(full) }
         return id
     }
 
     func flush() throws(BackupFailure) {
-        let place = keeper.vault.place
-        let random = keeper.vault.draw()
-        let closed = writer.withLock { writer -> Result<(Pack, Int)?, ObjectDamage> in
-            guard !writer.isEmpty else { return .success(nil) }
-            var full = PackWriter(in: place)
-            swap(&full, &writer)
-            let faults = full.codecFaultCount
-            return Self.closed(full, faults, random: random)
-        }
-        switch closed {
-        case .success(nil): return
-        case .success(let (pack, faults)?): try keeper.store(pack, codecFaults: faults)
-        case .failure(let damage): throw .unreadable(damage)
-        }
+        var last = Self.empty(keeper)
+        writer.withLock { swap(&last, &$0) }
+        if last.isEmpty { return }
+        try store(last)
     }
 
-    private static func closed(
-        _ writer: consuming PackWriter, _ faults: Int, random: Salt
-    ) -> Result<(Pack, Int)?, ObjectDamage> {
-        do throws(ObjectDamage) {
-            return .success((try writer.finish(random: random), faults))
-        } catch { return .failure(error) }
+    private func store(_ writer: consuming PackWriter) throws(BackupFailure) {
+        let faults = writer.codecFaultCount
+        let pack: Pack
+        do throws(ObjectDamage) { pack = try writer.finish(random: keeper.vault.draw()) } catch {
+            throw .unreadable(error)
+        }
+        try keeper.store(pack, codecFaults: faults)
     }
 }

@@ -1,4 +1,3 @@
-internal import Mesh
 package import Repository
 package import Sealing
 
@@ -7,21 +6,45 @@ package struct Vault: Sendable {
     package let store: any ObjectStore
     package let layout: Layout
     package let ring: KeyRing
+    package let limits: BackupLimits
     /// Draws 256 bits by chance, for one object.
     let draw: @Sendable () -> Salt
     private let places: [SealedPlace]
     private let idKeys: [IDKeys]
 
-    package init(_ store: any ObjectStore, ring: KeyRing, draw: @escaping @Sendable () -> Salt) {
-        (self.store, self.ring, self.draw) = (store, ring, draw)
+    /// Opens what is there. A store without this repository is refused: it may be a disk that is not mounted.
+    package init(
+        _ store: any ObjectStore, ring: KeyRing, limits: BackupLimits = BackupLimits(),
+        draw: @escaping @Sendable () -> Salt
+    ) throws(BackupFailure) {
+        (self.store, self.ring, self.limits, self.draw) = (store, ring, limits, draw)
         layout = Layout(ring.tenant)
         places = ring.turns.compactMap { ring.place($0.epoch) }
         idKeys = ring.turns.compactMap { ring.idKeys($0.epoch) }
+        let bytes = try get(Layout.repository)
+        let found = try reading(Layout.repository) { () throws(ObjectDamage) in
+            try RepositoryObject(parsing: bytes)
+        }
+        guard found.id == ring.repository else {
+            throw .damaged(Layout.repository, .anotherRepository(found.id))
+        }
+    }
+
+    /// Makes a store a repository, once.
+    package static func found(
+        _ id: RepositoryID, in store: any ObjectStore
+    ) throws(BackupFailure) {
+        do throws(ObjectStoreFailure) {
+            _ = try store.put(Layout.repository, RepositoryObject(id: id).encoded)
+        } catch { throw .store(error) }
     }
 
     /// By what new objects are sealed, and new blobs named.
     var place: SealedPlace { places[places.count - 1] }
     package var ids: IDKeys { idKeys[idKeys.count - 1] }
+
+    /// Whether blobs of that epoch are still named as new ones are.
+    package func keepsIDs(since epoch: KeyEpoch) -> Bool { ring.keepsIDs(since: epoch) }
 
     func place(_ epoch: KeyEpoch) throws(ObjectDamage) -> SealedPlace {
         places[try number(epoch)]
@@ -46,14 +69,18 @@ package struct Vault: Sendable {
 package enum BackupFailure: Error, Sendable, CustomStringConvertible {
     case store(ObjectStoreFailure)
     case damaged(ObjectName, ObjectDamage)
-    /// A pack did not open as it was closed a moment before: memory or a processor is at fault.
+    /// What was just sealed did not open as it was closed.
     case unreadable(ObjectDamage)
-    /// A map names what no index knows of.
-    case unknownBlob(Digest, Blob.Kind)
-    /// A pack or an index has other bytes than its name says.
-    case anotherObject(ObjectName)
-    /// What was to be read or written besides the repository.
+    /// A map names what no index knows of; indexes that can't be read may.
+    case unknownBlob(Digest, Blob.Kind, unreadableIndexes: [ObjectName])
+    /// A volume, or what is to be read or written besides the repository.
     case volume(String)
+    /// An earlier map can't be gone on with: since then blobs have other names.
+    case renewedIDs(since: KeyEpoch)
+    /// Blobs were taken on and are in no index: a bug, or an earlier failure that was not heeded.
+    case unfinished(blobs: Int)
+    /// A backup was given up; what it stored is no part of another one.
+    case givenUp
     /// No manifest could be put: others came first, again and again.
     case overtaken(tries: Int)
 
@@ -63,12 +90,19 @@ package enum BackupFailure: Error, Sendable, CustomStringConvertible {
         case .damaged(let name, let damage): "\(name): \(damage)"
         case .unreadable(let damage):
             "what was just sealed does not open: \(damage); suspect this machine's memory"
-        case .unknownBlob(let id, let kind):
-            "no index tells where \(kind) \(id) lies: an index or a pack is missing"
-        case .anotherObject(let name): "\(name): its bytes are not those that it is named by"
+        case .unknownBlob(let id, let kind, let indexes):
+            "no index tells where \(kind) \(id) lies: "
+                + (indexes.isEmpty
+                    ? "an index or a pack is missing"
+                    : "\(indexes.map(\.text).joined(separator: ", ")) can't be read")
         case .volume(let words): words
+        case .renewedIDs(let epoch):
+            "the id secret was renewed since key epoch \(epoch): a full backup is needed"
+        case .unfinished(let count): "\(count) blobs were not stored: no backup can be made of this"
+        case .givenUp: "this backup failed before, and was given up"
         case .overtaken(let tries):
-            "another backup of this tenant came first, \(tries) times in a row; is one running in two places?"
+            "another backup of this tenant came first, \(tries) times in a row; is one running in "
+                + "two places?"
         }
     }
 }

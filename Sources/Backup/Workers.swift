@@ -1,4 +1,5 @@
 internal import Dispatch
+internal import Mesh
 internal import Synchronization
 
 /// A few threads that share out numbered items among them.
@@ -7,6 +8,7 @@ struct Workers: Sendable {
     private let queues: [DispatchQueue]
 
     init(_ count: Int) {
+        invariant(count > 0, "somebody has to do it")
         self.count = count
         queues = (0..<count).map { DispatchQueue(label: "holdfast.backup.\($0)") }
     }

@@ -97,6 +97,11 @@ package struct KeyRing: Sendable {
         (1...turns.count).contains(Int(epoch.rawValue)) ? turns[Int(epoch.rawValue) - 1] : nil
     }
 
+    /// Whether blobs of that epoch are named as new ones are; false for an epoch that there was not yet.
+    package func keepsIDs(since epoch: KeyEpoch) -> Bool {
+        turn(epoch).map { $0.idSecret == current.idSecret } ?? false
+    }
+
     /// By what blobs of that epoch are named; nil for one that there was not yet.
     package func idKeys(_ epoch: KeyEpoch) -> IDKeys? {
         turn(epoch).map { IDKeys(idSecrets[$0.idSecret]) }

@@ -74,15 +74,31 @@ package struct Manifest: Hashable, Sendable {
     /// The decisions as of that place, piece by piece.
     package let state: [Digest]
 
+    /// The one behind `former`. More volumes, or more of a state, than `volumesMax` and `piecesMax` are bugs of the
+    /// caller, who knows before anything is stored; so are volumes that are not in the order of their ids.
     package init(
+        after former: ManifestObject?, kind: Kind, consistency: Consistency,
+        group: GroupID, position: Position, epoch: Epoch, time: UInt64, volumes: [Volume],
+        state: [Digest]
+    ) {
+        invariant(
+            volumes.count <= Self.volumesMax && state.count <= Self.piecesMax,
+            "\(volumes.count) volumes, \(state.count) pieces of state")
+        invariant(
+            zip(volumes, volumes.dropFirst()).allSatisfy { $0.id < $1.id },
+            "volumes in the order of their ids")
+        self.init(
+            sequence: (former?.manifest.sequence ?? 0) + 1,
+            predecessor: former?.digest ?? Self.none, kind: kind, consistency: consistency,
+            group: group, position: position, epoch: epoch, time: time, volumes: volumes,
+            state: state)
+    }
+
+    fileprivate init(
         sequence: UInt64, predecessor: Digest, kind: Kind, consistency: Consistency,
         group: GroupID, position: Position, epoch: Epoch, time: UInt64, volumes: [Volume],
         state: [Digest]
     ) {
-        invariant(sequence > 0, "manifests count from 1")
-        invariant(
-            zip(volumes, volumes.dropFirst()).allSatisfy { $0.id < $1.id },
-            "volumes in the order of their ids")
         (self.sequence, self.predecessor, self.kind) = (sequence, predecessor, kind)
         (self.consistency, self.group, self.position) = (consistency, group, position)
         (self.epoch, self.time, self.volumes, self.state) = (epoch, time, volumes, state)
@@ -97,6 +113,8 @@ package struct ManifestObject: Sendable {
     package let bytes: [UInt8]
     /// Of all its bytes: what its successor calls it.
     package let digest: Digest
+    /// By whose key it is sealed.
+    package let epoch: KeyEpoch
 
     /// Seals `manifest`. `random` is drawn for it.
     package init(
@@ -113,7 +131,7 @@ package struct ManifestObject: Sendable {
     /// Reads the manifest that `bytes` are, all of them.
     package init(_ bytes: [UInt8], for place: SealedPlace) throws(ObjectDamage) {
         guard bytes.count <= Manifest.byteCountMax else { throw .oversized(bytes.count) }
-        let (_, key) = try place.open(bytes, as: .manifest)
+        let (header, key) = try place.open(bytes, as: .manifest)
         let (words, start) = try SealedObject.closing(bytes, of: bytes.count, key: key)
         let padding = SealedHeader.byteCount..<start
         guard SealedObject.isPadding(padding) else {
@@ -121,7 +139,7 @@ package struct ManifestObject: Sendable {
         }
         try SealedObject.checkPadding(bytes, padding, key: key)
         manifest = try Manifest(parsing: words)
-        self.bytes = bytes
+        (self.bytes, epoch) = (bytes, header.epoch)
         digest = Digest(of: bytes.span)
     }
 }

@@ -40,19 +40,25 @@ package struct PackWriter: ~Copyable {
     private let place: SealedPlace
     private let codec: Codec
 
-    package init(in place: SealedPlace, codec: Codec = .lz4) {
-        (self.place, self.codec) = (place, codec)
-        stored.reserveCapacity(Self.byteCountAimed + Blob.plainByteCountMax)
+    private let aim: Int
+
+    /// Takes no more once it has `aim` bytes.
+    package init(
+        in place: SealedPlace, codec: Codec = .lz4, aiming aim: Int = Self.byteCountAimed
+    ) {
+        invariant(aim <= Self.byteCountAimed, "no pack of more than \(Self.byteCountAimed) bytes")
+        (self.place, self.codec, self.aim) = (place, codec, aim)
     }
 
     package var isEmpty: Bool { blobs.isEmpty }
-    package var isFull: Bool { end >= Self.byteCountAimed || blobs.count >= Self.blobsMax }
+    package var isFull: Bool { end >= aim || blobs.count >= Self.blobsMax }
     private var end: Int { blobs.last?.range.upperBound ?? SealedHeader.byteCount }
 
     /// Adds what `id` names. A full pack and a plain text that is empty or too long are bugs of the
     /// caller.
     package mutating func add(_ plain: Span<UInt8>, _ kind: Blob.Kind, id: Digest) {
         invariant(!isFull, "a full pack takes no more")
+        if blobs.isEmpty { stored.reserveCapacity(aim + Blob.plainByteCountMax) }
         invariant((1...Blob.plainByteCountMax) ~= plain.count, "a blob of \(plain.count) bytes")
         let start = stored.count
         let encoding = store(plain)

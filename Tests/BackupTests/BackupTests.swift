@@ -1,19 +1,24 @@
-import Backup
+@testable import Backup
 import Mesh
 import Repository
 import Sealing
 import Testing
 
 @Suite("Backups") struct BackupTests {
-    @Test(arguments: [1, 4_096, 4_097, 1 << 20, (3 << 20) + 5_000])
-    func `what is restored is what was backed up`(byteCount: UInt64) throws {
+    @Test(arguments: [1, 4_096, 4_097, 1 << 20, (3 << 20) + 5_000], [Rig.small, BackupLimits()])
+    func `what is restored is what was backed up`(
+        byteCount: UInt64, limits: BackupLimits
+    ) throws {
         var random = SeededRandom(seed: byteCount)
         var volume = try MemoryVolume(byteCount)
-        volume.fill(Int(volume.shape.cellCount / 2) + 1, kinds: 40, &random)
+        volume.fill(Int(volume.shape.cellCount / 2) + 1, kinds: 400, &random)
         let store = MemoryStore()
-        let vault = try Rig.vault(store)
-        let (made, _) = try Rig.back(up: volume, vault)
+        let vault = try Rig.vault(store, limits)
+        let (made, tally) = try Rig.back(up: volume, vault)
         #expect(made.manifest.sequence == 1)
+        if limits == Rig.small, byteCount > 1 << 20 {
+            #expect(tally.packCount > 3 && tally.indexCount > 2)
+        }
         // Whoever opens the repository finds the same.
         let found = try #require(try Manifests(vault).newest())
         #expect(found.manifest == made.manifest)
@@ -39,11 +44,14 @@ import Testing
         let cell = MemoryVolume.content(1, 4_096)
         let cells = Dictionary(
             uniqueKeysWithValues: (0..<volume.shape.cellCount).map { ($0, cell) })
+        let store = MemoryStore()
+        let vault = try Rig.vault(store)
         let (_, tally) = try Rig.back(
-            up: MemoryVolume(volume.shape, cells), Rig.vault(MemoryStore()), threads: 4)
+            up: MemoryVolume(volume.shape, cells), vault, threads: 4)
         #expect(tally.readByteCount == 64 << 20)
-        // The cell, its nodes, an index and the state, each in a few whole blocks.
-        #expect(tally.storedByteCount < 200 << 10)
+        #expect(try Rig.stored(.cell, store, vault).count == 1)
+        // 64 leaves are one node, above which there is one.
+        #expect(try Rig.stored(.node, store, vault).count == 2)
     }
 
     @Test(arguments: 1...12 as ClosedRange<UInt64>)
@@ -52,29 +60,34 @@ import Testing
         let size = 1 + random.next() % (6 << 20)
         var volume = try MemoryVolume(size)
         volume.fill(Int(volume.shape.cellCount) / 2 + 1, kinds: 300, &random)
-        let vault = try Rig.vault(MemoryStore())
-        var parent = try Rig.back(up: volume, vault).manifest.manifest
+        let store = MemoryStore()
+        let vault = try Rig.vault(store, seed % 2 == 0 ? Rig.small : BackupLimits())
+        var parent = try Rig.back(up: volume, vault).manifest
         for _ in 0..<6 {
             let before = volume
-            let byteCountMin = try change(&volume, &random)
+            var byteCountMin = try change(&volume, &random)
+            if random.chance(1, in: 2) {
+                byteCountMin = min(byteCountMin, try change(&volume, &random))
+            }
             let touched = Set(before.cells.keys).union(volume.cells.keys).filter {
                 $0 < volume.shape.cellCount && before.cells[$0] != volume.cells[$0]
             }
-            var cells = Set(touched)
-            // The cell in which the end lay is told of, as the log does.
-            let cut = byteCountMin / volume.shape.cellByteCount
-            if cut < volume.shape.cellCount { cells.insert(cut) }
+            // What lay behind the least end, and came back, was written since.
+            let back = volume.cells.keys.filter {
+                ($0 + 1) * volume.shape.cellByteCount > byteCountMin
+            }
             let changed = ChangedCells(
-                parent.volumes[0].map, cells: MemoryVolume.ranges(cells),
-                byteCountMin: byteCountMin)
-            let (made, tally) = try Rig.back(up: volume, vault, since: changed)
+                parent.manifest.volumes[0].map, epoch: parent.epoch,
+                cells: MemoryVolume.ranges(Set(touched).union(back)), byteCountMin: byteCountMin)
+            let (made, _) = try Rig.back(up: volume, vault, since: changed)
             #expect(made.manifest.kind == .incremental)
-            #expect(tally.readByteCount <= UInt64(cells.count) * volume.shape.cellByteCount)
             #expect(try Rig.restored(made.manifest, vault) == volume.contents)
             let full = try Rig.back(up: volume, Rig.vault(MemoryStore())).manifest.manifest
             #expect(full.volumes == made.manifest.volumes)
-            parent = made.manifest
+            parent = made
         }
+        let cells = try Rig.stored(.cell, store, vault)
+        #expect(Set(cells).count == cells.count, "each is stored once")
     }
 
     /// Writes, gives back, shrinks or grows; gives of how few bytes it was meanwhile.
@@ -117,17 +130,67 @@ import Testing
         #expect(throws: BackupFailure.self) { try Manifests(old).newest() }
     }
 
+    /// What a thief of the old ring could have stored is not counted on.
+    @Test func `after the id secret was renewed all is stored anew, and no earlier map counts`()
+        throws
+    {
+        var random = SeededRandom(seed: 3)
+        var volume = try MemoryVolume(1 << 20)
+        volume.fill(200, kinds: 100, &random)
+        let store = MemoryStore()
+        let first = try Rig.back(up: volume, Rig.vault(store)).manifest
+        var ring = try Rig.ring()
+        let renewal = KeyRing.Renewal(
+            idSecret: try Rig.secret(110), succession: try Rig.secret(111))
+        let isTurned = ring.rotate(to: try Rig.secret(2), renewing: renewal, at: .zero)
+        #expect(isTurned)
+        let vault = try Rig.vault(store, ring)
+        let changed = ChangedCells(
+            first.manifest.volumes[0].map, epoch: first.epoch, cells: [], byteCountMin: .max)
+        #expect(try words { _ = try Rig.back(up: volume, vault, since: changed) }.contains("full"))
+        let before = try Rig.stored(.cell, store, vault).count
+        let (second, _) = try Rig.back(up: volume, vault)
+        #expect(try Rig.stored(.cell, store, vault).count == 2 * before)
+        #expect(try Rig.restored(second.manifest, vault) == volume.contents)
+        #expect(try Rig.restored(first.manifest, vault) == volume.contents)
+    }
+
+    /// Who has the key of an earlier epoch can seal a manifest, and put it.
+    @Test func `the newest manifest has to follow the one before it, under no earlier key`() throws
+    {
+        let store = MemoryStore()
+        let old = try Rig.vault(store)
+        let one = try Rig.back(up: MemoryVolume(4_096), old).manifest
+        let vault = try Rig.vault(store, rotations: 1)
+        let two = try Rig.back(up: MemoryVolume(8_192), vault).manifest
+        func sealed(after former: ManifestObject, in place: SealedPlace) throws -> ManifestObject {
+            try ManifestObject(
+                sealing: Rig.manifest(after: former), in: place, random: vault.draw())
+        }
+        let name = vault.layout.manifest(3)
+        let ofAnEarlierKey = try sealed(after: two, in: old.place)
+        let behindAnother = try sealed(
+            after: sealed(after: one, in: vault.place), in: vault.place)
+        for forged in [ofAnEarlierKey, behindAnother] {
+            #expect(forged.manifest.sequence == 3)
+            store.change(name) { $0 = forged.bytes }
+            #expect(try words { _ = try Manifests(vault).newest() }.contains("forged"))
+            store.change(name) { $0 = nil }
+        }
+        #expect(try Manifests(vault).newest()?.digest == two.digest)
+        // The one before may have been let go of.
+        store.change(vault.layout.manifest(1)) { $0 = nil }
+        #expect(try Manifests(vault).newest()?.digest == two.digest)
+    }
+
     /// Two that run at once don't lose each other's.
     @Test func `of two backups that end at once both count, one behind the other`() throws {
         let vault = try Rig.vault(MemoryStore())
         let one = try Rig.back(up: try MemoryVolume(4_096), vault).manifest
         var inner: ManifestObject?
-        let outer = try Manifests(vault).commit { sequence, predecessor in
+        let outer = try Manifests(vault).commit { former in
             if inner == nil { inner = try? Rig.back(up: MemoryVolume(4_096), vault).manifest }
-            return Manifest(
-                sequence: sequence, predecessor: predecessor, kind: .full, consistency: .crash,
-                group: GroupID(1), position: .zero, epoch: Epoch(1), time: 0, volumes: [],
-                state: [])
+            return Rig.manifest(after: former)
         }
         #expect(inner?.manifest.predecessor == one.digest)
         #expect(outer.manifest.predecessor == inner?.digest && outer.manifest.sequence == 3)

@@ -57,6 +57,35 @@ import Testing
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["store"])
     }
 
+    /// Two that restore to one path must not write into each other's file.
+    @Test func `of two restores to one path the first to end has the name, and the other is told`()
+        throws
+    {
+        let folder = try Folder()
+        let path = folder.path + "/restored"
+        let (one, other) = (
+            try ImageTarget(path, byteCount: 3), try ImageTarget(path, byteCount: 3)
+        )
+        try one.write([1, 1, 1], at: 0)
+        try other.write([2, 2, 2], at: 0)
+        try one.finish()
+        #expect(try words { try other.finish() }.contains("restored"))
+        try other.write([3], at: 0)
+        #expect(try Array(Data(contentsOf: URL(filePath: path))) == [1, 1, 1])
+    }
+
+    @Test func `an image that gets shorter while it is read is no image of zeros`() throws {
+        let folder = try Folder()
+        let path = folder.path + "/image"
+        try Data([UInt8](repeating: 7, count: 100_000)).write(to: URL(filePath: path))
+        let source = try ImageSource(path)
+        #expect(try source.read(6..<7).prefix(1_696).allSatisfy { $0 == 7 })
+        let file = try #require(FileHandle(forWritingAtPath: path))
+        try file.truncate(atOffset: 50_000)
+        #expect(try words { _ = try source.read(0..<7) }.contains("got shorter"))
+        #expect(try source.read(0..<3).allSatisfy { $0 == 7 })
+    }
+
     @Test func `what can't be read is said with its name`() throws {
         let folder = try Folder()
         let said = try words { _ = try ImageSource(folder.path + "/missing") }

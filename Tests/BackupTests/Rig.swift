@@ -1,4 +1,4 @@
-import Backup
+@testable import Backup
 import Mesh
 import Record
 import Repository
@@ -181,12 +181,52 @@ enum Rig {
         return ring
     }
 
-    static func vault(_ store: any ObjectStore, rotations: UInt8 = 0) throws -> Vault {
-        Vault(store, ring: try ring(rotations: rotations)) {
+    /// All that is cut is cut small.
+    static var small: BackupLimits {
+        var limits = BackupLimits()
+        limits.partLevel = 0
+        limits.readByteCountMax = 64 << 10
+        limits.packByteCountAimed = 40 << 10
+        limits.locationsPerIndex = 40
+        limits.indexBlocksKept = 2
+        limits.indexTailByteCount = 4_096
+        limits.cellsPerFetch = 100
+        limits.fetchGapByteCountMax = 6_000
+        limits.fetchByteCountMax = 30_000
+        return limits
+    }
+
+    static func vault(
+        _ store: any ObjectStore, rotations: UInt8 = 0, _ limits: BackupLimits = BackupLimits()
+    ) throws -> Vault { try vault(store, ring(rotations: rotations), limits) }
+
+    static func vault(
+        _ store: any ObjectStore, _ ring: KeyRing, _ limits: BackupLimits = BackupLimits()
+    ) throws -> Vault {
+        try Vault.found(ring.repository, in: store)
+        return try Vault(store, ring: ring, limits: limits) {
             let bytes = (0..<Salt.byteCount).map { _ in UInt8.random(in: 0...255) }
             guard let salt = Salt(bytes) else { fatalError("32 bytes") }
             return salt
         }
+    }
+
+    /// All blobs of that kind in all packs, as often as they are stored.
+    static func stored(_ kind: Blob.Kind, _ store: MemoryStore, _ vault: Vault) throws -> [Digest] {
+        try store.objects.filter { $0.key.text.contains("/packs/") }.flatMap { _, bytes in
+            try PackReader(bytes, for: vault.place(of: bytes)).blobs
+                .filter { $0.blob.kind == kind }.map(\.blob.id)
+        }
+    }
+
+    static func manifest(
+        after former: ManifestObject?, _ volumes: [Manifest.Volume] = [],
+        kind: Manifest.Kind = .full, state: [Digest] = []
+    ) -> Manifest {
+        Manifest(
+            after: former, kind: kind, consistency: .crash, group: GroupID(1),
+            position: Position(index: LogIndex(7), term: Term(2)), epoch: Epoch(1), time: 5,
+            volumes: volumes, state: state)
     }
 
     /// Stores one volume, and makes that a backup.
@@ -200,12 +240,9 @@ enum Rig {
         try writer.finish()
         let volume = try #require(
             Manifest.Volume(id: VolumeID(1), name: "disk", isSync: true, map: map))
-        let made = try Manifests(vault).commit { sequence, predecessor in
-            Manifest(
-                sequence: sequence, predecessor: predecessor,
-                kind: parent == nil ? .full : .incremental, consistency: .crash,
-                group: GroupID(1), position: Position(index: LogIndex(7), term: Term(2)),
-                epoch: Epoch(1), time: 5, volumes: [volume], state: state)
+        let made = try Manifests(vault).commit { former in
+            manifest(
+                after: former, [volume], kind: parent == nil ? .full : .incremental, state: state)
         }
         return (made, writer.tally)
     }

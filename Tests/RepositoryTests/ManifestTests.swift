@@ -16,11 +16,10 @@ import Testing
     }
 
     private static func manifest(
-        _ volumes: [Manifest.Volume], sequence: UInt64 = 1, predecessor: Digest = Manifest.none,
-        state: [Digest] = []
+        _ volumes: [Manifest.Volume], after former: ManifestObject? = nil, state: [Digest] = []
     ) -> Manifest {
         Manifest(
-            sequence: sequence, predecessor: predecessor, kind: .incremental,
+            after: former, kind: .incremental,
             consistency: .application, group: GroupID(3),
             position: Position(index: LogIndex(70), term: Term(4)), epoch: Epoch(2), time: 99,
             volumes: volumes, state: state)
@@ -31,7 +30,8 @@ import Testing
             [
                 volume(1), volume(2, "größer", top: .zeros),
                 volume(9, top: .stored(digest([7]))),
-            ], sequence: 5, predecessor: digest([4]), state: [digest([1]), digest([2])])
+            ], after: ManifestObject(sealing: manifest([]), in: place(), random: salt(2)),
+            state: [digest([1]), digest([2])])
     }
 
     @Test func `a manifest says what it was told`() throws {
@@ -40,8 +40,11 @@ import Testing
             #expect(made.bytes.count % 4_096 == 0)
             let read = try ManifestObject(made.bytes, for: place())
             #expect(read.manifest == manifest)
-            #expect(read.digest == digest(made.bytes))
+            #expect(read.digest == digest(made.bytes) && read.epoch == .first)
         }
+        #expect(Self.manifest([]).predecessor == digest([]))
+        let (first, some) = (Self.manifest([]), try Self.some())
+        #expect(first.sequence == 1 && some.sequence == 2 && some.predecessor != digest([]))
     }
 
     @Test func `the largest lawful one is not too large to be read`() throws {

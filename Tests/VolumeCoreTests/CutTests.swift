@@ -108,7 +108,8 @@ import Testing
             let bytes = try log.core.readCut(
                 volumes[volume].id, at: range.lowerBound, count: range.count
             ).get()
-            found[volume].replaceSubrange(Int(range.lowerBound)..<Int(range.upperBound), with: bytes)
+            found[volume].replaceSubrange(
+                Int(range.lowerBound)..<Int(range.upperBound), with: bytes)
         }
         #expect(found[0] == then[0] && found[1] == then[1])
         #expect(log.core.cutKeptBytes == 0, "what was read is not kept")
@@ -158,7 +159,9 @@ import Testing
     }
 
     /// A mend, or a write that heals the block, brings bytes of a later index.
-    @Test func `what was damaged when it was written over is not given as if it were whole`() throws {
+    @Test func `what was damaged when it was written over is not given as if it were whole`()
+        throws
+    {
         var log = try Log([100_000])
         try log.write(1, at: 0, [UInt8](repeating: 5, count: 50_000))
         try log.core.checkpoint()
@@ -188,7 +191,9 @@ import Testing
         #expect(try log.core.readCut(VolumeID(1), at: 0, count: 16_384).get().first == 4)
     }
 
-    @Test func `a volume that goes takes what was kept of it along, and a new one is no part`() throws {
+    @Test func `a volume that goes takes what was kept of it along, and a new one is no part`()
+        throws
+    {
         var log = try Log([200_000, 200_000])
         try log.write(1, at: 0, [1])
         _ = try log.core.beginCut(since: nil).get()

@@ -5,12 +5,6 @@ internal import Synchronization
 
 /// Reads volumes back: each cell is opened, and is what its id says, or the restore fails and says which one is not.
 package final class BackupReader: Sendable {
-    /// How many cells are looked up before they are fetched, pack by pack: a gigabyte of usual ones.
-    private static let cellsPerBatch: UInt64 = 65_536
-    /// Blobs that lie so near each other are fetched together.
-    private static let gapByteCountMax = 64 << 10
-    private static let fetchByteCountMax = 4 << 20
-
     private let vault: Vault
     private let catalog: Catalog
     private let fetcher: BlobFetcher
@@ -22,6 +16,9 @@ package final class BackupReader: Sendable {
         fetcher = BlobFetcher(vault, catalog)
         workers = Workers(threads)
     }
+
+    /// Indexes that can't be read: what only they tell of can't be restored.
+    package var unreadableIndexes: [ObjectName: ObjectDamage] { catalog.damage }
 
     /// The bytes that were stored in those pieces.
     package func bytes(_ pieces: [Digest]) throws(BackupFailure) -> [UInt8] {
@@ -37,7 +34,7 @@ package final class BackupReader: Sendable {
         let wanted = cells ?? 0..<map.shape.cellCount
         var start = wanted.lowerBound
         while start < wanted.upperBound {
-            let end = min(start + Self.cellsPerBatch, wanted.upperBound)
+            let end = min(start + vault.limits.cellsPerFetch, wanted.upperBound)
             let stored = try stored(map, start..<end)
             let jobs = try jobs(stored)
             try workers.perform(jobs.count) { item, _ throws(BackupFailure) in
@@ -70,9 +67,7 @@ package final class BackupReader: Sendable {
             }
         } catch let failure as BackupFailure {
             throw failure
-        } catch let damage as ObjectDamage {
-            throw .damaged(vault.layout.manifests, damage)
-        } catch { throw .volume("\(error)") }
+        } catch { throw .volume("its map can't be read: \(error)") }
         return stored
     }
 
@@ -90,8 +85,8 @@ package final class BackupReader: Sendable {
         for one in wanted {
             let range = one.location.range
             if let last = jobs.last, last.wanted[0].location.pack == one.location.pack,
-                range.lowerBound <= last.range.upperBound + Self.gapByteCountMax,
-                range.upperBound - last.range.lowerBound <= Self.fetchByteCountMax
+                range.lowerBound <= last.range.upperBound + vault.limits.fetchGapByteCountMax,
+                range.upperBound - last.range.lowerBound <= vault.limits.fetchByteCountMax
             {
                 jobs[jobs.count - 1].wanted.append(one)
                 let end = max(range.upperBound, last.range.upperBound)
@@ -106,29 +101,36 @@ package final class BackupReader: Sendable {
     private func fetch(
         _ job: Job, _ shape: VolumeShape, _ target: some CellTarget
     ) throws(BackupFailure) {
-        let name = vault.layout.pack(job.wanted[0].location.pack.name)
-        let bytes = try vault.get(name, job.range)
+        let bytes = sealed(job)
         var last: (id: Digest, plain: [UInt8])?
         for wanted in job.wanted {
-            let location = wanted.location
-            let plain: [UInt8]
-            if let last, last.id == location.id {
-                plain = last.plain
-            } else {
-                let start = location.range.lowerBound - job.range.lowerBound
-                let sealed = bytes.span.extracting(start..<start + location.range.count)
-                plain = try fetcher.plain(sealed, location, .cell)
-                last = (location.id, plain)
-            }
-            try write(plain, wanted, shape, name, target)
+            let id = wanted.location.id
+            if last?.id != id { last = (id, try plain(wanted.location, bytes, job)) }
+            if let last { try write(last.plain, wanted, shape, target) }
         }
     }
 
+    /// nil where they can't be had together: each blob is then asked for alone, and elsewhere.
+    private func sealed(_ job: Job) -> [UInt8]? {
+        try? vault.get(vault.layout.pack(job.wanted[0].location.pack.name), job.range)
+    }
+
+    private func plain(
+        _ location: BlobLocation, _ bytes: [UInt8]?, _ job: Job
+    ) throws(BackupFailure) -> [UInt8] {
+        if let bytes {
+            let start = location.range.lowerBound - job.range.lowerBound
+            let sealed = bytes.span.extracting(start..<start + location.range.count)
+            if let plain = try? fetcher.plain(sealed, location, .cell) { return plain }
+        }
+        return try fetcher.plain(location.id, .cell)
+    }
+
     private func write(
-        _ plain: [UInt8], _ wanted: Wanted, _ shape: VolumeShape, _ name: ObjectName,
-        _ target: some CellTarget
+        _ plain: [UInt8], _ wanted: Wanted, _ shape: VolumeShape, _ target: some CellTarget
     ) throws(BackupFailure) {
         guard plain.count == Int(shape.cellByteCount) else {
+            let name = vault.layout.pack(wanted.location.pack.name)
             throw .damaged(name, .contents("cell \(wanted.location.id) is of another length"))
         }
         let offset = wanted.cell * shape.cellByteCount

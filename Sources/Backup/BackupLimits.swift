@@ -1,0 +1,29 @@
+internal import Repository
+
+/// Where a backup's work is cut. The usual values are those that pay; tests take small ones, so that every cut is met.
+package struct BackupLimits: Hashable, Sendable {
+    /// Cells of one node of this level are a part: what is read and put into the map together.
+    package var partLevel = 1
+    /// Bytes that a thread reads at once.
+    package var readByteCountMax: UInt64 = 4 << 20
+    /// A pack is closed as soon as it has so many.
+    package var packByteCountAimed = PackWriter.byteCountAimed
+    /// An index is written as soon as so many blobs are durable that none tells of, or so many bytes of packs: whoever is
+    /// killed does not store again what lies there.
+    package var locationsPerIndex = 1 << 16
+    package var packBytesPerIndex = 1 << 30
+    /// Blocks of indexes that are kept, of 80 KiB each.
+    package var indexBlocksKept = 256
+    /// Of a segment, enough for its directory but where its packs are tiny.
+    package var indexTailByteCount = 128 << 10
+    /// Cells that a restore looks up before it fetches them, pack by pack.
+    package var cellsPerFetch: UInt64 = 1 << 16
+    /// Blobs that lie so near each other are fetched together, up to so many bytes.
+    package var fetchGapByteCountMax = 64 << 10
+    package var fetchByteCountMax = 4 << 20
+
+    package init() {}
+
+    /// How many cells one node of that level tells of.
+    var cellsPerPart: UInt64 { 1 << (8 * UInt64(partLevel + 1)) }
+}

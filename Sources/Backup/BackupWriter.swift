@@ -1,0 +1,191 @@
+internal import Mesh
+package import Repository
+package import Sealing
+internal import Synchronization
+
+/// Stores volumes, and makes their maps: all cells, or those that changed since an earlier map.
+///
+/// Cells are read, named, packed, sealed and stored by a few threads, each with a pack of its own. After a failure it is
+/// of no more use: what it was about to store is lost, and nothing that counts on it must become a backup.
+package final class BackupWriter: Sendable {
+    private let vault: Vault
+    private let keeper: BlobKeeper
+    private let packers: [Packer]
+    private let workers: Workers
+    private struct State: Sendable {
+        var readByteCount: UInt64 = 0
+        var hasFailed = false
+    }
+    private let state = Mutex(State())
+
+    /// Reads what the repository has. With `threads` packs at once, which take 50 MiB each.
+    package init(_ vault: Vault, threads: Int) throws(BackupFailure) {
+        self.vault = vault
+        keeper = try BlobKeeper(vault)
+        workers = Workers(threads)
+        packers = (0..<threads).map { [keeper] _ in Packer(keeper) }
+    }
+
+    package var tally: BackupTally {
+        var tally = keeper.tally
+        tally.readByteCount = state.withLock { $0.readByteCount }
+        tally.unreadableIndexes = keeper.catalog.damage
+        return tally
+    }
+
+    private func attempting<Value>(
+        _ deed: () throws(BackupFailure) -> Value
+    ) throws(BackupFailure) -> Value {
+        guard !state.withLock({ $0.hasFailed }) else { throw .givenUp }
+        do throws(BackupFailure) { return try deed() } catch {
+            state.withLock { $0.hasFailed = true }
+            throw error
+        }
+    }
+
+    /// Stores a volume, and gives its map. Without `parent` all cells are read.
+    package func store(
+        _ source: some CellSource, since parent: ChangedCells? = nil
+    ) throws(BackupFailure) -> VolumeMap {
+        try attempting { () throws(BackupFailure) in try storing(source, since: parent) }
+    }
+
+    private func storing(
+        _ source: some CellSource, since parent: ChangedCells?
+    ) throws(BackupFailure) -> VolumeMap {
+        let shape = source.shape
+        if let parent { try check(parent, shape) }
+        let nodes = NodeKeeper(keeper)
+        let plan = CellPlan(
+            wanted: parent?.cells(of: shape) ?? [0..<shape.cellCount],
+            allocated: source.allocated, cellsPerPart: vault.limits.cellsPerPart,
+            cellsPerRead: max(vault.limits.readByteCountMax / shape.cellByteCount, 1))
+        var map = parent?.map ?? VolumeMap(shape, top: .hole)
+        var byteCountMin = min(parent?.byteCountMin ?? .max, shape.byteCount)
+        // Where the volume was cut comes first: all that lay behind goes with it, and no other part reaches there.
+        let cut = byteCountMin / shape.cellByteCount / plan.cellsPerPart
+        var parts = plan.parts(first: cut)
+        let isResized = byteCountMin < shape.byteCount || map.shape != shape
+        if isResized, parts.first != cut { parts.insert(cut, at: 0) }
+        for part in parts {
+            let runs = try read(plan.steps(of: part), source)
+            let change = VolumeChange(runs, shape: shape, byteCountMin: byteCountMin)
+            map = try changing(map, by: change, nodes)
+            try nodes.settle(map)
+            byteCountMin = shape.byteCount
+        }
+        try nodes.finish(map)
+        return map
+    }
+
+    private func check(_ parent: ChangedCells, _ shape: VolumeShape) throws(BackupFailure) {
+        guard vault.keepsIDs(since: parent.epoch) else {
+            throw .renewedIDs(since: parent.epoch)
+        }
+        let (old, new) = (parent.map.shape.cellByteCount, shape.cellByteCount)
+        guard old == new else {
+            throw .volume("its earlier map has cells of \(old) bytes, the volume is read in \(new)")
+        }
+    }
+
+    private func changing(
+        _ map: VolumeMap, by change: VolumeChange, _ nodes: NodeKeeper
+    ) throws(BackupFailure) -> VolumeMap {
+        var nodes = nodes
+        do { return try map.changed(change, in: &nodes) } catch let failure as BackupFailure {
+            throw failure
+        } catch { throw .volume("its earlier map can't be read: \(error)") }
+    }
+
+    private func read(
+        _ steps: [CellPlan.Step], _ source: some CellSource
+    ) throws(BackupFailure) -> [CellRun] {
+        let done = Mutex<[[CellRun]]>(Array(repeating: [], count: steps.count))
+        try workers.perform(steps.count) { item, worker throws(BackupFailure) in
+            let runs: [CellRun]
+            switch steps[item] {
+            case .hole(let cells): runs = [CellRun(cells, .hole)]
+            case .read(let cells): runs = try self.store(cells, of: source, self.packers[worker])
+            }
+            done.withLock { $0[item] = runs }
+        }
+        return done.withLock { $0.flatMap(\.self) }
+    }
+
+    private func store(
+        _ cells: Range<UInt64>, of source: some CellSource, _ packer: Packer
+    ) throws(BackupFailure) -> [CellRun] {
+        let bytes = try source.read(cells)
+        let size = Int(source.shape.cellByteCount)
+        invariant(bytes.count == cells.count * size, "a source gives all that is asked for")
+        state.withLock { $0.readByteCount += UInt64(bytes.count) }
+        var runs: [CellRun] = []
+        runs.reserveCapacity(cells.count)
+        for at in 0..<cells.count {
+            let own = at * size..<(at + 1) * size
+            let cell = cells.lowerBound + UInt64(at)
+            if bytes[own].isZero {
+                runs.append(CellRun(cell..<cell + 1, .zeros))
+            } else {
+                let id = try packer.add(bytes.span.extracting(own), .cell)
+                runs.append(CellRun(cell..<cell + 1, .stored(id)))
+            }
+        }
+        return runs
+    }
+
+    /// Stores bytes that are no volume, in pieces.
+    package func store(_ bytes: [UInt8]) throws(BackupFailure) -> [Digest] {
+        try attempting { () throws(BackupFailure) in
+            var ids: [Digest] = []
+            for start in stride(from: 0, to: bytes.count, by: Self.pieceByteCount) {
+                let end = min(start + Self.pieceByteCount, bytes.count)
+                ids.append(try packers[0].add(bytes.span.extracting(start..<end), .piece))
+            }
+            return ids
+        }
+    }
+
+    private static let pieceByteCount = 1 << 20
+
+    /// All that was stored is durable when this returns, and found by whoever opens the repository.
+    package func finish() throws(BackupFailure) {
+        try attempting { () throws(BackupFailure) in
+            try workers.perform(packers.count) { item, _ throws(BackupFailure) in
+                try self.packers[item].flush()
+            }
+            try keeper.finish()
+        }
+    }
+}
+
+/// What is known of a volume since an earlier backup of it.
+package struct ChangedCells: Sendable {
+    package let map: VolumeMap
+    /// Of the manifest that has the map.
+    package let epoch: KeyEpoch
+    /// In their order, none twice. The cell that the volume's end cut need not be among them.
+    package let cells: [Range<UInt64>]
+    /// Of how few bytes the volume was meanwhile.
+    package let byteCountMin: UInt64
+
+    package init(
+        _ map: VolumeMap, epoch: KeyEpoch, cells: [Range<UInt64>], byteCountMin: UInt64
+    ) {
+        (self.map, self.epoch, self.cells) = (map, epoch, cells)
+        self.byteCountMin = min(byteCountMin, map.shape.byteCount)
+    }
+
+    /// With the cell that was cut, and without those that are no more.
+    fileprivate func cells(of shape: VolumeShape) -> [Range<UInt64>] {
+        var cells = cells.map { $0.clamped(to: 0..<shape.cellCount) }.filter { !$0.isEmpty }
+        let least = min(byteCountMin, shape.byteCount)
+        let cut = least / shape.cellByteCount
+        guard least % shape.cellByteCount != 0, !cells.contains(where: { $0.contains(cut) }) else {
+            return cells
+        }
+        cells.insert(
+            cut..<cut + 1, at: cells.firstIndex { $0.lowerBound > cut } ?? cells.endIndex)
+        return cells
+    }
+}
