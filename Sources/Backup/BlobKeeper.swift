@@ -15,11 +15,14 @@ final class BlobKeeper: Sendable {
 
     let vault: Vault
     let catalog: Catalog
+    private let packs: KnownPacks
     private let gathered = Mutex(Gathered())
 
+    /// Reads what the indexes tell, and which packs are there: what an index says of one that is lost is stored again.
     init(_ vault: Vault) throws(BackupFailure) {
         self.vault = vault
         catalog = try Catalog(vault)
+        packs = try KnownPacks(vault)
     }
 
     var tally: BackupTally { gathered.withLock { $0.tally } }
@@ -27,7 +30,7 @@ final class BlobKeeper: Sendable {
     /// Whether the caller has to store it: nobody has yet, and nobody else is about to.
     func claim(_ id: Digest) throws(BackupFailure) -> Bool {
         guard gathered.withLock({ $0.claimed.insert(id).inserted }) else { return false }
-        guard try catalog.location(of: id) != nil else { return true }
+        guard try catalog.location(of: id, where: packs.hold) != nil else { return true }
         gathered.withLock { _ = $0.claimed.remove(id) }
         return false
     }
@@ -35,6 +38,7 @@ final class BlobKeeper: Sendable {
     /// Makes a pack durable, and now and then an index of what is.
     func store(_ pack: Pack, codecFaults: Int) throws(BackupFailure) {
         try vault.put(vault.layout.pack(pack.reference.name), pack.bytes)
+        packs.add(pack.reference.name, byteCount: pack.bytes.count)
         let limits = vault.limits
         let due = gathered.withLock { gathered in
             gathered.locations += pack.blobs.map { BlobLocation(pack: pack.reference, placed: $0) }

@@ -80,19 +80,16 @@ final class Catalog: Sendable {
     /// All places where the blob of that id lies: two agents that met the same cell at once have both stored it.
     func locations(of id: Digest) throws(BackupFailure) -> [BlobLocation] {
         var found: [BlobLocation] = []
-        _ = try first(of: id) { location in
+        _ = try location(of: id) { location in
             found.append(location)
             return false
         }
         return found
     }
 
-    func location(of id: Digest) throws(BackupFailure) -> BlobLocation? {
-        try first(of: id) { _ in true }
-    }
-
-    private func first(
-        of id: Digest, where isWanted: (BlobLocation) -> Bool
+    /// The newest of them for which `isWanted` holds.
+    func location(
+        of id: Digest, where isWanted: (BlobLocation) -> Bool = { _ in true }
     ) throws(BackupFailure) -> BlobLocation? {
         let segments = segments.withLock { $0 }
         // What was written last is asked for most.

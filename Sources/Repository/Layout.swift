@@ -23,6 +23,7 @@ package struct Layout: Hashable, Sendable {
         Self.known("\(tenant)/keys/\(Self.digits(number))")
     }
 
+    package var packs: ObjectName { Self.known("\(tenant)/packs") }
     package var indexes: ObjectName { Self.known("\(tenant)/indexes") }
     package var manifests: ObjectName { Self.known("\(tenant)/manifests") }
     package var rings: ObjectName { Self.known("\(tenant)/keys") }

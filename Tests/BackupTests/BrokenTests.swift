@@ -83,6 +83,21 @@ import Testing
         #expect(try Rig.restored(other, vault) == two.contents)
     }
 
+    /// An index outlives a pack: to believe it would make no later backup whole.
+    @Test func `what a lost or shortened pack held is stored again with the next backup`() throws {
+        let volume = try Self.volume(9)
+        let store = MemoryStore()
+        let vault = try Rig.vault(store, Rig.small)
+        _ = try Rig.back(up: volume, vault)
+        let packs = store.objects.keys.filter { $0.text.contains("/packs/") }.sorted()
+        #expect(packs.count > 10)
+        store.change(packs[0]) { $0 = nil }
+        store.change(packs[1]) { $0 = $0.map { Array($0.prefix(100)) } }
+        let (made, tally) = try Rig.back(up: volume, vault)
+        #expect((1...3).contains(tally.packCount), "no more than what was lost")
+        #expect(try Rig.restored(made.manifest, vault) == volume.contents)
+    }
+
     /// Two agents that met the same cells at once have both stored them.
     @Test func `of two copies of a blob one that is whole is enough`() throws {
         let volume = try Self.volume(8)
