@@ -120,7 +120,9 @@ import Testing
         for at in [112, 113, 115, 116] { #expect(refused { $0[at] = 7 }, "byte \(at)") }
         #expect(refused { $0[114] = 0 }, "no name")
         #expect(refused { $0[148] = 0xff }, "its name is no text")
-        #expect(refused { $0 = Array($0.prefix(330)) }, "cut off")
+        // What is missing reads as zeros up to the end of the block, and is cut off behind that.
+        #expect(refused { $0.store(20_000, at: 276, count: 4) }, "its state is cut off")
+        #expect(refused { $0.store(20_481, at: 276, count: 4) }, "too much of a state")
         #expect(refused { $0[$0.count - 1] = 1 }, "something behind its end")
     }
 }
