@@ -55,6 +55,32 @@ enum RepositorySamples {
         ]
     }()
 
+    static let manifests: [[UInt8]] = {
+        func told(_ sequence: UInt64, _ predecessor: Digest, _ rest: [UInt8]) -> [UInt8] {
+            var words = number(1) + [2, 1, 0, 0]
+            words.append(littleEndian: sequence)
+            predecessor.append(to: &words)
+            words.append(littleEndian: [1, 70, 4, 2])
+            words.append(littleEndian: UInt64(99))
+            return ToldObject.encoded(words + rest, [])
+        }
+        func volume(_ id: UInt64, state: UInt8, _ top: Digest, _ name: String) -> [UInt8] {
+            var bytes: [UInt8] = []
+            bytes.append(littleEndian: id)
+            bytes.append(littleEndian: UInt64(5 << 20))
+            bytes += number(16 << 10) + [state, 1, UInt8(name.utf8.count), 0]
+            top.append(to: &bytes)
+            return bytes + name.utf8
+        }
+        var piece: [UInt8] = []
+        two.append(to: &piece)
+        let volumes = volume(3, state: 2, one, "disk") + volume(9, state: 1, digest([]), "empty")
+        return [
+            told(1, digest([]), number(0) + number(0)),
+            told(2, one, number(2) + volumes + number(1) + piece),
+        ]
+    }()
+
     static let nodes: [[UInt8]] = {
         let holes = [Slot](repeating: .hole, count: MapNode.slotCount - 3)
         return [0, 1].map { level in

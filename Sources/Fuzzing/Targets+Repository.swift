@@ -10,6 +10,8 @@ extension FuzzTarget {
             "index-segment", byteCountMax: 1_024, seeds: { RepositorySamples.indexes }, body: index),
         FuzzTarget(
             "map-node", byteCountMax: 1_024, seeds: { RepositorySamples.nodes }, body: node),
+        FuzzTarget(
+            "backup", byteCountMax: 1_024, seeds: { RepositorySamples.manifests }, body: backup),
         FuzzTarget("ring", byteCountMax: 1_024, seeds: { RepositorySamples.rings }, body: ring),
     ]
 
@@ -48,6 +50,23 @@ extension FuzzTarget {
                     try index.location(of: location.id) == location, "what is told is found")
             }
         }
+        return .accepted
+    }
+
+    /// A manifest is read back as it was.
+    private static func backup(_ bytes: [UInt8]) throws -> Verdict {
+        let object = ToldObject(bytes).sealed(as: .manifest, binding: 0)
+        guard let read = try? ManifestObject(object, for: ToldObject.place) else {
+            return .refused
+        }
+        let manifest = read.manifest
+        try promise(manifest.sequence > 0, "manifests count from 1")
+        try promise(
+            manifest.volumes.allSatisfy { !$0.name.isEmpty && $0.map.shape.cellCount > 0 },
+            "a volume has a name and bytes")
+        let again = try ManifestObject(
+            sealing: manifest, in: ToldObject.place, random: ToldObject.otherSalt)
+        try promise(again.manifest == manifest, "a manifest is read back as it was")
         return .accepted
     }
 

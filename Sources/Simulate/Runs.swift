@@ -19,6 +19,7 @@ final class Runs: Sendable {
         var upgrades = Upgrades()
         var mends = Mends()
         var imageMends = 0
+        var cutPieces = 0
         var quorumsAlone = 0
         var shortfalls = 0
         var faults: [Fault: Int] = [:]
@@ -97,6 +98,7 @@ final class Runs: Sendable {
             sum.upgrades.add(report.upgrades)
             sum.mends.add(report.mends)
             sum.imageMends += report.imageMends
+            sum.cutPieces += report.cutPieces
             sum.quorumsAlone += report.quorumsAlone
             sum.spent += took
             if shortfall != nil { sum.shortfalls += 1 }
@@ -154,7 +156,7 @@ final class Runs: Sendable {
             + "\"turned_away\":\(sum.upgrades.turnedAway),\"raised\":\(sum.upgrades.raised)},"
             + "\"quorums_alone\":\(sum.quorumsAlone),\"mends\":{\"here\":\(sum.mends.here),"
             + "\"by_peers\":\(sum.mends.byPeers),\"by_base\":\(sum.mends.byBase),\"cuts\":\(sum.mends.cuts)},"
-            + "\"image_mends\":\(sum.imageMends),"
+            + "\"image_mends\":\(sum.imageMends),\"cut_pieces\":\(sum.cutPieces),"
             + "\"faults\":{\(counts.joined(separator: ","))}}"
     }
 }

@@ -120,6 +120,7 @@ extension Simulation {
         looks += 1
         announceWitnesses()
         scrub()
+        tendCut()
         if looks % 4 == 0 { compareImages() }
     }
 

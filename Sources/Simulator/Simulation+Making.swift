@@ -258,6 +258,8 @@ extension Simulation {
         var limits = VolumeLimits(pendingByteCountMax: 48 << 10, overlayByteCountMax: 32 << 10)
         limits.sumPagesMax = 1
         limits.scrubPeriod = .seconds(4)
+        // Now and then it is too little.
+        limits.cutByteCountMax = 64 << 10
         limits.resync.pieceByteCountMax = 4 << 10
         limits.resync.windowByteCountMax = 12 << 10
         // Seconds for a disk, so that much happens meanwhile.

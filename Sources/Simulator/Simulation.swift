@@ -46,6 +46,8 @@ package struct Simulation {
     var lastAsk: [Moment]
     var isStormy = true
     var looks = 0
+    /// A backup's reader.
+    var cutWatch: CutWatch?
     /// The highest term that anybody led, and since when.
     var newestLeader: (term: Term, since: Moment) = (.zero, .zero)
     /// Who stays broken while the others have to serve.

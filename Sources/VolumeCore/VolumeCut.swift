@@ -14,6 +14,12 @@ package struct CutVolume: Hashable, Sendable {
     package let changed: [Range<UInt64>]?
 }
 
+/// All of them, as of one index.
+package struct BegunCut: Hashable, Sendable {
+    package let index: LogIndex
+    package let volumes: [CutVolume]
+}
+
 package enum CutRefused: Error, Hashable, Sendable, CustomStringConvertible {
     /// What is here is not one moment's yet.
     case incomplete
@@ -110,19 +116,20 @@ struct Cut: Sendable {
 
 extension VolumeCore {
     /// As of which index a cut is under way.
-    package var cutIndex: LogIndex? { cut?.index }
+    var cutIndex: LogIndex? { cut?.index }
     /// Memory of what was written over and is still to be read.
-    package var cutKeptBytes: Int { cut?.keptByteCount ?? 0 }
+    var cutKeptBytes: Int { cut?.keptByteCount ?? 0 }
 
     /// Holds on to all volumes as they are now, and tells what changed above `since`.
-    package mutating func beginCut(since: LogIndex?) -> Result<[CutVolume], CutRefused> {
+    mutating func beginCut(since: LogIndex?) -> Result<BegunCut, CutRefused> {
         if let cut { return .failure(.underWay(since: cut.index)) }
         guard resync == nil, !isReplaying else { return .failure(.incomplete) }
         cut = Cut(
             index: applied,
             parts: Dictionary(
                 uniqueKeysWithValues: volumes.map { ($0.id, Cut.Part($0.record.byteCount)) }))
-        return .success(volumes.map { Self.described($0, since) })
+        let described = volumes.map { Self.described($0, since) }
+        return .success(BegunCut(index: applied, volumes: described))
     }
 
     private static func described(_ volume: Volume, _ since: LogIndex?) -> CutVolume {
@@ -137,11 +144,11 @@ extension VolumeCore {
             allocated: held.ranges, changed: changed?.ranges)
     }
 
-    package mutating func endCut() { cut = nil }
+    mutating func endCut() { cut = nil }
 
     /// What a part of a volume was when the cut began. It begins and ends at granules, or at the volume's end, and is
     /// given once.
-    package mutating func readCut(
+    mutating func readCut(
         _ id: VolumeID, at offset: UInt64, count: Int
     ) throws(DiskError) -> Result<[UInt8], CutRefused> {
         guard let cut else { return .failure(.none) }
@@ -206,4 +213,17 @@ extension VolumeCore {
         }
         cut?.parts[id] = part
     }
+}
+
+/// Whether or not this node acts: a backup may be made of any whole replica.
+extension Exports {
+    package mutating func beginCut(since: LogIndex?) -> Result<BegunCut, CutRefused> {
+        core.beginCut(since: since)
+    }
+    package mutating func readCut(
+        _ volume: VolumeID, at offset: UInt64, count: Int
+    ) throws(DiskError) -> Result<[UInt8], CutRefused> {
+        try core.readCut(volume, at: offset, count: count)
+    }
+    package mutating func endCut() { core.endCut() }
 }

@@ -123,6 +123,31 @@ package final class VolumeThread<D: Disk>: Sendable {
         }
     }
 
+    /// Holds on to all volumes as they are now, and tells what changed above `since`: a backup reads for minutes what has to
+    /// be one moment's. Whoever begins one ends it. `reply` runs on the volumes' queue.
+    package func beginCut(
+        since: LogIndex?, reply: @escaping @Sendable (Result<BegunCut, CutRefused>) -> Void
+    ) {
+        queue.async {
+            reply(self.guarded { $0.exports.beginCut(since: since) } ?? .failure(.none))
+        }
+    }
+
+    /// A part of what there was, which is given once. Clients' requests go in between; a long part keeps them waiting.
+    package func readCut(
+        _ volume: VolumeID, at offset: UInt64, count: Int,
+        reply: @escaping @Sendable (Result<[UInt8], CutRefused>) -> Void
+    ) {
+        queue.async {
+            let read = self.guarded { work throws(DiskError) in
+                try work.exports.readCut(volume, at: offset, count: count)
+            }
+            reply(read ?? .failure(.none))
+        }
+    }
+
+    package func endCut() { queue.async { _ = self.guarded { $0.exports.endCut() } } }
+
     /// Does something with the exports; nil, and the end of all, when the disk fails.
     private func guarded<T: Sendable>(
         _ body: (inout Work) throws(DiskError) -> T

@@ -91,7 +91,7 @@ import Testing
         let before = log.core.applied
         for _ in 0..<Int(random.next() % 30) { try log.change(&random) }
         let then = try [1, 2].map { try log.contents($0) }
-        let volumes = try log.core.beginCut(since: before).get()
+        let volumes = try log.core.beginCut(since: before).get().volumes
         #expect(log.core.cutIndex == log.core.applied)
         var found = sizes.map { [UInt8](repeating: 0xee, count: Int($0)) }
         // Everything that may hold anything, piece by piece in any order.
@@ -131,10 +131,10 @@ import Testing
         let before = log.core.applied
         try log.core.checkpoint()
         try log.write(1, at: 1 << 20, [2])
-        let volume = try log.core.beginCut(since: before).get()[0]
+        let volume = try log.core.beginCut(since: before).get().volumes[0]
         #expect(volume.changed == [1 << 20..<(1 << 20) + (64 << 10)])
         log.core.endCut()
-        #expect(try log.core.beginCut(since: nil).get()[0].changed == nil)
+        #expect(try log.core.beginCut(since: nil).get().volumes[0].changed == nil)
     }
 
     @Test func `longer reads give the same, and each part is given once`() throws {

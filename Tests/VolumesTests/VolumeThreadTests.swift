@@ -168,6 +168,43 @@ final class VolumeThreadTests {
         #expect(thread.status.checkpointed == LogIndex(1))
     }
 
+    @Test func `a cut gives what there was when it began, and the log and clients go on`()
+        async throws
+    {
+        let diary = Diary()
+        let thread = try await thread(diary)
+        let generation = try #require(diary.generation)
+        func apply(_ number: UInt64, at offset: UInt64, _ byte: UInt8) {
+            let write = VolumeWrite(
+                volume: VolumeID(1), offset: offset, generation: generation, number: number,
+                data: [UInt8](repeating: byte, count: 20_000)[...])
+            let entry = write.draft.sealed(
+                at: Position(index: LogIndex(number + 1), term: Term(1)), group: GroupID(1),
+                time: .zero)
+            thread.post(.apply([Ruled(entry, .accepted)]))
+        }
+        func read(_ offset: UInt64, _ count: Int) async -> Result<[UInt8], CutRefused> {
+            await withCheckedContinuation { done in
+                thread.readCut(VolumeID(1), at: offset, count: count) { done.resume(returning: $0) }
+            }
+        }
+        #expect(await read(0, 16_384) == .failure(.none))
+        apply(1, at: 0, 7)
+        let begun = await withCheckedContinuation { done in
+            thread.beginCut(since: nil) { done.resume(returning: $0) }
+        }
+        #expect(try begun.get().index == LogIndex(2))
+        #expect(try begun.get().volumes.map(\.name) == ["v"])
+        apply(2, at: 0, 8)
+        apply(3, at: 50_000, 9)
+        ask(thread, diary, 1, .read(offset: 19_999, byteCount: 2))
+        #expect(try await diary.reply(1).reply == .data([8, 0]))
+        let then = try await read(0, 1 << 20).get()
+        #expect(then[..<20_000].allSatisfy { $0 == 7 } && then[20_000...].allSatisfy { $0 == 0 })
+        thread.endCut()
+        #expect(await read(0, 16_384) == .failure(.none))
+    }
+
     @Test func `a failed sync ends all exports and is told once, and nothing is taken after it`()
         async throws
     {
