@@ -123,8 +123,8 @@ let package = Package(
                 "VolumeCore", "Voting", "Wire", asn1, nio, x509,
             ]),
         executable("fuzz", ["CFuzzer", "Fuzzing"], path: "Sources/Fuzz"),
-        shell("Backup", ["CNaming", "Mesh", "Repository", "Sealing"]),
-        shell("ObjectStores", ["CNaming", "Repository"]),
+        shell("Backup", ["CNaming", "Mesh", "Repository", "Sealing", locks]),
+        shell("ObjectStores", ["CNaming", "Repository", locks]),
         shell("Store", ["Mesh"]),
         shell("Certificates", ["Mesh", asn1, crypto, x509]),
         shell(
@@ -169,7 +169,8 @@ let package = Package(
         tests("AdminTests", ["Admin"]),
         tests("AlarmsTests", ["Admin", "Alarms", "Mesh"]),
         tests(
-            "BackupTests", ["Backup", "Mesh", "ObjectStores", "Record", "Repository", "Sealing"]),
+            "BackupTests",
+            ["Backup", "Mesh", "ObjectStores", "Record", "Repository", "Sealing", locks]),
         tests("CertificatesTests", ["Certificates", "Mesh", asn1, x509]),
         tests(
             "ControlTests",

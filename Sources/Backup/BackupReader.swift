@@ -1,7 +1,6 @@
 internal import Mesh
 package import Repository
 package import Sealing
-internal import Synchronization
 
 /// Reads volumes back: each cell is opened, and is what its id says, or the restore fails and says which one is not.
 package final class BackupReader: Sendable {

@@ -1,7 +1,7 @@
 internal import Mesh
 package import Repository
 package import Sealing
-internal import Synchronization
+internal import NIOConcurrencyHelpers
 
 /// Stores volumes, and makes their maps: all cells, or those that changed since an earlier map.
 ///
@@ -16,7 +16,7 @@ package final class BackupWriter: Sendable {
         var readByteCount: UInt64 = 0
         var hasFailed = false
     }
-    private let state = Mutex(State())
+    private let state = NIOLockedValueBox(State())
 
     /// Reads what the repository has. With `threads` packs at once, which take 50 MiB each.
     package init(_ vault: Vault, threads: Int) throws(BackupFailure) {
@@ -28,7 +28,7 @@ package final class BackupWriter: Sendable {
 
     package var tally: BackupTally {
         var tally = keeper.tally
-        tally.readByteCount = state.withLock { $0.readByteCount }
+        tally.readByteCount = state.withLockedValue { $0.readByteCount }
         tally.unreadableIndexes = keeper.catalog.damage
         return tally
     }
@@ -36,9 +36,9 @@ package final class BackupWriter: Sendable {
     private func attempting<Value>(
         _ deed: () throws(BackupFailure) -> Value
     ) throws(BackupFailure) -> Value {
-        guard !state.withLock({ $0.hasFailed }) else { throw .givenUp }
+        guard !state.withLockedValue({ $0.hasFailed }) else { throw .givenUp }
         do throws(BackupFailure) { return try deed() } catch {
-            state.withLock { $0.hasFailed = true }
+            state.withLockedValue { $0.hasFailed = true }
             throw error
         }
     }
@@ -100,16 +100,16 @@ package final class BackupWriter: Sendable {
     private func read(
         _ steps: [CellPlan.Step], _ source: some CellSource
     ) throws(BackupFailure) -> [CellRun] {
-        let done = Mutex<[[CellRun]]>(Array(repeating: [], count: steps.count))
+        let done = NIOLockedValueBox<[[CellRun]]>(Array(repeating: [], count: steps.count))
         try workers.perform(steps.count) { item, worker throws(BackupFailure) in
             let runs: [CellRun]
             switch steps[item] {
             case .hole(let cells): runs = [CellRun(cells, .hole)]
             case .read(let cells): runs = try self.store(cells, of: source, self.packers[worker])
             }
-            done.withLock { $0[item] = runs }
+            done.withLockedValue { $0[item] = runs }
         }
-        return done.withLock { $0.flatMap(\.self) }
+        return done.withLockedValue { $0.flatMap(\.self) }
     }
 
     private func store(
@@ -118,7 +118,7 @@ package final class BackupWriter: Sendable {
         let bytes = try source.read(cells)
         let size = Int(source.shape.cellByteCount)
         invariant(bytes.count == cells.count * size, "a source gives all that is asked for")
-        state.withLock { $0.readByteCount += UInt64(bytes.count) }
+        state.withLockedValue { $0.readByteCount += UInt64(bytes.count) }
         var runs: [CellRun] = []
         runs.reserveCapacity(cells.count)
         for at in 0..<cells.count {

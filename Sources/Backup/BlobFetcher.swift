@@ -1,13 +1,13 @@
 internal import Repository
 internal import Sealing
-internal import Synchronization
+internal import NIOConcurrencyHelpers
 
 /// Fetches single blobs. Where one lies in several packs, one that is whole is enough.
 final class BlobFetcher: Sendable {
     private let vault: Vault
     private let catalog: Catalog
     /// To make one derives a key.
-    private let openers = Mutex<[PackReference: BlobOpener]>([:])
+    private let openers = NIOLockedValueBox<[PackReference: BlobOpener]>([:])
     private static let openersMax = 4_096
 
     init(_ vault: Vault, _ catalog: Catalog) { (self.vault, self.catalog) = (vault, catalog) }
@@ -48,9 +48,9 @@ final class BlobFetcher: Sendable {
     }
 
     private func opener(_ pack: PackReference) throws(ObjectDamage) -> BlobOpener {
-        if let known = openers.withLock({ $0[pack] }) { return known }
+        if let known = openers.withLockedValue({ $0[pack] }) { return known }
         let opener = try BlobOpener(pack, in: vault.place(pack.epoch))
-        openers.withLock { openers in
+        openers.withLockedValue { openers in
             if openers.count >= Self.openersMax { openers.removeAll(keepingCapacity: true) }
             openers[pack] = opener
         }

@@ -1,6 +1,6 @@
 package import Repository
 internal import Sealing
-internal import Synchronization
+internal import NIOConcurrencyHelpers
 
 /// Sees to it that each blob is stored once: knows what the repository has, what is on its way there, and what of it no
 /// index tells of yet.
@@ -16,7 +16,7 @@ final class BlobKeeper: Sendable {
     let vault: Vault
     let catalog: Catalog
     private let packs: KnownPacks
-    private let gathered = Mutex(Gathered())
+    private let gathered = NIOLockedValueBox(Gathered())
 
     /// Reads what the indexes tell, and which packs are there: what an index says of one that is lost is stored again.
     init(_ vault: Vault) throws(BackupFailure) {
@@ -25,13 +25,13 @@ final class BlobKeeper: Sendable {
         packs = try KnownPacks(vault)
     }
 
-    var tally: BackupTally { gathered.withLock { $0.tally } }
+    var tally: BackupTally { gathered.withLockedValue { $0.tally } }
 
     /// Whether the caller has to store it: nobody has yet, and nobody else is about to.
     func claim(_ id: Digest) throws(BackupFailure) -> Bool {
-        guard gathered.withLock({ $0.claimed.insert(id).inserted }) else { return false }
+        guard gathered.withLockedValue({ $0.claimed.insert(id).inserted }) else { return false }
         guard try catalog.location(of: id, where: packs.hold) != nil else { return true }
-        gathered.withLock { _ = $0.claimed.remove(id) }
+        gathered.withLockedValue { _ = $0.claimed.remove(id) }
         return false
     }
 
@@ -40,7 +40,7 @@ final class BlobKeeper: Sendable {
         try vault.put(vault.layout.pack(pack.reference.name), pack.bytes)
         packs.add(pack.reference.name, byteCount: pack.bytes.count)
         let limits = vault.limits
-        let due = gathered.withLock { gathered in
+        let due = gathered.withLockedValue { gathered in
             gathered.locations += pack.blobs.map { BlobLocation(pack: pack.reference, placed: $0) }
             gathered.packByteCount += pack.bytes.count
             gathered.tally.packCount += 1
@@ -54,12 +54,12 @@ final class BlobKeeper: Sendable {
     /// All packs are durable: so is where their blobs lie, when this returns.
     func finish() throws(BackupFailure) {
         let limits = vault.limits
-        while case let due = gathered.withLock({ $0.takeLocations(isLast: true, limits) }),
+        while case let due = gathered.withLockedValue({ $0.takeLocations(isLast: true, limits) }),
             !due.isEmpty
         {
             try writeIndex(of: due)
         }
-        let left = gathered.withLock { $0.claimed.count }
+        let left = gathered.withLockedValue { $0.claimed.count }
         guard left == 0 else { throw .unfinished(blobs: left) }
     }
 
@@ -76,7 +76,7 @@ final class BlobKeeper: Sendable {
         let name = vault.layout.index(segment.name)
         try vault.put(name, segment.bytes)
         catalog.add(name, directory)
-        gathered.withLock { gathered in
+        gathered.withLockedValue { gathered in
             gathered.tally.storedByteCount += segment.bytes.count
             gathered.tally.indexCount += 1
             for location in locations { gathered.claimed.remove(location.id) }

@@ -1,6 +1,6 @@
 internal import Repository
 internal import Sealing
-internal import Synchronization
+internal import NIOConcurrencyHelpers
 
 /// Where the repository's blobs lie. Of each index segment only its directory is held; its blocks are fetched when
 /// an id may be in them, and the last few are kept.
@@ -26,9 +26,9 @@ final class Catalog: Sendable {
 
     private let vault: Vault
     /// The newest last.
-    private let segments = Mutex<[Segment]>([])
-    private let kept = Mutex(Kept())
-    private let unreadable = Mutex<[ObjectName: ObjectDamage]>([:])
+    private let segments = NIOLockedValueBox<[Segment]>([])
+    private let kept = NIOLockedValueBox(Kept())
+    private let unreadable = NIOLockedValueBox<[ObjectName: ObjectDamage]>([:])
 
     /// Reads what all indexes say of themselves.
     init(_ vault: Vault) throws(BackupFailure) {
@@ -46,10 +46,10 @@ final class Catalog: Sendable {
     }
 
     /// Indexes that can't be read, and why.
-    var damage: [ObjectName: ObjectDamage] { unreadable.withLock { $0 } }
+    var damage: [ObjectName: ObjectDamage] { unreadable.withLockedValue { $0 } }
 
     private func note(_ name: ObjectName, _ damage: ObjectDamage) {
-        unreadable.withLock { $0[name] = damage }
+        unreadable.withLockedValue { $0[name] = damage }
     }
 
     private func add(_ object: ObjectListing.Object) throws(BackupFailure) {
@@ -74,7 +74,14 @@ final class Catalog: Sendable {
 
     /// One that was just written.
     func add(_ name: ObjectName, _ directory: IndexDirectory) {
-        segments.withLock { $0.append(Segment(name: name, directory: directory)) }
+        // Made anew: those who look something up hold the former list.
+        segments.withLockedValue { segments in
+            var longer: [Segment] = []
+            longer.reserveCapacity(segments.count + 1)
+            for segment in segments { longer.append(segment) }
+            longer.append(Segment(name: name, directory: directory))
+            segments = longer
+        }
     }
 
     /// All places where the blob of that id lies: two agents that met the same cell at once have both stored it.
@@ -91,7 +98,7 @@ final class Catalog: Sendable {
     func location(
         of id: Digest, where isWanted: (BlobLocation) -> Bool = { _ in true }
     ) throws(BackupFailure) -> BlobLocation? {
-        let segments = segments.withLock { $0 }
+        let segments = segments.withLockedValue { $0 }
         // What was written last is asked for most.
         for number in segments.indices.reversed() {
             guard let block = segments[number].directory.block(of: id) else { continue }
@@ -104,7 +111,7 @@ final class Catalog: Sendable {
     private func locations(
         _ id: BlockID, _ segment: Segment
     ) throws(BackupFailure) -> [BlobLocation] {
-        if let held = kept.withLock({ $0.blocks[id] }) { return held }
+        if let held = kept.withLockedValue({ $0.blocks[id] }) { return held }
         let sealed = try vault.get(segment.name, segment.directory.range(ofBlock: id.number))
         let locations: [BlobLocation]
         do throws(ObjectDamage) {
@@ -114,7 +121,7 @@ final class Catalog: Sendable {
             locations = []
         }
         let most = vault.limits.indexBlocksKept
-        kept.withLock { kept in
+        kept.withLockedValue { kept in
             guard kept.blocks.updateValue(locations, forKey: id) == nil else { return }
             if let oldest = kept.order.push(id, keeping: most) { kept.blocks[oldest] = nil }
         }

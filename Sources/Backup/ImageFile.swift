@@ -2,7 +2,7 @@ internal import CNaming
 internal import Glibc
 internal import Mesh
 package import Repository
-internal import Synchronization
+internal import NIOConcurrencyHelpers
 
 /// A raw image on this machine, as a source: its holes are not read.
 package final class ImageSource: CellSource {
@@ -42,7 +42,7 @@ package final class ImageTarget: CellTarget {
     private let file: OpenFile
     /// What it is called until then; nobody else's.
     private let partial: String
-    private let isNamed = Mutex(false)
+    private let isNamed = NIOLockedValueBox(false)
 
     /// Refuses a path where something is already.
     package init(_ path: String, byteCount: UInt64) throws(BackupFailure) {
@@ -72,12 +72,12 @@ package final class ImageTarget: CellTarget {
         guard unsafe holdfast_name_new(folder.number, partial, folder.number, leaf) == 0 else {
             throw file.failure("give the name \(leaf) to")
         }
-        isNamed.withLock { $0 = true }
+        isNamed.withLockedValue { $0 = true }
         guard fsync(folder.number) == 0 else { throw folder.failure("sync") }
     }
 
     deinit {
-        if !isNamed.withLock({ $0 }) { _ = unsafe unlinkat(folder.number, partial, 0) }
+        if !isNamed.withLockedValue({ $0 }) { _ = unsafe unlinkat(folder.number, partial, 0) }
     }
 }
 

@@ -1,11 +1,11 @@
 internal import Repository
 internal import Sealing
-internal import Synchronization
+internal import NIOConcurrencyHelpers
 
 /// Which packs a store has, and how long they are. An index outlives a pack that was lost, or taken out of the way
 /// because it was damaged: what it held is to be stored again with the next backup, and no later one.
 final class KnownPacks: Sendable {
-    private let byteCounts: Mutex<[Digest: UInt32]>
+    private let byteCounts: NIOLockedValueBox<[Digest: UInt32]>
 
     init(_ vault: Vault) throws(BackupFailure) {
         var found: [Digest: UInt32] = [:]
@@ -13,16 +13,16 @@ final class KnownPacks: Sendable {
             guard let name = Layout.digest(object.name) else { continue }
             found[name] = UInt32(clamping: object.byteCount)
         }
-        byteCounts = Mutex(found)
+        byteCounts = NIOLockedValueBox(found)
     }
 
     func add(_ name: Digest, byteCount: Int) {
-        byteCounts.withLock { $0[name] = UInt32(clamping: byteCount) }
+        byteCounts.withLockedValue { $0[name] = UInt32(clamping: byteCount) }
     }
 
     /// Whether there is a pack that is long enough to have the blob.
     func hold(_ location: BlobLocation) -> Bool {
-        byteCounts.withLock { byteCounts in
+        byteCounts.withLockedValue { byteCounts in
             byteCounts[location.pack.name].map { location.range.upperBound <= Int($0) } ?? false
         }
     }

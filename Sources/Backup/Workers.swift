@@ -1,6 +1,6 @@
 internal import Dispatch
 internal import Mesh
-internal import Synchronization
+internal import NIOConcurrencyHelpers
 
 /// A few threads that share out numbered items among them.
 struct Workers: Sendable {
@@ -24,21 +24,21 @@ struct Workers: Sendable {
         _ items: Int,
         _ body: @Sendable (_ item: Int, _ worker: Int) throws(BackupFailure) -> Void
     ) throws(BackupFailure) {
-        let progress = Mutex(Progress())
+        let progress = NIOLockedValueBox(Progress())
         let group = DispatchGroup()
         withoutActuallyEscaping(body) { body in
             for worker in 0..<min(count, items) {
                 queues[worker].async(group: group) {
-                    while let item = progress.withLock({ $0.take(of: items) }) {
+                    while let item = progress.withLockedValue({ $0.take(of: items) }) {
                         do throws(BackupFailure) { try body(item, worker) } catch {
-                            progress.withLock { $0.failure = $0.failure ?? error }
+                            progress.withLockedValue { $0.failure = $0.failure ?? error }
                         }
                     }
                 }
             }
             group.wait()
         }
-        if let failure = progress.withLock({ $0.failure }) { throw failure }
+        if let failure = progress.withLockedValue({ $0.failure }) { throw failure }
     }
 }
 

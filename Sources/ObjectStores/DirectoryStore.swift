@@ -1,7 +1,7 @@
 internal import CNaming
 internal import Glibc
+internal import NIOConcurrencyHelpers
 package import Repository
-internal import Synchronization
 
 /// Objects as files below one directory.
 package final class DirectoryStore: ObjectStore {
@@ -15,7 +15,7 @@ package final class DirectoryStore: ObjectStore {
     package let path: String
     let root: Descriptor
     /// Directories of which this process knows that a power cut would leave them.
-    private let lasting = Mutex<Set<String>>([])
+    private let lasting = NIOLockedValueBox<Set<String>>([])
 
     /// The directory has to be there: one that is missing may be a disk that is not mounted. It is the same one for
     /// as long as the store is open, whatever is mounted over it.
@@ -177,13 +177,13 @@ package final class DirectoryStore: ObjectStore {
         _ part: String, in parent: borrowing Descriptor, _ walked: String, _ deed: String,
         _ what: String
     ) throws(ObjectStoreFailure) {
-        if lasting.withLock({ $0.contains(walked) }) { return }
+        if lasting.withLockedValue({ $0.contains(walked) }) { return }
         guard unsafe mkdirat(parent.number, part, 0o700) == 0 || errno == EEXIST else {
             throw Self.failure(deed, what, in: path)
         }
         // Also where it was there: whoever made it may have died before this.
         guard parent.sync() else { throw Self.failure(deed, what, in: path) }
-        lasting.withLock { _ = $0.insert(walked) }
+        lasting.withLockedValue { _ = $0.insert(walked) }
     }
 
     /// Removes what writers left that are no more: a key that was deleted must not live on there.

@@ -1,9 +1,9 @@
 @testable import Backup
 import Mesh
+import NIOConcurrencyHelpers
 import Record
 import Repository
 import Sealing
-import Synchronization
 import Testing
 
 /// Objects in memory. It can be told to stop taking any, as a store does that goes away.
@@ -14,18 +14,18 @@ final class MemoryStore: ObjectStore {
         var putCount = 0
         var readByteCount = 0
     }
-    private let state = Mutex(State())
+    private let state = NIOLockedValueBox(State())
 
     init() {}
-    init(_ objects: [ObjectName: [UInt8]]) { state.withLock { $0.objects = objects } }
+    init(_ objects: [ObjectName: [UInt8]]) { state.withLockedValue { $0.objects = objects } }
 
-    var objects: [ObjectName: [UInt8]] { state.withLock { $0.objects } }
+    var objects: [ObjectName: [UInt8]] { state.withLockedValue { $0.objects } }
     var byteCount: Int { objects.values.reduce(0) { $0 + $1.count } }
-    var putCount: Int { state.withLock { $0.putCount } }
-    var readByteCount: Int { state.withLock { $0.readByteCount } }
-    func stop(afterPuts count: Int) { state.withLock { $0.putsLeft = count } }
+    var putCount: Int { state.withLockedValue { $0.putCount } }
+    var readByteCount: Int { state.withLockedValue { $0.readByteCount } }
+    func stop(afterPuts count: Int) { state.withLockedValue { $0.putsLeft = count } }
     func change(_ name: ObjectName, _ body: (inout [UInt8]?) -> Void) {
-        state.withLock { body(&$0.objects[name]) }
+        state.withLockedValue { body(&$0.objects[name]) }
     }
 
     private static func failure(
@@ -33,7 +33,7 @@ final class MemoryStore: ObjectStore {
     ) -> ObjectStoreFailure { ObjectStoreFailure(deed, name.text, in: "memory", cause) }
 
     func put(_ name: ObjectName, _ bytes: [UInt8]) throws(ObjectStoreFailure) -> PutOutcome {
-        let outcome = state.withLock { state -> Result<PutOutcome, ObjectStoreFailure> in
+        let outcome = state.withLockedValue { state -> Result<PutOutcome, ObjectStoreFailure> in
             guard state.putsLeft > 0 else { return .failure(Self.failure("store", name, .full)) }
             state.putsLeft -= 1
             state.putCount += 1
@@ -53,7 +53,7 @@ final class MemoryStore: ObjectStore {
         guard range.upperBound <= bytes.count else {
             throw Self.failure("read", name, .short(wanted: range.upperBound, have: bytes.count))
         }
-        state.withLock { $0.readByteCount += range.count }
+        state.withLockedValue { $0.readByteCount += range.count }
         return Array(bytes[range])
     }
 
@@ -68,7 +68,7 @@ final class MemoryStore: ObjectStore {
     }
 
     func delete(_ name: ObjectName) throws(ObjectStoreFailure) -> Bool {
-        state.withLock { $0.objects.removeValue(forKey: name) != nil }
+        state.withLockedValue { $0.objects.removeValue(forKey: name) != nil }
     }
 
     func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) { _ = try delete(name) }
@@ -136,11 +136,13 @@ struct MemoryVolume: CellSource {
 
 /// What a restore wrote.
 final class MemoryTarget: CellTarget {
-    private let bytes: Mutex<[UInt8]>
-    init(_ byteCount: UInt64) { bytes = Mutex([UInt8](repeating: 0, count: Int(byteCount))) }
-    var contents: [UInt8] { bytes.withLock { $0 } }
+    private let bytes: NIOLockedValueBox<[UInt8]>
+    init(_ byteCount: UInt64) {
+        bytes = NIOLockedValueBox([UInt8](repeating: 0, count: Int(byteCount)))
+    }
+    var contents: [UInt8] { bytes.withLockedValue { $0 } }
     func write(_ written: [UInt8], at offset: UInt64) throws(BackupFailure) {
-        bytes.withLock { bytes in
+        bytes.withLockedValue { bytes in
             bytes.replaceSubrange(Int(offset)..<Int(offset) + written.count, with: written)
         }
     }
