@@ -47,7 +47,7 @@ extension VolumeMap {
             change.byteCountMin >= shape.byteCount || change.tellsOfCut,
             "a cell that the volume's end cut has changed")
         let gone = change.firstGone < shape.cellCount ? change.firstGone..<UInt64.max : nil
-        let editor = Editor(gone: gone)
+        let editor = Editor(gone: gone, cellCount: change.shape.cellCount)
         let level = change.shape.level
         let old = try slot(at: level, in: &nodes)
         let top = try editor.edit(old, level: level, from: 0, change.runs[...], &nodes)
@@ -73,6 +73,19 @@ extension VolumeMap {
 
 private struct Editor {
     let gone: Range<UInt64>?
+    let cellCount: UInt64
+
+    /// Whether all of those cells that there are have changed: what a node said of them does not matter, and one that
+    /// can't be read is no loss.
+    private func areAll(_ cells: Range<UInt64>, in runs: ArraySlice<CellRun>) -> Bool {
+        let end = min(cells.upperBound, cellCount)
+        var next = cells.lowerBound
+        for run in runs {
+            guard next < end, run.cells.lowerBound <= next else { break }
+            next = run.cells.upperBound
+        }
+        return next >= end
+    }
 
     func edit(
         _ slot: Slot, level: Int, from first: UInt64, _ runs: ArraySlice<CellRun>,
@@ -81,7 +94,10 @@ private struct Editor {
         let span = VolumeMap.span(ofSlotAt: level)
         let own = first..<first + span * UInt64(MapNode.slotCount)
         if runs.isEmpty, slot == .hole || gone.map({ !$0.overlaps(own) }) ?? true { return slot }
-        var slots = try nodes.slots(of: slot, level: level)
+        var slots =
+            areAll(own, in: runs)
+            ? [Slot](repeating: .hole, count: MapNode.slotCount)
+            : try nodes.slots(of: slot, level: level)
         var rest = runs
         for at in slots.indices {
             let start = first + UInt64(at) * span

@@ -192,6 +192,33 @@ extension Slot {
         #expect(none.top == .hole && nodes.madeCount == 0)
     }
 
+    /// A node that can't be read is no loss where nothing of it stays; over a slow link it costs nothing.
+    @Test func `a node of which all cells have changed is not read`() throws {
+        var nodes = Nodes()
+        let full = FlatMap(slots: (0..<600).map { .stored(digest([UInt8($0 & 255)])) })
+        let old = try full.built(in: &nodes)
+        func runs(_ cells: Range<UInt64>) -> [CellRun] {
+            cells.map { CellRun($0..<$0 + 1, .stored(digest([1, UInt8($0 & 255)]))) }
+        }
+        for (cells, reads) in [(256..<512, 1), (512..<600, 1), (0..<600, 0), (255..<512, 2)] {
+            let cells = UInt64(cells.lowerBound)..<UInt64(cells.upperBound)
+            nodes.readCount = 0
+            let change = VolumeChange(
+                runs(cells), shape: old.shape, byteCountMin: old.shape.byteCount)
+            let new = try old.changed(change, in: &nodes)
+            #expect(nodes.readCount == reads, "\(cells)")
+            var wanted = full
+            for run in runs(cells) { wanted.slots[Int(run.cells.lowerBound)] = run.slot }
+            #expect(try new == wanted.built(in: &nodes))
+        }
+        // One cell is left of the second leaf: that has to be read.
+        nodes.readCount = 0
+        let change = VolumeChange(
+            runs(256..<511), shape: old.shape, byteCountMin: old.shape.byteCount)
+        _ = try old.changed(change, in: &nodes)
+        #expect(nodes.readCount == 2)
+    }
+
     /// What lies behind the end it had meanwhile is gone (B16).
     @Test func `a volume that shrank and grew again between two backups has holes there`() throws {
         var nodes = Nodes()
