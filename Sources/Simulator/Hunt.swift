@@ -33,11 +33,12 @@ package struct Hunt: Sendable {
         "caretaker-appends": Hunt(shape: .twoAndWitness),
         "takes-held-for-absent": Hunt(shape: .twoAndWitness),
         "starves-witness": Hunt(shape: .twoAndWitness),
-        // A sync that failed, and then a power cut before the bytes are written again.
-        "trusts-cache-after-failed-sync": Hunt(faults: [.syncFailure, .powerCut]),
+        // A sync that failed, and then a power cut before the bytes are written again; more often where the log is
+        // mended in between.
+        "trusts-cache-after-failed-sync": Hunt(faults: [.syncFailure, .powerCut, .lostWrite]),
         "indexes-before-sync": Hunt(faults: [.powerCut]),
-        // The log is on a base, and the images of it still wait for their disk when the power goes.
-        "compacts-before-checkpoint": Hunt(faults: [.diskStall, .powerCut]),
+        // The log is on a base, and the images of it still wait for their disk when their sync fails.
+        "compacts-before-checkpoint": Hunt(faults: [.diskStall, .syncFailure]),
         "cuts-damage": rotten,
         "skips-frame-checksum": rotten,
         "mends-by-unsafe-rows": rotten,
