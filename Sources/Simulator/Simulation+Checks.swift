@@ -27,7 +27,7 @@ extension Simulation {
     /// What was posted to the volumes counts: no answer leaves under a lease that has ended there.
     mutating func noteLease(_ at: Int) {
         let machine = machines[at]
-        guard let end = machine.agent?.volumes.lease.until, end > .zero else {
+        guard let end = machine.agent?.volumes.lease.until else {
             machine.servesUntil = .zero
             return
         }

@@ -195,8 +195,9 @@ extension Simulation {
 
     /// Nor once another one may have been given the seat.
     mutating func checkTelling(_ at: Int) {
-        let end = machines[at].agent?.volumes.lease.until ?? .zero
-        guard machines[at].clock.local(time) >= end else { return }
+        if let end = machines[at].agent?.volumes.lease.until, machines[at].clock.local(time) < end {
+            return
+        }
         check(
             "a lease for every answer: node \(machines[at].id) tells of a volume behind the end of "
                 + "its tenure")

@@ -10,27 +10,27 @@ internal import Planted
 package struct PostedLease: Hashable, Sendable {
     /// Counts the events that begin or end a tenure, as they were posted.
     private var tenure: UInt64 = 0
-    /// `.zero` while none was posted that has not ended.
-    package private(set) var until = Instant.zero
+    /// nil while none was posted that has not ended.
+    package private(set) var until: Instant?
 
     package init() {}
 
     package mutating func note(_ event: ExportEvent) {
         switch event {
         case .opened(_, let until): (tenure, self.until) = (tenure + 1, until)
-        case .leased(let until) where self.until > .zero: self.until = max(self.until, until)
+        case .leased(let until): self.until = self.until.map { max($0, until) }
         case .closed, .behind: end()
         default: break
         }
     }
 
-    package mutating func end() { (tenure, until) = (tenure + 1, .zero) }
+    package mutating func end() { (tenure, until) = (tenure + 1, nil) }
 
     /// `tenure` counts the same events as they were handled.
     package func isPresent(_ tenure: UInt64) -> Bool { self.tenure == tenure }
 
     package func holds(_ tenure: UInt64, at now: Instant) -> Bool {
-        isPlanted(.tellsBehindTheTenure) || isPresent(tenure) && now < until
+        isPlanted(.tellsBehindTheTenure) || isPresent(tenure) && until.map { now < $0 } ?? false
     }
 }
 

@@ -51,7 +51,7 @@ package final class VolumeThread<D: Disk>: Sendable {
     private let waiting = NIOLockedValueBox(Waiting())
     private let queue = DispatchQueue(label: "holdfast.volumes")
     private let syncQueue = DispatchQueue(label: "holdfast.volumes.sync")
-    private let lease = SharedLease()
+    private let lease = NIOLockedValueBox(PostedLease())
     private let clock: @Sendable () -> Instant
     private let prepareSync: PrepareSync
     private let serve: Serve
@@ -92,7 +92,7 @@ package final class VolumeThread<D: Disk>: Sendable {
         let (isTaken, wakes) = waiting.withLockedValue { waiting -> (Bool, Bool) in
             guard !waiting.hasFailed else { return (false, false) }
             // A reply that is on its way must not leave once this has been said.
-            for event in events { lease.note(event) }
+            lease.withLockedValue { lease in for event in events { lease.note(event) } }
             waiting.events += events
             defer { waiting.isScheduled = true }
             return (true, !waiting.isScheduled)
@@ -108,19 +108,6 @@ package final class VolumeThread<D: Disk>: Sendable {
     package func scrub(at wall: WallTime) {
         let isIdle = waiting.withLockedValue { !$0.hasFailed && !$0.isScheduled }
         if isIdle { post(.scrub(wall)) }
-    }
-
-    /// Reads what is committed, for backups and comparisons; `reply` runs on the volumes' queue.
-    package func readCommitted(
-        _ volume: VolumeID, at offset: UInt64, count: Int,
-        reply: @escaping @Sendable (Result<[UInt8], VolumeRefused>) -> Void
-    ) {
-        queue.async {
-            let read = self.guarded { work throws(DiskError) in
-                try work.exports.readCommitted(volume, at: offset, count: count)
-            }
-            reply(read ?? .failure(.closed))
-        }
     }
 
     /// Holds on to all volumes as they are now, and tells what changed above `since`: a backup reads for minutes what has to
@@ -172,7 +159,7 @@ package final class VolumeThread<D: Disk>: Sendable {
             return !waiting.hasFailed
         }
         guard isNews else { return }
-        lease.end()
+        lease.withLockedValue { $0.end() }
         let open = work.withLockedValue { work in
             defer { work.open = [:] }
             return work.open
