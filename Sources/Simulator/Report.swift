@@ -34,8 +34,7 @@ package struct Report: Sendable {
     package internal(set) var mends = Mends()
     /// Blocks of images that replicas found damaged, and took from others or saw written anew.
     package internal(set) var imageMends = 0
-    /// Cuts that backups' readers began, and pieces that were compared with what there had been.
-    package internal(set) var cuts = 0
+    /// Pieces of cuts that were compared with what there had been.
     package internal(set) var cutPieces = 0
     /// Whether a majority had to serve while the others stayed broken.
     package internal(set) var quorumsAlone = 0

@@ -49,7 +49,6 @@ extension Simulation {
         }
         cutWatch = CutWatch(
             machine: at, life: machines[at].life, index: begun.index, wanted: wanted, left: left)
-        report.cuts += 1
     }
 
     private mutating func endCut(_ watch: CutWatch) {

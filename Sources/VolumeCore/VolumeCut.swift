@@ -90,6 +90,16 @@ struct Cut: Sendable {
             return kept.removeValue(forKey: granule)?.count ?? 0
         }
 
+        /// nil unless it begins and ends at granules, or at the volume's end.
+        func granules(at offset: UInt64, count: Int) -> Range<UInt64>? {
+            guard (1...VolumeLimits.readByteCountMax).contains(count) else { return nil }
+            let (end, isTooLong) = offset.addingReportingOverflow(UInt64(count))
+            guard !isTooLong, end <= byteCount, offset % Cut.granuleByteCount == 0,
+                end % Cut.granuleByteCount == 0 || end == byteCount
+            else { return nil }
+            return Cut.granules(offset..<end)
+        }
+
         func range(of granule: UInt64) -> Range<UInt64> {
             let start = granule * Cut.granuleByteCount
             return start..<min(start + Cut.granuleByteCount, byteCount)
@@ -151,29 +161,24 @@ extension VolumeCore {
     mutating func readCut(
         _ id: VolumeID, at offset: UInt64, count: Int
     ) throws(DiskError) -> Result<[UInt8], CutRefused> {
-        guard let cut else { return .failure(.none) }
-        guard !cut.isOverrun else {
+        guard let isOverrun = cut?.isOverrun else { return .failure(.none) }
+        guard !isOverrun else {
             return .failure(.overrun(byteCountMax: limits.cutByteCountMax))
         }
-        guard let part = cut.parts[id], let place = position(of: id) else {
-            return .failure(.unknownVolume(id))
-        }
-        let (end, isTooLong) = offset.addingReportingOverflow(UInt64(count))
-        guard !isTooLong, count > 0, count <= VolumeLimits.readByteCountMax, end <= part.byteCount,
-            offset % Cut.granuleByteCount == 0,
-            end % Cut.granuleByteCount == 0 || end == part.byteCount
-        else { return .failure(.outOfRange) }
-        return try readCut(Cut.granules(offset..<end), of: id, place)
-    }
-
-    private mutating func readCut(
-        _ granules: Range<UInt64>, of id: VolumeID, _ place: Int
-    ) throws(DiskError) -> Result<[UInt8], CutRefused> {
         // Out of its place meanwhile: what has a second owner is copied before it changes.
-        guard var part = cut?.parts.removeValue(forKey: id) else {
+        guard let place = position(of: id), var part = cut?.parts.removeValue(forKey: id) else {
             return .failure(.unknownVolume(id))
         }
         defer { cut?.parts[id] = part }
+        guard let granules = part.granules(at: offset, count: count) else {
+            return .failure(.outOfRange)
+        }
+        return try read(granules, of: &part, place)
+    }
+
+    private mutating func read(
+        _ granules: Range<UInt64>, of part: inout Cut.Part, _ place: Int
+    ) throws(DiskError) -> Result<[UInt8], CutRefused> {
         var bytes: [UInt8] = []
         var at = granules.lowerBound
         while at < granules.upperBound {
