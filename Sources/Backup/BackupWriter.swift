@@ -1,7 +1,7 @@
 internal import Mesh
+internal import NIOConcurrencyHelpers
 package import Repository
 package import Sealing
-internal import NIOConcurrencyHelpers
 
 /// Stores volumes, and makes their maps: all cells, or those that changed since an earlier map.
 ///
@@ -138,15 +138,13 @@ package final class BackupWriter: Sendable {
     package func store(_ bytes: [UInt8]) throws(BackupFailure) -> [Digest] {
         try attempting { () throws(BackupFailure) in
             var ids: [Digest] = []
-            for start in stride(from: 0, to: bytes.count, by: Self.pieceByteCount) {
-                let end = min(start + Self.pieceByteCount, bytes.count)
+            for start in stride(from: 0, to: bytes.count, by: Blob.plainByteCountMax) {
+                let end = min(start + Blob.plainByteCountMax, bytes.count)
                 ids.append(try packers[0].add(bytes.span.extracting(start..<end), .piece))
             }
             return ids
         }
     }
-
-    private static let pieceByteCount = 1 << 20
 
     /// All that was stored is durable when this returns, and found by whoever opens the repository.
     package func finish() throws(BackupFailure) {

@@ -1,6 +1,6 @@
+internal import NIOConcurrencyHelpers
 internal import Repository
 internal import Sealing
-internal import NIOConcurrencyHelpers
 
 /// Fetches single blobs. Where one lies in several packs, one that is whole is enough.
 final class BlobFetcher: Sendable {

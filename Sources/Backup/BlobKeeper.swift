@@ -1,6 +1,6 @@
+internal import NIOConcurrencyHelpers
 package import Repository
 internal import Sealing
-internal import NIOConcurrencyHelpers
 
 /// Sees to it that each blob is stored once: knows what the repository has, what is on its way there, and what of it no
 /// index tells of yet.
@@ -68,14 +68,12 @@ final class BlobKeeper: Sendable {
         var writer = IndexWriter(in: vault.place)
         for location in locations.sorted(by: { $0.id < $1.id }) { writer.add(location) }
         let segment: IndexSegment
-        let directory: IndexDirectory
-        do throws(ObjectDamage) {
-            segment = try writer.finish(random: vault.draw())
-            directory = try IndexReader(segment.bytes, for: vault.place).directory
-        } catch { throw .unreadable(error) }
+        do throws(ObjectDamage) { segment = try writer.finish(random: vault.draw()) } catch {
+            throw .unreadable(error)
+        }
         let name = vault.layout.index(segment.name)
         try vault.put(name, segment.bytes)
-        catalog.add(name, directory)
+        catalog.add(name, segment.directory)
         gathered.withLockedValue { gathered in
             gathered.tally.storedByteCount += segment.bytes.count
             gathered.tally.indexCount += 1

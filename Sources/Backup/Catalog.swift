@@ -1,6 +1,6 @@
+internal import NIOConcurrencyHelpers
 internal import Repository
 internal import Sealing
-internal import NIOConcurrencyHelpers
 
 /// Where the repository's blobs lie. Of each index segment only its directory is held; its blocks are fetched when
 /// an id may be in them, and the last few are kept.

@@ -48,16 +48,8 @@ struct CellPlan {
     private static func within(
         _ bounds: Range<UInt64>, _ ranges: [Range<UInt64>]
     ) -> [Range<UInt64>] {
-        var (low, high) = (0, ranges.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if ranges[middle].upperBound <= bounds.lowerBound {
-                low = middle + 1
-            } else {
-                high = middle
-            }
-        }
-        return ranges[low...].prefix { $0.lowerBound < bounds.upperBound }
+        let first = ranges.partitionPoint { $0.upperBound > bounds.lowerBound }
+        return ranges[first...].prefix { $0.lowerBound < bounds.upperBound }
             .map { $0.clamped(to: bounds) }.filter { !$0.isEmpty }
     }
 }

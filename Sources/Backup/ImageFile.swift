@@ -1,8 +1,8 @@
 internal import CNaming
 internal import Glibc
 internal import Mesh
-package import Repository
 internal import NIOConcurrencyHelpers
+package import Repository
 
 /// A raw image on this machine, as a source: its holes are not read.
 package final class ImageSource: CellSource {

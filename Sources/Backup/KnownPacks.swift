@@ -1,6 +1,6 @@
+internal import NIOConcurrencyHelpers
 internal import Repository
 internal import Sealing
-internal import NIOConcurrencyHelpers
 
 /// Which packs a store has, and how long they are. An index outlives a pack that was lost, or taken out of the way
 /// because it was damaged: what it held is to be stored again with the next backup, and no later one.

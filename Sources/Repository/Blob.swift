@@ -18,7 +18,7 @@ package struct Blob: Hashable, Sendable {
         case lz4 = 1
     }
 
-    static let plainByteCountMax = 1 << 20
+    package static let plainByteCountMax = 1 << 20
     static let rowByteCount = 44
 
     package let kind: Kind

@@ -26,10 +26,7 @@ package struct IndexDirectory: Sendable {
         let (words, start) = try SealedObject.closing(tail, of: byteCount, key: key)
         (packs, locationCount, filter, firsts) = try Self.read(words)
         let end = IndexBlock.end(locationCount)
-        guard end <= start, SealedObject.isPadding(end..<start) else {
-            throw .contents("its blocks end at \(end), not at \(start)")
-        }
-        padding = end..<start
+        padding = try SealedObject.padding(behind: end, upTo: start)
     }
 
     package var blockCount: Int { firsts.count }

@@ -38,7 +38,7 @@ extension [BlobLocation] {
 
 extension RandomAccessCollection where Index == Int {
     /// The first for which `isBehind` holds; it has to hold for all behind that one.
-    func partitionPoint(where isBehind: (Element) -> Bool) -> Int {
+    package func partitionPoint(where isBehind: (Element) -> Bool) -> Int {
         var (low, high) = (startIndex, endIndex)
         while low < high {
             let middle = low + (high - low) / 2

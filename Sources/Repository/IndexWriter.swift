@@ -6,6 +6,8 @@ package struct IndexSegment: Sendable {
     package let name: Digest
     package let bytes: [UInt8]
     package let locationCount: Int
+    /// What it says of itself.
+    package let directory: IndexDirectory
 }
 
 /// Puts an index segment together: where blobs lie, in the order of their ids.
@@ -22,7 +24,6 @@ package struct IndexWriter: ~Copyable {
     private var rows: [UInt8] = []
     private var last: Digest?
     private var firsts: [Digest] = []
-    private var ids: [Digest] = []
     private var numbers: [Digest: UInt32] = [:]
     private var packs: [PackReference] = []
     private let place: SealedPlace
@@ -40,7 +41,6 @@ package struct IndexWriter: ~Copyable {
             if last == location.id { return }
         }
         last = location.id
-        ids.append(location.id)
         if locationCount % Self.blockLocationsMax == 0 { firsts.append(location.id) }
         location.append(to: &rows, pack: number(of: location.pack))
         locationCount += 1
@@ -73,19 +73,23 @@ package struct IndexWriter: ~Copyable {
             key.seal(rows.span.extracting(own), number: UInt32(number), binding: [], onto: &bytes)
         }
         SealedObject.close(&bytes, words, key: key)
-        try check(bytes)
         return IndexSegment(
-            name: Digest(of: bytes.span), bytes: bytes, locationCount: locationCount)
+            name: Digest(of: bytes.span), bytes: bytes, locationCount: locationCount,
+            directory: try checked(bytes))
     }
 
     private borrowing func filter() -> IDFilter {
-        var filter = IDFilter(idsMax: ids.count)
-        for id in ids { filter.insert(id) }
+        var filter = IDFilter(idsMax: locationCount)
+        for at in stride(from: 0, to: rows.count, by: BlobLocation.rowByteCount) {
+            filter.insert(Digest(rows.span.extracting(at..<at + Digest.byteCount)))
+        }
         return filter
     }
 
-    private borrowing func check(_ bytes: [UInt8]) throws(ObjectDamage) {
+    /// Takes the segment apart as a look-up would.
+    private borrowing func checked(_ bytes: [UInt8]) throws(ObjectDamage) -> IndexDirectory {
         let read = try IndexReader(bytes, for: place)
         for block in 0..<read.blockCount { _ = try read.locations(inBlock: block) }
+        return read.directory
     }
 }

@@ -45,7 +45,7 @@ package struct KeyRingObject: Sendable {
         let (repository, tenant) = (ring.repository, ring.tenant)
         bytes.append(littleEndian: [repository.high, repository.low, tenant.high, tenant.low])
         bytes.append(littleEndian: (former?.number ?? 0) + 1)
-        (former?.digest ?? nothing).append(to: &bytes)
+        (former?.digest ?? .ofNothing).append(to: &bytes)
         var listed: [UInt8] = []
         for wrapping in wrappings { wrapping.append(to: &listed) }
         var plain = ring.plain
@@ -61,11 +61,6 @@ package struct KeyRingObject: Sendable {
     private static func areDistinct(_ wrappings: [Wrapping]) -> Bool {
         Set(wrappings.map(\.name)).count == wrappings.count
             && Set(wrappings.map(\.bytes)).count == wrappings.count
-    }
-
-    private static var nothing: Digest {
-        let bytes: [UInt8] = []
-        return Digest(of: bytes.span)
     }
 
     /// Reads who can open it.
@@ -125,7 +120,7 @@ package struct KeyRingObject: Sendable {
                 vouched == former.ring.vouch(for: words), ring.holdsAll(of: former.ring)
             else { throw .noSuccessor }
         } else if number == 1 {
-            guard predecessor == Self.nothing, vouched == ring.vouch(for: words) else {
+            guard predecessor == .ofNothing, vouched == ring.vouch(for: words) else {
                 throw .noSuccessor
             }
         }

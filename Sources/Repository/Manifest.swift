@@ -89,7 +89,7 @@ package struct Manifest: Hashable, Sendable {
             "volumes in the order of their ids")
         self.init(
             sequence: (former?.manifest.sequence ?? 0) + 1,
-            predecessor: former?.digest ?? Self.none, kind: kind, consistency: consistency,
+            predecessor: former?.digest ?? .ofNothing, kind: kind, consistency: consistency,
             group: group, position: position, epoch: epoch, time: time, volumes: volumes,
             state: state)
     }
@@ -103,8 +103,6 @@ package struct Manifest: Hashable, Sendable {
         (self.consistency, self.group, self.position) = (consistency, group, position)
         (self.epoch, self.time, self.volumes, self.state) = (epoch, time, volumes, state)
     }
-
-    package static let none = Digest(of: [UInt8]().span)
 }
 
 /// A manifest that is whole, and will never change.
@@ -133,10 +131,7 @@ package struct ManifestObject: Sendable {
         guard bytes.count <= Manifest.byteCountMax else { throw .oversized(bytes.count) }
         let (header, key) = try place.open(bytes, as: .manifest)
         let (words, start) = try SealedObject.closing(bytes, of: bytes.count, key: key)
-        let padding = SealedHeader.byteCount..<start
-        guard SealedObject.isPadding(padding) else {
-            throw .contents("something stands before what it says")
-        }
+        let padding = try SealedObject.padding(behind: SealedHeader.byteCount, upTo: start)
         try SealedObject.checkPadding(bytes, padding, key: key)
         manifest = try Manifest(parsing: words)
         (self.bytes, epoch) = (bytes, header.epoch)
@@ -183,7 +178,7 @@ extension Manifest {
             let time = try reader.u64()
             let isFirst = sequence == 1
             guard sequence > 0, sequence <= LogIndex.countMax.rawValue, index <= .countMax,
-                term <= .countMax, epoch <= .countMax, !isFirst || predecessor == Self.none
+                term <= .countMax, epoch <= .countMax, !isFirst || predecessor == .ofNothing
             else { throw ObjectDamage.contents("it counts what nothing counts") }
             return Manifest(
                 sequence: sequence, predecessor: predecessor, kind: kind, consistency: consistency,
@@ -225,8 +220,8 @@ extension Manifest.Volume {
         bytes.append(littleEndian: UInt32(map.shape.cellByteCount))
         let (state, top): (UInt8, Digest) =
             switch map.top {
-            case .hole: (0, Manifest.none)
-            case .zeros: (1, Manifest.none)
+            case .hole: (0, .ofNothing)
+            case .zeros: (1, .ofNothing)
             case .stored(let id): (2, id)
             }
         bytes.append(contentsOf: [state, isSync ? 1 : 0, UInt8(name.utf8.count), 0])
@@ -252,8 +247,8 @@ extension Manifest.Volume {
 
     private static func slot(_ state: UInt8, _ top: Digest) -> Slot? {
         switch state {
-        case 0 where top == Manifest.none: .hole
-        case 1 where top == Manifest.none: .zeros
+        case 0 where top == .ofNothing: .hole
+        case 1 where top == .ofNothing: .zeros
         case 2: .stored(top)
         default: nil
         }

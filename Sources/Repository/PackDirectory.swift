@@ -20,10 +20,7 @@ package struct PackDirectory: Sendable {
         let (words, start) = try SealedObject.closing(tail, of: byteCount, key: key)
         blobs = try Self.rows(words)
         let end = blobs.last?.range.upperBound ?? SealedHeader.byteCount
-        guard end <= start, SealedObject.isPadding(end..<start) else {
-            throw .contents("its blobs end at \(end), not at \(start)")
-        }
-        padding = end..<start
+        padding = try SealedObject.padding(behind: end, upTo: start)
     }
 
     private static func rows(_ words: [UInt8]) throws(ObjectDamage) -> [PlacedBlob] {

@@ -67,11 +67,14 @@ enum SealedObject {
         return (words, start)
     }
 
-    /// Whether nothing but a padding lies between the last piece and the closing one.
-    static func isPadding(_ range: Range<Int>) -> Bool {
-        range.isEmpty
-            || (SealKey.tagByteCount..<blockByteCount + SealKey.tagByteCount)
-                .contains(range.count)
+    /// What lies between the end of the last piece and the closing one, which is nothing or a padding.
+    static func padding(behind end: Int, upTo start: Int) throws(ObjectDamage) -> Range<Int> {
+        guard
+            start == end
+                || (SealKey.tagByteCount..<blockByteCount + SealKey.tagByteCount)
+                    .contains(start - end)
+        else { throw .contents("its pieces end at \(end), not at \(start)") }
+        return end..<start
     }
 
     /// The same where the bytes are at hand.

@@ -33,6 +33,9 @@ package struct Digest: Hashable, Comparable, Sendable, CustomStringConvertible {
         self = unsafe hash.finalize().withUnsafeBytes { unsafe Digest(Span(_bytes: $0.bytes)) }
     }
 
+    /// Of no bytes: what stands where there is no predecessor.
+    package static let ofNothing = Digest(of: [UInt8]().span)
+
     /// Its first 16 bytes as numbers: of digests and ids they are as good as drawn by chance.
     package var words: (UInt64, UInt64) { (a, b) }
 

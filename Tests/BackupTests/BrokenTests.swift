@@ -183,6 +183,67 @@ import Testing
         #expect(try Manifests(vault).numbers() == [])
     }
 
+    @Test func `who is overtaken again and again gives up, and says so`() throws {
+        let vault = try Rig.vault(MemoryStore())
+        let said = try words {
+            _ = try Manifests(vault).commit { former throws(BackupFailure) in
+                let other = try? Manifests(vault).commit { Rig.manifest(after: $0) }
+                guard other != nil else { throw .volume("the other one failed") }
+                return Rig.manifest(after: former)
+            }
+        }
+        #expect(said.contains("16 times in a row"))
+        #expect(try Manifests(vault).numbers().count == Manifests.triesMax)
+    }
+
+    /// What is in an earlier map would stand at other places.
+    @Test func `a map of other cells is neither gone on with nor restored`() throws {
+        let (store, volume) = (MemoryStore(), try Self.volume(10))
+        let vault = try Rig.vault(store)
+        let made = try Rig.back(up: volume, vault).manifest
+        let map = made.manifest.volumes[0].map
+        let shape = try #require(
+            VolumeShape(byteCount: 2 * map.shape.byteCount, cellByteCount: 8_192))
+        let changed = ChangedCells(map, epoch: made.epoch, cells: [], byteCountMin: .max)
+        let other = MemoryVolume(shape, [:])
+        let said = try words { _ = try Rig.back(up: other, vault, since: changed) }
+        #expect(said.contains("cells of 4096 bytes"))
+        let reader = try BackupReader(vault, threads: 2)
+        let target = MemoryTarget(shape.byteCount)
+        let refused = try words { try reader.restore(VolumeMap(shape, top: map.top), to: target) }
+        #expect(refused.contains("is of another length"))
+    }
+
+    /// Another agent may have put several into one since.
+    @Test func `an index that goes between its listing and its reading is none`() throws {
+        struct Ghostly: ObjectStore {
+            let store: MemoryStore
+            let ghost: ObjectName
+            func list(_ part: ObjectName?) throws(ObjectStoreFailure) -> ObjectListing {
+                var listing = try store.list(part)
+                if ghost.text.hasPrefix(part?.text ?? "") {
+                    listing.objects.append(.init(name: ghost, byteCount: 8_192))
+                }
+                return listing
+            }
+            func put(
+                _ name: ObjectName, _ bytes: [UInt8]
+            ) throws(ObjectStoreFailure) -> PutOutcome { try store.put(name, bytes) }
+            func get(
+                _ name: ObjectName, _ range: Range<Int>?
+            ) throws(ObjectStoreFailure) -> [UInt8] { try store.get(name, range) }
+            func delete(_ name: ObjectName) throws(ObjectStoreFailure) -> Bool { false }
+            func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) {}
+        }
+        let layout = Layout(try Rig.ring().tenant)
+        let store = Ghostly(store: MemoryStore(), ghost: layout.index(.ofNothing))
+        let vault = try Rig.vault(store)
+        let volume = try Self.volume(11)
+        let (made, tally) = try Rig.back(up: volume, vault)
+        #expect(tally.unreadableIndexes.isEmpty)
+        #expect(try Rig.restored(made.manifest, vault) == volume.contents)
+    }
+
     @Test func `a manifest under another's number is refused`() throws {
         let store = MemoryStore()
         let vault = try Rig.vault(store)

@@ -191,7 +191,8 @@ enum Rig {
         limits.packByteCountAimed = 40 << 10
         limits.locationsPerIndex = 40
         limits.indexBlocksKept = 2
-        limits.indexTailByteCount = 4_096
+        // Too few for any directory.
+        limits.indexTailByteCount = 64
         limits.cellsPerFetch = 100
         limits.fetchGapByteCountMax = 6_000
         limits.fetchByteCountMax = 30_000

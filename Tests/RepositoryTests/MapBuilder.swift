@@ -1,19 +1,21 @@
-internal import Mesh
+import Mesh
 
-/// Makes the map of a volume from its cells in their order, holding no more than one node of each level.
-package struct MapBuilder: Sendable {
+@testable import Repository
+
+/// Makes the map of a volume from its cells in their order, in one pass: what every change of a map has to come to as well.
+struct MapBuilder {
     private let shape: VolumeShape
     /// Of each level, the slots of the node that is not full yet.
     private var open: [[Slot]]
     private var told: UInt64 = 0
 
-    package init(_ shape: VolumeShape) {
+    init(_ shape: VolumeShape) {
         self.shape = shape
         open = [[Slot]](repeating: [], count: shape.level + 1)
     }
 
     /// The next `count` cells are all alike; more than one of them only where they are not stored.
-    package mutating func add(
+    mutating func add(
         _ slot: Slot, count: UInt64 = 1, to nodes: inout some MapNodes
     ) throws {
         invariant(count <= shape.cellCount - told, "no more cells than the volume has")
@@ -50,7 +52,7 @@ package struct MapBuilder: Sendable {
     }
 
     /// All cells have been told.
-    package consuming func finish(in nodes: inout some MapNodes) throws -> VolumeMap {
+    consuming func finish(in nodes: inout some MapNodes) throws -> VolumeMap {
         invariant(told == shape.cellCount, "\(told) of \(shape.cellCount) cells were told")
         for level in open.indices.dropLast() where !open[level].isEmpty {
             fill(level)
