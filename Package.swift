@@ -162,9 +162,9 @@ let package = Package(
         executable(
             "Holdfast",
             [
-                "Admin", "Alarms", "Certificates", "Control", "Decisions", "Disk", "Journal",
-                "JournalCore", "Mesh", "Record", "Settings", "Store", "VolumeCore", argumentParser,
-                yams,
+                "Admin", "Alarms", "Backup", "Certificates", "Control", "Decisions", "Disk",
+                "Journal", "JournalCore", "Mesh", "ObjectStores", "Record", "Repository",
+                "Sealing", "Settings", "Store", "VolumeCore", argumentParser, yams,
             ], path: "Sources/Holdfast"),
         tests("AdminTests", ["Admin"]),
         tests("AlarmsTests", ["Admin", "Alarms", "Mesh"]),
