@@ -123,7 +123,7 @@ let package = Package(
                 "VolumeCore", "Voting", "Wire", asn1, nio, x509,
             ]),
         executable("fuzz", ["CFuzzer", "Fuzzing"], path: "Sources/Fuzz"),
-        shell("Backup", ["CNaming", "Mesh", "Repository", "Sealing", locks]),
+        shell("Backup", ["Admin", "CNaming", "Mesh", "Repository", "Sealing", locks]),
         shell("ObjectStores", ["CNaming", "Repository", locks]),
         shell("Store", ["Mesh"]),
         shell("Certificates", ["Mesh", asn1, crypto, x509]),
@@ -137,10 +137,9 @@ let package = Package(
         executable(
             "Agent",
             [
-                "Admin", "Alarms", "Control", "Decisions", "Disk", "Driver", "Gossip", "Journal",
-                "JournalCore", "Launch", "Mending", "Mesh", "Node", "Raft", "Record", "Settings",
-                "Store",
-                "Transport", "VolumeCore", "Volumes", "Voting", "Wire", locks, logging,
+                "Admin", "Alarms", "Backup", "Control", "Decisions", "Disk", "Driver", "Gossip",
+                "Journal", "JournalCore", "Launch", "Mending", "Mesh", "Node", "ObjectStores",
+                "Raft", "Record", "Repository", "Sealing", "Settings", "Store", "Transport", "VolumeCore", "Volumes", "Voting", "Wire", locks, logging,
             ], path: "Sources/Agent"),
         executable(
             "Witness",
@@ -163,8 +162,8 @@ let package = Package(
             "Holdfast",
             [
                 "Admin", "Alarms", "Backup", "Certificates", "Control", "Decisions", "Disk",
-                "Journal", "JournalCore", "Mesh", "ObjectStores", "Record", "Repository",
-                "Sealing", "Settings", "Store", "VolumeCore", argumentParser, yams,
+                "Journal", "JournalCore", "Mesh", "ObjectStores", "Record", "Repository", "Sealing",
+                "Settings", "Store", "VolumeCore", argumentParser, locks, yams,
             ], path: "Sources/Holdfast"),
         tests("AdminTests", ["Admin"]),
         tests("AlarmsTests", ["Admin", "Alarms", "Mesh"]),

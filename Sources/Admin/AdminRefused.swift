@@ -6,6 +6,7 @@ package enum AdminRefused: Error, Hashable, Sendable {
     case region(RegionRefused)
     case alarm(AlarmRefused)
     case member(MemberRefused)
+    case backup(BackupRefused)
 }
 
 /// The mesh cannot decide it, or has decided otherwise.

@@ -38,6 +38,7 @@ extension Problem {
         case .region(let refused): self.init(refused)
         case .alarm(let refused): self.init(refused)
         case .member(let refused): self.init(refused)
+        case .backup(let refused): self.init(refused)
         }
     }
 
@@ -155,6 +156,21 @@ extension Problem {
                 "too-many-volumes", 409, "Too many volumes",
                 "There \(limit == 1 ? "is" : "are") \(counted(limit, "volume")), and no more are allowed.",
                 "Delete one that is no longer needed.")
+        }
+    }
+
+    private init(_ refused: BackupRefused) {
+        switch refused {
+        case .notConfigured:
+            self.init(
+                "backup-not-configured", 409, "This node makes no backups",
+                "Its file names no repository.",
+                "Put backup: {directory: …, key: …} into the node's file and start it again; see "
+                    + "`holdfast repository create`.")
+        case .isRunning(let phase):
+            self.init(
+                "backup-running", 409, "A backup is under way",
+                "This node makes one now (\(phase)).", "Follow it with `holdfast backup status`.")
         }
     }
 

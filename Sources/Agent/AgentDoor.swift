@@ -21,6 +21,8 @@ struct AgentDoor: AdminDoor {
     let exports: NBDServer
     let keeper: AlarmKeeper
     let startedAt: UInt64
+    /// nil where the node's file names no repository.
+    let backups: BackupDesk?
 
     var settings: AgentSettings { current.value }
 

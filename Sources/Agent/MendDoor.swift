@@ -77,6 +77,10 @@ struct MendDoor: AdminDoor {
         throw .node(.mending)
     }
     func log(_ query: LogQuery) async throws(AdminRefused) -> LogReport { throw .node(.mending) }
+    func backup() async throws(AdminRefused) -> BackupJobReport { throw .node(.mending) }
+    func beginBackup(_ request: BackupRequest) async throws(AdminRefused) -> BackupJobReport {
+        throw .node(.mending)
+    }
 
     func clearAlarm(named code: String) async throws(AdminRefused) -> AlarmClearing {
         defer { parts.driver.post(.announce(keeper.bulletin)) }

@@ -119,7 +119,15 @@ final class Running: DaemonParts {
             driver: driver, keeper: keeper, transport: transport, volumes: volumes, desk: desk)
         door = AgentDoor(
             current: current, board: board, parts: parts, exports: exports,
-            keeper: alarms, startedAt: BootClock.unixSeconds)
+            keeper: alarms, startedAt: BootClock.unixSeconds,
+            backups: settings.node.backup.map { backup in
+                BackupDesk(
+                    backup,
+                    NodeCut(
+                        cluster: settings.cluster.cluster, group: Self.group, cuts: board.cuts,
+                        driver: driver, volumes: volumes),
+                    logger)
+            })
         admin = AdminServer(path: settings.node.run + "/admin.sock", door: door, logger: logger)
         room = RoomWatch(path: settings.node.data)
         base = recovered.base.position.index

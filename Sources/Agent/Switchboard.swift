@@ -29,6 +29,7 @@ final class Switchboard: Sendable {
 
     let logger: Logger
     let answers = Answers()
+    let cuts = Cuts()
     let counters: Counters
     let keeper: AlarmKeeper
     private let incarnations: IncarnationFile
@@ -75,6 +76,7 @@ final class Switchboard: Sendable {
             _ = parts.transport.send(note.encoded, to: to, lane: .bulk)
         case .apply(let ruled): parts.volumes.post(.apply(ruled))
         case .checkpoint: parts.volumes.post(.checkpoint)
+        case .cut(let order): cuts.ordered(order, parts.volumes)
         case .behind(let index): parts.volumes.post(.behind(index))
         case .pull(let source): parts.volumes.post(.pull(from: source))
         case .placed(let first, let count, let round):
@@ -137,6 +139,11 @@ final class Switchboard: Sendable {
         case .refused(let index, let reason):
             counters.add("records_refused")
             logger.notice("record refused", metadata: ["index": "\(index)", "why": "\(reason)"])
+        case .cutBegun(let ticket, let result):
+            // Nobody waits any more, and nobody else would let go of it.
+            if !cuts.begun(ticket, result), case .success = result {
+                parts?.volumes.post(.endCut)
+            }
         case .failed(let error): stop(ExitCode.disk, "the volumes have stopped: \(error)")
         }
     }

@@ -1,3 +1,4 @@
+package import Mesh
 package import Repository
 package import Sealing
 
@@ -81,6 +82,8 @@ package enum BackupFailure: Error, Sendable, CustomStringConvertible {
     case unfinished(blobs: Int)
     /// A backup was given up; what it stored is no part of another one.
     case givenUp
+    /// The newest backup is of a later place in the log than this replica has come to.
+    case behind(here: Position, newest: Position)
     /// No manifest could be put: others came first, again and again.
     case overtaken(tries: Int)
 
@@ -100,6 +103,9 @@ package enum BackupFailure: Error, Sendable, CustomStringConvertible {
             "the id secret was renewed since key epoch \(epoch): a full backup is needed"
         case .unfinished(let count): "\(count) blobs were not stored: no backup can be made of this"
         case .givenUp: "this backup failed before, and was given up"
+        case .behind(let here, let newest):
+            "the newest backup is as of \(newest), and this replica has only come to \(here): wait "
+                + "until it has caught up, or ask another node"
         case .overtaken(let tries):
             "another backup of this tenant came first, \(tries) times in a row; is one running in "
                 + "two places?"

@@ -16,5 +16,9 @@ package protocol AdminDoor: Sendable {
     func cancelMembers() async throws(AdminRefused) -> MembersChangeReport
     /// Clears what stands until an operator has seen it, on every node in time.
     func clearAlarm(named code: String) async throws(AdminRefused) -> AlarmClearing
+    /// The last backup that this node began, and how far it has come.
+    func backup() async throws(AdminRefused) -> BackupJobReport
+    /// Returns once it has begun.
+    func beginBackup(_ request: BackupRequest) async throws(AdminRefused) -> BackupJobReport
     func log(_ query: LogQuery) async throws(AdminRefused) -> LogReport
 }

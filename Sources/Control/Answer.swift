@@ -65,6 +65,9 @@ extension Answer {
             case .clearAlarm(let code):
                 self.init(200, try await door.clearAlarm(named: code))
             case .log(let query): self.init(200, try await door.log(query))
+            case .backup: self.init(200, try await door.backup())
+            case .beginBackup(let request):
+                self.init(202, try await door.beginBackup(request))
             }
         } catch {
             self.init(Problem(error))

@@ -14,6 +14,8 @@ package enum Route: Hashable, Sendable {
     case alarms
     case clearAlarm(named: String)
     case log(LogQuery)
+    case backup
+    case beginBackup(BackupRequest)
 }
 
 /// An HTTP request, whole and within the limits.
@@ -50,6 +52,9 @@ extension Route {
         case .alarms: AdminRequest("GET", "/v1/alarms")
         case .clearAlarm(let code):
             AdminRequest("DELETE", "/v1/alarms/" + PercentText.encoded(code))
+        case .backup: AdminRequest("GET", "/v1/backup")
+        case .beginBackup(let request):
+            AdminRequest("POST", "/v1/backup", body: JSON.encoded(request))
         case .log(let query): AdminRequest("GET", "/v1/log?" + Self.text(of: query))
         }
     }

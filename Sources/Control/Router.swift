@@ -26,6 +26,9 @@ package enum Router {
         case "/v1/volumes":
             try demand(["GET", "POST"], request)
             return request.method == "GET" ? .volumes : .createVolume(try body(request))
+        case "/v1/backup":
+            try demand(["GET", "POST"], request)
+            return request.method == "GET" ? .backup : .beginBackup(try body(request))
         case let path where path.hasPrefix(alarmsPrefix):
             return .clearAlarm(named: try deletion(at: path, behind: alarmsPrefix, request))
         default:

@@ -54,6 +54,7 @@ enum ConfigFile {
             logKept: \(node.logKept >> 20)M
             resyncRate: \(node.resyncRate >> 20)M
             scrubDays: \(node.scrubPeriod.nanoseconds / 86_400_000_000_000)
+            \(backupText(node))
             # The cluster's file; cluster, members and primaryRegion have no default.
             secondaryRegions: []
             lease: \(cluster.lease.length)
@@ -64,6 +65,11 @@ enum ConfigFile {
     private static func nbdText(_ node: NodeSettings) -> String {
         node.nbd.map { "nbd: {listen: \"\($0)\"}" }
             ?? "# nbd: {listen: host:port}  (none: unix sockets only)"
+    }
+
+    private static func backupText(_ node: NodeSettings) -> String {
+        node.backup.map { "backup: {directory: \($0.directory), key: \($0.key)}" }
+            ?? "# backup: {directory: path, key: file}  (none: this node makes no backups)"
     }
 
     static func nodeText(_ node: NodeSettings) -> String {
@@ -80,6 +86,7 @@ enum ConfigFile {
         logKept: \(node.logKept >> 20)M
         resyncRate: \(node.resyncRate >> 20)M
         scrubDays: \(node.scrubPeriod.nanoseconds / 86_400_000_000_000)
+        \(backupText(node))
 
         """
     }

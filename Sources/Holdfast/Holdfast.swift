@@ -20,8 +20,7 @@ struct Holdfast: AsyncParsableCommand {
         subcommands: [
             StatusCommand.self, MembersCommand.self, RaftCommand.self, VolumeCommand.self,
             SwitchoverCommand.self, AlarmCommand.self, LogCommand.self, CertCommand.self,
-            ConfigCommand.self,
-            InitCommand.self,
+            ConfigCommand.self, InitCommand.self, BackupCommand.self, RestoreCommand.self,
         ])
 
     @Option(

@@ -4,6 +4,7 @@ internal import Glibc
 /// What stands around this process.
 enum Terminal {
     static var outputIsTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
+    static var errorIsTerminal: Bool { isatty(STDERR_FILENO) == 1 }
     static var inputIsTerminal: Bool { isatty(STDIN_FILENO) == 1 }
 
     /// https://no-color.org: any value but the empty one switches colour off.

@@ -25,6 +25,7 @@ extension Node {
             ruled.append(Ruled(entry, ruling(outcome, entry)))
         }
         out.append(.apply(ruled))
+        lastRuled = entries.last.map { CutOrder.Place(position: $0.position, time: $0.time) }
         if let last = entries.last, checkpoints.isDue(entries, settings) {
             checkpoints.begin(last.position, decisions.encoded)
             out.append(.checkpoint)

@@ -127,6 +127,8 @@ extension Node {
         case disk(hasRoom: Bool)
         /// What this node's reports in the gossip carry from now on, for other nodes' operators.
         case announce([UInt8])
+        /// A backup is to begin here: it wants to know what changed above an index.
+        case cut(CutTicket, since: LogIndex?)
         /// Who is reached now, and the order in which they should be primary.
         case roster([Member], order: [NodeID])
         case leave
@@ -140,6 +142,8 @@ extension Node {
         case persist(Gossip.Persist)
         case note(Note, to: NodeID)
         case apply([Ruled])
+        /// Behind all that was handed to the volumes before: they begin a cut here.
+        case cut(CutOrder)
         case checkpoint
         /// The log begins behind this index: what the volumes lack of it they have to take elsewhere.
         case behind(LogIndex)

@@ -25,6 +25,7 @@ extension Node {
         // A lease may have been renewed with any of these entries.
         observed.received(at: now)
         checkpoints = Checkpoints()
+        lastRuled = nil
         forgetOffered()
         if resync == nil { out.append(.happened(.resync(isWhole: false))) }
         resync = .unknown

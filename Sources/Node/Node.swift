@@ -24,6 +24,8 @@ package struct Node: Core {
     var drafts = DraftQueue()
     var operations = OperationQueue()
     var checkpoints = Checkpoints()
+    /// The last entry that the volumes were handed by this process.
+    var lastRuled: CutOrder.Place?
     package internal(set) var members = WishWatch()
     var levels = LevelWatch()
     var story = TakeoverStory()
@@ -112,6 +114,7 @@ package struct Node: Core {
         case .wallClock(let time): wall.set(time, at: self.now)
         case .disk(let hasRoom): self.hasRoom = hasRoom
         case .announce(let bulletin): published.bulletin = bulletin
+        case .cut(let ticket, let since): orderCut(ticket, since: since)
         case .roster(let members, let order): adopt(members, order: order)
         case .leave: turn(.gossip(.leave))
         }

@@ -62,6 +62,7 @@ package struct Manifest: Hashable, Sendable {
     package let predecessor: Digest
     package let kind: Kind
     package let consistency: Consistency
+    package let cluster: ClusterID
     package let group: GroupID
     /// All entries up to here are in it, and none above.
     package let position: Position
@@ -78,8 +79,8 @@ package struct Manifest: Hashable, Sendable {
     /// caller, who knows before anything is stored; so are volumes that are not in the order of their ids.
     package init(
         after former: ManifestObject?, kind: Kind, consistency: Consistency,
-        group: GroupID, position: Position, epoch: Epoch, time: UInt64, volumes: [Volume],
-        state: [Digest]
+        cluster: ClusterID, group: GroupID, position: Position, epoch: Epoch, time: UInt64,
+        volumes: [Volume], state: [Digest]
     ) {
         invariant(
             volumes.count <= Self.volumesMax && state.count <= Self.piecesMax,
@@ -90,17 +91,18 @@ package struct Manifest: Hashable, Sendable {
         self.init(
             sequence: (former?.manifest.sequence ?? 0) + 1,
             predecessor: former?.digest ?? .ofNothing, kind: kind, consistency: consistency,
-            group: group, position: position, epoch: epoch, time: time, volumes: volumes,
-            state: state)
+            cluster: cluster, group: group, position: position, epoch: epoch, time: time,
+            volumes: volumes, state: state)
     }
 
     fileprivate init(
         sequence: UInt64, predecessor: Digest, kind: Kind, consistency: Consistency,
-        group: GroupID, position: Position, epoch: Epoch, time: UInt64, volumes: [Volume],
-        state: [Digest]
+        cluster: ClusterID, group: GroupID, position: Position, epoch: Epoch, time: UInt64,
+        volumes: [Volume], state: [Digest]
     ) {
         (self.sequence, self.predecessor, self.kind) = (sequence, predecessor, kind)
-        (self.consistency, self.group, self.position) = (consistency, group, position)
+        (self.consistency, self.cluster, self.group) = (consistency, cluster, group)
+        self.position = position
         (self.epoch, self.time, self.volumes, self.state) = (epoch, time, volumes, state)
     }
 }
@@ -146,6 +148,7 @@ extension Manifest {
         bytes.append(contentsOf: [kind.rawValue, consistency.rawValue, 0, 0])
         bytes.append(littleEndian: sequence)
         predecessor.append(to: &bytes)
+        bytes.append(littleEndian: [cluster.high, cluster.low])
         bytes.append(name: group)
         bytes.append(name: position.index)
         bytes.append(name: position.term)
@@ -171,6 +174,7 @@ extension Manifest {
             }
             let sequence = try reader.u64()
             let predecessor = try Digest(parsing: &reader)
+            let cluster = ClusterID(high: try reader.u64(), low: try reader.u64())
             let group: GroupID = try reader.name()
             let index: LogIndex = try reader.name()
             let term: Term = try reader.name()
@@ -182,7 +186,7 @@ extension Manifest {
             else { throw ObjectDamage.contents("it counts what nothing counts") }
             return Manifest(
                 sequence: sequence, predecessor: predecessor, kind: kind, consistency: consistency,
-                group: group, position: Position(index: index, term: term), epoch: epoch,
+                cluster: cluster, group: group, position: Position(index: index, term: term), epoch: epoch,
                 time: time, volumes: try Self.volumes(&reader), state: try Self.pieces(&reader))
         }
     }

@@ -9,6 +9,14 @@ package struct NodeSettings: Hashable, Sendable {
         package let key: String
     }
 
+    /// Where this node's backups go.
+    package struct Backup: Hashable, Sendable {
+        /// Of the repository.
+        package let directory: String
+        /// A key file's path; what is in it is never part of the settings.
+        package let key: String
+    }
+
     package enum LogLevel: String, Hashable, Sendable, CaseIterable {
         case trace, debug, info, notice, warning, error, critical
     }
@@ -50,6 +58,8 @@ package struct NodeSettings: Hashable, Sendable {
     package let resyncRate: UInt64
     /// Once in so long all that the volumes' images hold is read over.
     package let scrubPeriod: Interval
+    /// nil where this node makes none.
+    package let backup: Backup?
     package let logLevel: LogLevel
     package let logFormat: LogFormat
 
@@ -80,6 +90,7 @@ package struct NodeSettings: Hashable, Sendable {
         let kept = Self.bytes("logKept", Self.logKeptMin...Self.logKeptMax, &section)
         let rate = Self.bytes("resyncRate", Self.resyncRateMin...Self.resyncRateMax, &section)
         let days = Self.days("scrubDays", 1...Self.scrubDaysMax, &section)
+        let backup = Self.backup(&section, path: path)
         let faults = section.finish()
         guard faults.isEmpty, let node, let cluster, let tls else { throw Faults(all: faults) }
         self.node = node.value
@@ -92,6 +103,7 @@ package struct NodeSettings: Hashable, Sendable {
         logKept = kept ?? Self.logKeptDefault
         resyncRate = rate ?? Self.resyncRateDefault
         scrubPeriod = .seconds((days ?? Self.scrubDaysDefault) * 86_400)
+        self.backup = backup
         logLevel = log.level
         logFormat = log.format
     }
@@ -108,6 +120,19 @@ package struct NodeSettings: Hashable, Sendable {
         section.adopt(tls.finish())
         guard let ca, let certificate, let key else { return nil }
         return TLS(ca: ca.value, certificate: certificate.value, key: key.value)
+    }
+
+    private static func backup(
+        _ section: inout Section, path: (String) -> String?
+    ) -> Backup? {
+        guard let placed = section.node("backup") else { return nil }
+        var backup = Section(placed.value, file: section.file, path: placed.key)
+        let directory = backup.required(
+            "directory", expected: "a repository's directory", parse: path)
+        let key = backup.required("key", expected: "a key file's path", parse: path)
+        section.adopt(backup.finish())
+        guard let directory, let key else { return nil }
+        return Backup(directory: directory.value, key: key.value)
     }
 
     private static func nbd(_ section: inout Section) -> Endpoint? {

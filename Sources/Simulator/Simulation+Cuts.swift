@@ -1,4 +1,5 @@
 internal import Mesh
+internal import Node
 internal import VolumeCore
 
 /// What a backup of one machine has to find: all volumes as they were when its cut began.
@@ -11,12 +12,19 @@ struct CutWatch {
     var left: [(volume: VolumeID, range: Range<Int>)]
 }
 
+/// One that no volumes have begun yet.
+struct CutOrdered {
+    let machine: Int
+    let life: UInt64
+    let order: CutOrder
+}
+
 /// Backups' readers: now and then one holds on to a machine's volumes, and reads them bit by bit while the log goes on.
 extension Simulation {
     private static let pieceByteCount = 16 << 10
 
     mutating func tendCut() {
-        guard var watch = cutWatch else { return beginCut() }
+        guard var watch = cutWatch else { return orderCut() }
         cutWatch = nil
         guard machines[watch.machine].life == watch.life, machines[watch.machine].isUp else {
             return
@@ -29,13 +37,33 @@ extension Simulation {
         if watch.left.isEmpty { endCut(watch) } else { cutWatch = watch }
     }
 
-    private mutating func beginCut() {
+    private mutating func orderCut() {
+        if let ordered = cutOrdered {
+            // Lost with the machine that was to begin it.
+            if machines[ordered.machine].life != ordered.life { cutOrdered = nil }
+            return
+        }
         let up = machines.indices.filter { machines[$0].power == .up && machines[$0].agent != nil }
         guard looks % 4 == 1, !up.isEmpty else { return }
-        let at = up[looks / 4 % up.count]
-        guard let agent = machines[at].agent else { return }
+        turn(up[looks / 4 % up.count], .cut(CutTicket(UInt64(looks)), since: nil))
+    }
+
+    /// A node's order is on its way to the volumes, behind all that they were handed.
+    mutating func ordered(_ order: CutOrder, _ at: Int) {
+        cutOrdered = CutOrdered(machine: at, life: machines[at].life, order: order)
+        post(.beginCut(order.ticket, since: order.since), toVolumesOf: at)
+    }
+
+    mutating func cutBegun(_ ticket: CutTicket, _ result: Result<BegunCut, CutRefused>, _ at: Int) {
+        guard let ordered = cutOrdered, ordered.order.ticket == ticket else { return }
+        cutOrdered = nil
+        guard case .success(let begun) = result, let agent = machines[at].agent else { return }
+        if let place = ordered.order.moment?.place, place.position.index != begun.index {
+            check(
+                "a cut is where it was ordered: node \(machines[at].id) has its decisions as of "
+                    + "\(place.position.index) and its volumes as of \(begun.index)")
+        }
         var images = ReplicaImages(at: at, agent.exports.core)
-        guard case .success(let begun) = agent.exports.beginCut(since: nil) else { return }
         var wanted: [VolumeID: [UInt8]] = [:]
         var left: [(volume: VolumeID, range: Range<Int>)] = []
         for volume in images.volumes {
@@ -52,7 +80,7 @@ extension Simulation {
     }
 
     private mutating func endCut(_ watch: CutWatch) {
-        machines[watch.machine].agent?.exports.endCut()
+        post(.endCut, toVolumesOf: watch.machine)
     }
 
     /// False where the cut is of no more use.

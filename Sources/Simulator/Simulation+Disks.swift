@@ -232,6 +232,7 @@ extension Simulation {
             noteDamage(blocks, at)
             turn(at, .damage(blocks: blocks))
         case .wantsCheckpoint: post(.checkpoint, toVolumesOf: at)
+        case .cutBegun(let ticket, let result): cutBegun(ticket, result, at)
         case .refused(let index, let reason):
             if plan.isDetailed { tell(at, "entry \(index) changes nothing: \(reason)") }
         }

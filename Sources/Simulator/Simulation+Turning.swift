@@ -78,6 +78,7 @@ extension Simulation {
         case .apply(let ruled): apply(ruled, at)
         case .checkpoint:
             post(.checkpoint, toVolumesOf: at)
+        case .cut(let order): ordered(order, at)
         case .behind(let index): post(.behind(index), toVolumesOf: at)
         case .pull(let source): post(.pull(from: source), toVolumesOf: at)
         case .placed(let first, let count, let round):

@@ -48,6 +48,7 @@ package struct Simulation {
     var looks = 0
     /// A backup's reader.
     var cutWatch: CutWatch?
+    var cutOrdered: CutOrdered?
     /// The highest term that anybody led, and since when.
     var newestLeader: (term: Term, since: Moment) = (.zero, .zero)
     /// Who stays broken while the others have to serve.

@@ -112,6 +112,9 @@ package enum ExportEvent: Sendable {
     case heard(ResyncMessage, from: NodeID)
     /// Now and then while no client waits: the images may be read over, at this time of day.
     case scrub(WallTime)
+    /// A backup holds on to all volumes as they are now. Answered with `.cutBegun`; whoever begins one ends it.
+    case beginCut(CutTicket, since: LogIndex?)
+    case endCut
 }
 
 package enum ExportEffect: Hashable, Sendable {
@@ -136,6 +139,7 @@ package enum ExportEffect: Hashable, Sendable {
     case damage(blocks: Int)
     /// Another `.scrub` may follow at once.
     case scrubs
+    case cutBegun(CutTicket, Result<BegunCut, CutRefused>)
     /// A `.checkpoint` would save what was copied or found damaged, or end the resync.
     case wantsCheckpoint
 }

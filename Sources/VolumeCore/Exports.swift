@@ -119,6 +119,9 @@ package struct Exports<D: Disk>: Sendable {
             try pull(from: source, at: now, &effects)
             try mend(from: source, at: now, &effects)
         case .scrub(let wall): try scrub(wall, at: now, &effects)
+        case .beginCut(let ticket, let since):
+            effects.append(.cutBegun(ticket, core.beginCut(since: since)))
+        case .endCut: core.endCut()
         case .heard(let message, let node): try hear(message, from: node, at: now, &effects)
         }
         if !drafts.isEmpty {

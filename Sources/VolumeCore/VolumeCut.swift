@@ -2,6 +2,12 @@ package import Disk
 package import Mesh
 internal import Planted
 
+/// Names a cut to whoever asked for it.
+package struct CutTicket: Name {
+    package let rawValue: UInt64
+    package init(rawValue: UInt64) { self.rawValue = rawValue }
+}
+
 /// A volume as it was when a cut began.
 package struct CutVolume: Hashable, Sendable {
     package let id: VolumeID
@@ -222,13 +228,10 @@ extension VolumeCore {
 
 /// Whether or not this node acts: a backup may be made of any whole replica.
 extension Exports {
-    package mutating func beginCut(since: LogIndex?) -> Result<BegunCut, CutRefused> {
-        core.beginCut(since: since)
-    }
+    /// A part of what there was, which is given once.
     package mutating func readCut(
         _ volume: VolumeID, at offset: UInt64, count: Int
     ) throws(DiskError) -> Result<[UInt8], CutRefused> {
         try core.readCut(volume, at: offset, count: count)
     }
-    package mutating func endCut() { core.endCut() }
 }

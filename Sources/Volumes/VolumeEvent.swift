@@ -21,6 +21,7 @@ package enum VolumeEvent: Sendable {
     case damage(blocks: Int)
     /// A scrub may go on at once.
     case scrubs
+    case cutBegun(CutTicket, Result<BegunCut, CutRefused>)
     /// The volumes have stopped for good; the process has to recover from its disk.
     case failed(DiskError)
 }

@@ -110,16 +110,6 @@ package final class VolumeThread<D: Disk>: Sendable {
         if isIdle { post(.scrub(wall)) }
     }
 
-    /// Holds on to all volumes as they are now, and tells what changed above `since`: a backup reads for minutes what has to
-    /// be one moment's. Whoever begins one ends it. `reply` runs on the volumes' queue.
-    package func beginCut(
-        since: LogIndex?, reply: @escaping @Sendable (Result<BegunCut, CutRefused>) -> Void
-    ) {
-        queue.async {
-            reply(self.guarded { $0.exports.beginCut(since: since) } ?? .failure(.none))
-        }
-    }
-
     /// A part of what there was, which is given once. Clients' requests go in between; a long part keeps them waiting.
     package func readCut(
         _ volume: VolumeID, at offset: UInt64, count: Int,
@@ -132,8 +122,6 @@ package final class VolumeThread<D: Disk>: Sendable {
             reply(read ?? .failure(.none))
         }
     }
-
-    package func endCut() { queue.async { _ = self.guarded { $0.exports.endCut() } } }
 
     /// Does something with the exports; nil, and the end of all, when the disk fails.
     private func guarded<T: Sendable>(
@@ -233,6 +221,7 @@ extension VolumeThread {
             case .send(let message, let to): told.append(.send(message, to: to))
             case .resync(let standing, let index): told.append(.resync(standing, behind: index))
             case .scrubs: told.append(.scrubs)
+            case .cutBegun(let ticket, let begun): told.append(.cutBegun(ticket, begun))
             case .damage(let blocks): told.append(.damage(blocks: blocks))
             case .wantsCheckpoint: post(.checkpoint)
             }

@@ -162,6 +162,14 @@ struct WitnessDoor: AdminDoor {
         throw .node(.witness(cannot: "hands nothing over"))
     }
 
+    func backup() async throws(AdminRefused) -> BackupJobReport {
+        throw .node(.witness(cannot: "makes no backups"))
+    }
+
+    func beginBackup(_ request: BackupRequest) async throws(AdminRefused) -> BackupJobReport {
+        throw .node(.witness(cannot: "makes no backups"))
+    }
+
     func log(_ query: LogQuery) async throws(AdminRefused) -> LogReport {
         throw .node(.witness(cannot: "shows no entries"))
     }

@@ -227,7 +227,8 @@ enum Rig {
         kind: Manifest.Kind = .full, state: [Digest] = []
     ) -> Manifest {
         Manifest(
-            after: former, kind: kind, consistency: .crash, group: GroupID(1),
+            after: former, kind: kind, consistency: .crash,
+            cluster: ClusterID(high: 1, low: 2), group: GroupID(1),
             position: Position(index: LogIndex(7), term: Term(2)), epoch: Epoch(1), time: 5,
             volumes: volumes, state: state)
     }

@@ -92,6 +92,13 @@ final class FakeDoor: AdminDoor {
         return AlarmClearing(code: code, cleared: 1)
     }
 
+    func backup() async throws(AdminRefused) -> BackupJobReport { BackupJobReport(state: .none) }
+
+    func beginBackup(_ request: BackupRequest) async throws(AdminRefused) -> BackupJobReport {
+        guard request.full else { throw .backup(.notConfigured) }
+        return BackupJobReport(state: .running, phase: "opening")
+    }
+
     func log(_ query: LogQuery) async throws(AdminRefused) -> LogReport {
         let indexes = query.indexes(first: 1, last: 5_000)
         return LogReport(

@@ -18,6 +18,7 @@ struct RouterTests {
         .deleteVolume(named: "db"), .deleteVolume(named: "no such/na%me? é"),
         .changeMembers(MembersRequest(coming: 4, leaving: 3, witness: true)), .cancelMembers,
         .switchover(SwitchoverRequest(region: "us-west-2")), .log(LogQuery()),
+        .backup, .beginBackup(BackupRequest(full: true)),
         .log(LogQuery(from: 7, to: .max, max: 1_000)),
     ])
     func `what a client writes is what the router reads`(route: Route) throws {

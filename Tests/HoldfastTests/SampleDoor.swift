@@ -55,6 +55,15 @@ struct SampleDoor: AdminDoor {
         return AlarmClearing(code: code, cleared: 1)
     }
 
+    func backup() async throws(AdminRefused) -> BackupJobReport {
+        BackupJobReport(
+            state: .done, readBytes: 3 << 20, wantedBytes: 4 << 20, storedBytes: 1 << 20,
+            milliseconds: 2_350, backup: Samples.backup)
+    }
+    func beginBackup(_ request: BackupRequest) async throws(AdminRefused) -> BackupJobReport {
+        guard report.quorum.ok else { throw .backup(.isRunning(phase: "volumes")) }
+        return BackupJobReport(state: .running, phase: "opening")
+    }
     func log(_ query: LogQuery) async throws(AdminRefused) -> LogReport {
         let range = try query.admitted(first: 41, last: 42) ?? 41...42
         return LogReport(

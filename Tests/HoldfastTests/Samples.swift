@@ -6,6 +6,11 @@ enum Samples {
     /// 3 h 12 m after the start.
     static let now: UInt64 = startedAt + 11_520
 
+    static let backup = BackupReport(
+        number: 12, kind: .incremental, position: PositionReport(index: 48_213, term: 7), epoch: 3,
+        unixMilliseconds: now * 1_000,
+        volumes: [BackupReport.Volume(id: 1, name: "db", byteCount: 4 << 30)])
+
     static func standing(_ role: RaftRole) -> RaftStanding {
         RaftStanding(
             role: role, term: 7, commit: 48_211, applied: 48_211,

@@ -236,7 +236,7 @@ struct Trio {
         case .pull(let source): seats[at].pulled = source
         case .answer(let id, let answer): seats[at].answers[id] = answer
         case .halt(let halt): seats[at].halted = halt
-        case .open, .lease, .drain, .close, .placed, .durable: seats[at].told.append(effect)
+        case .open, .lease, .drain, .close, .placed, .durable, .cut: seats[at].told.append(effect)
         case .happened(let happening): seats[at].happened.append(happening)
         case .gossip(let message, let to):
             guard carriesGossip else { return }

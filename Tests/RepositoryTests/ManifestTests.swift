@@ -20,7 +20,7 @@ import Testing
     ) -> Manifest {
         Manifest(
             after: former, kind: .incremental,
-            consistency: .application, group: GroupID(3),
+            consistency: .application, cluster: ClusterID(high: 5, low: 6), group: GroupID(3),
             position: Position(index: LogIndex(70), term: Term(4)), epoch: Epoch(2), time: 99,
             volumes: volumes, state: state)
     }

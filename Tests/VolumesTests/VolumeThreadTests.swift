@@ -48,6 +48,12 @@ private final class Diary: Sendable {
             $0.filter { if case .ended = $0.event { true } else { false } }.count
         }
     }
+    func cut(_ ticket: CutTicket) -> Result<BegunCut, CutRefused>? {
+        told.withLockedValue { told in
+            for case .cutBegun(ticket, let begun) in told { return begun }
+            return nil
+        }
+    }
     var failure: DiskError? {
         told.withLockedValue { told in
             for case .failed(let error) in told { return error }
@@ -190,18 +196,18 @@ final class VolumeThreadTests {
         }
         #expect(await read(0, 16_384) == .failure(.none))
         apply(1, at: 0, 7)
-        let begun = await withCheckedContinuation { done in
-            thread.beginCut(since: nil) { done.resume(returning: $0) }
-        }
-        #expect(try begun.get().index == LogIndex(2))
-        #expect(try begun.get().volumes.map(\.name) == ["v"])
+        // In the order of posting: all that was applied before is in it, and nothing behind.
+        thread.post([.beginCut(CutTicket(4), since: nil)])
         apply(2, at: 0, 8)
         apply(3, at: 50_000, 9)
+        let begun = try await diary.wait { diary.cut(CutTicket(4)) }
+        #expect(try begun.get().index == LogIndex(2))
+        #expect(try begun.get().volumes.map(\.name) == ["v"])
         ask(thread, diary, 1, .read(offset: 19_999, byteCount: 2))
         #expect(try await diary.reply(1).reply == .data([8, 0]))
         let then = try await read(0, 1 << 20).get()
         #expect(then[..<20_000].allSatisfy { $0 == 7 } && then[20_000...].allSatisfy { $0 == 0 })
-        thread.endCut()
+        thread.post(.endCut)
         #expect(await read(0, 16_384) == .failure(.none))
     }
 

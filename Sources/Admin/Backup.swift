@@ -1,0 +1,75 @@
+/// The body of `POST /v1/backup`.
+package struct BackupRequest: Codable, Hashable, Sendable {
+    /// Everything is read, not only what the log says has changed.
+    package var full: Bool
+    package init(full: Bool) { self.full = full }
+}
+
+/// One backup, as its manifest tells of it.
+package struct BackupReport: Codable, Hashable, Sendable {
+    package enum Kind: String, Codable, Hashable, Sendable {
+        case full, incremental
+    }
+
+    package struct Volume: Codable, Hashable, Sendable {
+        package var id: UInt64
+        package var name: String
+        package var byteCount: UInt64
+
+        package init(id: UInt64, name: String, byteCount: UInt64) {
+            (self.id, self.name, self.byteCount) = (id, name, byteCount)
+        }
+    }
+
+    package var number: UInt64
+    package var kind: Kind
+    /// All entries up to here are in it.
+    package var position: PositionReport
+    package var epoch: UInt64
+    /// The leader's wall time there, in milliseconds since 1970.
+    package var unixMilliseconds: UInt64
+    package var volumes: [Volume]
+
+    package init(
+        number: UInt64, kind: Kind, position: PositionReport, epoch: UInt64,
+        unixMilliseconds: UInt64, volumes: [Volume]
+    ) {
+        (self.number, self.kind, self.position, self.epoch) = (number, kind, position, epoch)
+        (self.unixMilliseconds, self.volumes) = (unixMilliseconds, volumes)
+    }
+}
+
+/// The answer of `GET /v1/backup`: the last backup that this node began.
+package struct BackupJobReport: Codable, Hashable, Sendable {
+    package enum State: String, Codable, Hashable, Sendable {
+        case none, running, done, failed
+    }
+
+    package var state: State
+    /// As in "volumes"; of one that runs.
+    package var phase: String?
+    package var readBytes: UInt64
+    /// What is to be read at most; 0 while that is not known.
+    package var wantedBytes: UInt64
+    package var storedBytes: UInt64
+    package var milliseconds: UInt64
+    package var backup: BackupReport?
+    package var failure: String?
+
+    package init(
+        state: State, phase: String? = nil, readBytes: UInt64 = 0, wantedBytes: UInt64 = 0,
+        storedBytes: UInt64 = 0, milliseconds: UInt64 = 0, backup: BackupReport? = nil,
+        failure: String? = nil
+    ) {
+        (self.state, self.phase, self.readBytes) = (state, phase, readBytes)
+        (self.wantedBytes, self.storedBytes) = (wantedBytes, storedBytes)
+        (self.milliseconds, self.backup, self.failure) = (milliseconds, backup, failure)
+    }
+}
+
+/// Why no backup begins.
+package enum BackupRefused: Hashable, Sendable {
+    /// The node's file names no repository.
+    case notConfigured
+    case isRunning(phase: String)
+}

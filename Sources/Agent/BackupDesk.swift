@@ -1,0 +1,159 @@
+import Admin
+import Backup
+import Dispatch
+import Driver
+import Launch
+import Logging
+import Mesh
+import NIOConcurrencyHelpers
+import ObjectStores
+import Repository
+import Sealing
+import Settings
+
+/// This node's backups: one at a time, on threads of their own.
+final class BackupDesk: Sendable {
+    /// What they read and seal with; guests' requests have the other processors.
+    private static let threads = 2
+
+    fileprivate enum Job: Sendable {
+        case none
+        /// nil until the repository is open.
+        case running(BackupRun?, since: Instant)
+        case ended(Result<ManifestObject, BackupFailure>, BackupRun.Progress, took: Interval)
+    }
+
+    private let settings: NodeSettings.Backup
+    private let cut: NodeCut
+    private let logger: Logger
+    private let job = NIOLockedValueBox(Job.none)
+    /// The newest ring that was read: the next one has to follow it.
+    private let ring = NIOLockedValueBox<KnownRing?>(nil)
+    private let queue = DispatchQueue(label: "holdfast.backup", qos: .utility)
+
+    init(_ settings: NodeSettings.Backup, _ cut: NodeCut, _ logger: Logger) {
+        (self.settings, self.cut, self.logger) = (settings, cut, logger)
+    }
+
+    /// Begins one; false where one is under way.
+    func begin(isFull: Bool) -> Bool {
+        let begins = job.withLockedValue { job in
+            if case .running = job { return false }
+            job = .running(nil, since: BootClock.now)
+            return true
+        }
+        if begins { queue.async { self.make(isFull: isFull) } }
+        return begins
+    }
+
+    private func make(isFull: Bool) {
+        logger.info("a backup begins", metadata: ["full": "\(isFull)"])
+        let began = BootClock.now
+        let result: Result<ManifestObject, BackupFailure>
+        do throws(BackupFailure) {
+            let run = BackupRun(try vault(), cut, threads: Self.threads)
+            job.withLockedValue { $0 = .running(run, since: began) }
+            result = .success(try run.make(isFull: isFull))
+        } catch { result = .failure(error) }
+        let took = BootClock.now.since(began)
+        let progress = job.withLockedValue { job in
+            defer { job = .ended(result, job.progress, took: took) }
+            return job.progress
+        }
+        note(result, progress, took)
+    }
+
+    private func note(
+        _ result: Result<ManifestObject, BackupFailure>, _ progress: BackupRun.Progress,
+        _ took: Interval
+    ) {
+        let facts: Logger.Metadata = [
+            "read_bytes": "\(progress.readByteCount)", "stored_bytes": "\(progress.storedByteCount)",
+            "took": "\(took)",
+        ]
+        switch result {
+        case .success(let made):
+            logger.notice(
+                "a backup is made",
+                metadata: facts.merging(
+                    ["number": "\(made.manifest.sequence)", "position": "\(made.manifest.position)"]
+                ) { $1 })
+        case .failure(let failure):
+            logger.error(
+                "a backup failed", metadata: facts.merging(["why": "\(failure)"]) { $1 })
+        }
+    }
+
+    /// Opened anew for each: the disk may have been mounted since, and the keys rotated.
+    private func vault() throws(BackupFailure) -> Vault {
+        let key = try KeyStorage.keyFile(settings.key)
+        let store: DirectoryStore
+        do throws(ObjectStoreFailure) {
+            store = try DirectoryStore(settings.directory)
+        } catch { throw .store(error) }
+        let rings = Rings(store, repository: key.repository, tenant: key.tenant)
+        let newest =
+            if let known = ring.withLockedValue({ $0 }) {
+                try rings.newest(openedBy: .file(key.secret), since: known)
+            } else { try rings.newest(openedBy: .file(key.secret)) }
+        ring.withLockedValue { $0 = newest }
+        var limits = BackupLimits()
+        // Requests of guests wait while a part is read.
+        limits.readByteCountMax = 1 << 20
+        return try Vault(store, ring: newest.ring, limits: limits) {
+            var chance = SystemRandomNumberGenerator()
+            return Salt.drawn(by: &chance)
+        }
+    }
+
+    var report: BackupJobReport {
+        switch job.withLockedValue({ $0 }) {
+        case .none: BackupJobReport(state: .none)
+        case .running(let run, let since):
+            BackupJobReport(
+                .running, run?.progress ?? BackupRun.Progress(), BootClock.now.since(since))
+        case .ended(.success(let made), let progress, let took):
+            BackupJobReport(.done, progress, took, backup: BackupReport(made.manifest))
+        case .ended(.failure(let failure), let progress, let took):
+            BackupJobReport(.failed, progress, took, failure: "\(failure)")
+        }
+    }
+}
+
+extension BackupDesk.Job {
+    fileprivate var progress: BackupRun.Progress {
+        switch self {
+        case .running(let run?, _): run.progress
+        case .ended(_, let progress, _): progress
+        case .none, .running(nil, _): BackupRun.Progress()
+        }
+    }
+}
+
+extension BackupJobReport {
+    fileprivate init(
+        _ state: State, _ progress: BackupRun.Progress, _ took: Interval,
+        backup: BackupReport? = nil, failure: String? = nil
+    ) {
+        self.init(
+            state: state, phase: state == .running ? progress.phase.rawValue : nil,
+            readBytes: progress.readByteCount, wantedBytes: progress.wantedByteCount,
+            storedBytes: UInt64(progress.storedByteCount),
+            milliseconds: took.nanoseconds / 1_000_000, backup: backup, failure: failure)
+    }
+}
+
+extension AgentDoor {
+    func backup() async throws(AdminRefused) -> BackupJobReport {
+        guard let backups else { throw .backup(.notConfigured) }
+        return backups.report
+    }
+
+    func beginBackup(_ request: BackupRequest) async throws(AdminRefused) -> BackupJobReport {
+        guard let backups else { throw .backup(.notConfigured) }
+        guard backups.begin(isFull: request.full) else {
+            throw .backup(.isRunning(phase: backups.report.phase ?? "ending"))
+        }
+        return backups.report
+    }
+}

@@ -1,0 +1,139 @@
+internal import Mesh
+internal import NIOConcurrencyHelpers
+package import Repository
+
+/// Makes one backup of a mesh's volumes, from the cut to the manifest.
+package final class BackupRun: Sendable {
+    package enum Phase: String, Hashable, Sendable, CaseIterable {
+        /// Reads what the repository has.
+        case opening
+        case volumes
+        case committing
+    }
+
+    package struct Progress: Hashable, Sendable {
+        package var phase = Phase.opening
+        /// What is to be read at most, once that is known.
+        package var wantedByteCount: UInt64 = 0
+        package var readByteCount: UInt64 = 0
+        package var storedByteCount = 0
+
+        package init() {}
+    }
+
+    private struct State: Sendable {
+        var progress = Progress()
+        var writer: BackupWriter?
+    }
+
+    private let vault: Vault
+    private let holder: any CutHolder
+    private let threads: Int
+    private let state = NIOLockedValueBox(State())
+
+    package init(_ vault: Vault, _ holder: any CutHolder, threads: Int) {
+        (self.vault, self.holder, self.threads) = (vault, holder, threads)
+    }
+
+    package var progress: Progress {
+        let (known, writer) = state.withLockedValue { ($0.progress, $0.writer) }
+        guard let tally = writer?.tally else { return known }
+        var progress = known
+        progress.readByteCount = tally.readByteCount
+        progress.storedByteCount = tally.storedByteCount
+        return progress
+    }
+
+    /// Reads what changed since the newest backup of this mesh, or everything: where `isFull` says so, where there is
+    /// none, and of each volume of which nobody knows what changed.
+    package func make(isFull: Bool) throws(BackupFailure) -> ManifestObject {
+        let manifests = Manifests(vault)
+        let newest = try manifests.newest()
+        let writer = try BackupWriter(vault, threads: threads)
+        state.withLockedValue { $0.writer = writer }
+        let parent = isFull ? nil : newest.flatMap { vault.keepsIDs(since: $0.epoch) ? $0 : nil }
+        let cut = try holder.begin(since: parent?.manifest.position.index)
+        defer { holder.end() }
+        let since = try newest.map { newest throws(BackupFailure) in
+            try Self.check(newest.manifest, before: cut.place)
+        }
+        let former = since == true ? parent : nil
+        let plans = try cut.volumes.map { volume throws(BackupFailure) in
+            try Plan(volume, since: former)
+        }
+        let wanted = plans.reduce(0) { $0 + $1.wantedByteCount }
+        state.withLockedValue {
+            ($0.progress.phase, $0.progress.wantedByteCount) = (.volumes, wanted)
+        }
+        var volumes: [Manifest.Volume] = []
+        for plan in plans { volumes.append(try store(plan, writer)) }
+        let pieces = try writer.store(cut.state)
+        try writer.finish()
+        state.withLockedValue { $0.progress.phase = .committing }
+        let isIncremental = former != nil && plans.contains { $0.since != nil }
+        return try manifests.commit { (newest) throws(BackupFailure) in
+            if let newest { _ = try Self.check(newest.manifest, before: cut.place) }
+            return Manifest(
+                after: newest, kind: isIncremental ? .incremental : .full, consistency: .crash,
+                cluster: cut.place.cluster, group: cut.place.group, position: cut.place.position,
+                epoch: cut.place.epoch, time: cut.place.time.rawValue, volumes: volumes,
+                state: pieces)
+        }
+    }
+
+    /// Whether that backup is of the same log; throws where it is of the same log and a later place, which this replica
+    /// has not come to yet.
+    private static func check(
+        _ manifest: Manifest, before place: HeldCut.Place
+    ) throws(BackupFailure) -> Bool {
+        guard manifest.cluster == place.cluster, manifest.group == place.group else { return false }
+        guard manifest.position <= place.position else {
+            throw .behind(here: place.position, newest: manifest.position)
+        }
+        return true
+    }
+
+    private func store(
+        _ plan: Plan, _ writer: BackupWriter
+    ) throws(BackupFailure) -> Manifest.Volume {
+        let source = HeldSource(plan.volume, plan.shape, holder)
+        let map = try writer.store(source, since: plan.since)
+        guard
+            let volume = Manifest.Volume(
+                id: plan.volume.id, name: plan.volume.name, isSync: plan.volume.isSync, map: map)
+        else { throw .volume("volume \(plan.volume.id) has a name that no backup can hold") }
+        return volume
+    }
+
+    /// What is read of one volume.
+    private struct Plan {
+        let volume: HeldCut.Volume
+        let shape: VolumeShape
+        let since: ChangedCells?
+
+        init(_ volume: HeldCut.Volume, since former: ManifestObject?) throws(BackupFailure) {
+            self.volume = volume
+            let before = former?.manifest.volumes.first { $0.id == volume.id }?.map
+            // A volume keeps its cells' length for good, or nothing of it would be found again.
+            let shape = before.map {
+                VolumeShape(
+                    byteCount: volume.byteCount, cellByteCount: $0.shape.cellByteCount)
+            }
+            guard let shape = shape ?? VolumeShape(new: volume.byteCount) else {
+                throw .volume("volume \(volume.name) has \(volume.byteCount) bytes")
+            }
+            self.shape = shape
+            since =
+                if let former, let before, let changed = volume.changed {
+                    ChangedCells(
+                        before, epoch: former.epoch, cells: shape.cells(over: changed),
+                        byteCountMin: volume.byteCount)
+                } else { nil }
+        }
+
+        var wantedByteCount: UInt64 {
+            let cells = since?.cells ?? shape.cells(over: volume.allocated)
+            return cells.reduce(0) { $0 + UInt64($1.count) } * shape.cellByteCount
+        }
+    }
+}

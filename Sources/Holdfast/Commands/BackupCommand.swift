@@ -1,0 +1,108 @@
+internal import Admin
+internal import ArgumentParser
+internal import Control
+internal import FoundationEssentials
+internal import Glibc
+
+struct BackupCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "backup", abstract: "Makes backups, and shows and checks those that there are.",
+        subcommands: [Run.self, Status.self, List.self, Show.self, Verify.self])
+
+    struct Run: AskingCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Makes a backup of all volumes, on the node that is asked.",
+            discussion: """
+                Any data member can: ask one that is not primary, and guests notice nothing. All volumes are as of one \
+                place in the log. It reads what changed since the newest backup; killed at any moment, the next one \
+                goes on with what it stored.
+                """)
+
+        /// How often a person sees it move, and the most often that it is asked.
+        static let askedEvery = Duration.milliseconds(250)
+
+        @ParentCommand var parent: BackupCommand
+        @OptionGroup var options: OutputOptions
+        @Flag(help: "Read everything, not only what the log says has changed.")
+        var full = false
+        @Flag(help: "Only begin it; `holdfast backup status` tells how far it is.")
+        var detach = false
+        var root: Holdfast { parent.root }
+
+        func run() async throws {
+            let began = try await job(.beginBackup(BackupRequest(full: full)))
+            if detach { return try options.show(began, [Line("a backup begins")]) }
+            var job = began
+            let shows = Terminal.errorIsTerminal && options.output == .table
+            while job.state == .running {
+                if shows { Terminal.write("\r\u{1b}[K" + BackupWords.running(job), to: STDERR_FILENO) }
+                try await Task.sleep(for: Self.askedEvery)
+                job = try await self.job(.backup)
+            }
+            if shows { Terminal.write("\r\u{1b}[K", to: STDERR_FILENO) }
+            if job.state == .failed {
+                throw Failure(.refused, "the backup failed: \(job.failure ?? "without a word")")
+            }
+            try options.show(job, BackupWords.lines(job))
+        }
+
+        private func job(_ route: Route) async throws -> BackupJobReport {
+            let bytes = try await ask(route)
+            return try JSONDecoder().decode(BackupJobReport.self, from: Data(bytes))
+        }
+    }
+
+    struct Status: AskingCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Shows the last backup that this node began, and how far it is.")
+
+        @ParentCommand var parent: BackupCommand
+        @OptionGroup var options: OutputOptions
+        var root: Holdfast { parent.root }
+
+        func run() async throws {
+            try await ask(.backup) { (job: BackupJobReport) in BackupWords.lines(job) }
+        }
+    }
+
+    @ParentCommand var root: Holdfast
+}
+
+/// A backup in a person's words.
+enum BackupWords {
+    static func lines(_ job: BackupJobReport) -> [Line] {
+        switch job.state {
+        case .none: [Line("this node began no backup since it started")]
+        case .running: [Line(running(job))]
+        case .failed:
+            [Line("failed after \(took(job)): \(job.failure ?? "without a word")", .bad)]
+        case .done:
+            [
+                Line(
+                    "backup \(job.backup?.number ?? 0), \(job.backup?.kind.rawValue ?? ""), of "
+                        + "entry \(job.backup?.position.index ?? 0), in \(took(job)): "
+                        + "\(Words.bytes(job.readBytes)) read, \(Words.bytes(job.storedBytes)) stored",
+                    .good)
+            ]
+        }
+    }
+
+    /// As in "volumes: 40 % of 1.2 GiB, 310 MiB/s, 2 s left; 80 MiB stored".
+    static func running(_ job: BackupJobReport) -> String {
+        let phase = job.phase ?? "running"
+        guard job.wantedBytes > 0, job.readBytes > 0, job.milliseconds > 0 else {
+            return "\(phase), since \(took(job))"
+        }
+        let share = min(job.readBytes * 100 / job.wantedBytes, 100)
+        let rate = job.readBytes * 1_000 / job.milliseconds
+        let left = job.wantedBytes > job.readBytes ? job.wantedBytes - job.readBytes : 0
+        return "\(phase): \(share) % of \(Words.bytes(job.wantedBytes)), \(Words.bytes(rate))/s, "
+            + "\(Words.seconds(left / max(rate, 1))) left; \(Words.bytes(job.storedBytes)) stored"
+    }
+
+    private static func took(_ job: BackupJobReport) -> String {
+        let seconds = job.milliseconds / 1_000
+        return seconds < 10
+            ? "\(seconds).\(job.milliseconds % 1_000 / 100) s" : Words.seconds(seconds)
+    }
+}

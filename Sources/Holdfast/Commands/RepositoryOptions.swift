@@ -1,0 +1,83 @@
+internal import ArgumentParser
+internal import Backup
+internal import ObjectStores
+internal import Repository
+internal import Sealing
+internal import Settings
+
+/// Which repository, and the key to it: no agent has to run.
+struct RepositoryOptions: ParsableArguments {
+    /// Threads that read, open and check.
+    static let threads = 2
+
+    @Option(help: "The node's file, whose `backup` names both.")
+    var config: String?
+    @Option(help: "The repository's directory.")
+    var repository: String?
+    @Option(help: "A key file that opens it.")
+    var key: String?
+
+    func validate() throws {
+        guard (config == nil) == (repository != nil), (repository == nil) == (key == nil) else {
+            throw ValidationError("Give --config FILE, or --repository DIR and --key FILE.")
+        }
+    }
+
+    func vault() throws -> Vault {
+        let (directory, file) = try place()
+        return try Self.explained { () throws(BackupFailure) in
+            let key = try KeyStorage.keyFile(file)
+            let store: DirectoryStore
+            do throws(ObjectStoreFailure) { store = try DirectoryStore(directory) } catch {
+                throw .store(error)
+            }
+            let rings = Rings(store, repository: key.repository, tenant: key.tenant)
+            let ring = try rings.newest(openedBy: .file(key.secret)).ring
+            return try Vault(store, ring: ring) {
+                var chance = SystemRandomNumberGenerator()
+                return Salt.drawn(by: &chance)
+            }
+        }
+    }
+
+    private func place() throws -> (directory: String, key: String) {
+        if let repository, let key { return (repository, key) }
+        let file = config ?? ""
+        guard let backup = try ConfigFile.agent(file).node.backup else {
+            throw Failure(
+                .refused,
+                "\(file) names no repository\n  Put backup: {directory: …, key: …} into it, or give "
+                    + "--repository DIR and --key FILE.")
+        }
+        return (backup.directory, backup.key)
+    }
+
+    static func explained<Value>(
+        _ deed: () throws(BackupFailure) -> Value
+    ) throws(Failure) -> Value {
+        do throws(BackupFailure) { return try deed() } catch {
+            throw Failure(.refused, "\(error)")
+        }
+    }
+
+    /// The backup of that number, or the newest one.
+    static func manifest(_ number: UInt64?, in vault: Vault) throws(Failure) -> Manifest {
+        let found = try explained { () throws(BackupFailure) -> ManifestObject? in
+            let manifests = Manifests(vault)
+            guard let number else { return try manifests.newest() }
+            let numbers = try manifests.numbers()
+            guard numbers.contains(number) else {
+                let known =
+                    numbers.isEmpty
+                    ? "there is none" : "there are \(numbers.first ?? 0) to \(numbers.last ?? 0)"
+                throw .volume("there is no backup \(number): \(known)")
+            }
+            return try manifests.manifest(number)
+        }
+        guard let found else { throw Failure(.refused, none) }
+        return found.manifest
+    }
+
+    private static let none =
+        "the repository holds no backup of this tenant yet\n  Make one with `holdfast backup run`."
+}

@@ -1,0 +1,143 @@
+internal import ArgumentParser
+internal import Backup
+internal import Glibc
+internal import NIOConcurrencyHelpers
+internal import Repository
+
+struct RestoreCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "restore",
+        abstract: "Brings volumes back from a repository into raw images; no agent has to run.",
+        discussion: """
+            An image gets its name once all of it is checked and on the disk; a restore that fails leaves nothing behind \
+            that could be taken for one. Nothing is ever written over.
+            """)
+
+    struct Restored: Encodable {
+        struct Image: Encodable {
+            let volume: String
+            let path: String
+            let byteCount: UInt64
+        }
+        let number: UInt64
+        let images: [Image]
+        /// Of data; holes and zeros are not written.
+        let bytes: UInt64
+    }
+
+    @OptionGroup var place: RepositoryOptions
+    @OptionGroup var options: OutputOptions
+    @Argument(help: "The backup's number. Default: the newest.")
+    var number: UInt64?
+    @Option(help: "One volume; then --to names its image.")
+    var volume: String?
+    @Option(help: "With --volume the image, else a directory that gets one of each: NAME.raw.")
+    var to: String
+
+    func run() throws {
+        let vault = try place.vault()
+        let manifest = try RepositoryOptions.manifest(number, in: vault)
+        let wanted = try wanted(manifest)
+        let progress = RestoreProgress("restoring", of: manifest, shows: options.output == .table)
+        // All of them are refused before the first is written.
+        try refuseExisting(wanted)
+        try RepositoryOptions.explained { () throws(BackupFailure) in
+            let reader = try BackupReader(vault, threads: RepositoryOptions.threads)
+            for (volume, path) in wanted {
+                let image = try ImageTarget(path, byteCount: volume.map.shape.byteCount)
+                try reader.restore(volume.map, to: Watched(target: image, progress: progress))
+                try image.finish()
+            }
+        }
+        progress.end()
+        let images = wanted.map { volume, path in
+            Restored.Image(
+                volume: volume.name, path: path, byteCount: volume.map.shape.byteCount)
+        }
+        try options.show(
+            Restored(number: manifest.sequence, images: images, bytes: progress.byteCount),
+            images.map {
+                Line("\($0.volume) of backup \(manifest.sequence) is in \($0.path)", .good)
+            })
+    }
+
+    private func wanted(
+        _ manifest: Manifest
+    ) throws(Failure) -> [(volume: Manifest.Volume, path: String)] {
+        guard let name = volume else {
+            guard !manifest.volumes.isEmpty else {
+                throw Failure(.refused, "backup \(manifest.sequence) holds no volumes")
+            }
+            return manifest.volumes.map { ($0, "\(to)/\($0.name).raw") }
+        }
+        guard let found = manifest.volumes.first(where: { $0.name == name }) else {
+            let known = manifest.volumes.map(\.name)
+            throw Failure(
+                .refused,
+                "backup \(manifest.sequence) holds no volume \(name)\n  It holds "
+                    + (known.isEmpty ? "none." : "\(Words.list(known))."))
+        }
+        return [(found, to)]
+    }
+
+    private func refuseExisting(_ wanted: [(volume: Manifest.Volume, path: String)]) throws(Failure)
+    {
+        for (_, path) in wanted {
+            var status = stat()
+            guard unsafe lstat(path, &status) != 0 else {
+                throw Failure(
+                    .refused,
+                    "\(path) is there already: nothing is restored over it\n  Name another place, or "
+                        + "move it away.")
+            }
+        }
+    }
+
+    private struct Watched: CellTarget {
+        let target: ImageTarget
+        let progress: RestoreProgress
+        func write(_ bytes: [UInt8], at offset: UInt64) throws(BackupFailure) {
+            try target.write(bytes, at: offset)
+            progress.add(bytes.count)
+        }
+    }
+}
+
+/// How far a restore is, for a person at a terminal.
+final class RestoreProgress: Sendable {
+    private struct State: Sendable {
+        var byteCount: UInt64 = 0
+        var shownAt: UInt64 = 0
+    }
+    private static let shownEvery: UInt64 = 64 << 20
+
+    private let deed: String
+    private let shows: Bool
+    private let began = ContinuousClock.now
+    private let state = NIOLockedValueBox(State())
+
+    init(_ deed: String, of manifest: Manifest, shows: Bool) {
+        self.deed = "\(deed) backup \(manifest.sequence)"
+        self.shows = shows && Terminal.errorIsTerminal
+    }
+
+    var byteCount: UInt64 { state.withLockedValue { $0.byteCount } }
+
+    func add(_ count: Int) {
+        let total = state.withLockedValue { state -> UInt64? in
+            state.byteCount += UInt64(count)
+            guard state.byteCount >= state.shownAt + Self.shownEvery else { return nil }
+            state.shownAt = state.byteCount
+            return state.byteCount
+        }
+        guard shows, let total else { return }
+        let milliseconds = max((ContinuousClock.now - began) / .milliseconds(1), 1)
+        let rate = UInt64(Double(total) * 1_000 / milliseconds)
+        Terminal.write(
+            "\r\u{1b}[K\(deed): \(Words.bytes(total)), \(Words.bytes(rate))/s", to: STDERR_FILENO)
+    }
+
+    func end() {
+        if shows { Terminal.write("\r\u{1b}[K", to: STDERR_FILENO) }
+    }
+}

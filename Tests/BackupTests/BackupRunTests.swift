@@ -1,0 +1,191 @@
+@testable import Backup
+import Mesh
+import NIOConcurrencyHelpers
+import Repository
+import Sealing
+import Testing
+
+/// A mesh's volumes, of which the test decides what they hold and what is known of them.
+private final class Held: CutHolder {
+    struct State: Sendable {
+        var index: UInt64 = 10
+        var cluster = ClusterID(high: 1, low: 2)
+        var volumes: [UInt64: [UInt8]] = [:]
+        /// Changed since any earlier place; of others nobody knows.
+        var changed: [UInt64: [Range<UInt64>]] = [:]
+        var decisions: [UInt8] = [7]
+        var since: LogIndex?
+        var held = 0
+        var readByteCount = 0
+        var failsRead = false
+    }
+    private let state = NIOLockedValueBox(State())
+    func change(_ body: (inout State) -> Void) { state.withLockedValue { body(&$0) } }
+    var now: State { state.withLockedValue { $0 } }
+
+    func begin(since: LogIndex?) throws(BackupFailure) -> HeldCut {
+        state.withLockedValue { state in
+            state.held += 1
+            state.since = since
+            return HeldCut(
+                place: HeldCut.Place(
+                    cluster: state.cluster, group: GroupID(1),
+                    position: Position(index: LogIndex(state.index), term: Term(2)),
+                    epoch: Epoch(3), time: WallTime(99)),
+                state: state.decisions,
+                volumes: state.volumes.sorted { $0.key < $1.key }.map { id, bytes in
+                    HeldCut.Volume(
+                        id: VolumeID(id), name: "v\(id)", isSync: true,
+                        byteCount: UInt64(bytes.count), allocated: [0..<UInt64(bytes.count)],
+                        changed: state.changed[id])
+                })
+        }
+    }
+
+    func read(_ volume: VolumeID, at offset: UInt64, count: Int) throws(BackupFailure) -> [UInt8] {
+        let bytes = state.withLockedValue { state -> [UInt8]? in
+            guard !state.failsRead else { return nil }
+            state.readByteCount += count
+            return state.volumes[volume.rawValue].map {
+                Array($0[Int(offset)..<Int(offset) + count])
+            }
+        }
+        guard let bytes else { throw .volume("it was overrun") }
+        return bytes
+    }
+
+    func end() { state.withLockedValue { $0.held -= 1 } }
+}
+
+@Suite("A backup from cut to manifest") struct BackupRunTests {
+    private let store = MemoryStore()
+    private let held = Held()
+
+    private static func bytes(_ seed: UInt64, _ count: Int) -> [UInt8] {
+        var random = SeededRandom(seed: seed)
+        return (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+    }
+
+    private func make(
+        _ vault: Vault, full: Bool = false
+    ) throws -> (made: ManifestObject, progress: BackupRun.Progress) {
+        let run = BackupRun(vault, held, threads: 2)
+        let made = try run.make(isFull: full)
+        #expect(held.now.held == 0)
+        return (made, run.progress)
+    }
+
+    private func check(_ manifest: Manifest, _ vault: Vault) throws {
+        let reader = try BackupReader(vault, threads: 2)
+        #expect(try reader.bytes(manifest.state) == held.now.decisions)
+        #expect(manifest.volumes.map(\.id.rawValue) == held.now.volumes.keys.sorted())
+        for volume in manifest.volumes {
+            let target = MemoryTarget(volume.map.shape.byteCount)
+            try reader.restore(volume.map, to: target)
+            #expect(target.contents == held.now.volumes[volume.id.rawValue])
+        }
+    }
+
+    @Test func `the first is full, and the next reads what changed`() throws {
+        let vault = try Rig.vault(store)
+        // Its end lies within a cell.
+        held.change {
+            $0.volumes = [1: Self.bytes(1, 200_000), 4: Self.bytes(2, 65_536)]
+        }
+        let (first, _) = try make(vault)
+        #expect(first.manifest.kind == .full && held.now.since == nil)
+        #expect(first.manifest.position == Position(index: LogIndex(10), term: Term(2)))
+        #expect(first.manifest.epoch == Epoch(3) && first.manifest.time == 99)
+        try check(first.manifest, vault)
+        held.change {
+            $0.index = 20
+            $0.decisions = [8, 8]
+            $0.readByteCount = 0
+            $0.volumes[1]?[199_999] ^= 1
+            $0.volumes[1]?[40_000] ^= 1
+            $0.changed = [1: [40_000..<40_001, 199_999..<200_000], 4: []]
+        }
+        let (second, progress) = try make(vault)
+        #expect(second.manifest.kind == .incremental && second.manifest.sequence == 2)
+        #expect(held.now.since == LogIndex(10))
+        // Two cells, of which the last is cut off.
+        #expect(held.now.readByteCount == 16_384 + 200_000 % 16_384)
+        #expect(progress.wantedByteCount == 2 * 16_384 && progress.phase == .committing)
+        #expect(progress.readByteCount == 2 * 16_384)
+        try check(second.manifest, vault)
+        try check(try make(vault, full: true).made.manifest, vault)
+        #expect(held.now.since == nil)
+    }
+
+    @Test func `a volume of which nobody knows what changed is read whole, others are not`() throws {
+        let vault = try Rig.vault(store)
+        held.change { $0.volumes = [1: Self.bytes(1, 65_536), 2: Self.bytes(2, 65_536)] }
+        _ = try make(vault)
+        held.change {
+            $0.index = 11
+            $0.readByteCount = 0
+            $0.volumes[1]?[0] ^= 1
+            $0.volumes[3] = Self.bytes(3, 32_768)
+            $0.volumes[2] = nil
+        }
+        let (made, _) = try make(vault)
+        #expect(held.now.readByteCount == 65_536 + 32_768)
+        // Nothing was taken from an earlier one.
+        #expect(made.manifest.kind == .full)
+        try check(made.manifest, vault)
+    }
+
+    @Test func `another mesh's backups are no ground to go on from`() throws {
+        let vault = try Rig.vault(store)
+        held.change { $0.volumes = [1: Self.bytes(1, 65_536)] }
+        _ = try make(vault)
+        held.change {
+            $0.cluster = ClusterID(high: 1, low: 3)
+            $0.index = 4
+            $0.volumes[1] = Self.bytes(9, 65_536)
+            $0.changed = [1: []]
+        }
+        let (made, _) = try make(vault)
+        #expect(made.manifest.kind == .full && made.manifest.sequence == 2)
+        try check(made.manifest, vault)
+    }
+
+    @Test func `a replica that has not come so far makes no backup`() throws {
+        let vault = try Rig.vault(store)
+        held.change { $0.volumes = [1: Self.bytes(1, 65_536)] }
+        _ = try make(vault)
+        held.change { $0.index = 9 }
+        #expect(throws: BackupFailure.self) { try self.make(vault) }
+        #expect(held.now.held == 0)
+        #expect(try Manifests(vault).numbers() == [1])
+    }
+
+    @Test func `one that fails leaves no backup and lets go of the volumes, and the next one goes on`()
+        throws
+    {
+        let vault = try Rig.vault(store, Rig.small)
+        held.change { $0.volumes = [1: Self.bytes(1, 1 << 20)] }
+        held.change { $0.failsRead = true }
+        #expect(throws: BackupFailure.self) { try self.make(vault) }
+        held.change { $0.failsRead = false }
+        store.stop(afterPuts: 5)
+        #expect(throws: BackupFailure.self) { try self.make(vault) }
+        #expect(held.now.held == 0)
+        #expect(try Manifests(vault).numbers().isEmpty)
+        store.stop(afterPuts: .max)
+        let (made, progress) = try make(vault)
+        #expect(progress.storedByteCount < 1 << 20)
+        try check(made.manifest, vault)
+    }
+
+    @Test func `cells that ranges of bytes lie in`() throws {
+        let shape = try #require(VolumeShape(byteCount: 100_000, cellByteCount: 16_384))
+        #expect(shape.cells(over: []) == [])
+        #expect(shape.cells(over: [0..<1]) == [0..<1])
+        #expect(shape.cells(over: [0..<16_384, 16_384..<16_385]) == [0..<2])
+        #expect(shape.cells(over: [5..<6, 7..<8, 40_000..<70_000]) == [0..<1, 2..<5])
+        // Behind the end there is nothing.
+        #expect(shape.cells(over: [99_999..<1_000_000]) == [6..<7])
+        #expect(shape.cells(over: [100_000..<100_001, 7..<7]) == [])
+    }
+}

@@ -1,0 +1,237 @@
+"""`make backup`: backups of a mesh under load, and what comes back of them, compared with `cmp`.
+
+A full one and one of what changed, made on a region that is not primary while clients write on; one whose agent is killed in
+the middle; one behind a takeover. Each is restored without any agent, and compared with a copy that was made through NBD
+before; the ledger, written until the backup began, is judged by flushcheck on the restored image. At the end a byte of a pack
+turns around: the check says which, and nothing is restored that could be taken for whole.
+"""
+
+import argparse
+import filecmp
+import glob
+import json
+import os
+import subprocess
+import sys
+import time
+
+import faults
+import measure
+import tools
+from clients import Judge, nbdload
+from cluster import Cluster
+
+MIB = 1 << 20
+LEDGER_MIB = 32
+LOAD_SECONDS_MAX, LEDGER_SECONDS, BACKUP_SECONDS_MAX = 300, 3, 120
+NOTICE_SECONDS_MAX, WINNER_SECONDS_MAX = 60, 30
+RUN_SECONDS_MAX = 900
+SERVE_SECONDS_MAX = 10
+
+
+class Repository:
+    def __init__(self, programs, scratch):
+        self.path, self.key = os.path.join(scratch, "repository"), os.path.join(scratch, "site.key")
+        self.scratch, self.program = scratch, os.path.join(os.path.abspath(programs), "holdfast")
+        os.mkdir(self.path)
+        self.holdfast("repository", "create", self.path, "--key", self.key, "--spare-key", self.key + ".spare")
+
+    @property
+    def setting(self):
+        return f"backup: {{directory: {self.path}, key: {self.key}}}"
+
+    def holdfast(self, *words, check=True):
+        return subprocess.run([self.program, *words], capture_output=True, text=True, check=check,
+                              timeout=BACKUP_SECONDS_MAX)
+
+    def ask(self, *words, check=True):
+        return self.holdfast(*words, "--repository", self.path, "--key", self.key, check=check)
+
+    def restore(self, number, volume, name):
+        path = os.path.join(self.scratch, name)
+        self.ask("restore", str(number), "--volume", volume, "--to", path)
+        return path
+
+
+def back_up(node, *words):
+    """What the node says of the backup that it made."""
+    made = node.holdfast("backup", "run", "-o", "json", *words)
+    return json.loads(made.stdout)
+
+
+def copy(node, volume, path):
+    subprocess.run(["nbdcopy", node.uri(volume), path], check=True, timeout=LOAD_SECONDS_MAX)
+    return path
+
+
+def judge_image(findings, judge, path, what):
+    """flushcheck's verdict on a restored image, served by nbdkit."""
+    socket = path + ".sock"
+    with subprocess.Popen(["nbdkit", "--foreground", "--readonly", "-U", socket, "file", path]) as server:
+        try:
+            tools.wait_until("nbdkit serves", SERVE_SECONDS_MAX, lambda: os.path.exists(socket))
+            told = judge.verify(f"nbd+unix:///?socket={socket}")
+        finally:
+            server.terminate()
+    lost = judge.faults(told)
+    findings.expect(not lost, f"{what}: every block that was flushed before is in it: {lost}")
+    return sum(lost.values())
+
+
+def compare(findings, repository, number, original, name, figures):
+    """Restores the volume `bulk` of a backup, and compares it."""
+    path = repository.restore(number, "bulk", name)
+    same = filecmp.cmp(original, path, shallow=False)
+    findings.expect(same, f"backup {number} gives back what there was")
+    figures["restored"] += 1
+    figures["differing"] += not same
+    os.remove(path)
+
+
+def under_load(findings, mesh, repository, judge, options, figures, scratch):
+    """A full one and one of what changed, of a region that is not primary, while clients write on."""
+    primary, other = mesh.primary(), mesh.nodes[2]
+    nbdload(options.rig, "write", primary.uri("bulk"), options.mib * MIB, LOAD_SECONDS_MAX, seed=3)
+    judge.flush(primary.uri("ledger"), LEDGER_SECONDS)
+    faults.await_caught_up(mesh, NOTICE_SECONDS_MAX)
+    original = copy(primary, "bulk", os.path.join(scratch, "original"))
+    noise = Judge(options.rig, os.path.join(scratch, "noise"), LEDGER_MIB * MIB, seed=11)
+    with noise.write(primary.uri("noise"), LOAD_SECONDS_MAX) as writer:
+        began = time.monotonic()
+        full = back_up(other)
+        took = time.monotonic() - began
+        findings.expect(writer.is_running, f"clients write on meanwhile: {list(writer.lines)[-3:]}")
+        writer.process.terminate()
+    findings.expect(full["backup"]["kind"] == "full", f"the first one is full: {full}")
+    findings.say(f"a full backup of {other.region} in {took:.1f} s: {full['readBytes'] // MIB} MiB read, "
+                 f"{full['storedBytes'] // MIB} MiB stored")
+    compare(findings, repository, full["backup"]["number"], original, "full", figures)
+    image = repository.restore(full["backup"]["number"], "ledger", "ledger-1")
+    figures["lost_flushed"] += judge_image(findings, judge, image, "the full backup")
+    nbdload(options.rig, "write", primary.uri("bulk"), options.mib * MIB // 16, LOAD_SECONDS_MAX, seed=4)
+    judge.flush(primary.uri("ledger"), LEDGER_SECONDS)
+    faults.await_caught_up(mesh, NOTICE_SECONDS_MAX)
+    copy(primary, "bulk", original)
+    again = back_up(other)
+    findings.expect(again["backup"]["kind"] == "incremental", f"the next one is incremental: {again}")
+    findings.expect(again["readBytes"] < full["readBytes"] // 2, f"it reads what changed: {again}")
+    findings.say(f"one of what changed: {again['readBytes'] // MIB} MiB read, {again['storedBytes'] // MIB} MiB stored")
+    compare(findings, repository, again["backup"]["number"], original, "again", figures)
+    image = repository.restore(again["backup"]["number"], "ledger", "ledger-2")
+    figures["lost_flushed"] += judge_image(findings, judge, image, "the incremental one")
+    return original
+
+
+def killed(findings, mesh, repository, options, figures, original):
+    """The agent that makes one is killed in the middle; the next one goes on with what it stored."""
+    primary, other = mesh.primary(), mesh.nodes[2]
+    nbdload(options.rig, "write", primary.uri("bulk"), options.mib * MIB, LOAD_SECONDS_MAX, seed=5)
+    faults.await_caught_up(mesh, NOTICE_SECONDS_MAX)
+    copy(primary, "bulk", original)
+    other.holdfast("backup", "run", "--detach", "--full")
+    job = tools.wait_until("it is in the middle", BACKUP_SECONDS_MAX, poll=0.005, holds=lambda: in_the_middle(other))
+    other.kill()
+    findings.say(f"killed with {job['readBytes'] // MIB} of {job['wantedBytes'] // MIB} MiB read")
+    other.start()
+    faults.await_caught_up(mesh, NOTICE_SECONDS_MAX)
+    numbers = listed(repository)
+    made = tools.wait_until("it can be held again", NOTICE_SECONDS_MAX, lambda: tried(other))
+    findings.expect(listed(repository) == numbers + [made["backup"]["number"]], "what was killed is no backup")
+    compare(findings, repository, made["backup"]["number"], original, "killed", figures)
+
+
+def in_the_middle(node):
+    told = node.holdfast("backup", "status", "-o", "json", check=False)
+    job = json.loads(told.stdout) if told.returncode == 0 else {}
+    return job if job.get("state") == "running" and job.get("readBytes", 0) > 0 else None
+
+
+def tried(node):
+    """A node that starts replays its log first, and says so."""
+    made = node.holdfast("backup", "run", "-o", "json", check=False)
+    return json.loads(made.stdout) if made.returncode == 0 else None
+
+
+def listed(repository):
+    return [each["number"] for each in json.loads(repository.ask("backup", "list", "-o", "json").stdout)["backups"]]
+
+
+def behind_takeover(findings, mesh, repository, judge, options, figures, original):
+    primary = mesh.primary()
+    judge.flush(primary.uri("ledger"), LEDGER_SECONDS)
+    faults.await_caught_up(mesh, NOTICE_SECONDS_MAX)
+    primary.kill()
+    winner = faults.await_heir(mesh, mesh.nodes[2], WINNER_SECONDS_MAX)
+    mesh.await_served(winner, "bulk", "ledger")
+    nbdload(options.rig, "write", winner.uri("bulk"), options.mib * MIB // 8, LOAD_SECONDS_MAX, seed=6)
+    copy(winner, "bulk", original)
+    made = back_up(winner)
+    findings.expect(made["backup"]["epoch"] >= 2, f"it is of the new primary's epoch: {made}")
+    findings.expect(made["backup"]["kind"] == "incremental", f"it goes on from before the takeover: {made}")
+    compare(findings, repository, made["backup"]["number"], original, "taken-over", figures)
+    image = repository.restore(made["backup"]["number"], "ledger", "ledger-3")
+    figures["lost_flushed"] += judge_image(findings, judge, image, "behind the takeover")
+    return made["backup"]["number"]
+
+
+def refusals(findings, repository, number):
+    """Damage is named, a wrong key is no damage, and nothing is restored that could be taken for whole."""
+    repository.ask("backup", "verify", str(number))
+    there = os.path.join(repository.scratch, "there")
+    with open(there, "w", encoding="utf-8") as file:
+        file.write("mine")
+    refused = repository.ask("restore", "--volume", "bulk", "--to", there, check=False)
+    findings.expect(refused.returncode == 1 and "is there already" in refused.stderr, f"nothing is written over: {refused}")
+    refused = repository.ask("restore", "999", "--volume", "bulk", "--to", there + "2", check=False)
+    findings.expect(refused.returncode == 1 and "no backup 999" in refused.stderr, f"there is no such backup: {refused}")
+    pack = sorted(glob.glob(repository.path + "/*/packs/*/*"), key=os.path.getsize)[-1]
+    with open(pack, "r+b") as file:
+        for offset in range(4096, os.path.getsize(pack) - 65_536, 16_384):
+            file.seek(offset)
+            byte = file.read(1)[0]
+            file.seek(offset)
+            file.write(bytes([byte ^ 1]))
+    refused = repository.ask("backup", "verify", str(number), check=False)
+    findings.expect(refused.returncode == 1 and os.path.basename(pack) in refused.stderr,
+                    f"the damaged pack is named: {refused}")
+    path = os.path.join(repository.scratch, "damaged")
+    refused = repository.ask("restore", str(number), "--volume", "bulk", "--to", path, check=False)
+    findings.expect(refused.returncode == 1 and not glob.glob(path + "*"), f"nothing is left of it: {refused}")
+
+
+def measure_backup(findings, options):
+    figures = {"restored": 0, "differing": 0, "lost_flushed": 0}
+    with measure.scratch(8 * options.mib * MIB) as scratch:
+        repository = Repository(options.bin, scratch)
+        with Cluster(options.bin, settings=(repository.setting,)) as mesh, measure.explained(mesh):
+            exercise(findings, mesh, repository, options, figures, scratch)
+    findings.figures = figures
+
+
+def exercise(findings, mesh, repository, options, figures, scratch):
+    mesh.start()
+    primary = mesh.ready()
+    if primary is not mesh.nodes[1]:
+        raise measure.Unmeasured(f"node {primary.id} became primary, not the preferred one")
+    for name, mib in (("ledger", LEDGER_MIB), ("noise", LEDGER_MIB), ("bulk", options.mib)):
+        mesh.create_volume(name, f"{mib}M")
+    judge = Judge(options.rig, os.path.join(scratch, "ledger"), LEDGER_MIB * MIB)
+    original = under_load(findings, mesh, repository, judge, options, figures, scratch)
+    killed(findings, mesh, repository, options, figures, original)
+    number = behind_takeover(findings, mesh, repository, judge, options, figures, original)
+    refusals(findings, repository, number)
+    figures["backups"] = len(listed(repository))
+    findings.say(repository.ask("backup", "list").stdout.strip())
+
+
+def main():
+    parser = argparse.ArgumentParser(description="backups, and what comes back of them")
+    parser.add_argument("--bin", required=True)
+    parser.add_argument("--rig", required=True)
+    parser.add_argument("--mib", type=int, default=256, help="size of the volume that is compared")
+    options = parser.parse_args()
+    return measure.run(RUN_SECONDS_MAX, lambda findings: measure_backup(findings, options))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
