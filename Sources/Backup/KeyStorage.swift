@@ -37,11 +37,11 @@ package enum KeyStorage {
             guard fchmod(file, 0o600) == 0, write(key.text, to: file), fsync(file) == 0 else {
                 throw failure("write", path)
             }
+            try syncFolder(of: path)
         } catch {
             unsafe unlink(path)
             throw error
         }
-        try syncFolder(of: path)
     }
 
     private static func failure(
