@@ -22,13 +22,21 @@ package struct Vault: Sendable {
         layout = Layout(ring.tenant)
         places = ring.turns.compactMap { ring.place($0.epoch) }
         idKeys = ring.turns.compactMap { ring.idKeys($0.epoch) }
-        let bytes = try get(Layout.repository)
-        let found = try reading(Layout.repository) { () throws(ObjectDamage) in
-            try RepositoryObject(parsing: bytes)
+        try Self.confirm(ring.repository, in: store)
+    }
+
+    /// Refuses a store that has not this very repository in it.
+    static func confirm(
+        _ id: RepositoryID, in store: any ObjectStore
+    ) throws(BackupFailure) {
+        let bytes: [UInt8]
+        do throws(ObjectStoreFailure) { bytes = try store.get(Layout.repository, nil) } catch {
+            throw .store(error)
         }
-        guard found.id == ring.repository else {
-            throw .damaged(Layout.repository, .anotherRepository(found.id))
-        }
+        do throws(ObjectDamage) {
+            let found = try RepositoryObject(parsing: bytes).id
+            guard found == id else { throw .anotherRepository(found) }
+        } catch { throw .damaged(Layout.repository, error) }
     }
 
     /// Makes a store a repository, once.
@@ -70,6 +78,8 @@ package struct Vault: Sendable {
 package enum BackupFailure: Error, Sendable, CustomStringConvertible {
     case store(ObjectStoreFailure)
     case damaged(ObjectName, ObjectDamage)
+    /// A key, or a key ring, that is not the one it has to be.
+    case key(String)
     /// What was just sealed did not open as it was closed.
     case unreadable(ObjectDamage)
     /// A map names what no index knows of; indexes that can't be read may.
@@ -91,6 +101,7 @@ package enum BackupFailure: Error, Sendable, CustomStringConvertible {
         switch self {
         case .store(let failure): "\(failure)"
         case .damaged(let name, let damage): "\(name): \(damage)"
+        case .key(let words): words
         case .unreadable(let damage):
             "what was just sealed does not open: \(damage); suspect this machine's memory"
         case .unknownBlob(let id, let kind, let indexes):

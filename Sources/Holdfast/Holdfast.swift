@@ -20,7 +20,8 @@ struct Holdfast: AsyncParsableCommand {
         subcommands: [
             StatusCommand.self, MembersCommand.self, RaftCommand.self, VolumeCommand.self,
             SwitchoverCommand.self, AlarmCommand.self, LogCommand.self, CertCommand.self,
-            ConfigCommand.self, InitCommand.self, BackupCommand.self, RestoreCommand.self,
+            ConfigCommand.self, InitCommand.self, RepositoryCommand.self, BackupCommand.self,
+            RestoreCommand.self,
         ])
 
     @Option(

@@ -1,0 +1,106 @@
+internal import Glibc
+package import Repository
+
+/// Keys in files on this machine, which their owner alone may read.
+package enum KeyStorage {
+    /// Refuses a file that others may read, and says which command mends that.
+    package static func keyFile(_ path: String) throws(BackupFailure) -> KeyFile {
+        let bytes = try secretBytes(path)
+        do throws(KeyFileRefused) { return try KeyFile(parsing: bytes) } catch {
+            throw .key("\(path): \(error)")
+        }
+    }
+
+    /// The whole file, but for the line break at its end.
+    package static func passphrase(_ path: String) throws(BackupFailure) -> [UInt8] {
+        var bytes = try secretBytes(path)
+        if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
+        if bytes.last == UInt8(ascii: "\r") { bytes.removeLast() }
+        guard !bytes.isEmpty else { throw .key("\(path) holds no passphrase: it is empty") }
+        return bytes
+    }
+
+    /// Makes a file that is durable, name included, when this returns. Refuses a path where something is already: what
+    /// is written over could be the only key to somebody's backups.
+    package static func make(_ key: KeyFile, _ path: String) throws(BackupFailure) {
+        let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
+        let file = unsafe open(path, flags, 0o600)
+        guard file >= 0 else {
+            guard errno != EEXIST else {
+                throw .key("\(path) is there already: no key is written over anything")
+            }
+            throw failure("make", path)
+        }
+        do throws(BackupFailure) {
+            defer { close(file) }
+            // A umask may have taken the owner's bits.
+            guard fchmod(file, 0o600) == 0, write(key.text, to: file), fsync(file) == 0 else {
+                throw failure("write", path)
+            }
+            try syncFolder(of: path)
+        } catch {
+            unsafe unlink(path)
+            throw error
+        }
+    }
+
+    private static func failure(
+        _ deed: String, _ path: String, _ code: Int32 = errno
+    ) -> BackupFailure {
+        .key("cannot \(deed) \(path): \(unsafe String(cString: strerror(code)))")
+    }
+
+    private static func secretBytes(_ path: String) throws(BackupFailure) -> [UInt8] {
+        // Nothing is waited for: what lies there may be a pipe.
+        let file = unsafe open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+        guard file >= 0 else { throw failure("open", path) }
+        defer { close(file) }
+        try demandPrivacy(of: file, path)
+        var bytes = [UInt8](repeating: 0, count: KeyFile.byteCountMax + 1)
+        var count = 0
+        while count < bytes.count {
+            let step = unsafe bytes.withUnsafeMutableBytes { room in
+                unsafe Glibc.read(
+                    file, room.baseAddress.map { unsafe $0 + count }, room.count - count)
+            }
+            if step < 0, errno == EINTR { continue }
+            guard step >= 0 else { throw failure("read", path) }
+            if step == 0 { return Array(bytes[..<count]) }
+            count += step
+        }
+        throw .key("\(path) has more than \(KeyFile.byteCountMax) bytes: no key is so long")
+    }
+
+    private static func demandPrivacy(of file: CInt, _ path: String) throws(BackupFailure) {
+        var status = stat()
+        guard unsafe fstat(file, &status) == 0 else { throw failure("look at", path) }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw .key("\(path) is no file") }
+        guard status.st_mode & 0o077 == 0 else {
+            let mode = String(status.st_mode & 0o777, radix: 8)
+            throw .key(
+                "\(path) is open to others than its owner (mode 0\(mode)), so the key may not be "
+                    + "secret: chmod 600 \(path)")
+        }
+    }
+
+    private static func write(_ bytes: [UInt8], to file: CInt) -> Bool {
+        var done = 0
+        while done < bytes.count {
+            let step = unsafe bytes.withUnsafeBytes { all in
+                unsafe Glibc.write(file, all.baseAddress.map { unsafe $0 + done }, all.count - done)
+            }
+            if step < 0, errno == EINTR { continue }
+            guard step > 0 else { return false }
+            done += step
+        }
+        return true
+    }
+
+    private static func syncFolder(of path: String) throws(BackupFailure) {
+        let above = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+        let folder = unsafe open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard folder >= 0 else { throw failure("open", above) }
+        defer { close(folder) }
+        guard fsync(folder) == 0 else { throw failure("sync", above) }
+    }
+}

@@ -1,0 +1,150 @@
+internal import Admin
+internal import ArgumentParser
+internal import Backup
+internal import FoundationEssentials
+internal import Glibc
+internal import ObjectStores
+internal import Repository
+internal import Sealing
+
+extension RepositoryCommand {
+    struct Create: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Makes a directory a repository, and the keys to it.",
+            discussion: """
+                Both keys are made before anything is stored. Without one of them nothing that is \
+                backed up can be restored, by nobody.
+                """)
+
+        @OptionGroup var options: OutputOptions
+        @Argument(help: "An empty directory.") var directory: String
+        @Option(help: "The key file that is made for the agents.") var key: String
+        @OptionGroup var second: SecondKeyOptions
+
+        func run() throws {
+            let store = try DirectoryStore.opened(directory)
+            try Self.demandEmpty(store)
+            for path in [key, second.spareKey].compactMap(\.self) { try demandApart(path) }
+            var chance = SystemRandomNumberGenerator()
+            let repository = RepositoryID(high: chance.next(), low: chance.next())
+            let rings = Rings(
+                store, repository: repository,
+                tenant: TenantID(high: chance.next(), low: chance.next()))
+            let holders = try makeKeys(for: rings, &chance)
+            do throws(BackupFailure) {
+                _ = try rings.found(for: holders, at: .ofThisMachine, using: &chance)
+                // Last: until then it is no repository, and no backup was made.
+                try Vault.found(repository, in: store)
+            } catch { throw leftOver("\(error)", in: true) }
+            let made = Made(
+                repository: repository.description, tenant: rings.tenant.description,
+                directory: Self.absolute(directory), key: Self.absolute(key),
+                spareKey: second.spareKey.map(Self.absolute))
+            try options.show(made, made.lines)
+        }
+    }
+}
+
+extension RepositoryCommand.Create {
+    /// What was made, for a program.
+    struct Made: Encodable {
+        let repository: String
+        let tenant: String
+        let directory: String
+        let key: String
+        let spareKey: String?
+
+        var lines: [Line] {
+            let other = spareKey ?? "the passphrase"
+            return [
+                Line("made repository \(repository) with tenant \(tenant)", .good),
+                Line("put \(key) on each agent, readable by the user it runs as alone"),
+                Line(
+                    "keep \(other) elsewhere: without one of both nothing can be restored",
+                    .warning),
+                Line("in each node's file:"),
+                Line("backup: {directory: \(Self.yaml(directory)), key: \(Self.yaml(key))}"),
+            ]
+        }
+
+        /// In quotes where a path has anything in it that could be more than a path.
+        private static func yaml(_ path: String) -> String {
+            let isPlain = path.allSatisfy {
+                $0.isASCII && ($0.isLetter || $0.isNumber || "/._-".contains($0))
+            }
+            return isPlain ? path : "'" + path.replacing("'", with: "''") + "'"
+        }
+    }
+
+    /// Objects without a name tag are a repository that lost it: nothing is put on top of that.
+    private static func demandEmpty(_ store: DirectoryStore) throws(Failure) {
+        let objects: [ObjectListing.Object]
+        do throws(ObjectStoreFailure) { objects = try store.list(nil).objects } catch {
+            throw Failure(.refused, "\(error)")
+        }
+        guard let first = objects.first else { return }
+        let isRepository = objects.contains { $0.name == Layout.repository }
+        throw Failure(
+            .refused,
+            isRepository
+                ? "\(store.path) is a repository already\n  `holdfast repository show` says whose."
+                : "\(store.path) holds \(counted(objects.count, "object")) of a repository, "
+                    + "\(first.name) for one, and does not say which\n  Give an empty directory.")
+    }
+
+    /// Whoever gets hold of the backups must not get the key with them.
+    private func demandApart(_ path: String) throws(Failure) {
+        let above = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+        let (folder, store) = (Self.absolute(above) + "/", Self.absolute(directory) + "/")
+        guard !folder.hasPrefix(store) else {
+            throw Failure(
+                .refused,
+                "\(path) would lie in the repository itself: who has the backups had the key to them\n"
+                    + "  Give a path outside of \(directory).")
+        }
+    }
+
+    private func makeKeys(
+        for rings: Rings, _ chance: inout SystemRandomNumberGenerator
+    ) throws(Failure) -> [NamedHolder] {
+        // Read first: what can be refused is, before anything is made.
+        let passphrase = try second.passphraseFile.map { path throws(Failure) in
+            try SecondKeyOptions.passphrase(path)
+        }
+        var holders = [NamedHolder("key", .file(try make(key, rings, &chance)))]
+        if let spare = second.spareKey {
+            do throws(Failure) {
+                holders.append(NamedHolder("spare", .file(try make(spare, rings, &chance))))
+            } catch { throw leftOver(error.text, in: false) }
+        }
+        if let passphrase { holders.append(NamedHolder("passphrase", .passphrase(passphrase))) }
+        return holders
+    }
+
+    private func make(
+        _ path: String, _ rings: Rings, _ chance: inout SystemRandomNumberGenerator
+    ) throws(Failure) -> Secret {
+        let secret = Secret.drawn(by: &chance)
+        let file = KeyFile(repository: rings.repository, tenant: rings.tenant, secret: secret)
+        try backed("Give a new path, on a disk that keeps it.") { () throws(BackupFailure) in
+            try KeyStorage.make(file, path)
+        }
+        return secret
+    }
+
+    /// Nothing was sealed by then: whatever is there can go.
+    private func leftOver(_ why: String, in isStored: Bool) -> Failure {
+        var left = [key]
+        if isStored { left += [second.spareKey, "what is in \(directory)"].compactMap(\.self) }
+        return Failure(
+            .refused,
+            "\(why)\n  No backup depends on it yet: delete \(Words.list(left)), and try again.")
+    }
+
+    /// As it is called from everywhere; what can't be found is named as it was given.
+    private static func absolute(_ path: String) -> String {
+        guard let real = unsafe realpath(path, nil) else { return path }
+        defer { unsafe free(real) }
+        return unsafe String(cString: real)
+    }
+}

@@ -1,0 +1,164 @@
+import Foundation
+import Testing
+
+@testable import Holdfast
+
+@Suite("A repository from the command line", .timeLimit(.minutes(2)))
+struct RepositoryTests {
+    /// `DIR/store` is there, `DIR/key`, `DIR/spare` and `DIR/words` are names for keys.
+    private struct Place {
+        let path: String
+        let store: String
+        let key: String
+        let spare: String
+        let words: String
+
+        init() throws {
+            path = try Program.freshDirectory()
+            (store, key) = (path + "/store", path + "/key")
+            (spare, words) = (path + "/spare", path + "/words")
+            try FileManager.default.createDirectory(
+                atPath: store, withIntermediateDirectories: true)
+            try Data("correct horse\n".utf8).write(to: URL(filePath: words))
+            try setMode(words, 0o600)
+        }
+
+        func setMode(_ path: String, _ mode: Int) throws {
+            try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
+        }
+
+        func run(_ deed: String, _ second: [String] = [], _ rest: [String] = []) async throws
+            -> Program.Said
+        { try await Program.run(["repository", deed, store, "--key", key] + second + rest) }
+
+        func has(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
+        func remove() throws { try FileManager.default.removeItem(atPath: path) }
+    }
+
+    @Test func `a repository is made with two keys, and either shows it`() async throws {
+        let place = try Place()
+        let made = try await place.run("create", ["--spare-key", place.spare])
+        #expect(made.code == 0 && made.errors == "")
+        #expect(
+            made.output.hasSuffix("backup: {directory: \(place.store), key: \(place.key)}\n"))
+        #expect(made.output.contains("keep \(place.spare) elsewhere: without one of both nothing"))
+        for path in [place.key, place.spare] {
+            let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions]
+            #expect(mode as? Int == 0o600)
+            let shown = try await Program.run(["repository", "show", place.store, "--key", path])
+            #expect(shown.code == 0 && shown.output.contains("ring 1, digest "))
+            #expect(shown.output.contains("\"spare\"  key file"))
+        }
+        try place.remove()
+    }
+
+    @Test func `a rotation adds an epoch, and needs both keys`() async throws {
+        let place = try Place()
+        let second = ["--passphrase-file", place.words]
+        #expect(try await place.run("create", second).code == 0)
+        #expect(try await place.run("rotate", second).output.contains("key epoch 2, in ring 2"))
+        let shown = try await place.run("show", [], ["-o", "json"])
+        let value = try JSONDecoder().decode(
+            [String: JSONValue].self, from: Data(shown.output.utf8))
+        #expect(value["ring"] == .signed(2))
+        #expect(
+            value["keys"]
+                == .list([
+                    .map(["kind": .text("key file"), "name": .text("key")]),
+                    .map(["kind": .text("passphrase"), "name": .text("passphrase")]),
+                ]))
+        guard case .list(let epochs) = value["epochs"] else { throw CancellationError() }
+        #expect(epochs.count == 2)
+        try Data("wrong horse\n".utf8).write(to: URL(filePath: place.words))
+        try place.setMode(place.words, 0o600)
+        let wrong = try await place.run("rotate", second)
+        #expect(wrong.code == 1 && wrong.errors.contains("would open nothing any more"))
+        #expect(!wrong.errors.contains("horse"))
+        #expect(try await place.run("show").output.contains("ring 2, digest "))
+        try place.remove()
+    }
+
+    @Test func `nothing is made where a repository is, or where none can be`() async throws {
+        let place = try Place()
+        let second = ["--spare-key", place.spare]
+        for arguments in [
+            ["create", place.path + "/none", "--key", place.key],
+            ["create", place.store, "--key", place.store + "/key"],
+            ["create", place.store, "--key", place.path + "/none/key"],
+        ] {
+            let said = try await Program.run(["repository"] + arguments + second)
+            #expect(said.code == 1 && said.output == "" && said.errors.contains("\n  "))
+            #expect(!place.has(place.key) && !place.has(place.spare))
+        }
+        #expect(try await place.run("create", second).code == 0)
+        let (key, spare) = (place.path + "/key2", ["--spare-key", place.path + "/spare2"])
+        let again = ["repository", "create", place.store, "--key", key] + spare
+        let twice = try await Program.run(again)
+        #expect(twice.code == 1 && twice.errors.contains("is a repository already"))
+        try FileManager.default.removeItem(atPath: place.store + "/repository")
+        let tagless = try await Program.run(again)
+        #expect(tagless.code == 1 && tagless.errors.contains("holds 1 object of a repository"))
+        #expect(!place.has(key))
+        try place.remove()
+    }
+
+    @Test func `what is left over of a repository that was not made is named`() async throws {
+        let place = try Place()
+        try Data("another key".utf8).write(to: URL(filePath: place.spare))
+        let taken = try await place.run("create", ["--spare-key", place.spare])
+        #expect(taken.code == 1 && taken.errors.contains("\(place.spare) is there already"))
+        #expect(taken.errors.contains("delete \(place.key), and try again"))
+        #expect(
+            try String(contentsOfFile: place.spare, encoding: .utf8) == "another key")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: place.store) == [])
+        try place.remove()
+    }
+
+    @Test func `keys that others may read, that are damaged or another's are refused`()
+        async throws
+    {
+        let (place, other) = (try Place(), try Place())
+        for place in [place, other] {
+            #expect(try await place.run("create", ["--spare-key", place.spare]).code == 0)
+        }
+        try place.setMode(place.key, 0o640)
+        let open = try await place.run("show")
+        #expect(open.code == 1 && open.errors.hasSuffix("chmod 600 \(place.key)\n"))
+        try place.setMode(place.key, 0o600)
+        let foreign = try await Program.run(
+            ["repository", "show", place.store, "--key", other.key])
+        #expect(foreign.code == 1 && foreign.errors.contains("it belongs to repository"))
+        let mixed = try await place.run("rotate", ["--spare-key", other.spare])
+        #expect(mixed.code == 1 && mixed.errors.contains("\(other.spare) is a key of tenant"))
+        let same = try await place.run("rotate", ["--spare-key", place.key])
+        #expect(same.code == 1 && same.errors.contains("key file \"spare\" would open nothing"))
+        let text = try String(contentsOfFile: place.key, encoding: .utf8)
+        let secret = try #require(text.firstMatch(of: /secret ([0-9a-f]+)/)?.1)
+        try Data(text.replacing(secret, with: secret.dropLast() + "x").utf8)
+            .write(to: URL(filePath: place.key))
+        try place.setMode(place.key, 0o600)
+        let damaged = try await place.run("show")
+        #expect(damaged.code == 1 && damaged.errors.contains("its line `secret` is malformed"))
+        #expect(!damaged.errors.contains(secret.prefix(8)))
+        for place in [place, other] { try place.remove() }
+    }
+
+    @Test(arguments: [[], ["--spare-key", "a", "--passphrase-file", "b"]])
+    func `one other key is asked for, no more and no less`(second: [String]) async throws {
+        for deed in ["create", "rotate"] {
+            let said = try await Program.run(
+                ["repository", deed, "/tmp/none", "--key", "/tmp/none/key"] + second)
+            #expect(said.code == 2 && said.errors.contains("either --spare-key or"))
+        }
+    }
+
+    @Test func `a path is written into the node's file as one word`() {
+        func line(_ path: String) -> String? {
+            RepositoryCommand.Create.Made(
+                repository: "1", tenant: "2", directory: path, key: "/k", spareKey: nil
+            ).lines.last?.text
+        }
+        #expect(line("/a/b-1.c_d") == "backup: {directory: /a/b-1.c_d, key: /k}")
+        #expect(line("/a, b'c") == "backup: {directory: '/a, b''c', key: /k}")
+    }
+}
