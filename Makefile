@@ -42,7 +42,7 @@ fi
 endef
 
 .PHONY: deps deps-bench build release rig test scenarios test-thread lint format proto demo takeover takeover-idle witness full-disk \
-	torture resync members upgrade rot bench-journal bench-gossip simulate mutants powercut fuzz-build fuzz corpus
+	torture backup resync members upgrade rot bench-journal bench-gossip simulate mutants powercut fuzz-build fuzz corpus
 
 deps:
 	@$(call install,$(DEBIAN))
@@ -136,6 +136,10 @@ upgrade: release rig
 rot: release rig
 	$(MEASURE) Tests/Rig/rot.py $(EXECUTABLES) $(RIG)
 	$(MEASURE) Tests/Rig/rot_images.py $(EXECUTABLES) $(RIG) --mib 256
+
+# Backups of a mesh under load, of one whose agent is killed, and behind a takeover, and what comes back of them.
+backup: release rig
+	$(MEASURE) Tests/Rig/backup.py $(EXECUTABLES) $(RIG)
 
 # Faults drawn from a seed at a mesh under load, MINUTES in each shape; needs root for namespaces and small file systems.
 torture: release rig

@@ -139,7 +139,8 @@ let package = Package(
             [
                 "Admin", "Alarms", "Backup", "Control", "Decisions", "Disk", "Driver", "Gossip",
                 "Journal", "JournalCore", "Launch", "Mending", "Mesh", "Node", "ObjectStores",
-                "Raft", "Record", "Repository", "Sealing", "Settings", "Store", "Transport", "VolumeCore", "Volumes", "Voting", "Wire", locks, logging,
+                "Raft", "Record", "Repository", "Sealing", "Settings", "Store", "Transport",
+                "VolumeCore", "Volumes", "Voting", "Wire", locks, logging,
             ], path: "Sources/Agent"),
         executable(
             "Witness",

@@ -68,16 +68,18 @@ final class BackupDesk: Sendable {
         _ took: Interval
     ) {
         let facts: Logger.Metadata = [
-            "read_bytes": "\(progress.readByteCount)", "stored_bytes": "\(progress.storedByteCount)",
+            "read_bytes": "\(progress.readByteCount)",
+            "stored_bytes": "\(progress.storedByteCount)",
             "took": "\(took)",
         ]
         switch result {
         case .success(let made):
             logger.notice(
                 "a backup is made",
-                metadata: facts.merging(
-                    ["number": "\(made.manifest.sequence)", "position": "\(made.manifest.position)"]
-                ) { $1 })
+                metadata: facts.merging([
+                    "number": "\(made.manifest.sequence)",
+                    "position": "\(made.manifest.position)",
+                ]) { $1 })
         case .failure(let failure):
             logger.error(
                 "a backup failed", metadata: facts.merging(["why": "\(failure)"]) { $1 })

@@ -3,7 +3,7 @@ package import Sealing
 
 /// A tenant's key rings, as they lie in a store.
 package struct Rings: Sendable {
-    let store: any ObjectStore
+    package let store: any ObjectStore
     let layout: Layout
     package let repository: RepositoryID
     package var tenant: TenantID { layout.tenant }

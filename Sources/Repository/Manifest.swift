@@ -186,7 +186,8 @@ extension Manifest {
             else { throw ObjectDamage.contents("it counts what nothing counts") }
             return Manifest(
                 sequence: sequence, predecessor: predecessor, kind: kind, consistency: consistency,
-                cluster: cluster, group: group, position: Position(index: index, term: term), epoch: epoch,
+                cluster: cluster, group: group, position: Position(index: index, term: term),
+                epoch: epoch,
                 time: time, volumes: try Self.volumes(&reader), state: try Self.pieces(&reader))
         }
     }

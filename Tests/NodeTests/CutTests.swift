@@ -11,7 +11,7 @@ import Wire
         trio.seats[at].told.compactMap { if case .cut(let order) = $0 { order } else { nil } }
     }
 
-    @Test func `a cut is as of the last entry that the volumes were handed, with what was decided there`()
+    @Test func `a cut is as of the last entry that the volumes were handed`()
         throws
     {
         var trio = try Trio()

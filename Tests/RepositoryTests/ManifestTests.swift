@@ -104,25 +104,25 @@ import Testing
             }
             return false
         }
-        // version 0, kind 4, consistency 5, rest 6, sequence 8, predecessor 16, group 48, index 56, term 64,
-        // epoch 72, time 80, count 88, volumes from 92: id, bytes, cell, state, sync, name's length, zero.
+        // version 0, kind 4, consistency 5, rest 6, sequence 8, predecessor 16, cluster 48, group 64, index 72,
+        // term 80, epoch 88, time 96, count 104, volumes from 108: id, bytes, cell, state, sync, name's length, zero.
         #expect(!refused { _ in })
         for at in [0, 4, 5, 6] { #expect(refused { $0[at] = 9 }, "byte \(at)") }
         #expect(refused { $0.store(0, at: 8, count: 8) }, "no sequence")
         #expect(refused { $0.store(1, at: 8, count: 8) }, "the first one has no predecessor")
-        for at in [8, 56, 64, 72] {
+        for at in [8, 72, 80, 88] {
             #expect(refused { $0.store(.max, at: at, count: 8) }, "a count at \(at)")
         }
-        #expect(refused { $0.store(5_000, at: 88, count: 4) }, "volumes")
-        #expect(refused { $0.store(3, at: 92, count: 8) }, "not in order")
-        #expect(refused { $0.store(0, at: 100, count: 8) }, "no bytes")
-        #expect(refused { $0.store(4_097, at: 108, count: 4) }, "cells")
-        for at in [112, 113, 115, 116] { #expect(refused { $0[at] = 7 }, "byte \(at)") }
-        #expect(refused { $0[114] = 0 }, "no name")
-        #expect(refused { $0[148] = 0xff }, "its name is no text")
+        #expect(refused { $0.store(5_000, at: 104, count: 4) }, "volumes")
+        #expect(refused { $0.store(3, at: 108, count: 8) }, "not in order")
+        #expect(refused { $0.store(0, at: 116, count: 8) }, "no bytes")
+        #expect(refused { $0.store(4_097, at: 124, count: 4) }, "cells")
+        for at in [128, 129, 131, 132] { #expect(refused { $0[at] = 7 }, "byte \(at)") }
+        #expect(refused { $0[130] = 0 }, "no name")
+        #expect(refused { $0[164] = 0xff }, "its name is no text")
         // What is missing reads as zeros up to the end of the block, and is cut off behind that.
-        #expect(refused { $0.store(20_000, at: 276, count: 4) }, "its state is cut off")
-        #expect(refused { $0.store(20_481, at: 276, count: 4) }, "too much of a state")
+        #expect(refused { $0.store(20_000, at: 292, count: 4) }, "its state is cut off")
+        #expect(refused { $0.store(20_481, at: 292, count: 4) }, "too much of a state")
         #expect(refused { $0[$0.count - 1] = 1 }, "something behind its end")
     }
 }

@@ -6,7 +6,8 @@ internal import Glibc
 
 struct BackupCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "backup", abstract: "Makes backups, and shows and checks those that there are.",
+        commandName: "backup",
+        abstract: "Makes backups, and shows and checks those that there are.",
         subcommands: [Run.self, Status.self, List.self, Show.self, Verify.self])
 
     struct Run: AskingCommand {
@@ -35,7 +36,9 @@ struct BackupCommand: AsyncParsableCommand {
             var job = began
             let shows = Terminal.errorIsTerminal && options.output == .table
             while job.state == .running {
-                if shows { Terminal.write("\r\u{1b}[K" + BackupWords.running(job), to: STDERR_FILENO) }
+                if shows {
+                    Terminal.write("\r\u{1b}[K" + BackupWords.running(job), to: STDERR_FILENO)
+                }
                 try await Task.sleep(for: Self.askedEvery)
                 job = try await self.job(.backup)
             }

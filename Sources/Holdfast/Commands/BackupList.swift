@@ -24,7 +24,8 @@ extension BackupCommand {
         func run() throws {
             let manifests = Manifests(try place.vault())
             var (backups, damaged): ([BackupReport], [Damaged]) = ([], [])
-            for number in try RepositoryOptions.explained(manifests.numbers) {
+            let numbers = try backed { () throws(BackupFailure) in try manifests.numbers() }
+            for number in numbers {
                 do throws(BackupFailure) {
                     backups.append(BackupReport(try manifests.manifest(number).manifest))
                 } catch { damaged.append(Damaged(number: number, why: "\(error)")) }
@@ -34,7 +35,9 @@ extension BackupCommand {
         }
 
         private static func lines(_ backups: [BackupReport], _ damaged: [Damaged]) -> [Line] {
-            guard !backups.isEmpty || !damaged.isEmpty else { return [Line("there are no backups")] }
+            guard !backups.isEmpty || !damaged.isEmpty else {
+                return [Line("there are no backups")]
+            }
             var table = Table([
                 ("NUMBER", .right), ("KIND", .left), ("TIME", .left), ("ENTRY", .right),
                 ("EPOCH", .right), ("VOLUMES", .right), ("SIZE", .right),
@@ -103,7 +106,7 @@ extension BackupCommand {
             let manifest = try RepositoryOptions.manifest(number, in: vault)
             let progress = RestoreProgress(
                 "verifying", of: manifest, shows: options.output == .table)
-            try RepositoryOptions.explained { () throws(BackupFailure) in
+            try backed { () throws(BackupFailure) in
                 let reader = try BackupReader(vault, threads: RepositoryOptions.threads)
                 for volume in manifest.volumes {
                     try reader.restore(volume.map, to: Nowhere(progress: progress))

@@ -1,6 +1,5 @@
 internal import ArgumentParser
 internal import Backup
-internal import ObjectStores
 internal import Repository
 internal import Sealing
 internal import Settings
@@ -25,15 +24,9 @@ struct RepositoryOptions: ParsableArguments {
 
     func vault() throws -> Vault {
         let (directory, file) = try place()
-        return try Self.explained { () throws(BackupFailure) in
-            let key = try KeyStorage.keyFile(file)
-            let store: DirectoryStore
-            do throws(ObjectStoreFailure) { store = try DirectoryStore(directory) } catch {
-                throw .store(error)
-            }
-            let rings = Rings(store, repository: key.repository, tenant: key.tenant)
-            let ring = try rings.newest(openedBy: .file(key.secret)).ring
-            return try Vault(store, ring: ring) {
+        let opened = try OpenedRepository(directory, key: file)
+        return try backed { () throws(BackupFailure) in
+            try Vault(opened.rings.store, ring: opened.ring.ring) {
                 var chance = SystemRandomNumberGenerator()
                 return Salt.drawn(by: &chance)
             }
@@ -52,17 +45,9 @@ struct RepositoryOptions: ParsableArguments {
         return (backup.directory, backup.key)
     }
 
-    static func explained<Value>(
-        _ deed: () throws(BackupFailure) -> Value
-    ) throws(Failure) -> Value {
-        do throws(BackupFailure) { return try deed() } catch {
-            throw Failure(.refused, "\(error)")
-        }
-    }
-
     /// The backup of that number, or the newest one.
     static func manifest(_ number: UInt64?, in vault: Vault) throws(Failure) -> Manifest {
-        let found = try explained { () throws(BackupFailure) -> ManifestObject? in
+        let found = try backed { () throws(BackupFailure) -> ManifestObject? in
             let manifests = Manifests(vault)
             guard let number else { return try manifests.newest() }
             let numbers = try manifests.numbers()

@@ -41,7 +41,7 @@ struct RestoreCommand: ParsableCommand {
         let progress = RestoreProgress("restoring", of: manifest, shows: options.output == .table)
         // All of them are refused before the first is written.
         try refuseExisting(wanted)
-        try RepositoryOptions.explained { () throws(BackupFailure) in
+        try backed { () throws(BackupFailure) in
             let reader = try BackupReader(vault, threads: RepositoryOptions.threads)
             for (volume, path) in wanted {
                 let image = try ImageTarget(path, byteCount: volume.map.shape.byteCount)
