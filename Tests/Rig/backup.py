@@ -27,6 +27,7 @@ LOAD_SECONDS_MAX, LEDGER_SECONDS, BACKUP_SECONDS_MAX = 300, 3, 120
 NOTICE_SECONDS_MAX, WINNER_SECONDS_MAX = 60, 30
 RUN_SECONDS_MAX = 900
 SERVE_SECONDS_MAX = 10
+VOLUMES = {"ledger", "noise", "bulk"}
 
 
 class Repository:
@@ -184,7 +185,9 @@ def refusals(findings, repository, number):
     findings.expect(refused.returncode == 1 and "is there already" in refused.stderr, f"nothing is written over: {refused}")
     refused = repository.ask("restore", "999", "--volume", "bulk", "--to", there + "2", check=False)
     findings.expect(refused.returncode == 1 and "no backup 999" in refused.stderr, f"there is no such backup: {refused}")
-    pack = sorted(glob.glob(repository.path + "/*/packs/*/*"), key=os.path.getsize)[-1]
+    packs = [path for path in glob.glob(repository.path + "/*/packs/*/*") if os.path.getsize(path) > MIB]
+    # The newest: an earlier backup may be all that leads to the others.
+    pack = max(packs, key=os.path.getmtime)
     with open(pack, "r+b") as file:
         for offset in range(4096, os.path.getsize(pack) - 65_536, 16_384):
             file.seek(offset)
@@ -194,9 +197,13 @@ def refusals(findings, repository, number):
     refused = repository.ask("backup", "verify", str(number), check=False)
     findings.expect(refused.returncode == 1 and os.path.basename(pack) in refused.stderr,
                     f"the damaged pack is named: {refused}")
-    path = os.path.join(repository.scratch, "damaged")
-    refused = repository.ask("restore", str(number), "--volume", "bulk", "--to", path, check=False)
-    findings.expect(refused.returncode == 1 and not glob.glob(path + "*"), f"nothing is left of it: {refused}")
+    folder = os.path.join(repository.scratch, "damaged")
+    os.mkdir(folder)
+    refused = repository.ask("restore", str(number), "--to", folder, check=False)
+    whole = {os.path.basename(path)[:-len(".raw")] for path in glob.glob(folder + "/*")}
+    damaged = {name for name in VOLUMES if f"volume {name} is not restored" in refused.stderr}
+    findings.expect(refused.returncode == 1 and damaged and whole == VOLUMES - damaged,
+                    f"what is damaged has no image, all else has: {sorted(whole)}, {refused}")
 
 
 def measure_backup(findings, options):

@@ -106,14 +106,15 @@ extension BackupCommand {
             let manifest = try RepositoryOptions.manifest(number, in: vault)
             let progress = RestoreProgress(
                 "verifying", of: manifest, shows: options.output == .table)
-            try backed { () throws(BackupFailure) in
-                let reader = try BackupReader(vault, threads: RepositoryOptions.threads)
-                for volume in manifest.volumes {
-                    try reader.restore(volume.map, to: Nowhere(progress: progress))
-                }
-                _ = try reader.bytes(manifest.state)
+            let reader = try backed { () throws(BackupFailure) in
+                try BackupReader(vault, threads: RepositoryOptions.threads)
+            }
+            let damage = Damaged.volumes(manifest.volumes) { at throws(BackupFailure) in
+                try reader.restore(manifest.volumes[at].map, to: Nowhere(progress: progress))
             }
             progress.end()
+            try Damaged.refuse(damage, of: manifest, "damaged")
+            try backed { () throws(BackupFailure) in _ = try reader.bytes(manifest.state) }
             try options.show(
                 Verified(
                     number: manifest.sequence, volumes: manifest.volumes.count,

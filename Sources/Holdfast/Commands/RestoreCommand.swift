@@ -41,15 +41,17 @@ struct RestoreCommand: ParsableCommand {
         let progress = RestoreProgress("restoring", of: manifest, shows: options.output == .table)
         // All of them are refused before the first is written.
         try refuseExisting(wanted)
-        try backed { () throws(BackupFailure) in
-            let reader = try BackupReader(vault, threads: RepositoryOptions.threads)
-            for (volume, path) in wanted {
-                let image = try ImageTarget(path, byteCount: volume.map.shape.byteCount)
-                try reader.restore(volume.map, to: Watched(target: image, progress: progress))
-                try image.finish()
-            }
+        let reader = try backed { () throws(BackupFailure) in
+            try BackupReader(vault, threads: RepositoryOptions.threads)
+        }
+        let damage = Damaged.volumes(wanted.map(\.volume)) { at throws(BackupFailure) in
+            let (volume, path) = wanted[at]
+            let image = try ImageTarget(path, byteCount: volume.map.shape.byteCount)
+            try reader.restore(volume.map, to: Watched(target: image, progress: progress))
+            try image.finish()
         }
         progress.end()
+        try Damaged.refuse(damage, of: manifest, "not restored")
         let images = wanted.map { volume, path in
             Restored.Image(
                 volume: volume.name, path: path, byteCount: volume.map.shape.byteCount)
@@ -100,6 +102,32 @@ struct RestoreCommand: ParsableCommand {
             try target.write(bytes, at: offset)
             progress.add(bytes.count)
         }
+    }
+}
+
+/// Volumes of a backup that can't be had; the others are not given up for them.
+enum Damaged {
+    /// What `read` says of each volume that it fails with.
+    static func volumes(
+        _ volumes: [Manifest.Volume], _ read: (Int) throws(BackupFailure) -> Void
+    ) -> [(volume: String, why: BackupFailure)] {
+        volumes.indices.compactMap { at in
+            do throws(BackupFailure) {
+                try read(at)
+                return nil
+            } catch { return (volumes[at].name, error) }
+        }
+    }
+
+    static func refuse(
+        _ damage: [(volume: String, why: BackupFailure)], of manifest: Manifest, _ what: String
+    ) throws(Failure) {
+        guard !damage.isEmpty else { return }
+        let words = damage.map { "volume \($0.volume) is \(what): \($0.why)" }
+        throw Failure(
+            .refused,
+            words.joined(separator: "\n") + "\n  Of backup \(manifest.sequence) all else is whole. "
+                + "Try an earlier one, `holdfast backup list` shows them.")
     }
 }
 
