@@ -60,7 +60,7 @@ enum RepositorySamples {
             var words = number(1) + [2, 1, 0, 0]
             words.append(littleEndian: sequence)
             predecessor.append(to: &words)
-            words.append(littleEndian: [1, 70, 4, 2])
+            words.append(littleEndian: [5, 6, 1, 70, 4, 2])
             words.append(littleEndian: UInt64(99))
             return ToldObject.encoded(words + rest, [])
         }

@@ -47,6 +47,9 @@ struct ParsingTests {
         ["config", "show", "a", "--defaults"],
         ["cert", "issue", "--dir", "d", "--node", "0", "--region", "a"],
         ["cert", "init", "--dir", "d", "--cluster", "xyz"], ["frobnicate"],
+        ["backup", "list"], ["backup", "list", "--config", "a", "--key", "b"],
+        ["backup", "verify", "--repository", "a"], ["backup", "show", "x", "--config", "a"],
+        ["restore", "--config", "a"], ["restore", "-1", "--config", "a", "--to", "b"],
     ])
     func `misuse is told before anything is done`(arguments: [String]) {
         #expect(throws: (any Error).self) { try Holdfast.parseAsRoot(arguments) }

@@ -57,12 +57,24 @@ struct ProgramTests {
         ["members", "list"], ["members", "add", "4"], ["members", "add", "4", "--witness"],
         ["members", "remove", "3", "--yes"], ["members", "replace", "3", "--with", "4"],
         ["members", "cancel"], ["members", "add", "4", "-o", "json"],
+        ["backup", "run"], ["backup", "run", "--full", "-o", "json"],
+        ["backup", "run", "--detach"],
+        ["backup", "status"], ["backup", "status", "-o", "yaml"],
     ])
     func `each command of a healthy mesh succeeds and says something`(
         arguments: [String]
     ) async throws {
         let said = try await Program.ask(arguments)
         #expect(said.code == 0 && !said.output.isEmpty && said.errors == "")
+    }
+
+    @Test func `a backup that is made tells what it read and stored`() async throws {
+        let said = try await Program.ask(["backup", "run"])
+        #expect(
+            said.output
+                == "backup 12, incremental, of entry 48213, in 2.3 s: 3 MiB read, 1 MiB stored\n")
+        let refused = try await Program.ask(["backup", "run"], Samples.noQuorum)
+        #expect(refused.code == 1 && refused.errors.contains("A backup is under way"))
     }
 
     @Test func `a refusal is 1, and says what to do`() async throws {

@@ -52,6 +52,26 @@ struct RepositoryTests {
         try place.remove()
     }
 
+    @Test func `a repository without backups says so, and gives nothing back`() async throws {
+        let place = try Place()
+        #expect(try await place.run("create", ["--spare-key", place.spare]).code == 0)
+        let from = ["--repository", place.store, "--key", place.spare]
+        #expect(
+            try await Program.run(["backup", "list"] + from).output == "there are no backups\n")
+        let listed = try await Program.run(["backup", "list", "-o", "json"] + from)
+        #expect(listed.code == 0 && listed.output.contains(#""backups" : ["#))
+        for words in [["backup", "show"], ["backup", "verify"], ["restore", "--to", place.path]] {
+            let said = try await Program.run(words + from)
+            #expect(said.code == 1 && said.errors.contains("holds no backup of this tenant yet"))
+        }
+        let said = try await Program.run(["backup", "show", "3"] + from)
+        #expect(said.code == 1 && said.errors.contains("there is no backup 3: there is none"))
+        let absent = try await Program.run(
+            ["backup", "list", "--repository", place.path + "/none", "--key", place.key])
+        #expect(absent.code == 1 && absent.errors.contains("is to be made, or mounted"))
+        try place.remove()
+    }
+
     @Test func `a rotation adds an epoch, and needs both keys`() async throws {
         let place = try Place()
         let second = ["--passphrase-file", place.words]
