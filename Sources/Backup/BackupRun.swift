@@ -53,7 +53,8 @@ package final class BackupRun: Sendable {
         state.withLockedValue { $0.writer = writer }
         let parent = isFull ? nil : newest.flatMap { vault.keepsIDs(since: $0.epoch) ? $0 : nil }
         let cut = try holder.begin(since: parent?.manifest.position.index)
-        defer { holder.end() }
+        var isHeld = true
+        defer { if isHeld { holder.end() } }
         let since = try newest.map { newest throws(BackupFailure) in
             try Self.check(newest.manifest, before: cut.place)
         }
@@ -67,6 +68,9 @@ package final class BackupRun: Sendable {
         }
         var volumes: [Manifest.Volume] = []
         for plan in plans { volumes.append(try store(plan, writer)) }
+        // Nothing more is read, so nothing more has to be kept for it.
+        holder.end()
+        isHeld = false
         let pieces = try writer.store(cut.state)
         try writer.finish()
         state.withLockedValue { $0.progress.phase = .committing }
@@ -87,10 +91,13 @@ package final class BackupRun: Sendable {
         _ manifest: Manifest, before place: HeldCut.Place
     ) throws(BackupFailure) -> Bool {
         guard manifest.cluster == place.cluster, manifest.group == place.group else { return false }
-        guard manifest.position <= place.position else {
-            throw .behind(here: place.position, newest: manifest.position)
+        let (newest, here) = (manifest.position, place.position)
+        guard newest.index <= here.index else {
+            // Entries that it holds are in no log any more: the log was cut, or machines were put back.
+            guard newest.term >= here.term else { return false }
+            throw .behind(here: here, newest: newest)
         }
-        return true
+        return newest.term <= here.term
     }
 
     private func store(

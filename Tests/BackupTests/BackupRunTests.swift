@@ -9,6 +9,7 @@ import Testing
 private final class Held: CutHolder {
     struct State: Sendable {
         var index: UInt64 = 10
+        var term: UInt64 = 2
         var cluster = ClusterID(high: 1, low: 2)
         var volumes: [UInt64: [UInt8]] = [:]
         /// Changed since any earlier place; of others nobody knows.
@@ -30,7 +31,7 @@ private final class Held: CutHolder {
             return HeldCut(
                 place: HeldCut.Place(
                     cluster: state.cluster, group: GroupID(1),
-                    position: Position(index: LogIndex(state.index), term: Term(2)),
+                    position: Position(index: LogIndex(state.index), term: Term(state.term)),
                     epoch: Epoch(3), time: WallTime(99)),
                 state: state.decisions,
                 volumes: state.volumes.sorted { $0.key < $1.key }.map { id, bytes in
@@ -142,6 +143,20 @@ private final class Held: CutHolder {
         held.change {
             $0.cluster = ClusterID(high: 1, low: 3)
             $0.index = 4
+            $0.volumes[1] = Self.bytes(9, 65_536)
+            $0.changed = [1: []]
+        }
+        let (made, _) = try make(vault)
+        #expect(made.manifest.kind == .full && made.manifest.sequence == 2)
+        try check(made.manifest, vault)
+    }
+
+    @Test func `a log that was cut since is no ground to go on from`() throws {
+        let vault = try Rig.vault(store)
+        held.change { $0.volumes = [1: Self.bytes(1, 65_536)] }
+        _ = try make(vault)
+        held.change {
+            ($0.index, $0.term) = (9, 3)
             $0.volumes[1] = Self.bytes(9, 65_536)
             $0.changed = [1: []]
         }

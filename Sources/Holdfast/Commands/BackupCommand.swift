@@ -46,6 +46,12 @@ struct BackupCommand: AsyncParsableCommand {
             if job.state == .failed {
                 throw Failure(.refused, "the backup failed: \(job.failure ?? "without a word")")
             }
+            guard job.state == .done else {
+                throw Failure(
+                    .refused,
+                    "the agent was started again meanwhile, and its backup is not made\n"
+                        + "  Ask for it again; `holdfast backup list` shows those that are made.")
+            }
             try options.show(job, BackupWords.lines(job))
         }
 

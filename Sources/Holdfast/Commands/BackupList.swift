@@ -32,6 +32,9 @@ extension BackupCommand {
             }
             try options.show(
                 Listed(backups: backups, damaged: damaged), Self.lines(backups, damaged))
+            guard damaged.isEmpty else {
+                throw Failure(.refused, "\(damaged.count) of the backups can't be read")
+            }
         }
 
         private static func lines(_ backups: [BackupReport], _ damaged: [Damaged]) -> [Line] {
@@ -109,12 +112,12 @@ extension BackupCommand {
             let reader = try backed { () throws(BackupFailure) in
                 try BackupReader(vault, threads: RepositoryOptions.threads)
             }
+            try backed { () throws(BackupFailure) in _ = try reader.bytes(manifest.state) }
             let damage = Damaged.volumes(manifest.volumes) { at throws(BackupFailure) in
                 try reader.restore(manifest.volumes[at].map, to: Nowhere(progress: progress))
             }
             progress.end()
-            try Damaged.refuse(damage, of: manifest, "damaged")
-            try backed { () throws(BackupFailure) in _ = try reader.bytes(manifest.state) }
+            try Damaged.refuse(damage, of: manifest.volumes.count, "can't be had")
             try options.show(
                 Verified(
                     number: manifest.sequence, volumes: manifest.volumes.count,

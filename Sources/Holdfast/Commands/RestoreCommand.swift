@@ -51,7 +51,7 @@ struct RestoreCommand: ParsableCommand {
             try image.finish()
         }
         progress.end()
-        try Damaged.refuse(damage, of: manifest, "not restored")
+        try Damaged.refuse(damage, of: wanted.count, "is not restored")
         let images = wanted.map { volume, path in
             Restored.Image(
                 volume: volume.name, path: path, byteCount: volume.map.shape.byteCount)
@@ -120,14 +120,13 @@ enum Damaged {
     }
 
     static func refuse(
-        _ damage: [(volume: String, why: BackupFailure)], of manifest: Manifest, _ what: String
+        _ damage: [(volume: String, why: BackupFailure)], of count: Int, _ what: String
     ) throws(Failure) {
         guard !damage.isEmpty else { return }
-        let words = damage.map { "volume \($0.volume) is \(what): \($0.why)" }
-        throw Failure(
-            .refused,
-            words.joined(separator: "\n") + "\n  Of backup \(manifest.sequence) all else is whole. "
-                + "Try an earlier one, `holdfast backup list` shows them.")
+        let words = damage.map { "volume \($0.volume) \(what): \($0.why)" }
+        let others = count - damage.count
+        let rest = others == 1 ? "\n  The other one is whole." : "\n  The others are whole."
+        throw Failure(.refused, words.joined(separator: "\n") + (others > 0 ? rest : ""))
     }
 }
 
