@@ -102,10 +102,7 @@ final class BackupDesk: Sendable {
         var limits = BackupLimits()
         // Requests of guests wait while a part is read.
         limits.readByteCountMax = 1 << 20
-        return try Vault(store, ring: newest.ring, limits: limits) {
-            var chance = SystemRandomNumberGenerator()
-            return Salt.drawn(by: &chance)
-        }
+        return try Vault(store, ring: newest.ring, limits: limits)
     }
 
     var report: BackupJobReport {

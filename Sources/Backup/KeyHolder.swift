@@ -65,6 +65,12 @@ extension Secret {
 }
 
 extension Salt {
+    /// 256 bits by this machine's chance.
+    package static func drawn() -> Salt {
+        var chance = SystemRandomNumberGenerator()
+        return drawn(by: &chance)
+    }
+
     /// 256 bits by chance.
     package static func drawn(by chance: inout some RandomNumberGenerator) -> Salt {
         guard let salt = Salt(Secret.bytes(by: &chance)) else { preconditionFailure("32 bytes") }

@@ -16,7 +16,7 @@ package struct Vault: Sendable {
     /// Opens what is there. A store without this repository is refused: it may be a disk that is not mounted.
     package init(
         _ store: any ObjectStore, ring: KeyRing, limits: BackupLimits = BackupLimits(),
-        draw: @escaping @Sendable () -> Salt
+        draw: @escaping @Sendable () -> Salt = { Salt.drawn() }
     ) throws(BackupFailure) {
         (self.store, self.ring, self.limits, self.draw) = (store, ring, limits, draw)
         layout = Layout(ring.tenant)

@@ -26,10 +26,7 @@ struct RepositoryOptions: ParsableArguments {
         let (directory, file) = try place()
         let opened = try OpenedRepository(directory, key: file)
         return try backed { () throws(BackupFailure) in
-            try Vault(opened.rings.store, ring: opened.ring.ring) {
-                var chance = SystemRandomNumberGenerator()
-                return Salt.drawn(by: &chance)
-            }
+            try Vault(opened.rings.store, ring: opened.ring.ring)
         }
     }
 
