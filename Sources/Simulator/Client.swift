@@ -35,6 +35,8 @@ struct Client {
     var attempts: UInt64 = 0
     /// The machine to be tried next.
     var next = 0
+    /// All doors were closed when it last tried.
+    var waits = false
     var asked: [UInt64: Asked] = [:]
     var numbers: UInt64 = 0
     /// Says which turn on the agenda is the present one.

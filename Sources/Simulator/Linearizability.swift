@@ -1,7 +1,7 @@
 /// What one object does when its operations come one after the other.
 package protocol SequentialModel {
     associatedtype State: Hashable
-    associatedtype Operation
+    associatedtype Operation: Equatable
     static var initial: State { get }
     /// nil where `operation` can't have had its outcome in `state`.
     static func after(_ operation: Operation, in state: State) -> State?
@@ -13,7 +13,8 @@ package protocol SequentialModel {
 ///
 /// The search is Wing and Gong's (1993) with Lowe's remedies (2017): it goes through the history in
 /// order of time, and keeps every way in which what goes on may have taken effect so far. An
-/// operation that has returned is in every way that is left, and forgotten.
+/// operation that has returned is in every way that is left, and forgotten. Of equal operations that
+/// never return it does not matter which one took effect: only the first is tried.
 package struct History<Model: SequentialModel, Time: Comparable> {
     package struct Call {
         package let operation: Model.Operation
@@ -80,10 +81,25 @@ package struct History<Model: SequentialModel, Time: Comparable> {
         return moments.map { ($0.call, $0.isReturn) }
     }
 
+    /// For each slot those before it with an equal call, where neither returns: they take effect first.
+    private var twins: [UInt64] {
+        slots.indices.map { slot in
+            slots[..<slot].indices.reduce(0) { twins, other in
+                areTwins(slots[slot], slots[other]) ? twins | 1 << UInt64(other) : twins
+            }
+        }
+    }
+
+    private func areTwins(_ a: Int?, _ b: Int?) -> Bool {
+        guard let a, let b, calls[a].ended == nil, calls[b].ended == nil else { return false }
+        return calls[a].operation == calls[b].operation
+    }
+
     /// Every way on in which the call of `bit` has taken effect, others before it or not; without
     /// it, for it has returned. nil if there are too many.
     private func waysOn(past bit: UInt64) -> Set<Way>? {
         var (seen, left, done) = (ways, Array(ways), Set<Way>())
+        let twins = self.twins
         while let way = left.popLast() {
             guard way.effects & bit == 0 else {
                 done.insert(Way(state: way.state, effects: way.effects & ~bit))
@@ -91,7 +107,7 @@ package struct History<Model: SequentialModel, Time: Comparable> {
             }
             for (slot, call) in slots.enumerated() {
                 let effect: UInt64 = 1 << UInt64(slot)
-                guard let call, way.effects & effect == 0,
+                guard let call, way.effects & (effect | twins[slot]) == twins[slot],
                     let state = Model.after(calls[call].operation, in: way.state)
                 else { continue }
                 let next = Way(state: state, effects: way.effects | effect)

@@ -234,6 +234,8 @@ final class Machine {
     }
 
     var isUp: Bool { power != .down }
+    /// The export of that name, where clients can connect to it here.
+    func open(_ name: String) -> OpenExport? { agent?.open.first { $0.name == name } }
     var isPaused: Bool {
         if case .paused = power { return true }
         return false

@@ -47,12 +47,22 @@ extension Simulation {
     private mutating func goOn(_ at: Int) {
         let doors = changesMembers ? machines.count : plan.shape.dataMembers
         clients[at].next = (clients[at].next + 1) % doors
-        turnClient(at, after: clients[at].next == 0 ? Client.roundPause : .microseconds(100))
+        guard clients[at].next == 0 else { return turnClient(at, after: .microseconds(100)) }
+        // A knock at a closed door changes nothing: nobody need knock before one opens.
+        clients[at].waits = machines.allSatisfy { $0.open(clients[at].name) == nil }
+        if !clients[at].waits { turnClient(at, after: Client.roundPause) }
+    }
+
+    /// Who waited for it comes within a pause, as if it had knocked all the time.
+    mutating func opened(_ name: String) {
+        for at in clients.indices where clients[at].waits && clients[at].name == name {
+            clients[at].waits = false
+            turnClient(at, after: random.interval(in: .zero...Client.roundPause))
+        }
     }
 
     mutating func knocked(_ machine: Int, _ connection: ConnectionID) {
-        let name = clients[connection.client].name
-        let open = machines[machine].agent?.open.first { $0.name == name }
+        let open = machines[machine].open(clients[connection.client].name)
         let welcome = open.map {
             Welcome(
                 machine: machine, life: machines[machine].life, volume: $0.volume,

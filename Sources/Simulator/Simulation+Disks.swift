@@ -219,6 +219,7 @@ extension Simulation {
             machines[at].agent?.open.append(
                 OpenExport(
                     volume: volume, name: name, generation: generation, byteCount: byteCount))
+            opened(name)
             audit(at, volume, name, generation)
         case .ended(let volume, _):
             tell(at, "ends the export of volume \(volume)")
