@@ -14,6 +14,9 @@ package struct CutVolume: Hashable, Sendable {
     package let name: String
     package let byteCount: UInt64
     package let isSync: Bool
+    /// The last write that is in it.
+    package let generation: ExportGeneration
+    package let number: UInt64
     /// What may hold anything; all else reads zero.
     package let allocated: [Range<UInt64>]
     /// At least what the log changed above the index that was asked for; nil where that is not known.
@@ -139,7 +142,8 @@ extension VolumeCore {
     /// Holds on to all volumes as they are now, and tells what changed above `since`.
     mutating func beginCut(since: LogIndex?) -> Result<BegunCut, CutRefused> {
         if let cut { return .failure(.underWay(since: cut.index)) }
-        guard resync == nil, !isReplaying else { return .failure(.incomplete) }
+        // Behind a restart the volumes are ahead of what is known committed, and so of the decisions.
+        guard resync == nil, !isReplaying, handed >= applied else { return .failure(.incomplete) }
         cut = Cut(
             index: applied,
             parts: Dictionary(
@@ -157,7 +161,8 @@ extension VolumeCore {
         let changed = since.flatMap { record.changes.changed(since: $0, of: record.byteCount) }
         return CutVolume(
             id: volume.id, name: record.name, byteCount: record.byteCount, isSync: record.isSync,
-            allocated: held.ranges, changed: changed?.ranges)
+            generation: record.generation, number: record.number, allocated: held.ranges,
+            changed: changed?.ranges)
     }
 
     mutating func endCut() { cut = nil }

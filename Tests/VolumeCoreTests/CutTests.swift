@@ -219,4 +219,23 @@ import Testing
         #expect(log.core.cutIndex == nil)
         #expect(log.core.beginCut(since: nil) == .failure(.incomplete))
     }
+
+    /// Found by the simulator: the decisions were as of an earlier entry than the volumes.
+    @Test func `none behind a restart, until the log was handed in as far as they are`()
+        throws
+    {
+        var log = try Log([50_000])
+        for _ in 0..<3 { try log.write(1, at: 0, [1, 2, 3]) }
+        try log.core.checkpoint()
+        var disk = log.core.disk
+        let end = log.core.applied
+        var core = try VolumeCore(
+            recovering: &disk, limits: log.core.limits, logEnd: log.core.applied)
+        #expect(core.applied == end && !core.isReplaying)
+        for index in 1...end.rawValue {
+            #expect(core.beginCut(since: nil) == .failure(.incomplete))
+            core.skip(LogIndex(index))
+        }
+        #expect(try core.beginCut(since: nil).get().index == end)
+    }
 }
