@@ -18,6 +18,8 @@ SHAPE ?= both
 SEEDS ?= $(if $(SEED),1,100)
 # In how many seeds a planted bug is looked for at most.
 SEEDS_MAX ?= 200
+# How many times a volume is restored at.
+POINTS ?= 1000
 # How many disk operations the power is cut at.
 OPERATIONS ?= 10000
 # Tests of what has threads.
@@ -42,7 +44,7 @@ fi
 endef
 
 .PHONY: deps deps-bench build release rig test scenarios test-thread lint format proto demo takeover takeover-idle witness full-disk \
-	torture backup resync members upgrade rot bench-journal bench-gossip simulate mutants powercut fuzz-build fuzz corpus
+	torture backup pitr resync members upgrade rot bench-journal bench-gossip simulate mutants powercut fuzz-build fuzz corpus
 
 deps:
 	@$(call install,$(DEBIAN))
@@ -140,6 +142,10 @@ rot: release rig
 # Backups of a mesh under load, of one whose agent is killed, and behind a takeover, and what comes back of them.
 backup: release rig
 	$(MEASURE) Tests/Rig/backup.py $(EXECUTABLES) $(RIG)
+
+# A volume at POINTS times drawn at random, over three timelines, restored from the shipped log and compared with what was written.
+pitr: release
+	$(MEASURE) Tests/Rig/pitr.py $(EXECUTABLES) --points $(POINTS) $(if $(SEED),--seed $(SEED))
 
 # Faults drawn from a seed at a mesh under load, MINUTES in each shape; needs root for namespaces and small file systems.
 torture: release rig

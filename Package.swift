@@ -97,6 +97,7 @@ let package = Package(
             "PowerCut", ["Disk", "JournalCore", "Mesh", "Record", "SimulatedDisk", "VolumeCore"]),
         pure("Raft", ["Mesh", "Planted", "Record"]),
         pure("Record", ["CChecksum", "Mesh"]),
+        pure("Replay", ["Decisions", "Mesh", "Node", "Record", "VolumeCore"]),
         pure("Repository", ["CCompression", "Mesh", "Record", "Sealing"]),
         pure("Sealing", ["CPassphrase", "Mesh", crypto]),
         pure("SimulatedDisk", ["Disk", "Mesh"]),
@@ -123,7 +124,9 @@ let package = Package(
                 "VolumeCore", "Voting", "Wire", asn1, nio, x509,
             ]),
         executable("fuzz", ["CFuzzer", "Fuzzing"], path: "Sources/Fuzz"),
-        shell("Backup", ["Admin", "CNaming", "Mesh", "Repository", "Sealing", locks]),
+        shell(
+            "Backup",
+            ["Admin", "CDisk", "CNaming", "Mesh", "Record", "Repository", "Sealing", locks]),
         shell("ObjectStores", ["CNaming", "Repository", locks]),
         shell("Store", ["Mesh"]),
         shell("Certificates", ["Mesh", asn1, crypto, x509]),
@@ -163,8 +166,8 @@ let package = Package(
             "Holdfast",
             [
                 "Admin", "Alarms", "Backup", "Certificates", "Control", "Decisions", "Disk",
-                "Journal", "JournalCore", "Mesh", "ObjectStores", "Record", "Repository", "Sealing",
-                "Settings", "Store", "VolumeCore", argumentParser, locks, yams,
+                "Journal", "JournalCore", "Mesh", "ObjectStores", "Record", "Replay", "Repository",
+                "Sealing", "Settings", "Store", "VolumeCore", "Wire", argumentParser, locks, yams,
             ], path: "Sources/Holdfast"),
         tests("AdminTests", ["Admin"]),
         tests("AlarmsTests", ["Admin", "Alarms", "Mesh"]),
@@ -212,6 +215,11 @@ let package = Package(
         tests("PowerCutTests", ["Mesh", "PowerCut"]),
         tests("RaftTests", ["Mesh", "Raft", "Record", "Scenario"]),
         tests("RecordTests", ["CChecksum", "Mesh", "Record"]),
+        tests(
+            "ReplayTests",
+            [
+                "Decisions", "Mesh", "Record", "Replay", "VolumeCore", "Wire",
+            ]),
         tests("RepositoryTests", ["Mesh", "Record", "Repository", "Sealing"]),
         tests("ScenarioTests", ["Mesh", "Scenario"]),
         tests("SealingTests", ["Mesh", "Sealing"]),

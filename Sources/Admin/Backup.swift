@@ -55,12 +55,15 @@ package struct BackupJobReport: Codable, Hashable, Sendable {
     package var milliseconds: UInt64
     package var backup: BackupReport?
     package var failure: String?
+    /// nil where the node does not ship its log.
+    package var log: LogShippingReport?
 
     package init(
         state: State, phase: String? = nil, readBytes: UInt64 = 0, wantedBytes: UInt64 = 0,
         storedBytes: UInt64 = 0, milliseconds: UInt64 = 0, backup: BackupReport? = nil,
-        failure: String? = nil
+        failure: String? = nil, log: LogShippingReport? = nil
     ) {
+        self.log = log
         (self.state, self.phase, self.readBytes) = (state, phase, readBytes)
         (self.wantedBytes, self.storedBytes) = (wantedBytes, storedBytes)
         (self.milliseconds, self.backup, self.failure) = (milliseconds, backup, failure)
@@ -72,4 +75,31 @@ package enum BackupRefused: Hashable, Sendable {
     /// The node's file names no repository.
     case notConfigured
     case isRunning(phase: String)
+}
+
+/// How far a node has shipped its log to the repository.
+package struct LogShippingReport: Codable, Hashable, Sendable {
+    package enum State: String, Codable, Hashable, Sendable {
+        /// Another node is primary.
+        case standsBy
+        case ships
+        case failing
+    }
+
+    package var state: State
+    /// The last entry there, as far as this node knows.
+    package var through: UInt64?
+    /// The leader's wall time at that entry, in milliseconds since 1970.
+    package var unixMilliseconds: UInt64?
+    /// How old the first write is that is not there yet; 0 where all are.
+    package var behindMilliseconds: UInt64
+    package var failure: String?
+
+    package init(
+        state: State, through: UInt64?, unixMilliseconds: UInt64?, behindMilliseconds: UInt64,
+        failure: String?
+    ) {
+        (self.state, self.through, self.unixMilliseconds) = (state, through, unixMilliseconds)
+        (self.behindMilliseconds, self.failure) = (behindMilliseconds, failure)
+    }
 }

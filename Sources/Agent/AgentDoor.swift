@@ -23,6 +23,8 @@ struct AgentDoor: AdminDoor {
     let startedAt: UInt64
     /// nil where the node's file names no repository.
     let backups: BackupDesk?
+    /// nil where it does not ship its log.
+    let shipper: LogShipper?
 
     var settings: AgentSettings { current.value }
 

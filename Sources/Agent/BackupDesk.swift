@@ -31,6 +31,8 @@ final class BackupDesk: Sendable {
     private let ring = NIOLockedValueBox<KnownRing?>(nil)
     private let queue = DispatchQueue(label: "holdfast.backup", qos: .utility)
 
+    var cluster: ClusterID { cut.cluster }
+
     init(_ settings: NodeSettings.Backup, _ cut: NodeCut, _ logger: Logger) {
         (self.settings, self.cut, self.logger) = (settings, cut, logger)
     }
@@ -87,7 +89,7 @@ final class BackupDesk: Sendable {
     }
 
     /// Opened anew for each: the disk may have been mounted since, and the keys rotated.
-    private func vault() throws(BackupFailure) -> Vault {
+    func vault() throws(BackupFailure) -> Vault {
         let key = try KeyStorage.keyFile(settings.key)
         let store: DirectoryStore
         do throws(ObjectStoreFailure) {
@@ -145,7 +147,13 @@ extension BackupJobReport {
 extension AgentDoor {
     func backup() async throws(AdminRefused) -> BackupJobReport {
         guard let backups else { throw .backup(.notConfigured) }
-        return backups.report
+        return report(backups)
+    }
+
+    private func report(_ desk: BackupDesk) -> BackupJobReport {
+        var report = desk.report
+        report.log = shipper?.report
+        return report
     }
 
     func beginBackup(_ request: BackupRequest) async throws(AdminRefused) -> BackupJobReport {
@@ -153,6 +161,6 @@ extension AgentDoor {
         guard backups.begin(isFull: request.full) else {
             throw .backup(.isRunning(phase: backups.report.phase ?? "ending"))
         }
-        return backups.report
+        return report(backups)
     }
 }

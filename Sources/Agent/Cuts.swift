@@ -6,6 +6,7 @@ import Journal
 import Mesh
 import NIOConcurrencyHelpers
 import Node
+import Repository
 import VolumeCore
 import Volumes
 
@@ -126,6 +127,8 @@ struct NodeCut: CutHolder {
             volumes: cut.volumes.map { volume in
                 HeldCut.Volume(
                     id: volume.id, name: volume.name, isSync: volume.isSync,
+                    lastWrite: Manifest.WriteMark(
+                        generation: volume.generation.rawValue, number: volume.number),
                     byteCount: volume.byteCount, allocated: volume.allocated,
                     changed: volume.changed)
             }.sorted { $0.id < $1.id })

@@ -37,6 +37,7 @@ final class Running: DaemonParts {
     private let door: AgentDoor
     private let admin: AdminServer
     private let room: RoomWatch
+    private let shipper: LogShipper?
     private let logger: Logger
     private let manager = ServiceManager()
     /// Where the log began when this process did.
@@ -117,17 +118,17 @@ final class Running: DaemonParts {
         }
         parts = Switchboard.Parts(
             driver: driver, keeper: keeper, transport: transport, volumes: volumes, desk: desk)
+        let cut = NodeCut(
+            cluster: settings.cluster.cluster, group: Self.group, cuts: board.cuts, driver: driver,
+            volumes: volumes)
+        let backups = settings.node.backup.map { BackupDesk($0, cut, logger) }
+        shipper =
+            if let backups, settings.node.backup?.shipsLog == true {
+                LogShipper(NodeLog(driver: driver, keeper: keeper), backups, logger)
+            } else { nil }
         door = AgentDoor(
             current: current, board: board, parts: parts, exports: exports,
-            keeper: alarms, startedAt: BootClock.unixSeconds,
-            backups: settings.node.backup.map { backup in
-                BackupDesk(
-                    backup,
-                    NodeCut(
-                        cluster: settings.cluster.cluster, group: Self.group, cuts: board.cuts,
-                        driver: driver, volumes: volumes),
-                    logger)
-            })
+            keeper: alarms, startedAt: BootClock.unixSeconds, backups: backups, shipper: shipper)
         admin = AdminServer(path: settings.node.run + "/admin.sock", door: door, logger: logger)
         room = RoomWatch(path: settings.node.data)
         base = recovered.base.position.index
@@ -162,6 +163,7 @@ final class Running: DaemonParts {
         try await admin.start()
         driver.start()
         try await parts.transport.start()
+        shipper?.start()
         logger.notice(
             "started",
             metadata: [
@@ -196,6 +198,7 @@ final class Running: DaemonParts {
         manager.stopping()
         logger.notice("stopping")
         await handOver()
+        shipper?.stop()
         parts.driver.post(.leave)
         await exports.shutdown()
         await admin.shutdown()

@@ -107,7 +107,8 @@ package final class BackupRun: Sendable {
         let map = try writer.store(source, since: plan.since)
         guard
             let volume = Manifest.Volume(
-                id: plan.volume.id, name: plan.volume.name, isSync: plan.volume.isSync, map: map)
+                id: plan.volume.id, name: plan.volume.name, isSync: plan.volume.isSync,
+                lastWrite: plan.volume.lastWrite, map: map)
         else { throw .volume("volume \(plan.volume.id) has a name that no backup can hold") }
         return volume
     }

@@ -24,6 +24,7 @@ package struct HeldCut: Sendable {
         package let id: VolumeID
         package let name: String
         package let isSync: Bool
+        package let lastWrite: Manifest.WriteMark
         package let byteCount: UInt64
         /// Bytes that may hold anything; all others are holes.
         package let allocated: [Range<UInt64>]
@@ -31,10 +32,10 @@ package struct HeldCut: Sendable {
         package let changed: [Range<UInt64>]?
 
         package init(
-            id: VolumeID, name: String, isSync: Bool, byteCount: UInt64,
-            allocated: [Range<UInt64>], changed: [Range<UInt64>]?
+            id: VolumeID, name: String, isSync: Bool, lastWrite: Manifest.WriteMark,
+            byteCount: UInt64, allocated: [Range<UInt64>], changed: [Range<UInt64>]?
         ) {
-            (self.id, self.name, self.isSync) = (id, name, isSync)
+            (self.id, self.name, self.isSync, self.lastWrite) = (id, name, isSync, lastWrite)
             (self.byteCount, self.allocated, self.changed) = (byteCount, allocated, changed)
         }
     }

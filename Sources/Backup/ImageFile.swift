@@ -1,3 +1,4 @@
+internal import CDisk
 internal import CNaming
 internal import Glibc
 internal import Mesh
@@ -63,6 +64,21 @@ package final class ImageTarget: CellTarget {
 
     package func write(_ bytes: [UInt8], at offset: UInt64) throws(BackupFailure) {
         try file.write(bytes, at: offset)
+    }
+
+    /// Zeros from here on, without space of their own where the file system can do that.
+    package func zero(_ range: Range<UInt64>) throws(BackupFailure) {
+        guard !range.isEmpty else { return }
+        let (start, count) = (Int64(range.lowerBound), Int64(range.upperBound - range.lowerBound))
+        if holdfast_punch(file.number, start, count) == 0 { return }
+        guard errno == EOPNOTSUPP else { throw file.failure("punch a hole into") }
+        let zeros = [UInt8](repeating: 0, count: 1 << 20)
+        var at = range.lowerBound
+        while at < range.upperBound {
+            let step = Int(min(UInt64(zeros.count), range.upperBound - at))
+            try file.write(step == zeros.count ? zeros : Array(zeros[..<step]), at: at)
+            at += UInt64(step)
+        }
     }
 
     /// All of it is durable, under its name, when this returns.

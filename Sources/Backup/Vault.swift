@@ -94,6 +94,10 @@ package enum BackupFailure: Error, Sendable, CustomStringConvertible {
     case givenUp
     /// The newest backup is of a later place in the log than this replica has come to.
     case behind(here: Position, newest: Position)
+    /// Entries between them were not shipped, or not on the same log.
+    case gap(after: Position, next: LogIndex)
+    /// The archived log has another entry where the backup was made.
+    case anotherLog(backup: Position, archive: Position)
     /// No manifest could be put: others came first, again and again.
     case overtaken(tries: Int)
 
@@ -117,6 +121,12 @@ package enum BackupFailure: Error, Sendable, CustomStringConvertible {
         case .behind(let here, let newest):
             "the newest backup is as of \(newest), and this replica has only come to \(here): wait "
                 + "until it has caught up, or ask another node"
+        case .gap(let after, let next):
+            "the archived log has a gap: it goes up to entry \(after.index) and begins anew with \(next); "
+                + "what lies between can only be had from a backup behind it"
+        case .anotherLog(let backup, let archive):
+            "the backup is as of \(backup), where the archived log has \(archive): the log was cut, or "
+                + "machines were put back, between them"
         case .overtaken(let tries):
             "another backup of this tenant came first, \(tries) times in a row; is one running in "
                 + "two places?"

@@ -70,6 +70,7 @@ enum RepositorySamples {
             bytes.append(littleEndian: UInt64(5 << 20))
             bytes += number(16 << 10) + [state, 1, UInt8(name.utf8.count), 0]
             top.append(to: &bytes)
+            bytes.append(littleEndian: [3 << 32 | 1, 12])
             return bytes + name.utf8
         }
         var piece: [UInt8] = []

@@ -12,7 +12,7 @@ extension Node {
         var ruled: [Ruled] = []
         ruled.reserveCapacity(entries.count)
         for entry in entries {
-            guard let step = step(of: entry) else {
+            guard let step = Decisions.Step(of: entry) else {
                 return out.append(.halt(.unknownCommand(entry.index)))
             }
             if case .command(let command) = step.deed,
@@ -22,44 +22,13 @@ extension Node {
             }
             let outcome = decisions.apply(step)
             note(outcome, of: entry)
-            ruled.append(Ruled(entry, ruling(outcome, entry)))
+            ruled.append(Ruled(entry, Ruling(outcome, of: entry)))
         }
         out.append(.apply(ruled))
         lastRuled = entries.last.map { CutOrder.Place(position: $0.position, time: $0.time) }
         if let last = entries.last, checkpoints.isDue(entries, settings) {
             checkpoints.begin(last.position, decisions.encoded)
             out.append(.checkpoint)
-        }
-    }
-
-    private func step(of entry: Entry) -> Decisions.Step? {
-        let deed: Decisions.Deed
-        switch entry.kind {
-        case .blank: deed = .blank
-        case .membership:
-            guard let membership = try? Membership(parsing: Array(entry.payload)) else {
-                return nil
-            }
-            deed = .membership(Roll(membership))
-        case .write, .stream: deed = .record
-        case .command:
-            guard let command = try? Command(parsing: entry.payload) else { return nil }
-            deed = .command(command)
-        }
-        return Decisions.Step(
-            index: entry.index, epoch: entry.epoch, session: entry.session,
-            sequence: entry.sequence, deed: deed)
-    }
-
-    private func ruling(_ outcome: Outcome, _ entry: Entry) -> Ruling {
-        switch outcome {
-        case .renewed where entry.kind == .write: .accepted
-        case .created(let volume):
-            .created(
-                volume.id, name: volume.name, byteCount: volume.byteCount,
-                isSync: volume.durability == .sync)
-        case .deleted(let volume): .deleted(volume.id)
-        default: .nothing
         }
     }
 

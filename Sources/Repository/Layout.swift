@@ -1,3 +1,4 @@
+package import Mesh
 package import Sealing
 
 /// What a tenant's objects are called (docs/formats/repository.md, "Names").
@@ -21,6 +22,14 @@ package struct Layout: Hashable, Sendable {
     }
     package func ring(_ number: UInt64) -> ObjectName {
         Self.known("\(tenant)/keys/\(Self.digits(number))")
+    }
+
+    /// Of a mesh's log, by its first entry.
+    package func stretch(_ cluster: ClusterID, _ group: GroupID, first: LogIndex) -> ObjectName {
+        Self.known("\(log(cluster, group))/\(Self.digits(first.rawValue))")
+    }
+    package func log(_ cluster: ClusterID, _ group: GroupID) -> ObjectName {
+        Self.known("\(tenant)/log/\(cluster)-\(group)")
     }
 
     package var packs: ObjectName { Self.known("\(tenant)/packs") }

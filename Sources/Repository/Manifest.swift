@@ -43,16 +43,32 @@ package struct Manifest: Hashable, Sendable {
         }
     }
 
+    /// A write to a volume, by the opening in which it was asked and its number there; of a volume that was never written,
+    /// zeros.
+    package struct WriteMark: Hashable, Sendable {
+        package let generation: UInt64
+        package let number: UInt64
+
+        package init(generation: UInt64, number: UInt64) {
+            (self.generation, self.number) = (generation, number)
+        }
+    }
+
     package struct Volume: Hashable, Sendable {
         package let id: VolumeID
         package let name: String
         package let isSync: Bool
+        /// The last write that is in it: a log that goes on from here may hold it once more.
+        package let lastWrite: WriteMark
         package let map: VolumeMap
 
         /// nil for a name that is empty or too long.
-        package init?(id: VolumeID, name: String, isSync: Bool, map: VolumeMap) {
+        package init?(
+            id: VolumeID, name: String, isSync: Bool, lastWrite: WriteMark, map: VolumeMap
+        ) {
             guard (1...Manifest.nameByteCountMax) ~= name.utf8.count else { return nil }
-            (self.id, self.name, self.isSync, self.map) = (id, name, isSync, map)
+            (self.id, self.name, self.isSync) = (id, name, isSync)
+            (self.lastWrite, self.map) = (lastWrite, map)
         }
     }
 
@@ -231,6 +247,7 @@ extension Manifest.Volume {
             }
         bytes.append(contentsOf: [state, isSync ? 1 : 0, UInt8(name.utf8.count), 0])
         top.append(to: &bytes)
+        bytes.append(littleEndian: [lastWrite.generation, lastWrite.number])
         bytes.append(contentsOf: name.utf8)
     }
 
@@ -241,11 +258,14 @@ extension Manifest.Volume {
         let (state, isSync) = (try reader.u8(), try reader.u8())
         let (nameByteCount, rest) = (try reader.u8(), try reader.u8())
         let top = try Digest(parsing: &reader)
+        let lastWrite = Manifest.WriteMark(
+            generation: try reader.u64(), number: try reader.u64())
         let name = String(validating: try reader.take(Int(nameByteCount)), as: UTF8.self)
         guard let shape = VolumeShape(byteCount: byteCount, cellByteCount: cellByteCount),
             let slot = Self.slot(state, top), isSync < 2, rest == 0, let name,
             let volume = Self(
-                id: id, name: name, isSync: isSync == 1, map: VolumeMap(shape, top: slot))
+                id: id, name: name, isSync: isSync == 1, lastWrite: lastWrite,
+                map: VolumeMap(shape, top: slot))
         else { throw ObjectDamage.contents("volume \(id) in it is like no volume") }
         self = volume
     }

@@ -13,12 +13,14 @@ package struct SealedHeader: Hashable, Sendable {
         case pack = 0x314b_4341_5044_4c48  // "HLDPACK1"
         case index = 0x3158_444e_4944_4c48  // "HLDINDX1"
         case manifest = 0x314e_414d_5244_4c48  // "HLDRMAN1"
+        case stretch = 0x3143_5254_5344_4c48  // "HLDSTRC1"
 
         package var description: String {
             switch self {
             case .pack: "pack"
             case .index: "index"
             case .manifest: "manifest"
+            case .stretch: "stretch of the log"
             }
         }
     }

@@ -15,6 +15,8 @@ package struct NodeSettings: Hashable, Sendable {
         package let directory: String
         /// A key file's path; what is in it is never part of the settings.
         package let key: String
+        /// While this node is primary, the log goes to the repository too.
+        package let shipsLog: Bool
     }
 
     package enum LogLevel: String, Hashable, Sendable, CaseIterable {
@@ -130,9 +132,11 @@ package struct NodeSettings: Hashable, Sendable {
         let directory = backup.required(
             "directory", expected: "a repository's directory", parse: path)
         let key = backup.required("key", expected: "a key file's path", parse: path)
+        let ships = backup.optional("ship-log", expected: "true or false", parse: Bool.init)
         section.adopt(backup.finish())
         guard let directory, let key else { return nil }
-        return Backup(directory: directory.value, key: key.value)
+        return Backup(
+            directory: directory.value, key: key.value, shipsLog: ships?.value ?? true)
     }
 
     private static func nbd(_ section: inout Section) -> Endpoint? {

@@ -37,6 +37,7 @@ private final class Held: CutHolder {
                 volumes: state.volumes.sorted { $0.key < $1.key }.map { id, bytes in
                     HeldCut.Volume(
                         id: VolumeID(id), name: "v\(id)", isSync: true,
+                        lastWrite: Manifest.WriteMark(generation: 4, number: state.index),
                         byteCount: UInt64(bytes.count), allocated: [0..<UInt64(bytes.count)],
                         changed: state.changed[id])
                 })

@@ -243,7 +243,9 @@ enum Rig {
         let state = try writer.store(Array("state".utf8))
         try writer.finish()
         let volume = try #require(
-            Manifest.Volume(id: VolumeID(1), name: "disk", isSync: true, map: map))
+            Manifest.Volume(
+                id: VolumeID(1), name: "disk", isSync: true,
+                lastWrite: Manifest.WriteMark(generation: 0, number: 0), map: map))
         let made = try Manifests(vault).commit { former in
             manifest(
                 after: former, [volume], kind: parent == nil ? .full : .incremental, state: state)

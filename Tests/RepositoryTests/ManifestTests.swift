@@ -12,6 +12,7 @@ import Testing
         return try #require(
             Manifest.Volume(
                 id: VolumeID(id), name: name, isSync: id % 2 == 0,
+                lastWrite: Manifest.WriteMark(generation: id << 32 | 7, number: id * 3),
                 map: VolumeMap(shape, top: top)))
     }
 

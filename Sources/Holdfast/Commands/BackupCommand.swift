@@ -70,7 +70,9 @@ struct BackupCommand: AsyncParsableCommand {
         var root: Holdfast { parent.root }
 
         func run() async throws {
-            try await ask(.backup) { (job: BackupJobReport) in BackupWords.lines(job) }
+            try await ask(.backup) { (job: BackupJobReport) in
+                BackupWords.lines(job) + (job.log.map { [BackupWords.line($0)] } ?? [])
+            }
         }
     }
 
@@ -93,6 +95,19 @@ enum BackupWords {
                         + "\(Words.bytes(job.readBytes)) read, \(Words.bytes(job.storedBytes)) stored",
                     .good)
             ]
+        }
+    }
+
+    static func line(_ log: LogShippingReport) -> Line {
+        let through = log.through.map { "shipped through entry \($0)" } ?? "nothing shipped yet"
+        let behind =
+            log.behindMilliseconds > 0
+            ? ", \(Words.seconds(log.behindMilliseconds / 1_000)) behind" : ""
+        return switch log.state {
+        case .standsBy: Line("log: another node is primary, and ships it")
+        case .ships: Line("log: \(through)\(behind)", .good)
+        case .failing:
+            Line("log: \(through)\(behind), and fails: \(log.failure ?? "without a word")", .bad)
         }
     }
 

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Backup
 internal import Glibc
+internal import Mesh
 internal import NIOConcurrencyHelpers
 internal import Repository
 
@@ -10,7 +11,8 @@ struct RestoreCommand: ParsableCommand {
         abstract: "Brings volumes back from a repository into raw images; no agent has to run.",
         discussion: """
             An image gets its name once all of it is checked and on the disk; a restore that fails leaves nothing behind \
-            that could be taken for one. Nothing is ever written over.
+            that could be taken for one. Nothing is ever written over. Where the mesh ships its log, any moment since the \
+            first backup can be had: the log is replayed from the newest backup before it.
             """)
 
     struct Restored: Encodable {
@@ -20,6 +22,10 @@ struct RestoreCommand: ParsableCommand {
             let byteCount: UInt64
         }
         let number: UInt64
+        /// The last entry of the log that is in it.
+        let index: UInt64
+        /// How many entries were replayed onto the backup.
+        let replayed: UInt64
         let images: [Image]
         /// Of data; holes and zeros are not written.
         let bytes: UInt64
@@ -29,13 +35,37 @@ struct RestoreCommand: ParsableCommand {
     @OptionGroup var options: OutputOptions
     @Argument(help: "The backup's number. Default: the newest.")
     var number: UInt64?
+    @Option(
+        help:
+            "A moment instead of a backup, with its zone, as in 2026-11-30T08:15:00Z; what was written then is in it."
+    )
+    var atTime: UTCTime?
+    @Option(help: "The last entry of the log that is in it, instead of a backup.")
+    var atIndex: UInt64?
+    @Flag(help: "As far as the log was shipped, instead of a backup.")
+    var latest = false
     @Option(help: "One volume; then --to names its image.")
     var volume: String?
     @Option(help: "With --volume the image, else a directory that gets one of each: NAME.raw.")
     var to: String
 
+    func validate() throws {
+        let kinds = [number != nil, atTime != nil, atIndex != nil, latest].count { $0 }
+        guard kinds <= 1 else {
+            throw ValidationError(
+                "Give a backup's NUMBER, --at-time, --at-index or --latest: one of them.")
+        }
+    }
+
+    private var moment: RestoreMoment? {
+        if let atTime { return .time(atTime.wall) }
+        if let atIndex { return .index(LogIndex(atIndex)) }
+        return latest ? .latest : nil
+    }
+
     func run() throws {
         let vault = try place.vault()
+        if let moment { return try restore(moment, vault) }
         let manifest = try RepositoryOptions.manifest(number, in: vault)
         let wanted = try wanted(manifest)
         let progress = RestoreProgress("restoring", of: manifest, shows: options.output == .table)
@@ -57,10 +87,39 @@ struct RestoreCommand: ParsableCommand {
                 volume: volume.name, path: path, byteCount: volume.map.shape.byteCount)
         }
         try options.show(
-            Restored(number: manifest.sequence, images: images, bytes: progress.byteCount),
+            Restored(
+                number: manifest.sequence, index: manifest.position.index.rawValue, replayed: 0,
+                images: images, bytes: progress.byteCount),
             images.map {
                 Line("\($0.volume) of backup \(manifest.sequence) is in \($0.path)", .good)
             })
+    }
+
+    private func restore(_ moment: RestoreMoment, _ vault: Vault) throws {
+        let progress = RestoreProgress("replaying", shows: options.output == .table)
+        let restore = MomentRestore(vault: vault, moment: moment) { name in
+            volume.map { $0 == name ? to : nil } ?? "\(to)/\(name).raw"
+        }
+        let done = try backed { () throws(BackupFailure) in
+            let done = try restore.run { progress.add($0) }
+            guard !done.images.isEmpty else {
+                throw .volume(
+                    "there was no volume\(volume.map { " \($0)" } ?? "") then: entry \(done.position.index)"
+                )
+            }
+            for image in done.images { try image.target.finish() }
+            return done
+        }
+        progress.end()
+        let images = done.images.map {
+            Restored.Image(volume: $0.name, path: $0.path, byteCount: $0.byteCount)
+        }
+        let place = "entry \(done.position.index), \(Words.moment(done.time.rawValue))"
+        try options.show(
+            Restored(
+                number: done.manifest.sequence, index: done.position.index.rawValue,
+                replayed: done.entries, images: images, bytes: progress.byteCount),
+            images.map { Line("\($0.volume) as of \(place) is in \($0.path)", .good) })
     }
 
     private func wanted(
@@ -143,8 +202,12 @@ final class RestoreProgress: Sendable {
     private let began = ContinuousClock.now
     private let state = NIOLockedValueBox(State())
 
-    init(_ deed: String, of manifest: Manifest, shows: Bool) {
-        self.deed = "\(deed) backup \(manifest.sequence)"
+    convenience init(_ deed: String, of manifest: Manifest, shows: Bool) {
+        self.init("\(deed) backup \(manifest.sequence)", shows: shows)
+    }
+
+    init(_ deed: String, shows: Bool) {
+        self.deed = deed
         self.shows = shows && Terminal.errorIsTerminal
     }
 

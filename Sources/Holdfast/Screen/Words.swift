@@ -45,6 +45,13 @@ enum Words {
         return text.replacing("T", with: " ").replacing("Z", with: " UTC")
     }
 
+    /// The same to the millisecond, of nanoseconds since 1970: `2026-11-24 09:00:12.250 UTC`.
+    static func moment(_ nanoseconds: UInt64) -> String {
+        let milliseconds = nanoseconds / 1_000_000
+        let fraction = String(milliseconds % 1_000 + 1_000).dropFirst()
+        return time(unixSeconds: milliseconds / 1_000).replacing(" UTC", with: ".\(fraction) UTC")
+    }
+
     static func list(_ parts: [String]) -> String {
         guard let last = parts.last, parts.count > 1 else { return parts.first ?? "" }
         return parts.dropLast().joined(separator: ", ") + " and " + last

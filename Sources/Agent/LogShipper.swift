@@ -1,0 +1,134 @@
+import Admin
+import Backup
+import Decisions
+import Dispatch
+import Driver
+import Journal
+import JournalCore
+import Launch
+import Logging
+import Mesh
+import NIOConcurrencyHelpers
+import Node
+import Raft
+import Record
+import Voting
+
+/// Ships this node's log while it acts as primary.
+final class LogShipper: Sendable {
+    private let shipping: LogShipping
+    private let logger: Logger
+    private let queue = DispatchQueue(label: "holdfast.shipping", qos: .utility)
+    private let isStopped = NIOLockedValueBox(false)
+    private let told = NIOLockedValueBox(Told())
+    private struct Told: Sendable {
+        var failure: String?
+        var breaks: UInt64 = 0
+    }
+
+    init(_ log: NodeLog, _ desk: BackupDesk, _ logger: Logger) {
+        self.logger = logger
+        shipping = LogShipping(log) { () throws(BackupFailure) in
+            LogArchive(try desk.vault(), cluster: desk.cluster, group: Running.group)
+        }
+    }
+
+    func start() {
+        let period = DispatchTimeInterval.nanoseconds(Int(LogShipping.period.nanoseconds))
+        queue.asyncAfter(deadline: .now() + period) { [self] in
+            guard !isStopped.withLockedValue({ $0 }) else { return }
+            shipping.turn()
+            note(shipping.standing)
+            start()
+        }
+    }
+
+    /// A turn that is under way ends by itself: what it stores is whole or absent.
+    func stop() { isStopped.withLockedValue { $0 = true } }
+
+    /// Each change once: a store that is away for hours fails at each turn.
+    private func note(_ standing: LogShipping.Standing) {
+        let before = told.withLockedValue { told in
+            defer { told = Told(failure: standing.failure, breaks: standing.breaks) }
+            return told
+        }
+        if let failure = standing.failure, failure != before.failure {
+            logger.error(
+                "the log is not shipped to the repository", metadata: ["why": "\(failure)"])
+        } else if standing.failure == nil, before.failure != nil {
+            logger.notice("the log is shipped to the repository again")
+        }
+        if standing.breaks > before.breaks {
+            logger.notice(
+                "the log in the repository begins anew: no restore goes across that",
+                metadata: ["through": "\(standing.end.map { "\($0.last)" } ?? "?")"])
+        }
+    }
+
+    var report: LogShippingReport {
+        let standing = shipping.standing
+        let state: LogShippingReport.State =
+            switch standing.phase {
+            case .standsBy: .standsBy
+            case .ships: .ships
+            case .fails: .failing
+            }
+        return LogShippingReport(
+            state: state, through: standing.end?.last.index.rawValue,
+            unixMilliseconds: standing.end.map { $0.time.rawValue / 1_000_000 },
+            behindMilliseconds: standing.oldestMissing.map { missing in
+                let now = BootClock.wall.rawValue
+                return now > missing.rawValue ? (now - missing.rawValue) / 1_000_000 : 0
+            } ?? 0,
+            failure: standing.failure)
+    }
+}
+
+extension LogShipping.Standing {
+    fileprivate var failure: String? {
+        if case .fails(let why) = phase { why } else { nil }
+    }
+}
+
+/// The log as this node holds it.
+struct NodeLog: ShippedLog {
+    /// The log's disk stalls for no longer; a node whose disk does has other troubles.
+    static let readMax = DispatchTimeInterval.seconds(10)
+
+    let driver: Driver<Node>
+    let keeper: LogKeeper
+
+    func committed() -> LogIndex? {
+        let now = BootClock.now
+        return driver.inspect { node in
+            guard case .acting(let acting) = node.office, acting.isOpen,
+                let until = acting.lease.until, now < until
+            else { return nil }
+            return node.voter.raft.standing.commit
+        }
+    }
+
+    func base() throws(BackupFailure) -> Position {
+        guard let held = keeper.held else { throw .volume("the log has stopped") }
+        return held.base
+    }
+
+    func entries(
+        from first: LogIndex, through last: LogIndex, bytesMax: Int
+    ) throws(BackupFailure) -> [Entry] {
+        let done = DispatchSemaphore(value: 0)
+        let result = NIOLockedValueBox<Result<[Entry], JournalError>?>(nil)
+        keeper.read(from: first, through: last, bytesMax: bytesMax) { read in
+            result.withLockedValue { $0 = read }
+            done.signal()
+        }
+        guard done.wait(timeout: .now() + Self.readMax) == .success else {
+            throw .volume("the log was not read within 10 s: its disk may be stalled")
+        }
+        switch result.withLockedValue({ $0 }) {
+        case .success(let entries): return entries
+        case .failure(let error): throw .volume("the log can't be read: \(error)")
+        case nil: throw .volume("the log can't be read")
+        }
+    }
+}

@@ -1,0 +1,130 @@
+package import Mesh
+package import Record
+package import Repository
+package import Sealing
+
+/// A mesh's log as it was shipped to a repository: stretches that follow each other, each named by its first entry.
+package struct LogArchive: Sendable {
+    /// Where it ends.
+    package struct End: Hashable, Sendable {
+        package let last: Position
+        package let digest: Digest
+        /// The leader's wall time at its last entry.
+        package let time: WallTime
+    }
+
+    private let vault: Vault
+    private let cluster: ClusterID
+    private let group: GroupID
+
+    package init(_ vault: Vault, cluster: ClusterID, group: GroupID) {
+        (self.vault, self.cluster, self.group) = (vault, cluster, group)
+    }
+
+    /// The first entries of all stretches, in their order.
+    package func firsts() throws(BackupFailure) -> [LogIndex] {
+        try vault.list(vault.layout.log(cluster, group))
+            .compactMap { Layout.number($0.name).map { LogIndex($0) } }.sorted()
+    }
+
+    package func stretch(_ first: LogIndex) throws(BackupFailure) -> StretchObject {
+        let name = vault.layout.stretch(cluster, group, first: first)
+        let bytes = try vault.get(name)
+        return try vault.reading(name) { () throws(ObjectDamage) in
+            let object = try StretchObject(bytes, for: vault.place(of: bytes))
+            let stretch = object.stretch
+            guard stretch.cluster == cluster, stretch.group == group, stretch.first == first else {
+                throw .contents("it is of another place, or another log")
+            }
+            return object
+        }
+    }
+
+    /// nil where nothing was shipped yet.
+    package func end() throws(BackupFailure) -> End? {
+        guard let first = try firsts().last else { return nil }
+        return End(try stretch(first))
+    }
+
+    /// Makes entries durable that follow `end`, or begin behind `before` where there is none, or none that they follow.
+    /// nil where somebody else came first: where the archive ends is to be read again.
+    package func append(
+        _ entries: [Entry], behind before: Position, after end: End?
+    ) throws(BackupFailure) -> End? {
+        let object: StretchObject
+        do throws(ObjectDamage) {
+            object = try StretchObject(
+                sealing: entries, behind: before, after: end?.digest ?? .ofNothing,
+                cluster: cluster, in: vault.place, random: vault.draw())
+        } catch { throw .unreadable(error) }
+        let name = vault.layout.stretch(cluster, group, first: object.stretch.first)
+        do throws(ObjectStoreFailure) { _ = try vault.store.put(name, object.bytes) } catch {
+            guard error.cause == .taken else { throw .store(error) }
+            return nil
+        }
+        return End(object)
+    }
+
+    /// The stretches that go on from `position`, which a backup is of, one after the other.
+    package func stretches(behind position: Position) throws(BackupFailure) -> Stretches {
+        Stretches(self, try firsts(), behind: position)
+    }
+
+    /// Stretches without a gap.
+    package struct Stretches {
+        private let archive: LogArchive
+        /// Those that were not read yet, the next one last.
+        private var left: [LogIndex]
+        /// All entries up to here are in the backup, or were given.
+        private var reached: Position
+        private var former: StretchObject?
+
+        fileprivate init(_ archive: LogArchive, _ firsts: [LogIndex], behind position: Position) {
+            self.archive = archive
+            let begin = (firsts.lastIndex { $0 <= position.index.next }) ?? firsts.startIndex
+            left = firsts[begin...].reversed()
+            reached = position
+        }
+
+        /// The entries of the next one that are not in the backup; nil at the archive's end.
+        ///
+        /// Throws where entries are missing before it, or where it goes on from others than the backup does.
+        package mutating func next() throws(BackupFailure) -> [Entry]? {
+            while let first = left.popLast() {
+                let object = try archive.stretch(first)
+                let stretch = object.stretch
+                guard first <= reached.index.next else {
+                    throw .gap(after: reached, next: first)
+                }
+                if let former,
+                    stretch.before != former.stretch.last
+                        || stretch.predecessor != former.digest
+                {
+                    throw .gap(after: former.stretch.last, next: first)
+                }
+                former = object
+                guard stretch.last.index > reached.index else { continue }
+                let name = archive.vault.layout.stretch(
+                    archive.cluster, archive.group, first: first)
+                let entries = try archive.vault.reading(name) { () throws(ObjectDamage) in
+                    try object.entries()
+                }
+                let fresh = entries.drop { $0.index <= reached.index }
+                let before = entries.last { $0.index == reached.index }?.position ?? stretch.before
+                guard before == reached else {
+                    throw .anotherLog(backup: reached, archive: before)
+                }
+                reached = stretch.last
+                return Array(fresh)
+            }
+            return nil
+        }
+    }
+}
+
+extension LogArchive.End {
+    fileprivate init(_ object: StretchObject) {
+        self.init(
+            last: object.stretch.last, digest: object.digest, time: object.stretch.times.upperBound)
+    }
+}
