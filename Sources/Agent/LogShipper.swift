@@ -76,7 +76,7 @@ final class LogShipper: Sendable {
         return LogShippingReport(
             state: state, through: standing.end?.last.index.rawValue,
             unixMilliseconds: standing.end.map { $0.time.rawValue / 1_000_000 },
-            behindMilliseconds: standing.oldestMissing.map { missing in
+            behindMilliseconds: shipping.oldestMissing().map { missing in
                 let now = BootClock.wall.rawValue
                 return now > missing.rawValue ? (now - missing.rawValue) / 1_000_000 : 0
             } ?? 0,

@@ -24,6 +24,8 @@ package final class LogShipping: Sendable {
     package static let period = Interval.seconds(1)
     /// Renewals of the lease alone are not worth an object more often.
     static let idlePeriod = Interval.seconds(60)
+    /// More renewals than an hour has, or a write among them.
+    static let lookByteCount = 256 << 10
     /// How often somebody else may come first in one turn.
     static let triesMax = 4
     /// After so many turns keys and repository are looked at anew.
@@ -39,8 +41,6 @@ package final class LogShipping: Sendable {
         package var phase = Phase.standsBy
         /// Where the archive ends, as far as this node knows.
         package var end: LogArchive.End?
-        /// The leader's wall time at the first write, or decision, that is not there yet; nil where all are.
-        package var oldestMissing: WallTime?
         /// How often the archive began anew, because the log no longer held what came next, or held something else.
         package var breaks: UInt64 = 0
     }
@@ -62,6 +62,17 @@ package final class LogShipping: Sendable {
     }
 
     package var standing: Standing { state.withLockedValue { $0.standing } }
+
+    /// The leader's wall time at the first write, or decision, that is committed and not in the repository; nil where all
+    /// are, and where another node ships.
+    package func oldestMissing() -> WallTime? {
+        guard let committed = log.committed(), let place = try? place(),
+            place.before.index < committed
+        else { return nil }
+        let next = try? log.entries(
+            from: place.before.index.next, through: committed, bytesMax: Self.lookByteCount)
+        return next?.first { $0.isDue }?.time
+    }
 
     /// Ships what is due. Called by one thread, which may wait.
     package func turn() {
@@ -86,9 +97,9 @@ package final class LogShipping: Sendable {
             let entries = try log.entries(
                 from: before.index.next, through: committed, bytesMax: Stretch.byteCountAimed)
             guard let last = entries.last else { return }
-            let due = entries.first { $0.kind != .blank }
-            state.withLockedValue { $0.standing.oldestMissing = due?.time }
-            guard due != nil || isIdleDue(last.time, since: end) else { return }
+            guard entries.contains(where: \.isDue) || isIdleDue(last.time, since: end) else {
+                return
+            }
             guard let next = try archive.append(entries, behind: before, after: end) else {
                 tries += 1
                 guard tries < Self.triesMax else { throw .overtaken(tries: tries) }
@@ -98,7 +109,6 @@ package final class LogShipping: Sendable {
             }
             state.withLockedValue {
                 $0.standing.end = next
-                $0.standing.oldestMissing = nil
                 if end == nil { $0.standing.breaks += 1 }
             }
         }
@@ -138,6 +148,11 @@ package final class LogShipping: Sendable {
         guard let end else { return true }
         return time.rawValue >= end.time.rawValue + Self.idlePeriod.nanoseconds
     }
+}
+
+extension Entry {
+    /// Whether somebody would miss it.
+    fileprivate var isDue: Bool { kind != .blank }
 }
 
 extension LogShipping.Standing {

@@ -25,6 +25,7 @@ enum Rules {
         "PowerCut": ["Disk", "JournalCore", "Mesh", "Record", "SimulatedDisk", "VolumeCore"],
         "Wire": ["Decisions", "Mesh", "SwiftProtobuf"],
         "Voting": ["Gossip", "Mesh", "Raft"],
+        "Replay": ["Decisions", "Mesh", "Node", "Record", "VolumeCore"],
         "Repository": ["CCompression", "Mesh", "Record", "Sealing"],
         // Foundation's essentials hold the Data that Crypto's functions take and give.
         "Sealing": ["CPassphrase", "Crypto", "FoundationEssentials", "Mesh"],

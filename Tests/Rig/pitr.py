@@ -105,10 +105,11 @@ class Writer:
             self.behind_ms_max = max(self.behind_ms_max, json.loads(told.stdout)["log"]["behindMilliseconds"])
 
 
-def shipped(mesh):
-    """The primary has shipped all that it holds."""
+def shipped(mesh, deed):
+    """The primary has shipped that deed, and all before it."""
     log = json.loads(mesh.primary().holdfast("backup", "status", "-o", "json").stdout)["log"]
-    return log["state"] == "ships" and log["through"] and log["behindMilliseconds"] == 0
+    return (log["state"] == "ships" and log["behindMilliseconds"] == 0
+            and log.get("unixMilliseconds", 0) * 1_000_000 + SLACK_NS > deed.asked_ns)
 
 
 def fail_over(findings, mesh, writer):
@@ -134,7 +135,7 @@ def history(findings, mesh, writer, seconds):
         writer.write(seconds)
     # A write behind the last one drawn, and time for it: nothing is known of a time that no entry is behind.
     writer.one()
-    tools.wait_until("all is shipped", SHIPPED_SECONDS_MAX, lambda: shipped(mesh))
+    tools.wait_until("all is shipped", SHIPPED_SECONDS_MAX, lambda: shipped(mesh, writer.deeds[-1]))
     return first
 
 
