@@ -91,14 +91,17 @@ package struct LogShippingReport: Codable, Hashable, Sendable {
     package var through: UInt64?
     /// The leader's wall time at that entry, in milliseconds since 1970.
     package var unixMilliseconds: UInt64?
-    /// How old the first write is that is not there yet; 0 where all are.
-    package var behindMilliseconds: UInt64
+    /// How old the first write is, at most, that is not there yet; nil where that is not known.
+    package var behindMilliseconds: UInt64?
+    /// How often, since this node started, the archive began anew behind what was there.
+    package var breaks: UInt64
     package var failure: String?
 
     package init(
-        state: State, through: UInt64?, unixMilliseconds: UInt64?, behindMilliseconds: UInt64,
-        failure: String?
+        state: State, through: UInt64?, unixMilliseconds: UInt64?, behindMilliseconds: UInt64?,
+        breaks: UInt64, failure: String?
     ) {
+        self.breaks = breaks
         (self.state, self.through, self.unixMilliseconds) = (state, through, unixMilliseconds)
         (self.behindMilliseconds, self.failure) = (behindMilliseconds, failure)
     }

@@ -100,7 +100,11 @@ final class BackupDesk: Sendable {
             if let known = ring.withLockedValue({ $0 }) {
                 try rings.newest(openedBy: .file(key.secret), since: known)
             } else { try rings.newest(openedBy: .file(key.secret)) }
-        ring.withLockedValue { $0 = newest }
+        // Backups and the log ask side by side: the slower one must not bring an older ring back.
+        ring.withLockedValue { known in
+            if let known, known.ring.current.epoch > newest.ring.current.epoch { return }
+            known = newest
+        }
         var limits = BackupLimits()
         // Requests of guests wait while a part is read.
         limits.readByteCountMax = 1 << 20

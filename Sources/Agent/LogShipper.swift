@@ -16,9 +16,15 @@ import Voting
 
 /// Ships this node's log while it acts as primary.
 final class LogShipper: Sendable {
+    /// What is kept of the log for whoever ships next: several seconds of what a fast disk takes.
+    static let tailByteCount = 512 << 20
+
     private let shipping: LogShipping
+    private let desk: BackupDesk
     private let logger: Logger
     private let queue = DispatchQueue(label: "holdfast.shipping", qos: .utility)
+    /// When the newest turn began.
+    private let turnedAt = NIOLockedValueBox(WallTime.zero)
     private let isStopped = NIOLockedValueBox(false)
     private let told = NIOLockedValueBox(Told())
     private struct Told: Sendable {
@@ -27,7 +33,7 @@ final class LogShipper: Sendable {
     }
 
     init(_ log: NodeLog, _ desk: BackupDesk, _ logger: Logger) {
-        self.logger = logger
+        (self.desk, self.logger) = (desk, logger)
         shipping = LogShipping(log) { () throws(BackupFailure) in
             LogArchive(try desk.vault(), cluster: desk.cluster, group: Running.group)
         }
@@ -37,6 +43,7 @@ final class LogShipper: Sendable {
         let period = DispatchTimeInterval.nanoseconds(Int(LogShipping.period.nanoseconds))
         queue.asyncAfter(deadline: .now() + period) { [self] in
             guard !isStopped.withLockedValue({ $0 }) else { return }
+            turnedAt.withLockedValue { $0 = BootClock.wall }
             shipping.turn()
             note(shipping.standing)
             start()
@@ -59,9 +66,11 @@ final class LogShipper: Sendable {
             logger.notice("the log is shipped to the repository again")
         }
         if standing.breaks > before.breaks {
-            logger.notice(
-                "the log in the repository begins anew: no restore goes across that",
+            logger.error(
+                "the log in the repository is broken off and begins anew: a backup is made to heal that",
                 metadata: ["through": "\(standing.end.map { "\($0.last)" } ?? "?")"])
+            // One that is under way began before, or will be followed by the next one of the schedule.
+            _ = desk.begin(isFull: false)
         }
     }
 
@@ -76,11 +85,20 @@ final class LogShipper: Sendable {
         return LogShippingReport(
             state: state, through: standing.end?.last.index.rawValue,
             unixMilliseconds: standing.end.map { $0.time.rawValue / 1_000_000 },
-            behindMilliseconds: shipping.oldestMissing().map { missing in
-                let now = BootClock.wall.rawValue
-                return now > missing.rawValue ? (now - missing.rawValue) / 1_000_000 : 0
-            } ?? 0,
+            behindMilliseconds: behind(standing), breaks: standing.breaks,
             failure: standing.failure)
+    }
+
+    /// At most so much is missing: what came since the newest turn was looked at by nobody.
+    private func behind(_ standing: LogShipping.Standing) -> UInt64? {
+        let now = BootClock.wall
+        let since: WallTime
+        switch standing.missing {
+        case .unknown: return nil
+        case .since(let time): since = min(time, now)
+        case .nothing: since = min(turnedAt.withLockedValue { $0 }, now)
+        }
+        return (now.rawValue - since.rawValue) / 1_000_000
     }
 }
 
@@ -94,6 +112,8 @@ extension LogShipping.Standing {
 struct NodeLog: ShippedLog {
     /// The log's disk stalls for no longer; a node whose disk does has other troubles.
     static let readMax = DispatchTimeInterval.seconds(10)
+
+    static let readByteCount = 256 << 10
 
     let driver: Driver<Node>
     let keeper: LogKeeper
@@ -114,6 +134,22 @@ struct NodeLog: ShippedLog {
     }
 
     func entries(
+        from first: LogIndex, through last: LogIndex, bytesMax: Int
+    ) throws(BackupFailure) -> [Entry] {
+        var (all, byteCount, next): ([Entry], Int, LogIndex) = ([], 0, first)
+        // A batch of the log waits for no more than one of these.
+        while next <= last, byteCount < bytesMax {
+            let some = try read(
+                from: next, through: last, bytesMax: min(Self.readByteCount, bytesMax))
+            guard let end = some.last else { break }
+            all += some
+            byteCount += some.reduce(0) { $0 + $1.bytes.count }
+            next = end.index.next
+        }
+        return all
+    }
+
+    private func read(
         from first: LogIndex, through last: LogIndex, bytesMax: Int
     ) throws(BackupFailure) -> [Entry] {
         let done = DispatchSemaphore(value: 0)

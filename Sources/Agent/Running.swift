@@ -288,5 +288,6 @@ extension Node.Settings {
             members: settings.cluster.members.map {
                 Node.Member(node: $0.id, region: $0.region, isWitness: $0.role == .witness)
             }, order: settings.cluster.order, lease: settings.cluster.lease)
+        if settings.node.backup?.shipsLog == true { logTailBytes = LogShipper.tailByteCount }
     }
 }

@@ -65,9 +65,12 @@ package struct LogArchive: Sendable {
         return End(object)
     }
 
-    /// The stretches that go on from `position`, which a backup is of, one after the other.
-    package func stretches(behind position: Position) throws(BackupFailure) -> Stretches {
-        Stretches(self, try firsts(), behind: position)
+    /// The stretches that go on from a backup's place, one after the other. None is sealed by an earlier epoch's key than the
+    /// backup, or than the one before it: who has only such a key may have made it.
+    package func stretches(
+        behind position: Position, at time: WallTime, epoch: KeyEpoch
+    ) throws(BackupFailure) -> Stretches {
+        Stretches(self, try firsts(), behind: position, at: time, epoch)
     }
 
     /// Stretches without a gap.
@@ -77,9 +80,16 @@ package struct LogArchive: Sendable {
         private var left: [LogIndex]
         /// All entries up to here are in the backup, or were given.
         private var reached: Position
+        /// The leader's wall time there.
+        private var time: WallTime
+        private var epoch: KeyEpoch
         private var former: StretchObject?
 
-        fileprivate init(_ archive: LogArchive, _ firsts: [LogIndex], behind position: Position) {
+        fileprivate init(
+            _ archive: LogArchive, _ firsts: [LogIndex], behind position: Position,
+            at time: WallTime, _ epoch: KeyEpoch
+        ) {
+            (self.time, self.epoch) = (time, epoch)
             self.archive = archive
             let begin = (firsts.lastIndex { $0 <= position.index.next }) ?? firsts.startIndex
             left = firsts[begin...].reversed()
@@ -96,25 +106,27 @@ package struct LogArchive: Sendable {
                 guard first <= reached.index.next else {
                     throw .gap(after: reached, next: first)
                 }
-                if let former,
-                    stretch.before != former.stretch.last
-                        || stretch.predecessor != former.digest
-                {
+                if let former, !stretch.follows(former) {
+                    // Two that shipped at once may have begun anew at two places; one of both goes on.
+                    if let other = left.last, other <= reached.index.next { continue }
                     throw .gap(after: former.stretch.last, next: first)
                 }
-                former = object
-                guard stretch.last.index > reached.index else { continue }
                 let name = archive.vault.layout.stretch(
                     archive.cluster, archive.group, first: first)
+                guard object.epoch >= epoch else { throw .damaged(name, .noSuccessor) }
+                (former, epoch) = (object, object.epoch)
+                guard stretch.last.index > reached.index else { continue }
                 let entries = try archive.vault.reading(name) { () throws(ObjectDamage) in
                     try object.entries()
                 }
                 let fresh = entries.drop { $0.index <= reached.index }
-                let before = entries.last { $0.index == reached.index }?.position ?? stretch.before
-                guard before == reached else {
+                let own = entries.last { $0.index == reached.index }
+                let before = own?.position ?? stretch.before
+                // Two logs that went apart may have the same terms: the leader's time tells them apart.
+                guard before == reached, own.map({ $0.time == time }) ?? true else {
                     throw .anotherLog(backup: reached, archive: before)
                 }
-                reached = stretch.last
+                (reached, time) = (stretch.last, stretch.end)
                 return Array(fresh)
             }
             return nil
@@ -122,9 +134,15 @@ package struct LogArchive: Sendable {
     }
 }
 
+extension Stretch {
+    fileprivate func follows(_ former: StretchObject) -> Bool {
+        before == former.stretch.last && predecessor == former.digest
+    }
+}
+
 extension LogArchive.End {
     fileprivate init(_ object: StretchObject) {
         self.init(
-            last: object.stretch.last, digest: object.digest, time: object.stretch.times.upperBound)
+            last: object.stretch.last, digest: object.digest, time: object.stretch.end)
     }
 }

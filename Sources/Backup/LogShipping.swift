@@ -24,12 +24,14 @@ package final class LogShipping: Sendable {
     package static let period = Interval.seconds(1)
     /// Renewals of the lease alone are not worth an object more often.
     static let idlePeriod = Interval.seconds(60)
-    /// More renewals than an hour has, or a write among them.
+    /// How much of the log is looked at for the first write that is missing.
     static let lookByteCount = 256 << 10
-    /// How often somebody else may come first in one turn.
+    /// How often in a row somebody else may come first.
     static let triesMax = 4
-    /// After so many turns keys and repository are looked at anew.
-    static let turnsPerOpening: UInt64 = 600
+    /// After so many turns the keys are read anew: they may have been rotated.
+    static let turnsPerOpening: UInt64 = 60
+    /// Turns that are passed over after a failure: twice as many each time, and so many at most.
+    static let pauseMax: UInt64 = 30
 
     package struct Standing: Hashable, Sendable {
         package enum Phase: Hashable, Sendable {
@@ -38,10 +40,19 @@ package final class LogShipping: Sendable {
             case ships
             case fails(String)
         }
+        package enum Missing: Hashable, Sendable {
+            /// All that was committed at the last turn is there, but for renewals.
+            case nothing
+            /// The leader's wall time at the first write, or decision, that is not there, or a little before it.
+            case since(WallTime)
+            case unknown
+        }
         package var phase = Phase.standsBy
         /// Where the archive ends, as far as this node knows.
         package var end: LogArchive.End?
-        /// How often the archive began anew, because the log no longer held what came next, or held something else.
+        package var missing = Missing.unknown
+        /// How often the archive began anew behind what was there, because the log no longer held what came next, or held
+        /// something else. No restore goes across such a place; the next backup heals it.
         package var breaks: UInt64 = 0
     }
 
@@ -49,6 +60,8 @@ package final class LogShipping: Sendable {
         var standing = Standing()
         var archive: LogArchive?
         var turns: UInt64 = 0
+        var failures: UInt64 = 0
+        var pause: UInt64 = 0
     }
 
     private let log: any ShippedLog
@@ -63,58 +76,71 @@ package final class LogShipping: Sendable {
 
     package var standing: Standing { state.withLockedValue { $0.standing } }
 
-    /// The leader's wall time at the first write, or decision, that is committed and not in the repository; nil where all
-    /// are, and where another node ships.
-    package func oldestMissing() -> WallTime? {
-        guard let committed = log.committed(), let place = try? place(),
-            place.before.index < committed
-        else { return nil }
-        let next = try? log.entries(
-            from: place.before.index.next, through: committed, bytesMax: Self.lookByteCount)
-        return next?.first { $0.isDue }?.time
-    }
-
     /// Ships what is due. Called by one thread, which may wait.
     package func turn() {
-        guard let committed = log.committed() else {
+        guard log.committed() != nil else {
             return state.withLockedValue { $0 = State(standing: $0.standing.resting) }
         }
+        let rests = state.withLockedValue { state in
+            defer { state.pause -= min(state.pause, 1) }
+            return state.pause > 0
+        }
+        if !rests { attempt() }
+        let missing = missing()
+        state.withLockedValue { $0.standing.missing = missing }
+    }
+
+    private func attempt() {
         do throws(BackupFailure) {
-            try ship(through: committed)
-            state.withLockedValue { $0.standing.phase = .ships }
+            try ship()
+            state.withLockedValue { ($0.standing.phase, $0.failures) = (.ships, 0) }
         } catch {
-            state.withLockedValue {
-                $0.standing.phase = .fails("\(error)")
-                $0.archive = nil
+            state.withLockedValue { state in
+                state.standing.phase = .fails("\(error)")
+                state.archive = nil
+                state.failures += 1
+                state.pause = min(1 << min(state.failures, 16), Self.pauseMax)
             }
         }
     }
 
-    private func ship(through committed: LogIndex) throws(BackupFailure) {
+    /// Until nothing is due that was committed meanwhile: a guest that writes fast must not get ahead by a turn each time.
+    private func ship() throws(BackupFailure) {
         let archive = try archive()
         var tries = 0
-        while let (before, end) = try place(), before.index < committed {
+        while let committed = log.committed() {
+            let (before, end) = try place()
+            guard before.index < committed else { return }
             let entries = try log.entries(
                 from: before.index.next, through: committed, bytesMax: Stretch.byteCountAimed)
-            guard let last = entries.last else { return }
-            guard entries.contains(where: \.isDue) || isIdleDue(last.time, since: end) else {
-                return
-            }
+            guard let last = entries.last,
+                entries.contains(where: \.isDue) || isIdleDue(last.time, since: end)
+            else { return }
+            // What is known of the archive may be old: it begins anew only behind its true end.
+            if end == nil, try hasMoved(archive) { continue }
             guard let next = try archive.append(entries, behind: before, after: end) else {
                 tries += 1
-                guard tries < Self.triesMax else { throw .overtaken(tries: tries) }
-                let found = try archive.end()
-                state.withLockedValue { $0.standing.end = found }
+                guard tries < Self.triesMax else { throw .outpaced(tries: tries) }
+                _ = try hasMoved(archive)
                 continue
             }
-            state.withLockedValue {
-                $0.standing.end = next
-                if end == nil { $0.standing.breaks += 1 }
+            tries = 0
+            state.withLockedValue { state in
+                if end == nil, state.standing.end != nil { state.standing.breaks += 1 }
+                state.standing.end = next
             }
         }
     }
 
-    /// Opened anew now and then: a disk may have been mounted over it, keys rotated.
+    /// Reads where the archive ends; whether that is another place than was known.
+    private func hasMoved(_ archive: LogArchive) throws(BackupFailure) -> Bool {
+        let found = try archive.end()
+        return state.withLockedValue { state in
+            defer { state.standing.end = found }
+            return state.standing.end != found
+        }
+    }
+
     private func archive() throws(BackupFailure) -> LogArchive {
         let known = state.withLockedValue { state in
             state.turns += 1
@@ -122,31 +148,54 @@ package final class LogShipping: Sendable {
         }
         if let known { return known }
         let archive = try open()
-        let end = try archive.end()
-        state.withLockedValue {
-            $0.archive = archive
-            $0.standing.end = end
-        }
+        // A list of all stretches, which may be many: asked for only by who knows of none.
+        let end = if let known = standing.end { known } else { try archive.end() }
+        state.withLockedValue { ($0.archive, $0.standing.end) = (archive, end) }
         return archive
     }
 
-    /// Behind which entry the next stretch begins, and the end that it follows if it does. nil where this log has not come
-    /// so far.
-    private func place() throws(BackupFailure) -> (before: Position, end: LogArchive.End?)? {
+    /// Behind which entry the next stretch begins, and the end that it follows if it does.
+    private func place() throws(BackupFailure) -> (before: Position, end: LogArchive.End?) {
         let base = try log.base()
         guard let end = standing.end, end.last.index >= base.index else { return (base, nil) }
         guard end.last.index > base.index else {
             return (base, base == end.last ? end : nil)
         }
-        let own = try log.entries(
+        let found = try log.entries(
             from: end.last.index, through: end.last.index, bytesMax: Entry.byteCountMax)
-        guard let own = own.first?.position else { return nil }
-        return (own, own == end.last ? end : nil)
+        guard let own = found.first else { throw .archiveAhead(end.last) }
+        // Two logs that went apart may have the same terms: the leader's time tells them apart.
+        let isOne = own.position == end.last && own.time == end.time
+        return (own.position, isOne ? end : nil)
+    }
+
+    private func missing() -> Standing.Missing {
+        guard let committed = log.committed() else { return .unknown }
+        do throws(BackupFailure) { return try missing(of: committed) } catch { return .unknown }
+    }
+
+    private func missing(of committed: LogIndex) throws(BackupFailure) -> Standing.Missing {
+        let before = try firstMissing()
+        guard before.index < committed else { return .nothing }
+        let next = try log.entries(
+            from: before.index.next, through: committed, bytesMax: Self.lookByteCount)
+        for entry in next where entry.isDue { return .since(entry.time) }
+        guard let last = next.last else { return .unknown }
+        return last.index < committed ? .since(last.time) : .nothing
+    }
+
+    /// Behind which entry all is missing; of a log that is not so far as the archive, all that it has.
+    private func firstMissing() throws(BackupFailure) -> Position {
+        do throws(BackupFailure) { return try place().before } catch {
+            guard case .archiveAhead = error else { throw error }
+            return try log.base()
+        }
     }
 
     private func isIdleDue(_ time: WallTime, since end: LogArchive.End?) -> Bool {
         guard let end else { return true }
-        return time.rawValue >= end.time.rawValue + Self.idlePeriod.nanoseconds
+        return time > end.time
+            && time.rawValue - end.time.rawValue >= Self.idlePeriod.nanoseconds
     }
 }
 

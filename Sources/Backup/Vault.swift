@@ -98,6 +98,10 @@ package enum BackupFailure: Error, Sendable, CustomStringConvertible {
     case gap(after: Position, next: LogIndex)
     /// The archived log has another entry where the backup was made.
     case anotherLog(backup: Position, archive: Position)
+    /// The archived log ends at an entry that this node's log does not hold yet.
+    case archiveAhead(Position)
+    /// Others shipped first, again and again.
+    case outpaced(tries: Int)
     /// No manifest could be put: others came first, again and again.
     case overtaken(tries: Int)
 
@@ -122,11 +126,16 @@ package enum BackupFailure: Error, Sendable, CustomStringConvertible {
             "the newest backup is as of \(newest), and this replica has only come to \(here): wait "
                 + "until it has caught up, or ask another node"
         case .gap(let after, let next):
-            "the archived log has a gap: it goes up to entry \(after.index) and begins anew with \(next); "
-                + "what lies between can only be had from a backup behind it"
+            "the archived log is broken off behind entry \(after.index): it goes on with \(next), and not from there; "
+                + "ask for --at-index \(after.index), or restore a backup that is behind it"
         case .anotherLog(let backup, let archive):
             "the backup is as of \(backup), where the archived log has \(archive): the log was cut, or "
                 + "machines were put back, between them"
+        case .archiveAhead(let end):
+            "the archived log ends at \(end), which the log here does not hold: the log was cut, or "
+                + "machines were put back; shipping goes on once the log is behind that, make a full backup now"
+        case .outpaced(let tries):
+            "another node shipped first, \(tries) times in a row; do two believe to be primary?"
         case .overtaken(let tries):
             "another backup of this tenant came first, \(tries) times in a row; is one running in "
                 + "two places?"

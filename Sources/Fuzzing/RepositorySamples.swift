@@ -57,7 +57,7 @@ enum RepositorySamples {
 
     static let manifests: [[UInt8]] = {
         func told(_ sequence: UInt64, _ predecessor: Digest, _ rest: [UInt8]) -> [UInt8] {
-            var words = number(1) + [2, 1, 0, 0]
+            var words = number(2) + [2, 1, 0, 0]
             words.append(littleEndian: sequence)
             predecessor.append(to: &words)
             words.append(littleEndian: [5, 6, 1, 70, 4, 2])

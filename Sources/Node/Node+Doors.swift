@@ -47,6 +47,9 @@ extension Node {
         /// The volumes are made durable outside the log after so much of it.
         package var checkpointBytes = 64 << 20
         package var checkpointEntries = 16_384
+        /// Bytes of the log that are kept behind a checkpoint for whoever reads it on: the log's shipping, by whichever member
+        /// that will be.
+        package var logTailBytes = 0
         package var publishEvery = Interval.seconds(1)
         /// How often volumes that lack something may ask for more of it, whatever comes.
         package var pullEvery = Interval.milliseconds(50)

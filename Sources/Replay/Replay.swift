@@ -58,14 +58,20 @@ package struct Replay: Sendable {
             volumes[id] = Volume(name: name, byteCount: byteCount, generation: .none, number: 0)
             return .create(id)
         case .deleted(let id): return volumes.removeValue(forKey: id).map { _ in .delete(id) }
-        case .accepted: return write(entry)
+        case .accepted: return try write(entry)
         }
     }
 
-    private mutating func write(_ entry: Entry) -> Deed? {
-        guard let write = try? VolumeWrite(parsing: entry),
-            volumes[write.volume]?.admit(write) == true
-        else { return nil }
+    private mutating func write(_ entry: Entry) throws(ReplayRefused) -> Deed? {
+        let write: VolumeWrite
+        do throws(VolumeWriteRefused) { write = try VolumeWrite(parsing: entry) } catch {
+            switch error {
+            case .unknownOperation, .unknownFlags: throw .unknown(entry.index)
+            // Such as no replica takes either.
+            case .short, .byteCount, .offset: return nil
+            }
+        }
+        guard volumes[write.volume]?.admit(write) == true else { return nil }
         switch write.operation {
         case .write: return .write(write.volume, offset: write.offset, write.data)
         case .zeroes, .trim: return .zero(write.volume, write.range)
@@ -78,7 +84,8 @@ extension Replay.Volume {
     fileprivate mutating func admit(_ write: VolumeWrite) -> Bool {
         guard write.generation >= generation else { return false }
         let last = write.generation == generation ? number : 0
-        guard write.number == last + 1, write.range.upperBound <= byteCount else { return false }
+        guard write.number > last, write.number - last == 1, write.range.upperBound <= byteCount
+        else { return false }
         (generation, number) = (write.generation, write.number)
         return true
     }

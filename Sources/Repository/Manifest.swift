@@ -6,7 +6,7 @@ package import Sealing
 ///
 /// docs/formats/repository.md, "Manifests".
 package struct Manifest: Hashable, Sendable {
-    package static let version: UInt32 = 1
+    package static let version: UInt32 = 2
     package static let volumesMax = 1 << 12
     package static let nameByteCountMax = 255
     /// 20 GiB of state, in pieces of 1 MiB.

@@ -8,7 +8,7 @@ package import Sealing
 package struct Stretch: Hashable, Sendable {
     package static let version: UInt32 = 1
     /// One is closed as soon as its entries have so many bytes.
-    package static let byteCountAimed = 16 << 20
+    package static let byteCountAimed = 4 << 20
     /// Entries are compressed and sealed together up to about so many bytes.
     static let pieceByteCountAimed = 256 << 10
     static let piecesMax = byteCountAimed / pieceByteCountAimed + 2
@@ -22,8 +22,8 @@ package struct Stretch: Hashable, Sendable {
     /// The entry before its first.
     package let before: Position
     package let last: Position
-    /// The leader's wall time at its first entry, and at its last.
-    package let times: ClosedRange<WallTime>
+    /// The leader's wall time at its last entry.
+    package let end: WallTime
 
     package var first: LogIndex { before.index.next }
 }
@@ -34,6 +34,8 @@ package struct StretchObject: Sendable {
     package let bytes: [UInt8]
     /// Of all its bytes: what its successor calls it.
     package let digest: Digest
+    /// By whose key it is sealed.
+    package let epoch: KeyEpoch
     private let pieces: [StretchPiece]
     private let key: SealKey
 
@@ -46,10 +48,9 @@ package struct StretchObject: Sendable {
         guard let first = entries.first, let last = entries.last else {
             preconditionFailure("a stretch of nothing")
         }
-        guard first.time <= last.time else { throw .contents("its time runs backwards") }
         let stretch = Stretch(
             cluster: cluster, group: first.group, predecessor: predecessor, before: before,
-            last: last.position, times: first.time...last.time)
+            last: last.position, end: last.time)
         var (stored, pieces): ([UInt8], [StretchPiece]) = ([], [])
         for run in entries.runs(of: Stretch.pieceByteCountAimed) {
             var plain: [UInt8] = []
@@ -79,7 +80,9 @@ package struct StretchObject: Sendable {
     /// Reads the stretch that `bytes` are, all of them; of its entries none is opened yet.
     package init(_ bytes: [UInt8], for place: SealedPlace) throws(ObjectDamage) {
         guard bytes.count <= Stretch.byteCountMax else { throw .oversized(bytes.count) }
-        key = try place.open(bytes, as: .stretch).1
+        let header: SealedHeader
+        (header, key) = try place.open(bytes, as: .stretch)
+        epoch = header.epoch
         let (words, start) = try SealedObject.closing(bytes, of: bytes.count, key: key)
         (stretch, pieces) = try Stretch.parse(words)
         let end = pieces.reduce(SealedHeader.byteCount) { $0 + $1.sealedByteCount }
@@ -111,16 +114,16 @@ package struct StretchObject: Sendable {
             }
             start += piece.sealedByteCount
         }
-        guard let first = entries.first, let former, former.position == stretch.last,
-            first.time...former.time == stretch.times
-        else { throw .contents("it does not hold the entries that it tells of") }
+        guard let former, former.position == stretch.last, former.time == stretch.end else {
+            throw .contents("it does not hold the entries that it tells of")
+        }
         return entries
     }
 
     private func check(_ entry: Entry, behind former: Entry?) throws(ObjectDamage) {
         let before = former?.position ?? stretch.before
         guard entry.group == stretch.group, entry.index == before.index.next,
-            entry.term >= before.term, entry.time >= former?.time ?? entry.time
+            entry.term >= before.term
         else { throw .contents("\(entry.position) does not follow \(before) in it") }
     }
 }
@@ -188,8 +191,7 @@ extension Stretch {
             bytes.append(name: position.index)
             bytes.append(name: position.term)
         }
-        bytes.append(name: times.lowerBound)
-        bytes.append(name: times.upperBound)
+        bytes.append(name: end)
         bytes.append(littleEndian: UInt32(pieces.count))
         for piece in pieces { bytes += piece.words }
         return bytes
@@ -206,8 +208,8 @@ extension Stretch {
             let cluster = ClusterID(high: try reader.u64(), low: try reader.u64())
             let predecessor = try Digest(parsing: &reader)
             let (before, last) = (try position(&reader), try position(&reader))
-            let (from, to): (WallTime, WallTime) = (try reader.name(), try reader.name())
-            guard last.index > before.index, last.term >= before.term, from <= to else {
+            let end: WallTime = try reader.name()
+            guard last.index > before.index, last.term >= before.term else {
                 throw ObjectDamage.contents("it ends before it begins")
             }
             let count = Int(try reader.u32())
@@ -215,13 +217,16 @@ extension Stretch {
                 throw ObjectDamage.contents("it counts \(count) pieces")
             }
             let pieces = try (0..<count).map { _ in try StretchPiece(parsing: &reader) }
+            guard
+                pieces.reduce(0, { $0 + $1.plainByteCount }) <= byteCountAimed + Entry.byteCountMax
+            else { throw ObjectDamage.contents("it holds more than a stretch holds") }
             guard try reader.take(reader.remaining)[...].isZero else {
                 throw ObjectDamage.contents("it says more than a stretch says")
             }
             return (
                 Stretch(
                     cluster: cluster, group: group, predecessor: predecessor, before: before,
-                    last: last, times: from...to), pieces
+                    last: last, end: end), pieces
             )
         }
     }

@@ -120,10 +120,10 @@ import Testing
         #expect(refused { $0.store(4_097, at: 124, count: 4) }, "cells")
         for at in [128, 129, 131, 132] { #expect(refused { $0[at] = 7 }, "byte \(at)") }
         #expect(refused { $0[130] = 0 }, "no name")
-        #expect(refused { $0[164] = 0xff }, "its name is no text")
+        #expect(refused { $0[180] = 0xff }, "its name is no text")
         // What is missing reads as zeros up to the end of the block, and is cut off behind that.
-        #expect(refused { $0.store(20_000, at: 292, count: 4) }, "its state is cut off")
-        #expect(refused { $0.store(20_481, at: 292, count: 4) }, "too much of a state")
+        #expect(refused { $0.store(20_000, at: 340, count: 4) }, "its state is cut off")
+        #expect(refused { $0.store(20_481, at: 340, count: 4) }, "too much of a state")
         #expect(refused { $0[$0.count - 1] = 1 }, "something behind its end")
     }
 }

@@ -66,7 +66,7 @@ import Testing
         let first = Self.entry(71)
         for entries in [
             [Self.entry(72)], [first, Self.entry(73)], [first, first],
-            [first, Self.entry(72, term: 3)], [first, Self.entry(72, time: 5)],
+            [first, Self.entry(72, term: 3)],
             [first, Self.entry(72, group: 4)], [Self.entry(71, term: 3)],
         ] {
             #expect(throws: ObjectDamage.self) { try Self.made(entries) }

@@ -102,14 +102,15 @@ class Writer:
         node = self.mesh.primary()
         told = node.holdfast("backup", "status", "-o", "json", check=False) if node else None
         if told and told.returncode == 0:
-            self.behind_ms_max = max(self.behind_ms_max, json.loads(told.stdout)["log"]["behindMilliseconds"])
+            log = json.loads(told.stdout)["log"]
+            if log["state"] == "ships":
+                self.behind_ms_max = max(self.behind_ms_max, log.get("behindMilliseconds", 0))
 
 
 def shipped(mesh, deed):
     """The primary has shipped that deed, and all before it."""
     log = json.loads(mesh.primary().holdfast("backup", "status", "-o", "json").stdout)["log"]
-    return (log["state"] == "ships" and log["behindMilliseconds"] == 0
-            and log.get("unixMilliseconds", 0) * 1_000_000 + SLACK_NS > deed.asked_ns)
+    return (log["state"] == "ships" and log.get("unixMilliseconds", 0) * 1_000_000 + SLACK_NS > deed.asked_ns)
 
 
 def fail_over(findings, mesh, writer):

@@ -101,8 +101,8 @@ enum BackupWords {
     static func line(_ log: LogShippingReport) -> Line {
         let through = log.through.map { "shipped through entry \($0)" } ?? "nothing shipped yet"
         let behind =
-            log.behindMilliseconds > 0
-            ? ", \(Words.seconds(log.behindMilliseconds / 1_000)) behind" : ""
+            log.behindMilliseconds.map { ", at most \(Words.seconds($0 / 1_000 + 1)) behind" }
+            ?? ", nobody knows how far behind"
         return switch log.state {
         case .standsBy: Line("log: another node is primary, and ships it")
         case .ships: Line("log: \(through)\(behind)", .good)

@@ -6,6 +6,7 @@ internal import Mesh
 internal import Record
 internal import Replay
 internal import Repository
+internal import Sealing
 internal import VolumeCore
 internal import Wire
 
@@ -26,6 +27,11 @@ enum RestoreMoment: Equatable {
         }
     }
 
+    /// Whether no entry behind that one can be in it.
+    func isReached(_ position: Position) -> Bool {
+        if case .index(let index) = self { position.index >= index } else { false }
+    }
+
     func isBefore(_ manifest: Manifest) -> Bool {
         switch self {
         case .index(let index): manifest.position.index > index
@@ -40,15 +46,20 @@ struct UTCTime: ExpressibleByArgument, Equatable {
     let wall: WallTime
 
     init?(argument: String) {
-        let styles = [
-            Date.ISO8601FormatStyle(includingFractionalSeconds: false),
-            Date.ISO8601FormatStyle(includingFractionalSeconds: true),
-        ]
-        guard let date = styles.lazy.compactMap({ try? $0.parse(argument) }).first,
+        // The library's parser passes over what it does not understand, and takes the 31st of February.
+        let shape = /(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)/
+        guard let match = argument.wholeMatch(of: shape) else { return nil }
+        let style = Date.ISO8601FormatStyle()
+        let day = match.1.prefix(10)
+        guard let asUTC = try? style.parse(String(match.1) + "Z"),
+            asUTC.formatted(style).hasPrefix(day),
+            let date = try? style.parse(String(match.1) + String(match.3)),
             date.timeIntervalSince1970 >= 0, date.timeIntervalSince1970 < 0x2_0000_0000
         else { return nil }
-        // To the microsecond: what a double tells of a time in this century.
-        wall = WallTime(UInt64((date.timeIntervalSince1970 * 1e6).rounded()) * 1_000)
+        let fraction = (match.2.map(String.init) ?? "") + String(repeating: "0", count: 9)
+        wall = WallTime(
+            UInt64(date.timeIntervalSince1970) * 1_000_000_000
+                + (UInt64(fraction.prefix(9)) ?? 0))
     }
 }
 
@@ -75,11 +86,12 @@ struct MomentRestore {
 
     /// The images are whole, and have no names yet.
     func run(_ progress: (Int) -> Void) throws(BackupFailure) -> Done {
-        let manifest = try ground()
+        let (manifest, epoch) = try ground()
         let archive = LogArchive(vault, cluster: manifest.cluster, group: manifest.group)
         let (last, time) = try end(archive, manifest)
         try check(last, time)
-        var stretches = try archive.stretches(behind: manifest.position)
+        var stretches = try archive.stretches(
+            behind: manifest.position, at: WallTime(manifest.time), epoch: epoch)
         let reader = try BackupReader(vault, threads: RepositoryOptions.threads)
         var replay = try replay(manifest, reader)
         var images: [VolumeID: Image] = [:]
@@ -89,9 +101,12 @@ struct MomentRestore {
             images[volume.id] = image
         }
         var (reached, entries) = (WallTime(manifest.time), UInt64(0))
-        replaying: while let next = try stretches.next() {
+        // What is behind the moment is not asked for: it may well be missing.
+        replaying: while !moment.isReached(replay.position), let next = try stretches.next() {
             for entry in next {
-                if moment.isPassed(by: entry) { break replaying }
+                if moment.isReached(replay.position) || moment.isPassed(by: entry) {
+                    break replaying
+                }
                 try carryOut(try apply(entry, &replay), replay, &images)
                 (reached, entries) = (entry.time, entries + 1)
                 progress(entry.bytes.count)
@@ -102,13 +117,18 @@ struct MomentRestore {
             images: images.sorted { $0.key < $1.key }.map(\.value))
     }
 
-    /// The newest backup that is not behind the moment.
-    private func ground() throws(BackupFailure) -> Manifest {
+    /// The newest backup that is not behind the moment, of the mesh that made the newest of all.
+    private func ground() throws(BackupFailure) -> (Manifest, KeyEpoch) {
         let manifests = Manifests(vault)
+        let newest = try manifests.newest()?.manifest
         var first: Manifest?
         for number in try manifests.numbers().reversed() {
-            let manifest = try manifests.manifest(number).manifest
-            guard moment.isBefore(manifest) else { return manifest }
+            let object = try manifests.manifest(number)
+            let manifest = object.manifest
+            guard manifest.cluster == newest?.cluster, manifest.group == newest?.group else {
+                continue
+            }
+            guard moment.isBefore(manifest) else { return (manifest, object.epoch) }
             first = manifest
         }
         guard let first else { throw .volume("the repository holds no backup to begin with") }
@@ -146,6 +166,11 @@ struct MomentRestore {
         let decisions: Decisions
         do { decisions = try Decisions(parsing: state) } catch {
             throw .volume("what was decided there can't be read: \(error)")
+        }
+        guard decisions.level <= .spoken else {
+            throw .volume(
+                "the mesh spoke feature level \(decisions.level) there, and this release only "
+                    + "\(FeatureLevel.spoken): restore with a newer release")
         }
         guard decisions.appliedIndex == manifest.position.index else {
             throw .volume(

@@ -45,11 +45,13 @@ enum Words {
         return text.replacing("T", with: " ").replacing("Z", with: " UTC")
     }
 
-    /// The same to the millisecond, of nanoseconds since 1970: `2026-11-24 09:00:12.250 UTC`.
+    /// As a restore takes it, of nanoseconds since 1970: `2026-11-24T09:00:12.250000000Z`.
     static func moment(_ nanoseconds: UInt64) -> String {
-        let milliseconds = nanoseconds / 1_000_000
-        let fraction = String(milliseconds % 1_000 + 1_000).dropFirst()
-        return time(unixSeconds: milliseconds / 1_000).replacing(" UTC", with: ".\(fraction) UTC")
+        let fraction = String(nanoseconds % 1_000_000_000 + 1_000_000_000).dropFirst()
+        return time(unixSeconds: nanoseconds / 1_000_000_000).replacing(
+            " UTC", with: ".\(fraction)Z"
+        )
+        .replacing(" ", with: "T")
     }
 
     static func list(_ parts: [String]) -> String {
