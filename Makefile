@@ -8,7 +8,7 @@ CHECK_IMPORTS := --explicit-target-dependency-import-check error
 DEBIAN := binutils curl e2fsprogs fio gcc iproute2 libargon2-dev liblz4-dev libnbd-bin libnbd-dev libssl-dev make nbdkit \
 	nftables openssl pkg-config python3 python3-libnbd qemu-utils sqlite3
 # The peers which our figures stand beside.
-DEBIAN_BENCH := etcd-server golang-etcd-server-dev golang-go serf
+DEBIAN_BENCH := borgbackup borgbackup2 etcd-server golang-etcd-server-dev golang-go restic serf
 
 # How many takeovers; how long a mesh is watched or tortured in each shape (three, witness or both).
 N ?= 50
@@ -44,7 +44,7 @@ fi
 endef
 
 .PHONY: deps deps-bench build release rig test scenarios test-thread lint format proto demo takeover takeover-idle witness full-disk \
-	torture backup pitr resync members upgrade rot bench-journal bench-gossip simulate mutants powercut fuzz-build fuzz corpus
+	torture backup pitr resync members upgrade rot bench-journal bench-gossip bench-backup simulate mutants powercut fuzz-build fuzz corpus
 
 deps:
 	@$(call install,$(DEBIAN))
@@ -160,6 +160,11 @@ bench-journal: deps-bench release rig
 # Detection of deaths, simulated in meshes of 3 to 1,000 and by real agents beside serf's.
 bench-gossip: deps-bench release
 	$(MEASURE) Benchmarks/gossip.py $(EXECUTABLES)
+
+# Backups of a running mesh beside restic's and borg's: four images of MIB each.
+bench-backup: deps-bench release
+	$(MEASURE) Benchmarks/backup.py $(EXECUTABLES) $(if $(MIB),--mib $(MIB)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(SEED),--seed $(SEED))
 
 # The rig's tools are tested first: whoever judges the rest must be right.
 test: deps
