@@ -44,6 +44,10 @@ package final class ImageTarget: CellTarget {
     /// What it is called until then; nobody else's.
     private let partial: String
     private let isNamed = NIOLockedValueBox(false)
+    /// Bytes since the system was last asked to write, and not to keep.
+    private let unsettled = NIOLockedValueBox(0)
+    /// Few enough that the last sync has little left to do, and that a restore does not take the memory of guests.
+    private static let unsettledByteCountMax = 16 << 20
 
     /// Refuses a path where something is already.
     package init(_ path: String, byteCount: UInt64) throws(BackupFailure) {
@@ -64,6 +68,14 @@ package final class ImageTarget: CellTarget {
 
     package func write(_ bytes: [UInt8], at offset: UInt64) throws(BackupFailure) {
         try file.write(bytes, at: offset)
+        let isDue = unsettled.withLockedValue { unsettled in
+            unsettled += bytes.count
+            guard unsettled >= Self.unsettledByteCountMax else { return false }
+            unsettled = 0
+            return true
+        }
+        // Linux begins to write what is not on the disk yet, and lets go of what is.
+        if isDue { _ = posix_fadvise(file.number, 0, 0, POSIX_FADV_DONTNEED) }
     }
 
     /// Zeros from here on, without space of their own where the file system can do that.

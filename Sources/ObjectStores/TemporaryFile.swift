@@ -6,6 +6,9 @@ internal import Repository
 /// dead writer left.
 struct TemporaryFile: ~Copyable {
     private static let triesMax = 3
+    /// Of what is longer nothing stays in the system's memory: a backup stores more than there is of it, reads none of it
+    /// soon, and would take it from the images that guests have open.
+    private static let keptByteCountMax = 1 << 20
 
     private let folder: CInt
     private let name: String
@@ -25,6 +28,10 @@ struct TemporaryFile: ~Copyable {
         guard code == 0, made.file.sync() else {
             throw DirectoryStore.failure(
                 "store", object.text, in: store.path, code == 0 ? errno : code)
+        }
+        if bytes.count > keptByteCountMax {
+            // Where that is not possible nothing is lost.
+            _ = posix_fadvise(made.file.number, 0, 0, POSIX_FADV_DONTNEED)
         }
         return made
     }
