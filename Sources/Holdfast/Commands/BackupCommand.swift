@@ -19,8 +19,9 @@ struct BackupCommand: AsyncParsableCommand {
                 goes on with what it stored.
                 """)
 
-        /// How often a person sees it move, and the most often that it is asked.
+        /// How often a person sees it move. At first it is asked more often: one of what changed is made in a moment.
         static let askedEvery = Duration.milliseconds(250)
+        static let askedFirstAfter = Duration.milliseconds(20)
 
         @ParentCommand var parent: BackupCommand
         @OptionGroup var options: OutputOptions
@@ -35,11 +36,13 @@ struct BackupCommand: AsyncParsableCommand {
             if detach { return try options.show(began, [Line("a backup begins")]) }
             var job = began
             let shows = Terminal.errorIsTerminal && options.output == .table
+            var pause = Self.askedFirstAfter
             while job.state == .running {
                 if shows {
                     Terminal.write("\r\u{1b}[K" + BackupWords.running(job), to: STDERR_FILENO)
                 }
-                try await Task.sleep(for: Self.askedEvery)
+                try await Task.sleep(for: pause)
+                pause = min(pause * 2, Self.askedEvery)
                 job = try await self.job(.backup)
             }
             if shows { Terminal.write("\r\u{1b}[K", to: STDERR_FILENO) }
