@@ -2,6 +2,7 @@ import Admin
 import Backup
 import Dispatch
 import Driver
+import FoundationEssentials
 import Launch
 import Logging
 import Mesh
@@ -13,8 +14,8 @@ import Settings
 
 /// This node's backups: one at a time, on threads of their own.
 final class BackupDesk: Sendable {
-    /// What they read and seal with; guests' requests have the other processors.
-    private static let threads = 2
+    private static let threads = BackupLimits.writingThreads(
+        processors: ProcessInfo.processInfo.activeProcessorCount)
 
     fileprivate enum Job: Sendable {
         case none

@@ -21,8 +21,22 @@ package struct BackupLimits: Hashable, Sendable {
     /// Blobs that lie so near each other are fetched together, up to so many bytes.
     package var fetchGapByteCountMax = 64 << 10
     package var fetchByteCountMax = 4 << 20
+    /// Cells that lie side by side are written together, up to so many bytes.
+    package var writeByteCountMax = 1 << 20
 
     package init() {}
+
+    /// Threads that fill packs: each takes 50 MiB, so that a machine with many processors does not give its memory away.
+    package static let writingThreadsMax = 4
+    /// Threads that read back. They wait for disks as much as they compute.
+    package static let readingThreadsMax = 8
+
+    package static func writingThreads(processors: Int) -> Int {
+        min(max(processors, 1), writingThreadsMax)
+    }
+    package static func readingThreads(processors: Int) -> Int {
+        min(2 * max(processors, 1), readingThreadsMax)
+    }
 
     /// How many cells one node of that level tells of.
     var cellsPerPart: UInt64 { 1 << (8 * UInt64(partLevel + 1)) }

@@ -72,16 +72,19 @@ package final class BackupReader: Sendable {
 
     private func jobs(_ stored: [(cell: UInt64, id: Digest)]) throws(BackupFailure) -> [Job] {
         var wanted: [Wanted] = []
+        var places: [(pack: Digest, offset: Int, at: Int)] = []
         wanted.reserveCapacity(stored.count)
-        for (cell, id) in stored {
-            wanted.append(Wanted(location: try fetcher.location(of: id, .cell), cell: cell))
+        places.reserveCapacity(stored.count)
+        for (at, (cell, id)) in stored.enumerated() {
+            let location = try fetcher.location(of: id, .cell)
+            wanted.append(Wanted(location: location, cell: cell))
+            places.append((location.pack.name, location.placed.offset, at))
         }
-        wanted.sort {
-            ($0.location.pack.name, $0.location.placed.offset)
-                < ($1.location.pack.name, $1.location.placed.offset)
-        }
+        // Of numbers alone: to move locations about costs more than to compare them.
+        places.sort { ($0.pack, $0.offset, $0.at) < ($1.pack, $1.offset, $1.at) }
         var jobs: [Job] = []
-        for one in wanted {
+        for place in places {
+            let one = wanted[place.at]
             let range = one.location.range
             if let last = jobs.last, last.wanted[0].location.pack == one.location.pack,
                 range.lowerBound <= last.range.upperBound + vault.limits.fetchGapByteCountMax,
@@ -102,10 +105,34 @@ package final class BackupReader: Sendable {
     ) throws(BackupFailure) {
         let bytes = sealed(job)
         var last: (id: Digest, plain: [UInt8])?
+        var run = Run()
         for wanted in job.wanted {
             let id = wanted.location.id
             if last?.id != id { last = (id, try plain(wanted.location, bytes, job)) }
-            if let last { try write(last.plain, wanted, shape, target) }
+            guard let plain = last?.plain else { continue }
+            guard plain.count == Int(shape.cellByteCount) else {
+                let name = vault.layout.pack(wanted.location.pack.name)
+                throw .damaged(name, .contents("cell \(id) is of another length"))
+            }
+            let offset = wanted.cell * shape.cellByteCount
+            if run.end != offset || run.bytes.count >= vault.limits.writeByteCountMax {
+                try run.write(to: target)
+                run.offset = offset
+            }
+            run.bytes += plain.prefix(Int(min(shape.byteCount - offset, shape.cellByteCount)))
+        }
+        try run.write(to: target)
+    }
+
+    /// Cells that lie side by side are written together.
+    private struct Run {
+        var offset: UInt64 = 0
+        var bytes: [UInt8] = []
+        var end: UInt64 { offset + UInt64(bytes.count) }
+
+        mutating func write(to target: some CellTarget) throws(BackupFailure) {
+            if !bytes.isEmpty { try target.write(bytes, at: offset) }
+            bytes.removeAll(keepingCapacity: true)
         }
     }
 
@@ -123,19 +150,6 @@ package final class BackupReader: Sendable {
             if let plain = try? fetcher.plain(sealed, location, .cell) { return plain }
         }
         return try fetcher.plain(location.id, .cell)
-    }
-
-    private func write(
-        _ plain: [UInt8], _ wanted: Wanted, _ shape: VolumeShape, _ target: some CellTarget
-    ) throws(BackupFailure) {
-        guard plain.count == Int(shape.cellByteCount) else {
-            let name = vault.layout.pack(wanted.location.pack.name)
-            throw .damaged(name, .contents("cell \(wanted.location.id) is of another length"))
-        }
-        let offset = wanted.cell * shape.cellByteCount
-        let left = shape.byteCount - offset
-        let own = left < UInt64(plain.count) ? Array(plain.prefix(Int(left))) : plain
-        try target.write(own, at: offset)
     }
 }
 

@@ -39,6 +39,23 @@ import Testing
     }
 
     /// Equal cells are stored once, whichever thread comes first.
+    @Test func `cells that lie side by side are written together, up to a limit`() throws {
+        // Noise, so that each cell is a blob of its own; and a gap.
+        var volume = try MemoryVolume(20 * 4_096 + 100)
+        for cell in [UInt64](0..<9) + [12, 20] {
+            volume.cells[cell] = MemoryVolume.content(3 * cell + 1, cell == 20 ? 100 : 4_096)
+        }
+        volume.cells[20]? += [UInt8](repeating: 0, count: 4_096 - 100)
+        var limits = BackupLimits()
+        limits.writeByteCountMax = 8_000
+        let vault = try Rig.vault(MemoryStore(), limits)
+        let map = try Rig.back(up: volume, vault, threads: 1).manifest.manifest.volumes[0].map
+        let target = MemoryTarget(map.shape.byteCount)
+        try BackupReader(vault, threads: 1).restore(map, to: target)
+        #expect(target.contents == volume.contents)
+        #expect(target.lengths == [8_192, 8_192, 8_192, 8_192, 4_096, 4_096, 100])
+    }
+
     @Test func `of equal cells one is stored`() throws {
         let volume = try MemoryVolume(64 << 20)
         let cell = MemoryVolume.content(1, 4_096)

@@ -141,7 +141,11 @@ final class MemoryTarget: CellTarget {
         bytes = NIOLockedValueBox([UInt8](repeating: 0, count: Int(byteCount)))
     }
     var contents: [UInt8] { bytes.withLockedValue { $0 } }
+    /// In bytes.
+    var lengths: [Int] { writes.withLockedValue { $0 } }
+    private let writes = NIOLockedValueBox<[Int]>([])
     func write(_ written: [UInt8], at offset: UInt64) throws(BackupFailure) {
+        writes.withLockedValue { $0.append(written.count) }
         bytes.withLockedValue { bytes in
             bytes.replaceSubrange(Int(offset)..<Int(offset) + written.count, with: written)
         }
@@ -196,6 +200,7 @@ enum Rig {
         limits.cellsPerFetch = 100
         limits.fetchGapByteCountMax = 6_000
         limits.fetchByteCountMax = 30_000
+        limits.writeByteCountMax = 6_000
         return limits
     }
 

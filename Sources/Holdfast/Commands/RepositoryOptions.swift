@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Backup
+internal import FoundationEssentials
 internal import Repository
 internal import Sealing
 internal import Settings
@@ -7,7 +8,8 @@ internal import Settings
 /// Which repository, and the key to it: no agent has to run.
 struct RepositoryOptions: ParsableArguments {
     /// Threads that read, open and check.
-    static let threads = 2
+    static let threads = BackupLimits.readingThreads(
+        processors: ProcessInfo.processInfo.activeProcessorCount)
 
     @Option(help: "The node's file, whose `backup` names both.")
     var config: String?
