@@ -135,16 +135,20 @@ struct NodeCut: CutHolder {
     }
 
     func read(_ volume: VolumeID, at offset: UInt64, count: Int) throws(BackupFailure) -> [UInt8] {
+        try read(volume, [offset..<offset + UInt64(count)])[0]
+    }
+
+    func read(_ volume: VolumeID, _ parts: [Range<UInt64>]) throws(BackupFailure) -> [[UInt8]] {
         let done = DispatchSemaphore(value: 0)
-        let result = NIOLockedValueBox<Result<[UInt8], CutRefused>?>(nil)
-        volumes.readCut(volume, at: offset, count: count) { read in
+        let result = NIOLockedValueBox<Result<[[UInt8]], CutRefused>?>(nil)
+        volumes.readCut(volume, parts) { read in
             result.withLockedValue { $0 = read }
             done.signal()
         }
         // Answered also when the disk fails.
         done.wait()
         switch result.withLockedValue({ $0 }) {
-        case .success(let bytes): return bytes
+        case .success(let pieces): return pieces
         case .failure(let refused): throw .volume("volume \(volume) can't be read: \(refused)")
         case nil: throw .volume("volume \(volume) can't be read")
         }

@@ -39,6 +39,8 @@ package final class BackupWriter: Sendable {
         guard !state.withLockedValue({ $0.hasFailed }) else { throw .givenUp }
         do throws(BackupFailure) { return try deed() } catch {
             state.withLockedValue { $0.hasFailed = true }
+            // Nothing is still on its way behind a failure that was told.
+            for packer in packers { try? packer.settle() }
             throw error
         }
     }
@@ -55,7 +57,8 @@ package final class BackupWriter: Sendable {
     ) throws(BackupFailure) -> VolumeMap {
         let shape = source.shape
         if let parent { try check(parent, shape) }
-        let nodes = NodeKeeper(keeper)
+        // No cells are read meanwhile: a map's nodes lie in a pack with them, and cost no pack of their own.
+        let nodes = NodeKeeper(keeper, packers[0])
         let plan = CellPlan(
             wanted: parent?.cells(of: shape) ?? [0..<shape.cellCount],
             allocated: source.allocated, cellsPerPart: vault.limits.cellsPerPart,
@@ -68,7 +71,7 @@ package final class BackupWriter: Sendable {
         let isResized = byteCountMin < shape.byteCount || map.shape != shape
         if isResized, parts.first != cut { parts.insert(cut, at: 0) }
         for part in parts {
-            let runs = try read(plan.steps(of: part), source)
+            let runs = try read(plan.batches(of: part), source)
             let change = VolumeChange(runs, shape: shape, byteCountMin: byteCountMin)
             map = try changing(map, by: change, nodes)
             try nodes.settle(map)
@@ -98,29 +101,41 @@ package final class BackupWriter: Sendable {
     }
 
     private func read(
-        _ steps: [CellPlan.Step], _ source: some CellSource
+        _ batches: [[CellPlan.Step]], _ source: some CellSource
     ) throws(BackupFailure) -> [CellRun] {
-        let done = NIOLockedValueBox<[[CellRun]]>(Array(repeating: [], count: steps.count))
-        try workers.perform(steps.count) { item, worker throws(BackupFailure) in
-            let runs: [CellRun]
-            switch steps[item] {
-            case .hole(let cells): runs = [CellRun(cells, .hole)]
-            case .read(let cells): runs = try self.store(cells, of: source, self.packers[worker])
-            }
+        let done = NIOLockedValueBox<[[CellRun]]>(Array(repeating: [], count: batches.count))
+        try workers.perform(batches.count) { item, worker throws(BackupFailure) in
+            let runs = try self.store(batches[item], of: source, self.packers[worker])
             done.withLockedValue { $0[item] = runs }
         }
         return done.withLockedValue { $0.flatMap(\.self) }
     }
 
     private func store(
-        _ cells: Range<UInt64>, of source: some CellSource, _ packer: Packer
+        _ steps: [CellPlan.Step], of source: some CellSource, _ packer: Packer
     ) throws(BackupFailure) -> [CellRun] {
-        let bytes = try source.read(cells)
-        let size = Int(source.shape.cellByteCount)
+        let wanted = steps.compactMap(\.read)
+        var pieces = wanted.isEmpty ? [] : try source.read(wanted)[...]
+        invariant(pieces.count == wanted.count, "a source gives all that is asked for")
+        var runs: [CellRun] = []
+        runs.reserveCapacity(wanted.reduce(steps.count) { $0 + $1.count })
+        for step in steps {
+            switch step {
+            case .hole(let cells): runs.append(CellRun(cells, .hole))
+            case .read(let cells):
+                try store(cells, pieces.removeFirst(), source.shape, packer, &runs)
+            }
+        }
+        return runs
+    }
+
+    private func store(
+        _ cells: Range<UInt64>, _ bytes: [UInt8], _ shape: VolumeShape, _ packer: Packer,
+        _ runs: inout [CellRun]
+    ) throws(BackupFailure) {
+        let size = Int(shape.cellByteCount)
         invariant(bytes.count == cells.count * size, "a source gives all that is asked for")
         state.withLockedValue { $0.readByteCount += UInt64(bytes.count) }
-        var runs: [CellRun] = []
-        runs.reserveCapacity(cells.count)
         for at in 0..<cells.count {
             let own = at * size..<(at + 1) * size
             let cell = cells.lowerBound + UInt64(at)
@@ -131,7 +146,6 @@ package final class BackupWriter: Sendable {
                 runs.append(CellRun(cell..<cell + 1, .stored(id)))
             }
         }
-        return runs
     }
 
     /// Stores bytes that are no volume, in pieces.

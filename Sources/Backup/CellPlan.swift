@@ -5,6 +5,10 @@ struct CellPlan {
     enum Step: Hashable {
         case read(Range<UInt64>)
         case hole(Range<UInt64>)
+
+        var read: Range<UInt64>? {
+            if case .read(let cells) = self { cells } else { nil }
+        }
     }
 
     /// Both in order, and without overlaps.
@@ -42,6 +46,24 @@ struct CellPlan {
             if at < range.upperBound { steps.append(.hole(at..<range.upperBound)) }
         }
         return steps
+    }
+
+    /// The steps of a part, put together until they are as long as one read may be: what changed lies scattered, and to
+    /// ask for each of it alone takes longer than to read it.
+    func batches(of part: UInt64) -> [[Step]] {
+        var batches: [[Step]] = []
+        var left: UInt64 = 0
+        for step in steps(of: part) {
+            let count = UInt64(step.read?.count ?? 0)
+            if batches.isEmpty || count > left {
+                batches.append([step])
+                left = cellsPerRead - min(count, cellsPerRead)
+            } else {
+                batches[batches.count - 1].append(step)
+                left -= count
+            }
+        }
+        return batches
     }
 
     /// What of `ranges` lies in `bounds`.

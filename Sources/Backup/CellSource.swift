@@ -7,6 +7,14 @@ package protocol CellSource: Sendable {
     var allocated: [Range<UInt64>] { get }
     /// The bytes of those cells; behind the volume's end they are zeros. Called by several threads at once.
     func read(_ cells: Range<UInt64>) throws(BackupFailure) -> [UInt8]
+    /// Several of them, for whoever can have them at once with less effort.
+    func read(_ runs: [Range<UInt64>]) throws(BackupFailure) -> [[UInt8]]
+}
+
+extension CellSource {
+    package func read(_ runs: [Range<UInt64>]) throws(BackupFailure) -> [[UInt8]] {
+        try runs.map { run throws(BackupFailure) in try read(run) }
+    }
 }
 
 /// Where a volume's bytes go.

@@ -57,7 +57,19 @@ package protocol CutHolder: Sendable {
     func begin(since: LogIndex?) throws(BackupFailure) -> HeldCut
     /// What a part of a volume was when the cut began; called by several threads, for each part once.
     func read(_ volume: VolumeID, at offset: UInt64, count: Int) throws(BackupFailure) -> [UInt8]
+    /// Several parts at once, which are together no longer than one may be.
+    func read(_ volume: VolumeID, _ parts: [Range<UInt64>]) throws(BackupFailure) -> [[UInt8]]
     func end()
+}
+
+extension CutHolder {
+    package func read(
+        _ volume: VolumeID, _ parts: [Range<UInt64>]
+    ) throws(BackupFailure) -> [[UInt8]] {
+        try parts.map { part throws(BackupFailure) in
+            try read(volume, at: part.lowerBound, count: part.count)
+        }
+    }
 }
 
 /// One volume of a cut.
@@ -72,16 +84,22 @@ struct HeldSource: CellSource {
         allocated = shape.cells(over: volume.allocated)
     }
 
-    func read(_ cells: Range<UInt64>) throws(BackupFailure) -> [UInt8] {
-        let wanted = cells.count * Int(shape.cellByteCount)
-        let offset = cells.lowerBound * shape.cellByteCount
-        let count = min(UInt64(wanted), shape.byteCount - offset)
-        var bytes = try holder.read(volume.id, at: offset, count: Int(count))
-        guard bytes.count == Int(count) else {
-            throw .volume("volume \(volume.name) gave \(bytes.count) of \(count) bytes")
+    func read(_ cells: Range<UInt64>) throws(BackupFailure) -> [UInt8] { try read([cells])[0] }
+
+    func read(_ runs: [Range<UInt64>]) throws(BackupFailure) -> [[UInt8]] {
+        let parts = runs.map { cells in
+            let end = min(cells.upperBound * shape.cellByteCount, shape.byteCount)
+            return cells.lowerBound * shape.cellByteCount..<end
         }
-        bytes.append(contentsOf: repeatElement(0, count: wanted - Int(count)))
-        return bytes
+        var pieces = try holder.read(volume.id, parts)
+        guard pieces.map(\.count) == parts.map(\.count) else {
+            throw .volume("volume \(volume.name) did not give the bytes that were asked for")
+        }
+        for (at, cells) in runs.enumerated() {
+            let missing = cells.count * Int(shape.cellByteCount) - parts[at].count
+            pieces[at].append(contentsOf: repeatElement(0, count: missing))
+        }
+        return pieces
     }
 }
 

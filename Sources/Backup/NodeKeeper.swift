@@ -15,8 +15,8 @@ final class NodeKeeper: MapNodes {
     private var cache: [Digest: [UInt8]] = [:]
     private static let cachedMax = 256
 
-    init(_ keeper: BlobKeeper) {
-        packer = Packer(keeper)
+    init(_ keeper: BlobKeeper, _ packer: Packer) {
+        self.packer = packer
         fetcher = BlobFetcher(keeper.vault, keeper.catalog)
         ids = keeper.vault.ids
         partLevel = UInt8(keeper.vault.limits.partLevel)
@@ -53,7 +53,6 @@ final class NodeKeeper: MapNodes {
     func finish(_ map: VolumeMap) throws(BackupFailure) {
         for (_, plain) in try reachable(from: map) { _ = try packer.add(plain.span, .node) }
         made = [:]
-        try packer.flush()
     }
 
     /// Of what was made, in the order in which it is found.

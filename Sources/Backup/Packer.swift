@@ -1,49 +1,74 @@
+internal import Dispatch
+internal import NIOConcurrencyHelpers
 internal import Repository
 internal import Sealing
 internal import Synchronization
 
-/// Names blobs, and fills one pack after the other with those that are stored nowhere yet.
+/// Names blobs, and fills one pack after the other with those that are stored nowhere yet. While one is filled, the one
+/// before it becomes durable.
 final class Packer: Sendable {
     private let keeper: BlobKeeper
     private let writer: Mutex<PackWriter>
+    private let queue = DispatchQueue(label: "holdfast.backup.store")
+    private let underWay = DispatchGroup()
+    private let failure = NIOLockedValueBox<BackupFailure?>(nil)
+
+    /// The memory of the pack that was stored last.
+    private let room = NIOLockedValueBox<[UInt8]>([])
 
     init(_ keeper: BlobKeeper) {
         self.keeper = keeper
-        writer = Mutex(Self.empty(keeper))
+        writer = Mutex(
+            PackWriter(in: keeper.vault.place, aiming: keeper.vault.limits.packByteCountAimed))
     }
 
-    private static func empty(_ keeper: BlobKeeper) -> PackWriter {
-        PackWriter(in: keeper.vault.place, aiming: keeper.vault.limits.packByteCountAimed)
-    }
-
-    /// Its id. It is durable only once `flush` has returned, here and wherever else it may have come first.
+    /// Its id. It is durable only once `flush` has returned, here and wherever else it may have come first. Throws also
+    /// what became of an earlier pack.
     func add(_ plain: Span<UInt8>, _ kind: Blob.Kind) throws(BackupFailure) -> Digest {
         let id = keeper.vault.ids.id(of: plain, kind)
         guard try keeper.claim(id) else { return id }
-        var full = Self.empty(keeper)
         let isFull = writer.withLock { writer in
             writer.add(plain, kind, id: id)
-            guard writer.isFull else { return false }
-            swap(&full, &writer)
-            return true
+            return writer.isFull
         }
-        if isFull { try store(full) }
+        if isFull { try store() }
         return id
     }
 
     func flush() throws(BackupFailure) {
-        var last = Self.empty(keeper)
-        writer.withLock { swap(&last, &$0) }
-        if last.isEmpty { return }
-        try store(last)
+        if !writer.withLock({ $0.isEmpty }) { try store() }
+        try settle()
     }
 
-    private func store(_ writer: consuming PackWriter) throws(BackupFailure) {
-        let faults = writer.codecFaultCount
-        let pack: Pack
-        do throws(ObjectDamage) { pack = try writer.finish(random: keeper.vault.draw()) } catch {
-            throw .unreadable(error)
+    /// Nothing is on its way when this returns; throws what became of it.
+    func settle() throws(BackupFailure) {
+        underWay.wait()
+        if let failure = failure.withLockedValue({ $0 }) { throw failure }
+    }
+
+    private func store() throws(BackupFailure) {
+        // One after the other: two packs that are sealed and not stored yet would take too much memory.
+        try settle()
+        let (pack, faults) = try sealed()
+        queue.async(group: underWay) { [keeper, failure, room] in
+            do throws(BackupFailure) { try keeper.store(pack, codecFaults: faults) } catch {
+                failure.withLockedValue { $0 = error }
+            }
+            room.withLockedValue { $0 = pack.bytes }
         }
-        try keeper.store(pack, codecFaults: faults)
+    }
+
+    private func sealed() throws(BackupFailure) -> (Pack, codecFaults: Int) {
+        let room = room.withLockedValue { room in
+            defer { room = [] }
+            return room
+        }
+        let random = keeper.vault.draw()
+        do throws(ObjectDamage) {
+            return try writer.withLock { writer throws(ObjectDamage) in
+                let faults = writer.codecFaultCount
+                return (try writer.finish(random: random, in: room), faults)
+            }
+        } catch { throw .unreadable(error) }
     }
 }

@@ -89,32 +89,41 @@ package struct PackWriter: ~Copyable {
         return .raw
     }
 
-    /// Seals what was added. `random` is drawn for this pack. Throws where the pack does not open as it was
-    /// closed; what it holds is to be read again then.
-    package consuming func finish(random: Salt) throws(ObjectDamage) -> Pack {
+    /// Seals what was added, and is empty again. `random` is drawn for this pack. Throws where the pack does not open as it
+    /// was closed; what it held is to be read again then. The pack gets the memory of `room`, such as that of a pack that is
+    /// needed no more: to have the system clear as much for each costs more than to seal it.
+    package mutating func finish(
+        random: Salt, in room: consuming [UInt8] = []
+    ) throws(ObjectDamage) -> Pack {
+        defer {
+            stored.removeAll(keepingCapacity: true)
+            (blobs, codecFaultCount) = ([], 0)
+        }
         var words: [UInt8] = []
         words.reserveCapacity(4 + blobs.count * Blob.rowByteCount)
         words.append(littleEndian: UInt32(blobs.count))
         for placed in blobs { placed.blob.append(to: &words) }
         let header = place.header(
             .pack, salt: place.key.salt(random, for: words, Checksum.crc32c(stored)))
-        let bytes = seal(words, header)
+        var bytes = room
+        bytes.removeAll(keepingCapacity: true)
+        seal(words, header, onto: &bytes)
         try check(bytes)
         let reference = PackReference(
             name: Digest(of: bytes.span), epoch: header.epoch, salt: header.salt)
         return Pack(reference: reference, bytes: bytes, blobs: blobs)
     }
 
-    private borrowing func seal(_ words: [UInt8], _ header: SealedHeader) -> [UInt8] {
+    private borrowing func seal(
+        _ words: [UInt8], _ header: SealedHeader, onto bytes: inout [UInt8]
+    ) {
         let key = place.key.key(of: header)
-        var bytes: [UInt8] = []
         bytes.reserveCapacity(end + words.count + 3 * SealedObject.blockByteCount)
         bytes += header.encoded
         forEachStored { placed, stored in
             key.seal(stored, number: placed.number, binding: placed.blob.words, onto: &bytes)
         }
         SealedObject.close(&bytes, words, key: key)
-        return bytes
     }
 
     /// Takes the pack apart as a restore would.

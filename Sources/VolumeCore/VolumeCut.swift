@@ -205,7 +205,8 @@ extension VolumeCore {
             guard let read = try contents(place, range, pending: false) else {
                 return .failure(.damaged)
             }
-            bytes += read
+            // All of it is mostly read at once.
+            if bytes.isEmpty { bytes = read } else { bytes += read }
             at = end
         }
         for granule in granules { cut?.keptByteCount -= part.take(granule) }

@@ -110,14 +110,24 @@ package final class VolumeThread<D: Disk>: Sendable {
         if isIdle { post(.scrub(wall)) }
     }
 
-    /// A part of what there was, which is given once. Clients' requests go in between; a long part keeps them waiting.
+    /// Parts of what there was, each of which is given once. Clients' requests go in between; long parts keep them waiting.
+    /// What could not be given fails all of them.
     package func readCut(
-        _ volume: VolumeID, at offset: UInt64, count: Int,
-        reply: @escaping @Sendable (Result<[UInt8], CutRefused>) -> Void
+        _ volume: VolumeID, _ parts: [Range<UInt64>],
+        reply: @escaping @Sendable (Result<[[UInt8]], CutRefused>) -> Void
     ) {
         queue.async {
-            let read = self.guarded { work throws(DiskError) in
-                try work.exports.readCut(volume, at: offset, count: count)
+            let read = self.guarded { work throws(DiskError) -> Result<[[UInt8]], CutRefused> in
+                var pieces: [[UInt8]] = []
+                for part in parts {
+                    switch try work.exports.readCut(
+                        volume, at: part.lowerBound, count: part.count)
+                    {
+                    case .success(let bytes): pieces.append(bytes)
+                    case .failure(let refused): return .failure(refused)
+                    }
+                }
+                return .success(pieces)
             }
             reply(read ?? .failure(.none))
         }

@@ -18,6 +18,8 @@ private final class Held: CutHolder {
         var since: LogIndex?
         var held = 0
         var readByteCount = 0
+        /// How often it was asked, whatever for.
+        var askedCount = 0
         var failsRead = false
     }
     private let state = NIOLockedValueBox(State())
@@ -54,6 +56,15 @@ private final class Held: CutHolder {
         }
         guard let bytes else { throw .volume("it was overrun") }
         return bytes
+    }
+
+    func read(
+        _ volume: VolumeID, _ parts: [Range<UInt64>]
+    ) throws(BackupFailure) -> [[UInt8]] {
+        state.withLockedValue { $0.askedCount += 1 }
+        return try parts.map { part throws(BackupFailure) in
+            try read(volume, at: part.lowerBound, count: part.count)
+        }
     }
 
     func end() { state.withLockedValue { $0.held -= 1 } }
@@ -103,6 +114,7 @@ private final class Held: CutHolder {
             $0.index = 20
             $0.decisions = [8, 8]
             $0.readByteCount = 0
+            $0.askedCount = 0
             $0.volumes[1]?[199_999] ^= 1
             $0.volumes[1]?[40_000] ^= 1
             $0.changed = [1: [40_000..<40_001, 199_999..<200_000], 4: []]
@@ -110,7 +122,8 @@ private final class Held: CutHolder {
         let (second, progress) = try make(vault)
         #expect(second.manifest.kind == .incremental && second.manifest.sequence == 2)
         #expect(held.now.since == LogIndex(10))
-        // Two cells, of which the last is cut off.
+        // Two cells at once, of which the last is cut off.
+        #expect(held.now.askedCount == 1)
         #expect(held.now.readByteCount == 16_384 + 200_000 % 16_384)
         #expect(progress.wantedByteCount == 2 * 16_384 && progress.phase == .committing)
         #expect(progress.readByteCount == 2 * 16_384)
@@ -199,6 +212,20 @@ private final class Held: CutHolder {
         let (made, progress) = try make(vault, threads: 1)
         #expect(progress.storedByteCount < whole.progress.storedByteCount)
         try check(made.manifest, vault)
+    }
+
+    @Test func `what lies scattered is asked for together, up to the length of one read`() {
+        let plan = CellPlan(
+            wanted: [0..<1, 3..<5, 9..<10, 12..<30], allocated: [0..<20], cellsPerPart: 256,
+            cellsPerRead: 4)
+        // Reads begin anew at multiples of their length, so that what is next to each other is read in one piece.
+        #expect(
+            plan.batches(of: 0) == [
+                [.read(0..<1), .read(3..<4), .read(4..<5), .read(9..<10)], [.read(12..<16)],
+                [.read(16..<20), .hole(20..<30)],
+            ])
+        #expect(plan.batches(of: 0).flatMap(\.self) == plan.steps(of: 0))
+        #expect(plan.batches(of: 1).isEmpty)
     }
 
     @Test func `cells that ranges of bytes lie in`() throws {

@@ -195,6 +195,36 @@ import Testing
         #expect(try PackReader(full.bytes, for: place).blobs.count == PackWriter.blobsMax)
     }
 
+    @Test func `a writer that made a pack makes the next one as if it were the first`() throws {
+        let place = try place()
+        var writer = PackWriter(in: place)
+        var room: [UInt8] = []
+        for (number, plain) in [[Plain.noise(5_000, seed: 1)], [Plain.text(90), [1]], [[2]]]
+            .enumerated()
+        {
+            for plain in plain { writer.add(plain.span, .cell, id: digest(plain)) }
+            // The memory of a pack that is needed no more.
+            let made = try writer.finish(random: salt(UInt8(number)), in: room)
+            let alone = try pack(plain, place, random: UInt8(number)).pack
+            #expect(made.bytes == alone.bytes && made.blobs == alone.blobs)
+            #expect(writer.isEmpty && !writer.isFull && writer.codecFaultCount == 0)
+            room = made.bytes
+        }
+    }
+
+    @Test func `a writer whose pack does not open as it was closed is empty again`() throws {
+        let deaf = Codec(
+            compress: { plain, _, bytes in
+                bytes.append(1)
+                return true
+            }, decompress: { _, count in Plain.text(count) })
+        var writer = PackWriter(in: try place(), codec: deaf)
+        writer.add(Plain.noise(100, seed: 4).span, .cell, id: digest([1]))
+        #expect(writer.codecFaultCount == 1)
+        _ = try writer.finish(random: salt(1))
+        #expect(writer.codecFaultCount == 0 && writer.isEmpty)
+    }
+
     /// B2: an agent that was rolled back, or cloned, draws what it drew before.
     @Test func `the same random bytes make another key for another text`() throws {
         let texts = [

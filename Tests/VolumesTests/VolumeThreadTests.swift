@@ -191,7 +191,9 @@ final class VolumeThreadTests {
         }
         func read(_ offset: UInt64, _ count: Int) async -> Result<[UInt8], CutRefused> {
             await withCheckedContinuation { done in
-                thread.readCut(VolumeID(1), at: offset, count: count) { done.resume(returning: $0) }
+                thread.readCut(VolumeID(1), [offset..<offset + UInt64(count)]) { read in
+                    done.resume(returning: read.map { $0.flatMap(\.self) })
+                }
             }
         }
         #expect(await read(0, 16_384) == .failure(.none))
@@ -205,8 +207,18 @@ final class VolumeThreadTests {
         #expect(try begun.get().volumes.map(\.name) == ["v"])
         ask(thread, diary, 1, .read(offset: 19_999, byteCount: 2))
         #expect(try await diary.reply(1).reply == .data([8, 0]))
-        let then = try await read(0, 1 << 20).get()
-        #expect(then[..<20_000].allSatisfy { $0 == 7 } && then[20_000...].allSatisfy { $0 == 0 })
+        func read(_ parts: [Range<UInt64>]) async -> Result<[[UInt8]], CutRefused> {
+            await withCheckedContinuation { done in
+                thread.readCut(VolumeID(1), parts) { done.resume(returning: $0) }
+            }
+        }
+        // Several parts at once, in the order in which they are asked for; one that can't be had fails all.
+        let parts = try await read([32_768..<65_536, 0..<16_384]).get()
+        #expect(
+            parts == [[UInt8](repeating: 0, count: 32_768), [UInt8](repeating: 7, count: 16_384)])
+        #expect(await read([65_536..<81_920, 0..<16_384]) == .failure(.readBefore))
+        let then = try await read(16_384, 16_384).get()
+        #expect(then[..<3_616].allSatisfy { $0 == 7 } && then[3_616...].allSatisfy { $0 == 0 })
         thread.post(.endCut)
         #expect(await read(0, 16_384) == .failure(.none))
     }
