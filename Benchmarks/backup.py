@@ -224,8 +224,7 @@ def our_round(findings, mesh, table, images, place):
     with measure.explained(mesh.mesh):
         under_load(mesh, table, images)
         in_quiet(findings, mesh, table, images, place)
-    shutil.rmtree(mesh.path)
-    os.mkdir(mesh.path)
+    mesh.renew_repository()
 
 
 def figures_of(table):
