@@ -5,6 +5,7 @@ import Settings
 @main
 enum Agent {
     static func main() {
+        Allocator.keepBounded()
         Daemon("holdfast-agent", role: .data) { try Stages($0, $1, $2) }.run()
     }
 }

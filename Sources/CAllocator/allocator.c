@@ -12,6 +12,12 @@ void holdfast_keep_heap_small(int trim_bytes) {
     mallopt(M_TRIM_THRESHOLD, trim_bytes);
 }
 
+void holdfast_bound_heap(int arenas, int map_bytes, int trim_bytes) {
+    mallopt(M_ARENA_MAX, arenas);
+    mallopt(M_MMAP_THRESHOLD, map_bytes);
+    mallopt(M_TRIM_THRESHOLD, trim_bytes);
+}
+
 static int unmap_code(struct dl_phdr_info *object, size_t size, void *page_bytes) {
     (void)size;
     uintptr_t page = *(uintptr_t *)page_bytes;

@@ -12,6 +12,18 @@ package enum Allocator {
     /// thread is made.
     package static func keepSmall() { holdfast_keep_heap_small(trimBytes) }
 
+    /// Enough for threads not to wait for each other; what a burst leaves in each stays resident.
+    private static var arenasMax: CInt { 4 }
+    /// Packs are longer; requests of guests and what a backup reads at once are mostly not.
+    private static var mappedBytesMin: CInt { 4 << 20 }
+    private static var busyTrimBytes: CInt { 16 << 20 }
+
+    /// For a process that has much to do: what a burst of writes or a backup took goes back to the guests of the same host. By
+    /// default some 360 MiB stay after a gigabyte was written. Before the first thread is made.
+    package static func keepBounded() {
+        holdfast_bound_heap(arenasMax, mappedBytesMin, busyTrimBytes)
+    }
+
     /// Gives back the code that only starting needed: two thirds of what a process that has little to
     /// do keeps resident. What is still needed comes back at a touch, from the page cache.
     package static func forgetStart() { holdfast_unmap_code() }
