@@ -52,6 +52,7 @@ final class BackupDesk: Sendable {
     private func make(isFull: Bool) {
         logger.info("a backup begins", metadata: ["full": "\(isFull)"])
         let began = BootClock.now
+        Allocator.giveBack()
         let result: Result<ManifestObject, BackupFailure>
         do throws(BackupFailure) {
             let run = BackupRun(try vault(), cut, threads: Self.threads)

@@ -18,6 +18,8 @@ void holdfast_bound_heap(int arenas, int map_bytes, int trim_bytes) {
     mallopt(M_TRIM_THRESHOLD, trim_bytes);
 }
 
+void holdfast_trim_heap(void) { malloc_trim(0); }
+
 static int unmap_code(struct dl_phdr_info *object, size_t size, void *page_bytes) {
     (void)size;
     uintptr_t page = *(uintptr_t *)page_bytes;

@@ -24,6 +24,10 @@ package enum Allocator {
         holdfast_bound_heap(arenasMax, mappedBytesMin, busyTrimBytes)
     }
 
+    /// Gives back what is free between what is not: what bursts left, before something takes much memory of its own. It takes
+    /// some milliseconds, and others wait for it.
+    package static func giveBack() { holdfast_trim_heap() }
+
     /// Gives back the code that only starting needed: two thirds of what a process that has little to
     /// do keeps resident. What is still needed comes back at a touch, from the page cache.
     package static func forgetStart() { holdfast_unmap_code() }

@@ -7,6 +7,9 @@ void holdfast_keep_heap_small(int trim_bytes);
 /// arena's end goes back above `trim_bytes`. By default the two limits grow with what is freed.
 void holdfast_bound_heap(int arenas, int map_bytes, int trim_bytes);
 
+/// Gives back every whole page that is free, wherever it lies. Who allocates meanwhile waits.
+void holdfast_trim_heap(void);
+
 /// No page of code or constants counts as this process's until it is touched again; it is then found in the
 /// page cache, or read from its file.
 void holdfast_unmap_code(void);
