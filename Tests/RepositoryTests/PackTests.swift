@@ -212,7 +212,7 @@ import Testing
         }
     }
 
-    @Test func `a writer whose pack does not open as it was closed is empty again`() throws {
+    @Test func `a writer that met faults of a codec counts those of its next pack anew`() throws {
         let deaf = Codec(
             compress: { plain, _, bytes in
                 bytes.append(1)
