@@ -99,6 +99,7 @@ let package = Package(
         pure("Record", ["CChecksum", "Mesh"]),
         pure("Replay", ["Decisions", "Mesh", "Node", "Record", "VolumeCore"]),
         pure("Repository", ["CCompression", "Mesh", "Record", "Sealing"]),
+        pure("Retention", ["Mesh"]),
         pure("Sealing", ["CPassphrase", "Mesh", crypto]),
         pure("SimulatedDisk", ["Disk", "Mesh"]),
         pure(
@@ -126,7 +127,10 @@ let package = Package(
         executable("fuzz", ["CFuzzer", "Fuzzing"], path: "Sources/Fuzz"),
         shell(
             "Backup",
-            ["Admin", "CDisk", "CNaming", "Mesh", "Record", "Repository", "Sealing", locks]),
+            [
+                "Admin", "CDisk", "CNaming", "Mesh", "Record", "Repository", "Retention", "Sealing",
+                locks,
+            ]),
         shell("ObjectStores", ["CNaming", "Repository", locks]),
         shell("Store", ["Mesh"]),
         shell("Certificates", ["Mesh", asn1, crypto, x509]),
@@ -167,13 +171,17 @@ let package = Package(
             [
                 "Admin", "Alarms", "Backup", "Certificates", "Control", "Decisions", "Disk",
                 "Journal", "JournalCore", "Mesh", "ObjectStores", "Record", "Replay", "Repository",
-                "Sealing", "Settings", "Store", "VolumeCore", "Wire", argumentParser, locks, yams,
+                "Retention", "Sealing", "Settings", "Store", "VolumeCore", "Wire", argumentParser,
+                locks, yams,
             ], path: "Sources/Holdfast"),
         tests("AdminTests", ["Admin"]),
         tests("AlarmsTests", ["Admin", "Alarms", "Mesh"]),
         tests(
             "BackupTests",
-            ["Backup", "Mesh", "ObjectStores", "Record", "Repository", "Sealing", locks]),
+            [
+                "Backup", "Mesh", "ObjectStores", "Record", "Repository", "Retention", "Sealing",
+                locks,
+            ]),
         tests("CertificatesTests", ["Certificates", "Mesh", asn1, x509]),
         tests(
             "ControlTests",
@@ -221,6 +229,7 @@ let package = Package(
                 "Decisions", "Mesh", "Record", "Replay", "VolumeCore", "Wire",
             ]),
         tests("RepositoryTests", ["Mesh", "Record", "Repository", "Sealing"]),
+        tests("RetentionTests", ["Mesh", "Retention"]),
         tests("ScenarioTests", ["Mesh", "Scenario"]),
         tests("SealingTests", ["Mesh", "Sealing"]),
         tests("SimulatorTests", ["Mesh", "Simulator", "VolumeCore"]),

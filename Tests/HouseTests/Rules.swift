@@ -27,6 +27,7 @@ enum Rules {
         "Voting": ["Gossip", "Mesh", "Raft"],
         "Replay": ["Decisions", "Mesh", "Node", "Record", "VolumeCore"],
         "Repository": ["CCompression", "Mesh", "Record", "Sealing"],
+        "Retention": ["Mesh"],
         // Foundation's essentials hold the Data that Crypto's functions take and give.
         "Sealing": ["CPassphrase", "Crypto", "FoundationEssentials", "Mesh"],
         "Simulator": [
