@@ -32,19 +32,48 @@ package struct Layout: Hashable, Sendable {
         Self.known("\(tenant)/log/\(cluster)-\(group)")
     }
 
+    package func hold(_ backup: UInt64) -> ObjectName {
+        Self.known("\(tenant)/holds/\(Self.digits(backup))")
+    }
+    package func session(_ number: UInt64, _ stage: Stage) -> ObjectName {
+        Self.known("\(tenant)/sessions/\(Self.digits(number))-\(stage.rawValue)")
+    }
+    package func collection(_ number: UInt64, _ stage: Stage) -> ObjectName {
+        Self.known("\(tenant)/collections/\(Self.digits(number))-\(stage.rawValue)")
+    }
+
+    /// All that the tenant has.
+    package var all: ObjectName { Self.known("\(tenant)") }
     package var packs: ObjectName { Self.known("\(tenant)/packs") }
     package var indexes: ObjectName { Self.known("\(tenant)/indexes") }
     package var manifests: ObjectName { Self.known("\(tenant)/manifests") }
     package var rings: ObjectName { Self.known("\(tenant)/keys") }
+    package var holds: ObjectName { Self.known("\(tenant)/holds") }
+    package var sessions: ObjectName { Self.known("\(tenant)/sessions") }
+    package var collections: ObjectName { Self.known("\(tenant)/collections") }
 
     /// The digest that an object's name ends with; nil for other names.
     package static func digest(_ name: ObjectName) -> Digest? { Digest(last(name)) }
 
     /// The number that an object's name ends with; nil for other names.
     package static func number(_ name: ObjectName) -> UInt64? {
-        let text = last(name)
-        guard text.utf8.count == digitCount, let number = UInt64(text) else { return nil }
-        return number
+        number(last(name))
+    }
+
+    /// The number and the stage that an object's name ends with; nil for other names.
+    package static func stage(_ name: ObjectName) -> (number: UInt64, stage: Stage)? {
+        let parts = last(name).split(separator: "-", omittingEmptySubsequences: false)
+        guard parts.count == 2, let number = number(parts[0]),
+            let stage = UInt8(parts[1]).flatMap(Stage.init)
+        else { return nil }
+        return (number, stage)
+    }
+
+    private static func number(_ text: some StringProtocol) -> UInt64? {
+        guard text.utf8.count == digitCount, text.utf8.allSatisfy({ (48...57).contains($0) }) else {
+            return nil
+        }
+        return UInt64(text)
     }
 
     private static let digitCount = 20

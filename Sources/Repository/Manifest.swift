@@ -136,23 +136,17 @@ package struct ManifestObject: Sendable {
     package init(
         sealing manifest: Manifest, in place: SealedPlace, random: Salt
     ) throws(ObjectDamage) {
-        let words = manifest.words
-        let header = place.header(.manifest, salt: place.key.salt(random, for: words))
-        var bytes = header.encoded
-        SealedObject.close(&bytes, words, key: place.key.key(of: header))
+        let bytes = SealedWords.seal(manifest.words, as: .manifest, in: place, random: random)
         try self.init(bytes, for: place)
         guard self.manifest == manifest else { throw .contents("it reads as another manifest") }
     }
 
     /// Reads the manifest that `bytes` are, all of them.
     package init(_ bytes: [UInt8], for place: SealedPlace) throws(ObjectDamage) {
-        guard bytes.count <= Manifest.byteCountMax else { throw .oversized(bytes.count) }
-        let (header, key) = try place.open(bytes, as: .manifest)
-        let (words, start) = try SealedObject.closing(bytes, of: bytes.count, key: key)
-        let padding = try SealedObject.padding(behind: SealedHeader.byteCount, upTo: start)
-        try SealedObject.checkPadding(bytes, padding, key: key)
+        let words = try SealedWords.open(
+            bytes, as: .manifest, atMost: Manifest.byteCountMax, for: place)
         manifest = try Manifest(parsing: words)
-        (self.bytes, epoch) = (bytes, header.epoch)
+        (self.bytes, epoch) = (bytes, place.key.epoch)
         digest = Digest(of: bytes.span)
     }
 }

@@ -14,6 +14,9 @@ package struct SealedHeader: Hashable, Sendable {
         case index = 0x3158_444e_4944_4c48  // "HLDINDX1"
         case manifest = 0x314e_414d_5244_4c48  // "HLDRMAN1"
         case stretch = 0x3143_5254_5344_4c48  // "HLDSTRC1"
+        case hold = 0x3144_4c4f_4844_4c48  // "HLDHOLD1"
+        case session = 0x3153_5345_5344_4c48  // "HLDSESS1"
+        case collection = 0x314c_4c4f_4344_4c48  // "HLDCOLL1"
 
         package var description: String {
             switch self {
@@ -21,6 +24,9 @@ package struct SealedHeader: Hashable, Sendable {
             case .index: "index"
             case .manifest: "manifest"
             case .stretch: "stretch of the log"
+            case .hold: "hold"
+            case .session: "session"
+            case .collection: "collection"
             }
         }
     }

@@ -1,0 +1,56 @@
+package import Sealing
+
+/// All objects of a tenant, by what their names say that they are.
+package struct Inventory: Sendable {
+    /// Something lies there of which nobody knows what it is, or what depends on it.
+    package struct Strange: Error, Hashable, Sendable, CustomStringConvertible {
+        package let name: String
+        package var description: String { "nobody knows what \(name) is" }
+    }
+
+    /// With their lengths.
+    package private(set) var packs: [Digest: Int] = [:]
+    package private(set) var indexes: [Digest: Int] = [:]
+    /// In their order.
+    package private(set) var manifests: [UInt64] = []
+    package private(set) var holds: Set<UInt64> = []
+    package private(set) var sessions: [UInt64: Set<Stage>] = [:]
+    package private(set) var collections: [UInt64: Set<Stage>] = [:]
+
+    /// `listing` is of all that the tenant has, or of a part of it.
+    package init(_ listing: ObjectListing, of layout: Layout) throws(Strange) {
+        if let stranger = listing.strangers.first { throw Strange(name: stranger) }
+        for object in listing.objects {
+            guard take(object, layout) else { throw Strange(name: object.name.text) }
+        }
+        manifests.sort()
+    }
+
+    private mutating func take(_ object: ObjectListing.Object, _ layout: Layout) -> Bool {
+        let name = object.name
+        if let digest = Layout.digest(name) {
+            switch name {
+            case layout.pack(digest): packs[digest] = object.byteCount
+            case layout.index(digest): indexes[digest] = object.byteCount
+            default: return false
+            }
+            return true
+        }
+        if let number = Layout.number(name) {
+            switch name {
+            case layout.ring(number): break
+            case layout.manifest(number): manifests.append(number)
+            case layout.hold(number): holds.insert(number)
+            default: return false
+            }
+            return true
+        }
+        guard let (number, stage) = Layout.stage(name) else { return false }
+        switch name {
+        case layout.session(number, stage): sessions[number, default: []].insert(stage)
+        case layout.collection(number, stage): collections[number, default: []].insert(stage)
+        default: return false
+        }
+        return true
+    }
+}
