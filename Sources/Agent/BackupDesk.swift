@@ -25,6 +25,8 @@ final class BackupDesk: Sendable {
     }
 
     private let settings: NodeSettings.Backup
+    /// Which node writes: one backup at a time, and in one process.
+    private let writer: String
     private let cut: NodeCut
     private let logger: Logger
     private let job = NIOLockedValueBox(Job.none)
@@ -34,8 +36,8 @@ final class BackupDesk: Sendable {
 
     var cluster: ClusterID { cut.cluster }
 
-    init(_ settings: NodeSettings.Backup, _ cut: NodeCut, _ logger: Logger) {
-        (self.settings, self.cut, self.logger) = (settings, cut, logger)
+    init(_ settings: NodeSettings.Backup, by writer: String, _ cut: NodeCut, _ logger: Logger) {
+        (self.settings, self.writer, self.cut, self.logger) = (settings, writer, cut, logger)
     }
 
     /// Begins one; false where one is under way.
@@ -55,9 +57,9 @@ final class BackupDesk: Sendable {
         Allocator.giveBack()
         let result: Result<ManifestObject, BackupFailure>
         do throws(BackupFailure) {
-            let run = BackupRun(try vault(), cut, threads: Self.threads)
+            let run = BackupRun(try vault(), cut, by: writer, threads: Self.threads)
             job.withLockedValue { $0 = .running(run, since: began) }
-            result = .success(try run.make(isFull: isFull))
+            result = .success(try run.make(isFull: isFull, at: BootClock.wall))
         } catch { result = .failure(error) }
         let took = BootClock.now.since(began)
         let progress = job.withLockedValue { job in

@@ -121,7 +121,8 @@ final class Running: DaemonParts {
         let cut = NodeCut(
             cluster: settings.cluster.cluster, group: Self.group, cuts: board.cuts, driver: driver,
             volumes: volumes)
-        let backups = settings.node.backup.map { BackupDesk($0, cut, logger) }
+        let writer = "node \(settings.member.id) of mesh \(settings.cluster.cluster)"
+        let backups = settings.node.backup.map { BackupDesk($0, by: writer, cut, logger) }
         shipper =
             if let backups, settings.node.backup?.shipsLog == true {
                 LogShipper(NodeLog(driver: driver, keeper: keeper), backups, logger)

@@ -154,7 +154,7 @@ package final class BackupReader: Sendable {
 }
 
 /// The nodes of maps that are read only.
-private struct FetchedNodes: MapNodes {
+struct FetchedNodes: MapNodes {
     struct Unwritable: Error {}
     let fetcher: BlobFetcher
 

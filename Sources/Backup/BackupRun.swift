@@ -1,4 +1,4 @@
-internal import Mesh
+package import Mesh
 internal import NIOConcurrencyHelpers
 package import Repository
 
@@ -28,11 +28,13 @@ package final class BackupRun: Sendable {
 
     private let vault: Vault
     private let holder: any CutHolder
+    private let writer: String
     private let threads: Int
     private let state = NIOLockedValueBox(State())
 
-    package init(_ vault: Vault, _ holder: any CutHolder, threads: Int) {
-        (self.vault, self.holder, self.threads) = (vault, holder, threads)
+    /// `writer` names who writes, one backup at a time.
+    package init(_ vault: Vault, _ holder: any CutHolder, by writer: String, threads: Int) {
+        (self.vault, self.holder, self.writer, self.threads) = (vault, holder, writer, threads)
     }
 
     package var progress: Progress {
@@ -46,10 +48,19 @@ package final class BackupRun: Sendable {
 
     /// Reads what changed since the newest backup of this mesh, or everything: where `isFull` says so, where there is
     /// none, and of each volume of which nobody knows what changed.
-    package func make(isFull: Bool) throws(BackupFailure) -> ManifestObject {
+    package func make(isFull: Bool, at time: WallTime) throws(BackupFailure) -> ManifestObject {
+        let session = try Sessions(vault).begin(writer, at: time)
+        return try session.ending { () throws(BackupFailure) in
+            try make(isFull: isFull, in: session)
+        }
+    }
+
+    private func make(
+        isFull: Bool, in session: Session
+    ) throws(BackupFailure) -> ManifestObject {
         let manifests = Manifests(vault)
         let newest = try manifests.newest()
-        let writer = try BackupWriter(vault, threads: threads)
+        let writer = try BackupWriter(vault, in: session, threads: threads)
         state.withLockedValue { $0.writer = writer }
         let parent = isFull ? nil : newest.flatMap { vault.keepsIDs(since: $0.epoch) ? $0 : nil }
         let cut = try holder.begin(since: parent?.manifest.position.index)
@@ -75,6 +86,7 @@ package final class BackupRun: Sendable {
         try writer.finish()
         state.withLockedValue { $0.progress.phase = .committing }
         let isIncremental = former != nil && plans.contains { $0.since != nil }
+        try session.commits()
         return try manifests.commit { (newest) throws(BackupFailure) in
             if let newest { _ = try Self.check(newest.manifest, before: cut.place) }
             return Manifest(

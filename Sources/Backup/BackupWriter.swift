@@ -18,10 +18,13 @@ package final class BackupWriter: Sendable {
     }
     private let state = NIOLockedValueBox(State())
 
-    /// Reads what the repository has. With `threads` packs at once, which take 50 MiB each.
-    package init(_ vault: Vault, threads: Int) throws(BackupFailure) {
+    /// Reads what the repository has, and counts on what `session` protects. With `threads` packs at once, which take 50 MiB
+    /// each.
+    package init(
+        _ vault: Vault, in session: Session, threads: Int
+    ) throws(BackupFailure) {
         self.vault = vault
-        keeper = try BlobKeeper(vault)
+        keeper = try BlobKeeper(vault, without: session.doomed)
         workers = Workers(threads)
         packers = (0..<threads).map { [keeper] _ in Packer(keeper) }
     }

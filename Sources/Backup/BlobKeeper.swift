@@ -18,11 +18,14 @@ final class BlobKeeper: Sendable {
     private let packs: KnownPacks
     private let gathered = NIOLockedValueBox(Gathered())
 
-    /// Reads what the indexes tell, and which packs are there: what an index says of one that is lost is stored again.
-    init(_ vault: Vault) throws(BackupFailure) {
+    /// Reads what the indexes tell, and which packs are there: what an index says of one that is lost, or about to be deleted, is
+    /// stored again.
+    init(
+        _ vault: Vault, without doomed: CollectionStatement.Names
+    ) throws(BackupFailure) {
         self.vault = vault
-        catalog = try Catalog(vault)
-        packs = try KnownPacks(vault)
+        catalog = try Catalog(vault, doomed: Set(doomed.indexes))
+        packs = try KnownPacks(vault, doomed: Set(doomed.packs))
     }
 
     var tally: BackupTally { gathered.withLockedValue { $0.tally } }
@@ -30,7 +33,9 @@ final class BlobKeeper: Sendable {
     /// Whether the caller has to store it: nobody has yet, and nobody else is about to.
     func claim(_ id: Digest) throws(BackupFailure) -> Bool {
         guard gathered.withLockedValue({ $0.claimed.insert(id).inserted }) else { return false }
-        guard try catalog.location(of: id, where: packs.hold) != nil else { return true }
+        guard try catalog.location(of: id, lasting: true, where: packs.hold) != nil else {
+            return true
+        }
         gathered.withLockedValue { _ = $0.claimed.remove(id) }
         return false
     }

@@ -11,6 +11,8 @@ final class Catalog: Sendable {
     private struct Segment: Sendable {
         let name: ObjectName
         let directory: IndexDirectory
+        /// It is about to be deleted: what only it tells of is not counted on.
+        let isDoomed: Bool
     }
 
     private struct BlockID: Hashable {
@@ -30,11 +32,14 @@ final class Catalog: Sendable {
     private let kept = NIOLockedValueBox(Kept())
     private let unreadable = NIOLockedValueBox<[ObjectName: ObjectDamage]>([:])
 
-    /// Reads what all indexes say of themselves.
-    init(_ vault: Vault) throws(BackupFailure) {
+    /// Reads what all indexes say of themselves. Those of `doomed` are read like others, and not counted on.
+    init(_ vault: Vault, doomed: Set<Digest> = []) throws(BackupFailure) {
         self.vault = vault
-        for object in try vault.list(vault.layout.indexes) where Layout.digest(object.name) != nil {
-            do throws(BackupFailure) { try add(object) } catch {
+        for object in try vault.list(vault.layout.indexes) {
+            guard let digest = Layout.digest(object.name) else { continue }
+            do throws(BackupFailure) {
+                try add(object, isDoomed: doomed.contains(digest))
+            } catch {
                 switch error {
                 case .damaged(let name, let damage): note(name, damage)
                 // Merged into others since it was listed.
@@ -52,7 +57,9 @@ final class Catalog: Sendable {
         unreadable.withLockedValue { $0[name] = damage }
     }
 
-    private func add(_ object: ObjectListing.Object) throws(BackupFailure) {
+    private func add(
+        _ object: ObjectListing.Object, isDoomed: Bool
+    ) throws(BackupFailure) {
         let (name, byteCount) = (object.name, object.byteCount)
         let head = try vault.get(name, 0..<min(SealedHeader.byteCount, byteCount))
         let place = try vault.reading(name) { () throws(ObjectDamage) in try vault.place(of: head) }
@@ -62,7 +69,7 @@ final class Catalog: Sendable {
             do throws(ObjectDamage) {
                 let directory = try IndexDirectory(
                     head: head, tail: tail, of: byteCount, for: place)
-                return add(name, directory)
+                return add(name, directory, isDoomed: isDoomed)
             } catch {
                 guard case .truncated(let wanted, _) = error, wanted > tailByteCount,
                     wanted <= byteCount
@@ -74,12 +81,16 @@ final class Catalog: Sendable {
 
     /// One that was just written.
     func add(_ name: ObjectName, _ directory: IndexDirectory) {
+        add(name, directory, isDoomed: false)
+    }
+
+    private func add(_ name: ObjectName, _ directory: IndexDirectory, isDoomed: Bool) {
         // Made anew: those who look something up hold the former list.
         segments.withLockedValue { segments in
             var longer: [Segment] = []
             longer.reserveCapacity(segments.count + 1)
             for segment in segments { longer.append(segment) }
-            longer.append(Segment(name: name, directory: directory))
+            longer.append(Segment(name: name, directory: directory, isDoomed: isDoomed))
             segments = longer
         }
     }
@@ -94,13 +105,14 @@ final class Catalog: Sendable {
         return found
     }
 
-    /// The newest of them for which `isWanted` holds.
+    /// The newest of them for which `isWanted` holds; `lasting` is where it will be found later, too.
     func location(
-        of id: Digest, where isWanted: (BlobLocation) -> Bool = { _ in true }
+        of id: Digest, lasting: Bool = false, where isWanted: (BlobLocation) -> Bool = { _ in true }
     ) throws(BackupFailure) -> BlobLocation? {
         let segments = segments.withLockedValue { $0 }
         // What was written last is asked for most.
         for number in segments.indices.reversed() {
+            if lasting, segments[number].isDoomed { continue }
             guard let block = segments[number].directory.block(of: id) else { continue }
             let locations = try locations(BlockID(segment: number, number: block), segments[number])
             if let found = locations.location(of: id), isWanted(found) { return found }
@@ -112,12 +124,20 @@ final class Catalog: Sendable {
         _ id: BlockID, _ segment: Segment
     ) throws(BackupFailure) -> [BlobLocation] {
         if let held = kept.withLockedValue({ $0.blocks[id] }) { return held }
-        let sealed = try vault.get(segment.name, segment.directory.range(ofBlock: id.number))
         let locations: [BlobLocation]
-        do throws(ObjectDamage) {
-            locations = try segment.directory.locations(inBlock: id.number, sealed.span)
+        do throws(BackupFailure) {
+            let sealed = try vault.get(
+                segment.name, segment.directory.range(ofBlock: id.number))
+            locations = try vault.reading(segment.name) { () throws(ObjectDamage) in
+                try segment.directory.locations(inBlock: id.number, sealed.span)
+            }
         } catch {
-            note(segment.name, error)
+            switch error {
+            case .damaged(let name, let damage): note(name, damage)
+            // Deleted since its directory was read: no backup that is kept needs it.
+            case .store(let failure) where failure.cause == .missing: break
+            default: throw error
+            }
             locations = []
         }
         let most = vault.limits.indexBlocksKept

@@ -7,10 +7,11 @@ internal import Sealing
 final class KnownPacks: Sendable {
     private let byteCounts: NIOLockedValueBox<[Digest: UInt32]>
 
-    init(_ vault: Vault) throws(BackupFailure) {
+    /// Those of `doomed` are about to be deleted, and count as lost.
+    init(_ vault: Vault, doomed: Set<Digest> = []) throws(BackupFailure) {
         var found: [Digest: UInt32] = [:]
         for object in try vault.list(vault.layout.packs) {
-            guard let name = Layout.digest(object.name) else { continue }
+            guard let name = Layout.digest(object.name), !doomed.contains(name) else { continue }
             found[name] = UInt32(clamping: object.byteCount)
         }
         byteCounts = NIOLockedValueBox(found)

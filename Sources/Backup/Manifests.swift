@@ -32,9 +32,10 @@ package struct Manifests: Sendable {
         let numbers = try numbers()
         guard let number = numbers.last else { return nil }
         let newest = try manifest(number)
-        // One that was let go of can't be asked.
-        guard numbers.dropLast().last == number - 1 else { return newest }
-        let former = try vault.get(vault.layout.manifest(number - 1))
+        // One that was let go of can't be asked, be it since the others were listed.
+        guard numbers.dropLast().last == number - 1,
+            let former = try vault.find(vault.layout.manifest(number - 1))
+        else { return newest }
         try vault.reading(vault.layout.manifest(number)) { () throws(ObjectDamage) in
             let epoch = try SealedHeader(parsing: former).epoch
             guard newest.manifest.predecessor == Digest(of: former.span), newest.epoch >= epoch

@@ -102,6 +102,8 @@ package enum BackupFailure: Error, Sendable, CustomStringConvertible {
     case archiveAhead(Position)
     /// Others shipped first, again and again.
     case outpaced(tries: Int)
+    /// What was asked for can't be done as things are; nothing was changed.
+    case refused(String)
     /// No manifest could be put: others came first, again and again.
     case overtaken(tries: Int)
 
@@ -117,7 +119,7 @@ package enum BackupFailure: Error, Sendable, CustomStringConvertible {
                 + (indexes.isEmpty
                     ? "an index or a pack is missing"
                     : "\(indexes.map(\.text).joined(separator: ", ")) can't be read")
-        case .volume(let words): words
+        case .volume(let words), .refused(let words): words
         case .renewedIDs(let epoch):
             "the id secret was renewed since key epoch \(epoch): a full backup is needed"
         case .unfinished(let count): "\(count) blobs were not stored: no backup can be made of this"
@@ -147,6 +149,14 @@ extension Vault {
     func get(_ name: ObjectName, _ range: Range<Int>? = nil) throws(BackupFailure) -> [UInt8] {
         do throws(ObjectStoreFailure) { return try store.get(name, range) } catch {
             throw .store(error)
+        }
+    }
+
+    /// nil where it is not there.
+    func find(_ name: ObjectName) throws(BackupFailure) -> [UInt8]? {
+        do throws(ObjectStoreFailure) { return try store.get(name, nil) } catch {
+            guard error.cause == .missing else { throw .store(error) }
+            return nil
         }
     }
 

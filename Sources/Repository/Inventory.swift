@@ -41,7 +41,7 @@ package struct Inventory: Sendable {
             case layout.ring(number): break
             case layout.manifest(number): manifests.append(number)
             case layout.hold(number): holds.insert(number)
-            default: return false
+            default: return layout.isStretch(name)
             }
             return true
         }

@@ -32,6 +32,15 @@ package struct Layout: Hashable, Sendable {
         Self.known("\(tenant)/log/\(cluster)-\(group)")
     }
 
+    /// Whether it is a stretch's, of any mesh.
+    func isStretch(_ name: ObjectName) -> Bool {
+        let parts = name.text.split(separator: "/")
+        guard parts.count == 4, parts[0] == "\(tenant)", parts[1] == "log" else { return false }
+        let mesh = parts[2].split(separator: "-")
+        return mesh.count == 2 && Hexadecimal.words(mesh[0]) != nil && UInt64(mesh[1]) != nil
+            && Self.number(parts[3]) != nil
+    }
+
     package func hold(_ backup: UInt64) -> ObjectName {
         Self.known("\(tenant)/holds/\(Self.digits(backup))")
     }

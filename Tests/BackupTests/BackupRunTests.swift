@@ -82,8 +82,8 @@ private final class Held: CutHolder {
     private func make(
         _ vault: Vault, full: Bool = false, threads: Int = 2
     ) throws -> (made: ManifestObject, progress: BackupRun.Progress) {
-        let run = BackupRun(vault, held, threads: threads)
-        let made = try run.make(isFull: full)
+        let run = BackupRun(vault, held, by: "node", threads: threads)
+        let made = try run.make(isFull: full, at: .zero)
         #expect(held.now.held == 0)
         return (made, run.progress)
     }
@@ -200,8 +200,9 @@ private final class Held: CutHolder {
         held.change { $0.failsRead = false }
         let other = MemoryStore()
         // One thread: of two either may come to its index first.
-        let whole = BackupRun(try Rig.vault(other, Rig.small), held, threads: 1)
-        _ = try whole.make(isFull: true)
+        let whole = BackupRun(
+            try Rig.vault(other, Rig.small), held, by: "node", threads: 1)
+        _ = try whole.make(isFull: true, at: .zero)
         // Most of it is stored, an index tells of some of that, and there is no manifest.
         store.stop(afterPuts: other.putCount * 3 / 4)
         #expect(throws: BackupFailure.self) { try self.make(vault, threads: 1) }

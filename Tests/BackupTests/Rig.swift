@@ -6,7 +6,7 @@ import Repository
 import Sealing
 import Testing
 
-/// Objects in memory. It can be told to stop taking any, as a store does that goes away.
+/// Objects in memory. It can be told to change nothing any more, as a store does that goes away.
 final class MemoryStore: ObjectStore {
     private struct State: Sendable {
         var objects: [ObjectName: [UInt8]] = [:]
@@ -68,7 +68,15 @@ final class MemoryStore: ObjectStore {
     }
 
     func delete(_ name: ObjectName) throws(ObjectStoreFailure) -> Bool {
-        state.withLockedValue { $0.objects.removeValue(forKey: name) != nil }
+        let outcome = state.withLockedValue { state -> Result<Bool, ObjectStoreFailure> in
+            guard state.putsLeft > 0 else {
+                return .failure(Self.failure("delete", name, .storeGone))
+            }
+            state.putsLeft -= 1
+            state.putCount += 1
+            return .success(state.objects.removeValue(forKey: name) != nil)
+        }
+        return try outcome.get()
     }
 
     func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) { _ = try delete(name) }
@@ -229,33 +237,41 @@ enum Rig {
 
     static func manifest(
         after former: ManifestObject?, _ volumes: [Manifest.Volume] = [],
-        kind: Manifest.Kind = .full, state: [Digest] = []
+        kind: Manifest.Kind = .full, state: [Digest] = [], time: UInt64 = 5
     ) -> Manifest {
         Manifest(
             after: former, kind: kind, consistency: .crash,
             cluster: ClusterID(high: 1, low: 2), group: GroupID(1),
-            position: Position(index: LogIndex(7), term: Term(2)), epoch: Epoch(1), time: 5,
+            position: Position(index: LogIndex(7), term: Term(2)), epoch: Epoch(1), time: time,
             volumes: volumes, state: state)
     }
 
     /// Stores one volume, and makes that a backup.
     static func back(
         up source: some CellSource, _ vault: Vault, since parent: ChangedCells? = nil,
-        threads: Int = 3
+        threads: Int = 3, time: UInt64 = 5
     ) throws -> (manifest: ManifestObject, tally: BackupTally) {
-        let writer = try BackupWriter(vault, threads: threads)
-        let map = try writer.store(source, since: parent)
-        let state = try writer.store(Array("state".utf8))
-        try writer.finish()
-        let volume = try #require(
-            Manifest.Volume(
-                id: VolumeID(1), name: "disk", isSync: true,
-                lastWrite: Manifest.WriteMark(generation: 0, number: 0), map: map))
-        let made = try Manifests(vault).commit { former in
-            manifest(
-                after: former, [volume], kind: parent == nil ? .full : .incremental, state: state)
+        let session = try Sessions(vault).begin("rig", at: .zero)
+        var tally = BackupTally()
+        let made = try session.ending { () throws(BackupFailure) in
+            let writer = try BackupWriter(vault, in: session, threads: threads)
+            let map = try writer.store(source, since: parent)
+            let state = try writer.store(Array("state".utf8))
+            try writer.finish()
+            guard
+                let volume = Manifest.Volume(
+                    id: VolumeID(1), name: "disk", isSync: true,
+                    lastWrite: Manifest.WriteMark(generation: 0, number: 0), map: map)
+            else { throw .volume("it has no name") }
+            try session.commits()
+            tally = writer.tally
+            return try Manifests(vault).commit { former in
+                manifest(
+                    after: former, [volume], kind: parent == nil ? .full : .incremental,
+                    state: state, time: time)
+            }
         }
-        return (made, writer.tally)
+        return (made, tally)
     }
 
     static func restored(_ manifest: Manifest, _ vault: Vault) throws -> [UInt8] {

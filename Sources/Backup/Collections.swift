@@ -1,0 +1,95 @@
+internal import Repository
+internal import Sealing
+
+/// The collections of a tenant, as their objects tell of them: at most the newest one is under way.
+struct Collections: Sendable {
+    static let triesMax = 4
+    private let vault: Vault
+    init(_ vault: Vault) { self.vault = vault }
+
+    struct Newest: Hashable, Sendable {
+        let number: UInt64
+        let stages: Set<Stage>
+
+        var isOpen: Bool { stages.contains(.begun) && !stages.contains(.ended) }
+    }
+
+    func stages() throws(BackupFailure) -> [UInt64: Set<Stage>] {
+        try vault.inventory(of: vault.layout.collections).collections
+    }
+
+    func newest() throws(BackupFailure) -> Newest? {
+        try stages().max { $0.key < $1.key }.map { Newest(number: $0.key, stages: $0.value) }
+    }
+
+    func name(_ number: UInt64, _ stage: Stage) -> ObjectName {
+        vault.layout.collection(number, stage)
+    }
+
+    /// What the newest one is about to delete, if it has not ended.
+    func tombstones() throws(BackupFailure) -> CollectionStatement.Names {
+        for _ in 0..<Self.triesMax {
+            guard let newest = try newest(), newest.isOpen else { break }
+            do throws(BackupFailure) { return try begun(newest.number).names } catch {
+                // It ended since, and so did the next one.
+                guard case .store(let failure) = error, failure.cause == .missing else {
+                    throw error
+                }
+            }
+        }
+        return CollectionStatement.Names()
+    }
+
+    func begun(
+        _ number: UInt64
+    ) throws(BackupFailure) -> (names: CollectionStatement.Names, digest: Digest) {
+        let bytes = try vault.get(name(number, .begun))
+        let said = try read(bytes, number, .begun)
+        guard case .begun(let names) = said.step else { throw strange(number, .begun) }
+        return (names, Digest(of: bytes.span))
+    }
+
+    struct Decision {
+        let tombstones: Digest
+        let spared: CollectionStatement.Names
+        let letGo: NumberSet
+    }
+
+    func decided(_ number: UInt64) throws(BackupFailure) -> Decision {
+        let said = try read(vault.get(name(number, .decided)), number, .decided)
+        guard case .decided(let tombstones, let spared, let letGo) = said.step else {
+            throw strange(number, .decided)
+        }
+        return Decision(tombstones: tombstones, spared: spared, letGo: letGo)
+    }
+
+    private func read(
+        _ bytes: [UInt8], _ number: UInt64, _ stage: Stage
+    ) throws(BackupFailure) -> CollectionStatement {
+        let said: CollectionStatement = try vault.reading(name(number, stage)) {
+            () throws(ObjectDamage) in
+            try CollectionStatement(bytes, for: vault.place(of: bytes))
+        }
+        guard said.number == number else { throw strange(number, stage) }
+        return said
+    }
+
+    private func strange(_ number: UInt64, _ stage: Stage) -> BackupFailure {
+        .damaged(name(number, stage), .contents("it is of another collection or step"))
+    }
+
+    /// Says that of a collection what was not said before; false where it was.
+    func put(
+        _ number: UInt64, _ step: CollectionStatement.Step
+    ) throws(BackupFailure) -> Bool {
+        let said = CollectionStatement(number, step)
+        return try vault.put(first: said, as: name(number, said.stage))
+    }
+
+    /// The numbers of all backups that were ever let go of: only those may be missing.
+    func letGo() throws(BackupFailure) -> NumberSet {
+        let decided = try stages().filter { $0.value.contains(.decided) }.keys.max()
+        guard let decided else { return NumberSet() }
+        return try self.decided(decided).letGo
+    }
+}

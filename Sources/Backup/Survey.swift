@@ -1,0 +1,82 @@
+internal import Mesh
+internal import Repository
+internal import Retention
+internal import Sealing
+
+/// All that a tenant has in a store, read as who collects has to read it: what is missing, unreadable, or nobody's, ends it.
+struct Survey {
+    let inventory: Inventory
+    /// In the order of their numbers.
+    let manifests: [ManifestObject]
+    /// What may be missing, because it was let go of.
+    let letGo: NumberSet
+
+    /// `lost` are backups that somebody gives up as lost: they may be missing.
+    init(_ vault: Vault, lost: Set<UInt64>) throws(BackupFailure) {
+        inventory = try vault.inventory(of: vault.layout.all)
+        letGo = try Collections(vault).letGo().union(lost)
+        manifests = try Self.manifests(inventory.manifests, vault)
+        try demandAll(vault)
+        try demandMade(vault)
+    }
+
+    private static func manifests(
+        _ numbers: [UInt64], _ vault: Vault
+    ) throws(BackupFailure) -> [ManifestObject] {
+        let reader = Manifests(vault)
+        var manifests: [ManifestObject] = []
+        for number in numbers {
+            let manifest = try reader.manifest(number)
+            if let former = manifests.last, former.manifest.sequence == number - 1 {
+                guard manifest.manifest.predecessor == former.digest,
+                    manifest.epoch >= former.epoch
+                else { throw .damaged(vault.layout.manifest(number), .noSuccessor) }
+            }
+            manifests.append(manifest)
+        }
+        return manifests
+    }
+
+    /// A list that leaves out a backup would have what that needs deleted.
+    private func demandAll(_ vault: Vault) throws(BackupFailure) {
+        let newest = manifests.last?.manifest.sequence ?? 0
+        let there = Set(inventory.manifests)
+        for number in 1..<newest + 1 where !there.contains(number) && !letGo.contains(number) {
+            throw Self.missing(number)
+        }
+        guard try vault.find(vault.layout.manifest(newest + 1)) == nil else {
+            throw .refused(
+                "the store lists no backup behind \(newest), and has \(newest + 1): its lists can't be "
+                    + "relied on, or a backup was just made; ask again")
+        }
+    }
+
+    /// What a session says that it made has to be there.
+    private func demandMade(_ vault: Vault) throws(BackupFailure) {
+        let there = Set(inventory.manifests)
+        for (number, stages) in inventory.sessions.sorted(by: { $0.key < $1.key })
+        where stages.contains(.ended) {
+            let name = vault.layout.session(number, .ended)
+            let said: SessionStatement = try vault.statement(name)
+            guard case .ended(let made) = said.step, made > 0 else { continue }
+            guard there.contains(made) || letGo.contains(made) else { throw Self.missing(made) }
+        }
+    }
+
+    private static func missing(_ number: UInt64) -> BackupFailure {
+        .refused(
+            "backup \(number) is missing, and nobody let it go: the store may list too little. Put its "
+                + "manifest back, or give it up with --lost \(number)")
+    }
+
+    func dated(lost: Set<UInt64>) -> [Dated] {
+        manifests.map { object in
+            let manifest = object.manifest
+            return Dated(
+                number: manifest.sequence, cluster: manifest.cluster, group: manifest.group,
+                index: manifest.position.index, time: WallTime(manifest.time),
+                isWhole: !lost.contains(manifest.sequence),
+                isHeld: inventory.holds.contains(manifest.sequence))
+        }
+    }
+}
