@@ -7,8 +7,11 @@ internal import Glibc
 struct BackupCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "backup",
-        abstract: "Makes backups, and shows and checks those that there are.",
-        subcommands: [Run.self, Status.self, List.self, Show.self, Verify.self])
+        abstract: "Makes backups, shows and checks those that there are, and lets them go.",
+        subcommands: [
+            Run.self, Status.self, List.self, Show.self, Verify.self, HoldCommand.self,
+            Release.self, Prune.self, EndSession.self,
+        ])
 
     struct Run: AskingCommand {
         static let configuration = CommandConfiguration(

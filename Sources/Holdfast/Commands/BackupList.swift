@@ -12,6 +12,8 @@ extension BackupCommand {
             let backups: [BackupReport]
             /// Numbers of those that can't be read, and why.
             let damaged: [Damaged]
+            /// Those that no rule lets go.
+            let held: [HoldReport]
         }
         struct Damaged: Encodable {
             let number: UInt64
@@ -22,28 +24,35 @@ extension BackupCommand {
         @OptionGroup var options: OutputOptions
 
         func run() throws {
-            let manifests = Manifests(try place.vault())
+            let vault = try place.vault()
+            let manifests = Manifests(vault)
+            let held = try HoldReport.all(in: vault)
             var (backups, damaged): ([BackupReport], [Damaged]) = ([], [])
             let numbers = try backed { () throws(BackupFailure) in try manifests.numbers() }
             for number in numbers {
+                // One that was let go of since they were listed is none.
                 do throws(BackupFailure) {
                     backups.append(BackupReport(try manifests.manifest(number).manifest))
+                } catch .store(let failure) where failure.cause == .missing {
                 } catch { damaged.append(Damaged(number: number, why: "\(error)")) }
             }
             try options.show(
-                Listed(backups: backups, damaged: damaged), Self.lines(backups, damaged))
+                Listed(backups: backups, damaged: damaged, held: held),
+                Self.lines(backups, damaged, held))
             guard damaged.isEmpty else {
                 throw Failure(.refused, "\(damaged.count) of the backups can't be read")
             }
         }
 
-        private static func lines(_ backups: [BackupReport], _ damaged: [Damaged]) -> [Line] {
+        private static func lines(
+            _ backups: [BackupReport], _ damaged: [Damaged], _ held: [HoldReport]
+        ) -> [Line] {
             guard !backups.isEmpty || !damaged.isEmpty else {
                 return [Line("there are no backups")]
             }
             var table = Table([
                 ("NUMBER", .right), ("KIND", .left), ("TIME", .left), ("ENTRY", .right),
-                ("EPOCH", .right), ("VOLUMES", .right), ("SIZE", .right),
+                ("EPOCH", .right), ("VOLUMES", .right), ("SIZE", .right), ("HELD", .left),
             ])
             for backup in backups {
                 table.add([
@@ -51,6 +60,9 @@ extension BackupCommand {
                     Words.time(unixSeconds: backup.unixMilliseconds / 1_000),
                     "\(backup.position.index)", "\(backup.epoch)", "\(backup.volumes.count)",
                     Words.bytes(backup.volumes.reduce(0) { $0 + $1.byteCount }),
+                    held.first { $0.number == backup.number }.map {
+                        $0.reason ?? "for a reason that can't be read"
+                    } ?? "",
                 ])
             }
             return table.lines()
