@@ -202,14 +202,10 @@ extension Vault {
         }
     }
 
-    /// What lies in that part of the tenant's.
+    /// What is known of what lies in that part of the tenant's. Whoever deletes looks at all of it, too (`Survey`).
     func inventory(of part: ObjectName) throws(BackupFailure) -> Inventory {
-        let listing: ObjectListing
-        do throws(ObjectStoreFailure) { listing = try store.list(part) } catch {
-            throw .store(error)
-        }
-        do throws(Inventory.Strange) { return try Inventory(listing, of: layout) } catch {
-            throw .refused("\(error) in \(part): move it away if it is nobody's")
-        }
+        do throws(ObjectStoreFailure) {
+            return Inventory(knownOf: try store.list(part), of: layout)
+        } catch { throw .store(error) }
     }
 }

@@ -13,11 +13,21 @@ struct Survey {
 
     /// `lost` are backups that somebody gives up as lost: they may be missing.
     init(_ vault: Vault, lost: Set<UInt64>) throws(BackupFailure) {
-        inventory = try vault.inventory(of: vault.layout.all)
+        inventory = try Self.all(vault)
         letGo = try Collections(vault).letGo().union(lost)
         manifests = try Self.manifests(inventory.manifests, vault)
         try demandAll(vault)
         try demandMade(vault)
+    }
+
+    private static func all(_ vault: Vault) throws(BackupFailure) -> Inventory {
+        let listing: ObjectListing
+        do throws(ObjectStoreFailure) { listing = try vault.store.list(vault.layout.all) } catch {
+            throw .store(error)
+        }
+        do throws(Inventory.Strange) {
+            return try Inventory(listing, of: vault.layout)
+        } catch { throw .refused("\(error): move it away if it is nobody's") }
     }
 
     private static func manifests(

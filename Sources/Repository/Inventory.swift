@@ -17,13 +17,29 @@ package struct Inventory: Sendable {
     package private(set) var sessions: [UInt64: Set<Stage>] = [:]
     package private(set) var collections: [UInt64: Set<Stage>] = [:]
 
-    /// `listing` is of all that the tenant has, or of a part of it.
+    /// `listing` is of all that the tenant has, or of a part of it. For who deletes.
     package init(_ listing: ObjectListing, of layout: Layout) throws(Strange) {
-        if let stranger = listing.strangers.first { throw Strange(name: stranger) }
-        for object in listing.objects {
-            guard take(object, layout) else { throw Strange(name: object.name.text) }
+        let strange: String?
+        (self, strange) = Self.read(listing, layout)
+        if let name = listing.strangers.first ?? strange { throw Strange(name: name) }
+    }
+
+    /// What is known of `listing`, for who deletes nothing.
+    package init(knownOf listing: ObjectListing, of layout: Layout) {
+        (self, _) = Self.read(listing, layout)
+    }
+
+    private init() {}
+
+    private static func read(
+        _ listing: ObjectListing, _ layout: Layout
+    ) -> (Inventory, strange: String?) {
+        var (inventory, strange): (Inventory, String?) = (Inventory(), nil)
+        for object in listing.objects where !inventory.take(object, layout) {
+            strange = strange ?? object.name.text
         }
-        manifests.sort()
+        inventory.manifests.sort()
+        return (inventory, strange)
     }
 
     private mutating func take(_ object: ObjectListing.Object, _ layout: Layout) -> Bool {

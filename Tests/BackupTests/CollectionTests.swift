@@ -243,6 +243,17 @@ import Testing
         #expect(said.contains("nobody knows what") && said.contains("notes"))
     }
 
+    @Test func `what nobody knows hinders no backup`() throws {
+        let layout = try rig.vault().layout
+        for part in [layout.sessions, layout.collections, layout.holds] {
+            let name = try #require(ObjectName("\(part)/notes"))
+            rig.store.change(name) { $0 = [1] }
+        }
+        try rig.backUp("ab")
+        #expect(throws: BackupFailure.self) { try rig.prune() }
+        try rig.check("ab", [1, 2])
+    }
+
     @Test func `the key of a later epoch is not here`() throws {
         let turned = try Rig.vault(rig.store, rotations: 1, Rig.small)
         try rig.backUp("a")
