@@ -82,6 +82,29 @@ enum RepositorySamples {
         ]
     }()
 
+    /// A hold; a session that began, and one that is given up; tombstones, and what is decided about them.
+    static let statements: [[UInt8]] = {
+        func text(_ text: String) -> [UInt8] { [UInt8(text.utf8.count), 0] + text.utf8 }
+        func bytes(_ words: UInt64..., of digests: Digest...) -> [UInt8] {
+            var bytes: [UInt8] = []
+            for word in words { bytes.append(littleEndian: word) }
+            for digest in digests { digest.append(to: &bytes) }
+            return bytes
+        }
+        let (low, high) = one < two ? (one, two) : (two, one)
+        let names =
+            number(2) + bytes(1, 4) + number(1) + bytes(of: one)
+            + number(2) + bytes(of: low, high)
+        let said = [
+            bytes(9, of: one) + bytes(99) + text("case 7"),
+            bytes(5) + [1, 0, 0, 0] + bytes(4, 99) + text("node 3"),
+            bytes(5) + [3, 0, 0, 0] + bytes(0, 0) + text("no room left"),
+            bytes(6) + [1, 0, 0, 0] + names,
+            bytes(6) + [2, 0, 0, 0] + bytes(of: two) + number(1) + bytes(1, 4) + names,
+        ]
+        return said.map { ToldObject.encoded(number(1) + $0, []) }
+    }()
+
     static let nodes: [[UInt8]] = {
         let holes = [Slot](repeating: .hole, count: MapNode.slotCount - 3)
         return [0, 1].map { level in

@@ -12,6 +12,9 @@ extension FuzzTarget {
             "map-node", byteCountMax: 1_024, seeds: { RepositorySamples.nodes }, body: node),
         FuzzTarget(
             "backup", byteCountMax: 1_024, seeds: { RepositorySamples.manifests }, body: backup),
+        FuzzTarget(
+            "statement", byteCountMax: 1_024, seeds: { RepositorySamples.statements },
+            body: statement),
         FuzzTarget("ring", byteCountMax: 1_024, seeds: { RepositorySamples.rings }, body: ring),
     ]
 
@@ -68,6 +71,24 @@ extension FuzzTarget {
             sealing: manifest, in: ToldObject.place, random: ToldObject.otherSalt)
         try promise(again.manifest == manifest, "a manifest is read back as it was")
         return .accepted
+    }
+
+    /// A statement is read back as it was.
+    private static func statement(_ bytes: [UInt8]) throws -> Verdict {
+        func isRead<Said: Statement>(_: Said.Type) throws -> Bool {
+            let object = ToldObject(bytes).sealed(as: Said.kind, binding: 0)
+            guard let said = try? Said(object, for: ToldObject.place) else { return false }
+            let again = try said.sealed(in: ToldObject.place, random: ToldObject.otherSalt)
+            try promise(
+                try Said(again, for: ToldObject.place) == said, "a statement is read back as it was"
+            )
+            return true
+        }
+        let read = [
+            try isRead(Hold.self), try isRead(SessionStatement.self),
+            try isRead(CollectionStatement.self),
+        ]
+        return read.contains(true) ? .accepted : .refused
     }
 
     private static func node(_ bytes: [UInt8]) throws -> Verdict {
