@@ -43,6 +43,30 @@ package final class BackupReader: Sendable {
         }
     }
 
+    /// In which bytes a volume differs from what an earlier map says of it: whole cells, in their order. Reads the maps only,
+    /// where they differ.
+    package func changes(
+        _ map: VolumeMap, since older: VolumeMap
+    ) throws(BackupFailure) -> [Range<UInt64>] {
+        let size = map.shape.cellByteCount
+        var nodes = FetchedNodes(fetcher: fetcher)
+        var ranges: [Range<UInt64>] = []
+        do {
+            try map.forEachChange(since: older, nodes: &nodes) { run in
+                let start = run.cells.lowerBound * size
+                let end = min(run.cells.upperBound * size, map.shape.byteCount)
+                if let last = ranges.last, last.upperBound == start {
+                    ranges[ranges.count - 1] = last.lowerBound..<end
+                } else {
+                    ranges.append(start..<end)
+                }
+            }
+        } catch let failure as BackupFailure {
+            throw failure
+        } catch { throw .volume("the maps can't be compared: \(error)") }
+        return ranges
+    }
+
     private struct Wanted: Sendable {
         let location: BlobLocation
         let cell: UInt64

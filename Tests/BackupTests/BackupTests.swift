@@ -129,6 +129,24 @@ import Testing
         return min(before, after)
     }
 
+    @Test func `two backups tell in which cells they differ`() throws {
+        let vault = try Rig.vault(MemoryStore(), Rig.small)
+        var volume = try MemoryVolume(600 * 4_096 + 5)
+        for cell in 0..<500 as Range<UInt64> {
+            volume.cells[cell] = MemoryVolume.content(cell + 1, 4_096)
+        }
+        let one = try Rig.back(up: volume, vault).manifest.manifest.volumes[0].map
+        volume.cells[7] = MemoryVolume.content(9_000, 4_096)
+        volume.cells[8] = nil
+        volume.cells[600] = MemoryVolume.content(9_001, 5) + [UInt8](repeating: 0, count: 4_091)
+        let two = try Rig.back(up: volume, vault).manifest.manifest.volumes[0].map
+        let reader = try BackupReader(vault, threads: 1)
+        #expect(try reader.changes(one, since: one) == [])
+        let wanted: [Range<UInt64>] = [7 * 4_096..<9 * 4_096, 600 * 4_096..<600 * 4_096 + 5]
+        #expect(try reader.changes(two, since: one) == wanted)
+        #expect(try reader.changes(one, since: two) == wanted)
+    }
+
     @Test func `what was stored before a rotation need not be stored again, and opens`() throws {
         var random = SeededRandom(seed: 2)
         var volume = try MemoryVolume(4 << 20)
