@@ -44,7 +44,8 @@ fi
 endef
 
 .PHONY: deps deps-bench build release rig test scenarios test-thread lint format proto demo takeover takeover-idle witness full-disk \
-	torture backup pitr resync members upgrade rot bench-journal bench-gossip bench-backup simulate mutants powercut fuzz-build fuzz corpus
+	torture backup backup-killpoints pitr resync members upgrade rot bench-journal bench-gossip bench-backup simulate mutants powercut \
+	fuzz-build fuzz corpus
 
 deps:
 	@$(call install,$(DEBIAN))
@@ -147,6 +148,12 @@ backup: release rig
 # A volume at POINTS times drawn at random, over three timelines, restored from the shipped log and compared with what was written.
 pitr: release
 	PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 Tests/Rig/pitr.py $(EXECUTABLES) --points $(POINTS) $(if $(SEED),--seed $(SEED))
+
+# Who backs up, collects and rotates keys is killed behind each write; a writer and a collector take turns in every order.
+backup-killpoints: deps
+	swift build --build-tests --jobs $(JOBS) $(CHECK_IMPORTS)
+	HOLDFAST_ORDERS=all swift test --skip-build --filter '^BackupTests.(KillPoint|Interleaving)Tests' | tee .build/killpoints.log
+	@grep -o '^figures: .*' .build/killpoints.log | tail -1
 
 # Faults drawn from a seed at a mesh under load, MINUTES in each shape; needs root for namespaces and small file systems.
 torture: release rig
