@@ -143,6 +143,14 @@ private struct Line {
         #expect(line.kept(policy) == [2, 4])
     }
 
+    @Test func `one that is not whole stands for no day`() throws {
+        var line = Line()
+        line.add(Line.year2026)
+        line.add(Line.year2026 + 60, whole: false)
+        line.add(Line.year2026 + Line.day)
+        #expect(line.kept(try #require(RetentionPolicy(newest: 1))) == [1, 3])
+    }
+
     @Test func `a policy of nothing keeps the newest, and as many as it names`() throws {
         let none = Dictionary(uniqueKeysWithValues: Kind.allCases.map { ($0, 0) })
         var line = Line()
