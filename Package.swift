@@ -32,6 +32,7 @@ func tests(_ name: String, _ rooms: [Target.Dependency]) -> Target {
     .testTarget(name: name, dependencies: rooms, swiftSettings: strict)
 }
 
+let asyncHTTP = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let argumentParser = Target.Dependency.product(
     name: "ArgumentParser", package: "swift-argument-parser")
 let locks = Target.Dependency.product(name: "NIOConcurrencyHelpers", package: "swift-nio")
@@ -64,6 +65,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
@@ -132,7 +134,18 @@ let package = Package(
                 locks,
             ]),
         shell("ObjectStores", ["CNaming", "Repository", locks]),
+        pure("S3Protocol", ["Mesh", "Sealing", crypto]),
+        shell(
+            "S3Store",
+            [
+                "Mesh", "Repository", "S3Protocol", "Sealing", asyncHTTP, locks, nio, nioHTTP1,
+                nioSSL,
+            ]
+        ),
         shell("Store", ["Mesh"]),
+        shell(
+            "StoreChoice",
+            ["Backup", "ObjectStores", "Repository", "S3Protocol", "S3Store", "Settings"]),
         shell("Certificates", ["Mesh", asn1, crypto, x509]),
         shell(
             "Launch",
@@ -145,8 +158,8 @@ let package = Package(
             "Agent",
             [
                 "Admin", "Alarms", "Backup", "Control", "Decisions", "Disk", "Driver", "Gossip",
-                "Journal", "JournalCore", "Launch", "Mending", "Mesh", "Node", "ObjectStores",
-                "Raft", "Record", "Repository", "Sealing", "Settings", "Store", "Transport",
+                "Journal", "JournalCore", "Launch", "Mending", "Mesh", "Node", "Raft",
+                "Record", "Repository", "Sealing", "Settings", "Store", "StoreChoice", "Transport",
                 "VolumeCore", "Volumes", "Voting", "Wire", locks, logging,
             ], path: "Sources/Agent"),
         executable(
@@ -170,9 +183,9 @@ let package = Package(
             "Holdfast",
             [
                 "Admin", "Alarms", "Backup", "Certificates", "Control", "Decisions", "Disk",
-                "Journal", "JournalCore", "Mesh", "ObjectStores", "Record", "Replay", "Repository",
-                "Retention", "Sealing", "Settings", "Store", "VolumeCore", "Wire", argumentParser,
-                locks, yams,
+                "Journal", "JournalCore", "Mesh", "Record", "Replay", "Repository", "Retention",
+                "Sealing", "Settings", "Store", "StoreChoice", "VolumeCore", "Wire",
+                argumentParser, locks, yams,
             ], path: "Sources/Holdfast"),
         tests("AdminTests", ["Admin"]),
         tests("AlarmsTests", ["Admin", "Alarms", "Mesh"]),
@@ -219,7 +232,9 @@ let package = Package(
                 "Decisions", "Gossip", "Mending", "Mesh", "Node", "Raft", "Record", "VolumeCore",
                 "Voting", "Wire",
             ]),
-        tests("ObjectStoresTests", ["ObjectStores", "Repository"]),
+        tests(
+            "ObjectStoresTests",
+            ["Mesh", "ObjectStores", "Repository", "S3Protocol", "S3Store", "Sealing", locks]),
         tests("PowerCutTests", ["Mesh", "PowerCut"]),
         tests("RaftTests", ["Mesh", "Raft", "Record", "Scenario"]),
         tests("RecordTests", ["CChecksum", "Mesh", "Record"]),
@@ -230,6 +245,7 @@ let package = Package(
             ]),
         tests("RepositoryTests", ["Mesh", "Record", "Repository", "Sealing"]),
         tests("RetentionTests", ["Mesh", "Retention"]),
+        tests("S3ProtocolTests", ["Mesh", "S3Protocol", "Sealing"]),
         tests("ScenarioTests", ["Mesh", "Scenario"]),
         tests("SealingTests", ["Mesh", "Sealing"]),
         tests("SimulatorTests", ["Mesh", "Simulator", "VolumeCore"]),

@@ -7,10 +7,10 @@ import Launch
 import Logging
 import Mesh
 import NIOConcurrencyHelpers
-import ObjectStores
 import Repository
 import Sealing
 import Settings
+import StoreChoice
 
 /// This node's backups: one at a time, on threads of their own.
 final class BackupDesk: Sendable {
@@ -24,7 +24,7 @@ final class BackupDesk: Sendable {
         case ended(Result<ManifestObject, BackupFailure>, BackupRun.Progress, took: Interval)
     }
 
-    private let settings: NodeSettings.Backup
+    private let settings: AgentSettings.Backup
     /// Which node writes: one backup at a time, and in one process.
     private let writer: String
     private let cut: NodeCut
@@ -36,7 +36,7 @@ final class BackupDesk: Sendable {
 
     var cluster: ClusterID { cut.cluster }
 
-    init(_ settings: NodeSettings.Backup, by writer: String, _ cut: NodeCut, _ logger: Logger) {
+    init(_ settings: AgentSettings.Backup, by writer: String, _ cut: NodeCut, _ logger: Logger) {
         (self.settings, self.writer, self.cut, self.logger) = (settings, writer, cut, logger)
     }
 
@@ -92,13 +92,10 @@ final class BackupDesk: Sendable {
         }
     }
 
-    /// Opened anew for each: the disk may have been mounted since, and the keys rotated.
+    /// Opened anew for each: the disk may have been mounted since, the keys rotated, the credentials renewed.
     func vault() throws(BackupFailure) -> Vault {
         let key = try KeyStorage.keyFile(settings.key)
-        let store: DirectoryStore
-        do throws(ObjectStoreFailure) {
-            store = try DirectoryStore(settings.directory)
-        } catch { throw .store(error) }
+        let store = try StoreChoice.open(settings.store)
         let rings = Rings(store, repository: key.repository, tenant: key.tenant)
         let newest =
             if let known = ring.withLockedValue({ $0 }) {

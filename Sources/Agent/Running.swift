@@ -122,9 +122,9 @@ final class Running: DaemonParts {
             cluster: settings.cluster.cluster, group: Self.group, cuts: board.cuts, driver: driver,
             volumes: volumes)
         let writer = "node \(settings.member.id) of mesh \(settings.cluster.cluster)"
-        let backups = settings.node.backup.map { BackupDesk($0, by: writer, cut, logger) }
+        let backups = settings.backup.map { BackupDesk($0, by: writer, cut, logger) }
         shipper =
-            if let backups, settings.node.backup?.shipsLog == true {
+            if let backups, settings.backup?.shipsLog == true {
                 LogShipper(NodeLog(driver: driver, keeper: keeper), backups, logger)
             } else { nil }
         door = AgentDoor(

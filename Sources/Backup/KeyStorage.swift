@@ -50,7 +50,8 @@ package enum KeyStorage {
         .key("cannot \(deed) \(path): \(unsafe String(cString: strerror(code)))")
     }
 
-    private static func secretBytes(_ path: String) throws(BackupFailure) -> [UInt8] {
+    /// All of a file that holds a secret, whatever it is.
+    package static func secretBytes(_ path: String) throws(BackupFailure) -> [UInt8] {
         // Nothing is waited for: what lies there may be a pipe.
         let file = unsafe open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
         guard file >= 0 else { throw failure("open", path) }

@@ -3,6 +3,7 @@ internal import Decisions
 internal import FoundationEssentials
 internal import Mesh
 internal import Settings
+internal import StoreChoice
 
 /// Configuration files, read and shown.
 enum ConfigFile {
@@ -15,6 +16,22 @@ enum ConfigFile {
 
     static func agent(_ file: String) throws(Failure) -> AgentSettings {
         try checked { () throws(Faults) in try AgentSettings(file: file, read: read) }
+    }
+
+    /// What a path given for a repository stands for: its directory, or the store file that says where it is.
+    static func store(_ path: String) throws(Failure) -> StoreSettings {
+        guard !path.hasPrefix("s3://") else {
+            throw Failure(
+                .refused,
+                "\(path) is no path\n  Name the bucket in a store file (docs/backups.md), and give that "
+                    + "file's path.")
+        }
+        guard StoreChoice.isStoreFile(path) else { return .directory(path) }
+        let text = try text(path)
+        return .s3(
+            try checked { () throws(Faults) in
+                try S3Settings(parsing: text, file: path, isForAgent: false)
+            })
     }
 
     static func checked<Value>(_ body: () throws(Faults) -> Value) throws(Failure) -> Value {
@@ -68,8 +85,14 @@ enum ConfigFile {
     }
 
     private static func backupText(_ node: NodeSettings) -> String {
-        node.backup.map { "backup: {directory: \($0.directory), key: \($0.key)}" }
-            ?? "# backup: {directory: path, key: file}  (none: this node makes no backups)"
+        guard let backup = node.backup else {
+            return "# backup: {directory: path, key: file}, or {store: file, key: file}  "
+                + "(none: this node makes no backups)"
+        }
+        switch backup.place {
+        case .directory(let path): return "backup: {directory: \(path), key: \(backup.key)}"
+        case .store(let path): return "backup: {store: \(path), key: \(backup.key)}"
+        }
     }
 
     static func nodeText(_ node: NodeSettings) -> String {

@@ -50,7 +50,7 @@ package struct ObjectStoreFailure: Error, Hashable, Sendable, CustomStringConver
         case full
         case denied
         case readOnly
-        /// The directory itself was removed while the store was open.
+        /// The directory itself was removed while the store was open, or there is no such bucket.
         case storeGone
         /// What is there is shorter than what was asked for.
         case short(wanted: Int, have: Int)
@@ -58,6 +58,8 @@ package struct ObjectStoreFailure: Error, Hashable, Sendable, CustomStringConver
         /// It is no file, or lies behind a link: somebody put it there.
         case notAnObject
         case system(code: Int32, words: String)
+        /// What a service said, or that it said nothing, and what to do.
+        case service(String)
     }
 
     package let deed: String
@@ -83,7 +85,7 @@ package struct ObjectStoreFailure: Error, Hashable, Sendable, CustomStringConver
         case .short(let wanted, let have): "it has \(have) of \(wanted) bytes"
         case .oversized(let count): "it has \(count) bytes, more than any object"
         case .notAnObject: "what lies there is no file, or a link to one"
-        case .system(_, let words): words
+        case .system(_, let words), .service(let words): words
         }
     }
 }

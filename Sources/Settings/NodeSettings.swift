@@ -11,8 +11,14 @@ package struct NodeSettings: Hashable, Sendable {
 
     /// Where this node's backups go.
     package struct Backup: Hashable, Sendable {
+        package enum Place: Hashable, Sendable {
+            case directory(String)
+            /// A store file's path.
+            case store(String)
+        }
+
         /// Of the repository.
-        package let directory: String
+        package let place: Place
         /// A key file's path; what is in it is never part of the settings.
         package let key: String
         /// While this node is primary, the log goes to the repository too.
@@ -67,11 +73,7 @@ package struct NodeSettings: Hashable, Sendable {
 
     /// Relative paths in the file are relative to the file.
     package init(parsing text: String, file: String) throws(Faults) {
-        let directory = Self.directory(of: file)
-        func path(_ text: String) -> String? {
-            guard !text.isEmpty, !text.utf8.contains(0) else { return nil }
-            return text.hasPrefix("/") || directory.isEmpty ? text : "\(directory)/\(text)"
-        }
+        let path = Section.path(beside: file)
         var section = try Section(document: text, file: file)
         let node = section.required("node", expected: "a member's id") { text in
             UInt64(text).flatMap { $0 > 0 ? NodeID($0) : nil }
@@ -129,14 +131,33 @@ package struct NodeSettings: Hashable, Sendable {
     ) -> Backup? {
         guard let placed = section.node("backup") else { return nil }
         var backup = Section(placed.value, file: section.file, path: placed.key)
-        let directory = backup.required(
+        let directory = backup.optional(
             "directory", expected: "a repository's directory", parse: path)
+        let store = backup.optional("store", expected: "a store file's path", parse: path)
         let key = backup.required("key", expected: "a key file's path", parse: path)
         let ships = backup.optional("ship-log", expected: "true or false", parse: Bool.init)
+        let place = Self.place(directory, store, placed.line, &backup)
         section.adopt(backup.finish())
-        guard let directory, let key else { return nil }
-        return Backup(
-            directory: directory.value, key: key.value, shipsLog: ships?.value ?? true)
+        guard let place, let key else { return nil }
+        return Backup(place: place, key: key.value, shipsLog: ships?.value ?? true)
+    }
+
+    private static func place(
+        _ directory: Section.Placed<String>?, _ store: Section.Placed<String>?, _ line: Int,
+        _ backup: inout Section
+    ) -> Backup.Place? {
+        if let directory, let store {
+            backup.report(
+                store.key, line: store.line,
+                "is given besides \(directory.key); which of them is it?")
+        }
+        // What is there and wrong has been named.
+        if directory == nil, store == nil, backup.faults.isEmpty {
+            backup.report(
+                backup.path(of: "directory"), line: line,
+                "is missing; expected a repository's directory, or store: a store file's path")
+        }
+        return directory.map { .directory($0.value) } ?? store.map { .store($0.value) }
     }
 
     private static func nbd(_ section: inout Section) -> Endpoint? {
@@ -180,18 +201,22 @@ package struct NodeSettings: Hashable, Sendable {
         section.adopt(log.finish())
         return (level?.value ?? .info, format?.value ?? .text)
     }
-
-    private static func directory(of file: String) -> String {
-        guard let slash = file.lastIndex(of: "/") else { return "" }
-        return slash == file.startIndex ? "/" : String(file[..<slash])
-    }
 }
 
-/// Both files together, checked against each other.
+/// A node's files together, checked against each other.
 package struct AgentSettings: Hashable, Sendable {
     package let node: NodeSettings
     package let cluster: ClusterSettings
     package let member: Member
+    /// nil where this node makes no backups.
+    package let backup: Backup?
+
+    package struct Backup: Hashable, Sendable {
+        package let store: StoreSettings
+        /// A key file's path.
+        package let key: String
+        package let shipsLog: Bool
+    }
 
     /// `read` gives a file's text, or nil when it cannot be read.
     package init(file: String, read: (String) -> String?) throws(Faults) {
@@ -214,6 +239,15 @@ package struct AgentSettings: Hashable, Sendable {
                     file: file, line: nil, key: "node",
                     problem: "\(node.node) is no member in \(node.cluster), which names \(ids)")
             ])
+        }
+        backup = try node.backup.map { backup throws(Faults) in
+            let store: StoreSettings =
+                switch backup.place {
+                case .directory(let path): .directory(path)
+                case .store(let file):
+                    .s3(try S3Settings(parsing: try load(file), file: file, isForAgent: true))
+                }
+            return Backup(store: store, key: backup.key, shipsLog: backup.shipsLog)
         }
         self.node = node
         self.cluster = cluster

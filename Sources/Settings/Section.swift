@@ -42,6 +42,16 @@ struct Section {
         self.entries = entries
     }
 
+    /// Reads paths that are relative to the file, where they are not absolute.
+    static func path(beside file: String) -> (String) -> String? {
+        let slash = file.lastIndex(of: "/")
+        let directory = slash.map { $0 == file.startIndex ? "/" : String(file[..<$0]) } ?? ""
+        return { text in
+            guard !text.isEmpty, !text.utf8.contains(0) else { return nil }
+            return text.hasPrefix("/") || directory.isEmpty ? text : "\(directory)/\(text)"
+        }
+    }
+
     func path(of key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
 
     mutating func report(_ key: String, line: Int?, _ problem: String) {

@@ -173,10 +173,50 @@ struct RepositoryTests {
         }
     }
 
+    /// Nothing of it asks a service: each of these is told before.
+    @Test func `a store file that is wrong is told by line, and its secret by nobody`() async throws
+    {
+        let place = try Place()
+        #expect(try await place.run("create", ["--spare-key", place.spare]).code == 0)
+        let store = place.path + "/store.yaml"
+        func listed(_ path: String, _ text: String? = nil) async throws -> Program.Said {
+            if let text { try Data(text.utf8).write(to: URL(filePath: path)) }
+            return try await Program.run([
+                "backup", "list", "--repository", path, "--key", place.key,
+            ])
+        }
+        let wrong = try await listed(store, "s3:\n  bucket: b\n  region: r\n")
+        #expect(
+            wrong.code == 1 && wrong.errors.contains("\(store):2: s3.bucket: expected a bucket"))
+        let lawful =
+            "s3: {bucket: backups, region: r, endpoint: 'http://127.0.0.1:1', credentials: c}"
+        #expect(try await listed(store, lawful).errors.contains("\(place.path)/c: No such file"))
+        let secret = place.path + "/c"
+        try Data("[default]\naws_access_key_id = a\naws_secret_access_key = s3cret".utf8)
+            .write(to: URL(filePath: secret))
+        try place.setMode(secret, 0o640)
+        let open = try await listed(store)
+        #expect(open.code == 1 && open.errors.contains("chmod 600 \(secret)"))
+        try Data("[default]\naws_secret_access_key = s3cret".utf8).write(to: URL(filePath: secret))
+        try place.setMode(secret, 0o600)
+        let lacks = try await listed(store)
+        #expect(lacks.code == 1 && lacks.errors.contains("\(secret) lacks aws_access_key_id"))
+        let scheme = try await listed("s3://backups/site")
+        #expect(scheme.code == 1 && scheme.errors.contains("Name the bucket in a store file"))
+        #expect(![open, lacks].contains { ($0.errors + $0.output).contains("s3cret") })
+        let ca = try await listed(
+            store,
+            "s3: {bucket: backups, region: r, credentials: c, ca: store.yaml}".replacing(
+                "c,", with: "c2,"))
+        #expect(ca.errors.contains("\(store) can't be read as certificates"))
+        try place.remove()
+    }
+
     @Test func `a path is written into the node's file as one word`() {
         func line(_ path: String) -> String? {
             RepositoryCommand.Create.Made(
-                repository: "1", tenant: "2", directory: path, key: "/k", spareKey: nil
+                repository: "1", tenant: "2", place: path, isStoreFile: false, key: "/k",
+                spareKey: nil
             ).lines.last?.text
         }
         #expect(line("/a/b-1.c_d") == "backup: {directory: /a/b-1.c_d, key: /k}")

@@ -58,6 +58,20 @@ struct HouseTests {
         #expect(Rules.missingParts(inPage: try read(page)) == [])
     }
 
+    /// It has to stay small, and what it does not link can't be attacked.
+    @Test func `a witness links nothing of backups, nor a client of any service`() throws {
+        let manifest = try read(Self.root.appending(path: "Package.swift"))
+        let linked = Rules.linked(by: "Witness", inManifest: manifest)
+        #expect(linked.isSuperset(of: ["Transport", "Mesh", "nioSSL"]))
+        #expect(
+            linked.isDisjoint(with: [
+                "asyncHTTP", "Backup", "ObjectStores", "Repository", "S3Protocol", "S3Store",
+                "StoreChoice",
+                "Volumes",
+            ]))
+        #expect(Rules.linked(by: "Agent", inManifest: manifest).contains("asyncHTTP"))
+    }
+
     private func swiftFiles(of module: String) throws -> [URL] {
         let folder = Self.sources.appending(path: module)
         let names = try FileManager.default.subpathsOfDirectory(atPath: folder.path())
@@ -113,6 +127,21 @@ struct RulesTests {
         let page = "# M\n\n## Purpose\n\nSome.\n\n## It does not\n\n## Invariants\n"
         #expect(Rules.missingParts(inPage: page) == ["It does not", "Invariants"])
         #expect(Rules.missingParts(inPage: "") == Rules.parts)
+    }
+
+    @Test func `what a target links is followed to its end`() {
+        let manifest = """
+            shell("A", ["B", yams]),
+            shell(
+                "B",
+                [
+                    "C", nio,
+                ]),
+            executable("D", ["A"], path: "Sources/D"),
+            tests("E", ["Z"]),
+            """
+        #expect(
+            Rules.linked(by: "D", inManifest: manifest) == ["A", "B", "C", "yams", "nio"])
     }
 
     @Test func `a pure target is read from the manifest`() {

@@ -28,6 +28,7 @@ enum Rules {
         "Replay": ["Decisions", "Mesh", "Node", "Record", "VolumeCore"],
         "Repository": ["CCompression", "Mesh", "Record", "Sealing"],
         "Retention": ["Mesh"],
+        "S3Protocol": ["Crypto", "FoundationEssentials", "Mesh", "Sealing"],
         // Foundation's essentials hold the Data that Crypto's functions take and give.
         "Sealing": ["CPassphrase", "Crypto", "FoundationEssentials", "Mesh"],
         "Simulator": [
@@ -126,6 +127,28 @@ enum Rules {
 
     private static func isHeading(_ line: Substring, _ part: String) -> Bool {
         line.hasPrefix("#") && line.drop { $0 == "#" }.trimmingCharacters(in: .whitespaces) == part
+    }
+
+    /// All that a target links of this package and of others, as the manifest says.
+    static func linked(by target: String, inManifest text: String) -> Set<String> {
+        var rooms: [String: [String]] = [:]
+        // A target is a call whose first argument is its name, and whose second lists what it links.
+        for call in text.components(separatedBy: "(").dropFirst() {
+            let words = call.prefix { $0 != "]" }.split(separator: "[", maxSplits: 1)
+            let quoted = words.first?.components(separatedBy: "\"") ?? []
+            guard words.count == 2, quoted.count > 2,
+                quoted[0].allSatisfy({ $0.isWhitespace || $0.isNewline })
+            else { continue }
+            let linked = words[1].split { $0 == "," || $0.isNewline }.map {
+                $0.trimmingCharacters(in: CharacterSet(charactersIn: " \""))
+            }
+            rooms[quoted[1]] = linked.filter { !$0.isEmpty }
+        }
+        var (found, open) = (Set<String>(), [target])
+        while let next = open.popLast() {
+            for room in rooms[next] ?? [] where found.insert(room).inserted { open.append(room) }
+        }
+        return found
     }
 
     static func pureTargets(inManifest text: String) -> [String] {

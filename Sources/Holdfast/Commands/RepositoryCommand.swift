@@ -1,9 +1,11 @@
 internal import ArgumentParser
 internal import Backup
+internal import FoundationEssentials
 internal import Mesh
-internal import ObjectStores
 internal import Repository
 internal import Sealing
+internal import Settings
+internal import StoreChoice
 
 struct RepositoryCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -16,11 +18,12 @@ struct RepositoryCommand: ParsableCommand {
             abstract: "Shows whose a repository is, and which keys open it.")
 
         @OptionGroup var options: OutputOptions
-        @Argument(help: "The repository's directory.") var directory: String
+        @Argument(help: "The repository's directory, or the store file that says where it is.")
+        var place: String
         @Option(help: "A key file.") var key: String
 
         func run() throws {
-            let opened = try OpenedRepository(directory, key: key)
+            let opened = try OpenedRepository(try ConfigFile.store(place), key: key)
             let report = try opened.report(of: opened.ring)
             try options.show(report, report.lines)
         }
@@ -35,12 +38,13 @@ struct RepositoryCommand: ParsableCommand {
                 """)
 
         @OptionGroup var options: OutputOptions
-        @Argument(help: "The repository's directory.") var directory: String
+        @Argument(help: "The repository's directory, or the store file that says where it is.")
+        var place: String
         @Option(help: "A key file.") var key: String
         @OptionGroup var second: SecondKeyOptions
 
         func run() throws {
-            let opened = try OpenedRepository(directory, key: key)
+            let opened = try OpenedRepository(try ConfigFile.store(place), key: key)
             let holders = [opened.holder, try second.holder(for: opened.file)]
             var chance = SystemRandomNumberGenerator()
             let next = try backed { () throws(BackupFailure) in
@@ -86,18 +90,18 @@ struct SecondKeyOptions: ParsableArguments {
     }
 }
 
-/// A repository in a directory, and the newest of the rings that a key file opens.
+/// A repository, and the newest of the rings that a key file opens.
 struct OpenedRepository {
     let file: KeyFile
     let rings: Rings
     let ring: KnownRing
     var holder: KeyHolder { .file(file.secret) }
 
-    init(_ directory: String, key: String) throws(Failure) {
+    init(_ settings: StoreSettings, key: String) throws(Failure) {
         let file = try backed { () throws(BackupFailure) in try KeyStorage.keyFile(key) }
-        let store = try DirectoryStore.opened(directory)
+        let store = try settings.opened()
         let rings = Rings(store, repository: file.repository, tenant: file.tenant)
-        ring = try backed("Check that \(key) is a key to \(directory).") {
+        ring = try backed("Check that \(key) is a key to \(StoreChoice.name(of: settings)).") {
             () throws(BackupFailure) in
             try rings.newest(openedBy: .file(file.secret))
         }
@@ -112,13 +116,17 @@ struct OpenedRepository {
     }
 }
 
-extension DirectoryStore {
-    static func opened(_ directory: String) throws(Failure) -> DirectoryStore {
-        do throws(ObjectStoreFailure) { return try DirectoryStore(directory) } catch {
-            throw Failure(
-                .refused,
-                "\(error)\n  Check the path; a directory that is not there is to be made, or mounted."
-            )
+extension StoreSettings {
+    /// Credentials that no file is named for are the environment's.
+    func opened() throws(Failure) -> any ObjectStore {
+        let remedy: String? =
+            switch self {
+            case .directory:
+                "Check the path; a directory that is not there is to be made, or mounted."
+            case .s3: nil
+            }
+        return try backed(remedy) { () throws(BackupFailure) in
+            try StoreChoice.open(self) { ProcessInfo.processInfo.environment[$0] }
         }
     }
 }

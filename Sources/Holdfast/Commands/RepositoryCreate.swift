@@ -3,28 +3,33 @@ internal import ArgumentParser
 internal import Backup
 internal import FoundationEssentials
 internal import Glibc
-internal import ObjectStores
 internal import Repository
 internal import Sealing
+internal import Settings
+internal import StoreChoice
 
 extension RepositoryCommand {
     struct Create: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Makes a directory a repository, and the keys to it.",
+            abstract: "Makes a directory or a bucket a repository, and the keys to it.",
             discussion: """
                 Both keys are made before anything is stored. Without one of them nothing that is \
                 backed up can be restored, by nobody.
                 """)
 
         @OptionGroup var options: OutputOptions
-        @Argument(help: "An empty directory.") var directory: String
+        @Argument(help: "An empty directory, or a store file that names a bucket.") var place:
+            String
         @Option(help: "The key file that is made for the agents.") var key: String
         @OptionGroup var second: SecondKeyOptions
 
         func run() throws {
-            let store = try DirectoryStore.opened(directory)
-            try Self.demandEmpty(store)
-            for path in [key, second.spareKey].compactMap(\.self) { try demandApart(path) }
+            let settings = try ConfigFile.store(place)
+            let store = try settings.opened()
+            try Self.demandEmpty(store, StoreChoice.name(of: settings))
+            if case .directory = settings {
+                for path in [key, second.spareKey].compactMap(\.self) { try demandApart(path) }
+            }
             var chance = SystemRandomNumberGenerator()
             let repository = RepositoryID(high: chance.next(), low: chance.next())
             let rings = Rings(
@@ -38,7 +43,8 @@ extension RepositoryCommand {
             } catch { throw leftOver("\(error)", in: true) }
             let made = Made(
                 repository: repository.description, tenant: rings.tenant.description,
-                directory: Self.absolute(directory), key: Self.absolute(key),
+                place: Self.absolute(place), isStoreFile: StoreChoice.isStoreFile(place),
+                key: Self.absolute(key),
                 spareKey: second.spareKey.map(Self.absolute))
             try options.show(made, made.lines)
         }
@@ -50,12 +56,26 @@ extension RepositoryCommand.Create {
     struct Made: Encodable {
         let repository: String
         let tenant: String
-        let directory: String
+        /// One of both.
+        let directory: String?
+        let store: String?
         let key: String
         let spareKey: String?
 
+        init(
+            repository: String, tenant: String, place: String, isStoreFile: Bool, key: String,
+            spareKey: String?
+        ) {
+            (self.repository, self.tenant) = (repository, tenant)
+            (directory, store) = isStoreFile ? (nil, place) : (place, nil)
+            (self.key, self.spareKey) = (key, spareKey)
+        }
+
         var lines: [Line] {
             let other = spareKey ?? "the passphrase"
+            let place =
+                store.map { "store: \(Self.yaml($0))" }
+                ?? "directory: \(Self.yaml(directory ?? ""))"
             return [
                 Line("made repository \(repository) with tenant \(tenant)", .good),
                 Line("put \(key) on each agent, readable by the user it runs as alone"),
@@ -63,7 +83,7 @@ extension RepositoryCommand.Create {
                     "keep \(other) elsewhere: without one of both nothing can be restored",
                     .warning),
                 Line("in each node's file:"),
-                Line("backup: {directory: \(Self.yaml(directory)), key: \(Self.yaml(key))}"),
+                Line("backup: {\(place), key: \(Self.yaml(key))}"),
             ]
         }
 
@@ -77,7 +97,7 @@ extension RepositoryCommand.Create {
     }
 
     /// Objects without a name tag are a repository that lost it: nothing is put on top of that.
-    private static func demandEmpty(_ store: DirectoryStore) throws(Failure) {
+    private static func demandEmpty(_ store: any ObjectStore, _ name: String) throws(Failure) {
         let objects: [ObjectListing.Object]
         do throws(ObjectStoreFailure) { objects = try store.list(nil).objects } catch {
             throw Failure(.refused, "\(error)")
@@ -87,20 +107,21 @@ extension RepositoryCommand.Create {
         throw Failure(
             .refused,
             isRepository
-                ? "\(store.path) is a repository already\n  `holdfast repository show` says whose."
-                : "\(store.path) holds \(counted(objects.count, "object")) of a repository, "
-                    + "\(first.name) for one, and does not say which\n  Give an empty directory.")
+                ? "\(name) is a repository already\n  `holdfast repository show` says whose."
+                : "\(name) holds \(counted(objects.count, "object")) of a repository, "
+                    + "\(first.name) for one, and does not say which\n  Give an empty directory, or another prefix."
+        )
     }
 
     /// Whoever gets hold of the backups must not get the key with them.
     private func demandApart(_ path: String) throws(Failure) {
         let above = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
-        let (folder, store) = (Self.absolute(above) + "/", Self.absolute(directory) + "/")
+        let (folder, store) = (Self.absolute(above) + "/", Self.absolute(place) + "/")
         guard !folder.hasPrefix(store) else {
             throw Failure(
                 .refused,
                 "\(path) would lie in the repository itself: who has the backups had the key to them\n"
-                    + "  Give a path outside of \(directory).")
+                    + "  Give a path outside of \(place).")
         }
     }
 
@@ -135,7 +156,7 @@ extension RepositoryCommand.Create {
     /// Nothing was sealed by then: whatever is there can go.
     private func leftOver(_ why: String, in isStored: Bool) -> Failure {
         var left = [key]
-        if isStored { left += [second.spareKey, "what is in \(directory)"].compactMap(\.self) }
+        if isStored { left += [second.spareKey, "what is in \(place)"].compactMap(\.self) }
         return Failure(
             .refused,
             "\(why)\n  No backup depends on it yet: delete \(Words.list(left)), and try again.")

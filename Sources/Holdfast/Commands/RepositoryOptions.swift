@@ -13,35 +13,35 @@ struct RepositoryOptions: ParsableArguments {
 
     @Option(help: "The node's file, whose `backup` names both.")
     var config: String?
-    @Option(help: "The repository's directory.")
+    @Option(help: "The repository's directory, or a store file that says where it is.")
     var repository: String?
     @Option(help: "A key file that opens it.")
     var key: String?
 
     func validate() throws {
         guard (config == nil) == (repository != nil), (repository == nil) == (key == nil) else {
-            throw ValidationError("Give --config FILE, or --repository DIR and --key FILE.")
+            throw ValidationError("Give --config FILE, or --repository PATH and --key FILE.")
         }
     }
 
     func vault() throws -> Vault {
-        let (directory, file) = try place()
-        let opened = try OpenedRepository(directory, key: file)
+        let (store, file) = try place()
+        let opened = try OpenedRepository(store, key: file)
         return try backed { () throws(BackupFailure) in
             try Vault(opened.rings.store, ring: opened.ring.ring)
         }
     }
 
-    private func place() throws -> (directory: String, key: String) {
-        if let repository, let key { return (repository, key) }
+    private func place() throws -> (store: StoreSettings, key: String) {
+        if let repository, let key { return (try ConfigFile.store(repository), key) }
         let file = config ?? ""
-        guard let backup = try ConfigFile.agent(file).node.backup else {
+        guard let backup = try ConfigFile.agent(file).backup else {
             throw Failure(
                 .refused,
                 "\(file) names no repository\n  Put backup: {directory: …, key: …} into it, or give "
-                    + "--repository DIR and --key FILE.")
+                    + "--repository PATH and --key FILE.")
         }
-        return (backup.directory, backup.key)
+        return (backup.store, backup.key)
     }
 
     /// The backup of that number, or the newest one.

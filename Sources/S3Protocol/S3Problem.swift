@@ -1,0 +1,88 @@
+/// What a service says is wrong: the body of its answer, or of a "200 OK" that is none.
+package struct S3Problem: Hashable, Sendable {
+    /// What is shown of a service's own words: they go to logs and terminals.
+    package static let shownMax = 200
+
+    package let code: String
+    package let message: String
+    /// Where a bucket is, as far as it says.
+    package let region: String?
+    package let endpoint: String?
+
+    /// nil for a body that tells of no problem.
+    package init?(parsing body: [UInt8]) {
+        guard let root = try? XMLElement(parsing: body), root.name == "Error",
+            let code = root.text("Code"), !code.isEmpty
+        else { return nil }
+        self.code = Self.shown(code)
+        message = Self.shown(root.text("Message") ?? "")
+        region = root.text("Region").map(Self.shown)
+        endpoint = root.text("Endpoint").map(Self.shown)
+    }
+
+    /// One line, of bounded length, without what could move a terminal's cursor.
+    package static func shown(_ text: String) -> String {
+        let plain = text.unicodeScalars.filter { !$0.properties.isDefaultIgnorableCodePoint }
+            .map { $0.value < 0x20 || (0x7f..<0xa0).contains($0.value) ? " " : Character($0) }
+        return String(plain.prefix(shownMax))
+    }
+}
+
+/// One page of a list of objects (ListObjectsV2).
+package struct S3ListPage: Hashable, Sendable {
+    package struct Entry: Hashable, Sendable {
+        package let key: String
+        package let byteCount: Int
+    }
+    package let entries: [Entry]
+    /// By which the next page is asked for; nil on the last one.
+    package let next: String?
+
+    package enum Refused: Error, Hashable, Sendable, CustomStringConvertible {
+        case notXML(XMLElement.Refused)
+        case notAList(String)
+        case entry(Int)
+        /// A list that is short must not pass for a whole one.
+        case count(said: String, have: Int)
+        case noNext
+
+        package var description: String {
+            switch self {
+            case .notXML: "the list that it gave is no XML"
+            case .notAList(let name): "it gave no list, but \(S3Problem.shown(name))"
+            case .entry(let at): "entry \(at) of its list lacks its key or its size"
+            case .count(let said, let have):
+                "its list says that it has \(S3Problem.shown(said)) entries, and has \(have)"
+            case .noNext: "its list says that it goes on, and not where"
+            }
+        }
+    }
+
+    package init(parsing body: [UInt8]) throws(Refused) {
+        let root: XMLElement
+        do throws(XMLElement.Refused) { root = try XMLElement(parsing: body) } catch {
+            throw .notXML(error)
+        }
+        guard root.name == "ListBucketResult" else { throw .notAList(root.name) }
+        let isEncoded = root.text("EncodingType") == "url"
+        var entries: [Entry] = []
+        for each in root.children where each.name == "Contents" {
+            guard let key = each.text("Key"),
+                let count = each.text("Size").flatMap({ Int($0) }), count >= 0
+            else { throw .entry(entries.count) }
+            // What can't be decoded is no object's name either way.
+            let plain = isEncoded ? PercentEncoding.decoded(key) ?? key : key
+            entries.append(Entry(key: plain, byteCount: count))
+        }
+        if let said = root.text("KeyCount"), Int(said) != entries.count {
+            throw .count(said: said, have: entries.count)
+        }
+        self.entries = entries
+        guard root.text("IsTruncated") == "true" else {
+            next = nil
+            return
+        }
+        guard let token = root.text("NextContinuationToken"), !token.isEmpty else { throw .noNext }
+        next = token
+    }
+}

@@ -1,0 +1,76 @@
+package import Repository
+internal import S3Protocol
+
+extension S3Store {
+    /// Ten million objects: more than a process could hold the names of.
+    static let pagesMax = 10_000
+
+    package func list(_ part: ObjectName?) throws(ObjectStoreFailure) -> ObjectListing {
+        let deed = S3Deed("list", part?.text ?? "all")
+        let beginning =
+            part.map { place.key($0.text) + "/" }
+            ?? (place.prefix.isEmpty ? "" : place.prefix + "/")
+        var listing = ObjectListing()
+        var token: String?
+        for _ in 0..<Self.pagesMax {
+            let page = try page(beginning, token, deed)
+            for entry in page.entries { try take(entry, into: &listing, deed) }
+            guard let next = page.next else { return try sorted(listing, deed) }
+            guard next != token else {
+                throw failure(
+                    deed, .service("its list goes in circles: that is a fault of the store"))
+            }
+            token = next
+        }
+        throw failure(
+            deed,
+            .service("its list has more than \(Self.pagesMax) pages: too much for one repository"))
+    }
+
+    private func page(
+        _ beginning: String, _ token: String?, _ deed: S3Deed
+    ) throws(ObjectStoreFailure) -> S3ListPage {
+        var query = [("list-type", "2"), ("encoding-type", "url"), ("prefix", beginning)]
+        if let token { query.append(("continuation-token", token)) }
+        let request = S3Request(.get, path: place.path, query: query)
+        let told = try ask(request, deed) { answer in
+            do throws(S3ListPage.Refused) {
+                _ = try S3ListPage(parsing: answer.body)
+                return nil
+            } catch { return error.description }
+        }
+        guard told.verdict == .done else { throw failure(deed, told.verdict.causeOfNone) }
+        do throws(S3ListPage.Refused) { return try S3ListPage(parsing: told.answer.body) } catch {
+            throw failure(deed, .service(error.description))
+        }
+    }
+
+    private func take(
+        _ entry: S3ListPage.Entry, into listing: inout ObjectListing, _ deed: S3Deed
+    ) throws(ObjectStoreFailure) {
+        guard let text = place.name(entry.key) else {
+            let key = S3Problem.shown(entry.key)
+            throw failure(deed, .service("its list names \(key), which was not asked for"))
+        }
+        if text == Self.trial || text.hasPrefix(Self.quarantine + "/") { return }
+        if let name = ObjectName(text) {
+            listing.objects.append(.init(name: name, byteCount: entry.byteCount))
+        } else {
+            listing.strangers.append(text)
+        }
+    }
+
+    private func sorted(
+        _ listing: ObjectListing, _ deed: S3Deed
+    ) throws(ObjectStoreFailure) -> ObjectListing {
+        var listing = listing
+        listing.objects.sort { $0.name < $1.name }
+        listing.strangers.sort()
+        for (one, next) in zip(listing.objects, listing.objects.dropFirst())
+        where one.name == next.name {
+            throw failure(
+                deed, .service("its list names \(one.name) twice: that is a fault of the store"))
+        }
+        return listing
+    }
+}

@@ -1,0 +1,175 @@
+import Mesh
+import Settings
+import Testing
+
+private let lawful = """
+    # of all nodes
+    s3:
+      bucket: backups
+      prefix: holdfast/site-a
+      region: eu-central-1
+      endpoint: https://store.example:9000
+      credentials: s3.credentials
+      ca: /etc/ssl/store.pem
+      addressing: virtualHost
+      timeout: 2m
+    """
+
+private func read(
+    _ text: String = lawful, isForAgent: Bool = true
+) throws(Faults) -> S3Settings {
+    try S3Settings(parsing: text, file: "/etc/holdfast/store.yaml", isForAgent: isForAgent)
+}
+
+private func faults(_ text: String, isForAgent: Bool = true) -> [String] {
+    do {
+        _ = try read(text, isForAgent: isForAgent)
+        return []
+    } catch {
+        return error.all.map { $0.description.replacing("/etc/holdfast/store.yaml", with: "f") }
+    }
+}
+
+private func faults(replacing old: String, with new: String) -> [String] {
+    precondition(lawful.contains(old), "the sample no longer holds \(old)")
+    return faults(lawful.replacing(old, with: new))
+}
+
+@Suite("A store file") struct StoreSettingsTests {
+    @Test func `a lawful file gives its values, and paths beside it`() throws {
+        let store = try read()
+        #expect(store.bucket == "backups" && store.prefix == "holdfast/site-a")
+        #expect(store.region == "eu-central-1" && store.addressing == .virtualHost)
+        #expect("\(store.endpoint)" == "https://store.example:9000")
+        #expect(store.credentials == "/etc/holdfast/s3.credentials")
+        #expect(store.ca == "/etc/ssl/store.pem" && store.timeout == .seconds(120))
+    }
+
+    @Test func `little has to be said of a bucket at AWS`() throws {
+        let store = try read(
+            "s3: {bucket: backups, region: eu-central-1, credentials: c}")
+        #expect("\(store.endpoint)" == "https://s3.eu-central-1.amazonaws.com")
+        #expect(store.prefix == "" && store.addressing == .path && store.ca == nil)
+        #expect(store.timeout == S3Settings.timeoutDefault)
+        let china = try read("s3: {bucket: backups, region: cn-north-1, credentials: c}")
+        #expect("\(china.endpoint)" == "https://s3.cn-north-1.amazonaws.com.cn")
+    }
+
+    /// The environment is whoever's who calls; an agent's is nobody's.
+    @Test func `an agent needs a file of credentials, a command does not`() throws {
+        let text = "s3: {bucket: backups, region: r}"
+        #expect(
+            faults(text) == [
+                "f:1: s3.credentials: is missing; expected a file's path, of mode 0600, with the access "
+                    + "key and its secret"
+            ])
+        #expect(try read(text, isForAgent: false).credentials == nil)
+    }
+
+    @Test(arguments: [
+        ("bucket: backups", "bucket: Back/ups", "f:3: s3.bucket: expected a bucket's name"),
+        ("bucket: backups", "bucket: b", "f:3: s3.bucket: expected a bucket's name"),
+        ("holdfast/site-a", "/site-a", "f:4: s3.prefix: expected names with slashes"),
+        ("holdfast/site-a", "a/../b", "f:4: s3.prefix: expected names with slashes"),
+        ("eu-central-1", "EU Central", "f:5: s3.region: expected a region"),
+        ("https://store", "ftp://store", "f:6: s3.endpoint: expected https://host"),
+        (":9000", ":9000/path", "f:6: s3.endpoint: expected https://host"),
+        ("https://store", "https://id:secret@store", "f:6: s3.endpoint: expected https://host"),
+        ("https://store", "http://store", "f:6: s3.endpoint: http://store.example:9000 is not"),
+        ("virtualHost", "host", "f:9: s3.addressing: expected path or virtualHost"),
+        ("timeout: 2m", "timeout: 2", "f:10: s3.timeout: expected a duration"),
+        ("timeout: 2m", "timeout: 2h", "f:10: s3.timeout: expected a duration"),
+        ("  ca:", "  cas:", "f:8: s3.cas: is not a known key; did you mean ca?"),
+        ("s3:", "S3:", "f:1: s3: is missing"),
+    ])
+    func `a fault names file, line, key, and what was expected`(
+        old: String, new: String, said: String
+    ) {
+        let found = faults(replacing: old, with: new)
+        #expect(found.contains { $0.hasPrefix(said) }, "\(found)")
+    }
+
+    @Test(arguments: [
+        "http://127.0.0.1:8333", "http://localhost:9000/", "http://[::1]:9000", "http://127.9.9.9",
+    ])
+    func `in the clear only to this machine, or where it is allowed`(endpoint: String) {
+        #expect(faults(replacing: "https://store.example:9000", with: endpoint) == [])
+        let other = "http://127.example:80"
+        #expect(faults(replacing: "https://store.example:9000", with: other).count == 1)
+        #expect(
+            faults(
+                replacing: "endpoint: https://store.example:9000",
+                with: "endpoint: \(other)\n  plainHTTP: true") == [])
+        #expect(
+            faults(
+                replacing: "endpoint: https://store.example:9000",
+                with: "endpoint: \(other)\n  plainHTTP: false"
+            ).count == 1)
+    }
+}
+
+@Suite("Where a node's backups go") struct BackupSettingsTests {
+    private static let cluster = """
+        cluster: 00000000000000000000000000000001
+        members: [{id: 1, region: a, role: data, address: "a:1"}]
+        primaryRegion: a
+        """
+
+    private static func settings(_ backup: String, store: String? = nil) throws(Faults)
+        -> AgentSettings
+    {
+        try AgentSettings(file: "/e/node.yaml") { file in
+            switch file {
+            case "/e/node.yaml":
+                "node: 1\ncluster: c.yaml\ntls: {ca: a, certificate: b, key: c}\n\(backup)"
+            case "/e/c.yaml": cluster
+            case "/e/store.yaml": store
+            default: nil
+            }
+        }
+    }
+
+    private static func faults(_ backup: String, store: String? = nil) -> [String] {
+        do {
+            _ = try settings(backup, store: store)
+            return []
+        } catch { return error.all.map(\.description) }
+    }
+
+    @Test func `a directory, or what a store file says`() throws {
+        let directory = try Self.settings("backup: {directory: d, key: k}")
+        #expect(directory.backup?.store == .directory("/e/d") && directory.backup?.key == "/e/k")
+        let text = "s3: {bucket: backups, region: r, credentials: c}"
+        let store = try Self.settings("backup: {store: store.yaml, key: k}", store: text)
+        guard case .s3(let s3) = store.backup?.store else {
+            Issue.record("\(store)")
+            return
+        }
+        #expect(s3.bucket == "backups" && s3.credentials == "/e/c")
+        #expect(try Self.settings("").backup == nil)
+    }
+
+    @Test func `one of both, and a store file is checked with the node's`() {
+        #expect(
+            Self.faults("backup: {key: k}") == [
+                "/e/node.yaml:4: backup.directory: is missing; expected a repository's directory, or "
+                    + "store: a store file's path"
+            ])
+        #expect(
+            Self.faults("backup: {directory: d, store: s, key: k}") == [
+                "/e/node.yaml:4: backup.store: is given besides backup.directory; which of them is it?"
+            ])
+        #expect(
+            Self.faults("backup: {directory: [], key: k}") == [
+                "/e/node.yaml:4: backup.directory: expected a repository's directory"
+            ])
+        #expect(
+            Self.faults("backup: {store: none.yaml, key: k}") == [
+                "/e/none.yaml: cannot be read; check that it exists and is readable UTF-8"
+            ])
+        let wrong = Self.faults(
+            "backup: {store: store.yaml, key: k}", store: "s3:\n  bucket: backups\n  region: r")
+        #expect(
+            wrong.count == 1 && wrong[0].hasPrefix("/e/store.yaml:2: s3.credentials: is missing"))
+    }
+}
