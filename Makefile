@@ -7,6 +7,8 @@ CHECK_IMPORTS := --explicit-target-dependency-import-check error
 # What building, testing and measuring need from Debian.
 DEBIAN := binutils curl e2fsprogs fio gcc iproute2 libargon2-dev liblz4-dev libnbd-bin libnbd-dev libssl-dev make nbdkit \
 	nftables openssl pkg-config python3 python3-libnbd qemu-utils sqlite3
+# What the rigs need that stand against more than our own programs; the rest comes from PyPI (Tests/Rig/requirements.txt).
+DEBIAN_RIGS := python3-venv
 # The peers which our figures stand beside.
 DEBIAN_BENCH := borgbackup borgbackup2 etcd-server golang-etcd-server-dev golang-go restic serf
 
@@ -43,12 +45,18 @@ if [ -n "$$missing" ]; then \
 fi
 endef
 
-.PHONY: deps deps-bench build release rig test scenarios test-thread lint format proto demo takeover takeover-idle witness full-disk \
-	torture backup backup-killpoints pitr resync members upgrade rot bench-journal bench-gossip bench-backup simulate mutants powercut \
+.PHONY: deps deps-rigs deps-bench build release rig test scenarios test-thread lint format proto demo takeover takeover-idle witness \
+	full-disk torture backup backup-killpoints pitr s3 resync members upgrade rot bench-journal bench-gossip bench-backup simulate mutants powercut \
 	fuzz-build fuzz corpus
 
 deps:
 	@$(call install,$(DEBIAN))
+
+# In a folder of its own: nothing of the system's Python changes.
+deps-rigs: deps
+	@$(call install,$(DEBIAN_RIGS))
+	@test -x .build-rigs/bin/python || python3 -m venv .build-rigs
+	@.build-rigs/bin/pip install --quiet --disable-pip-version-check --requirement Tests/Rig/requirements.txt
 
 deps-bench: deps
 	@$(call install,$(DEBIAN_BENCH))
@@ -154,6 +162,11 @@ backup-killpoints: deps
 	swift build --build-tests --jobs $(JOBS) $(CHECK_IMPORTS)
 	HOLDFAST_ORDERS=all swift test --skip-build --filter '^BackupTests.(KillPoint|Interleaving)Tests' | tee .build/killpoints.log
 	@grep -o '^figures: .*' .build/killpoints.log | tail -1
+
+# Repositories in S3-compatible services (SeaweedFS, moto), and what goes wrong with such.
+s3: deps-rigs release rig
+	swift build --build-tests --jobs $(JOBS) $(CHECK_IMPORTS)
+	PYTHONDONTWRITEBYTECODE=1 .build-rigs/bin/python Tests/Rig/s3.py $(EXECUTABLES) $(RIG) --contract
 
 # Faults drawn from a seed at a mesh under load, MINUTES in each shape; needs root for namespaces and small file systems.
 torture: release rig
