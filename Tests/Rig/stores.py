@@ -50,7 +50,8 @@ class Service:
 
     def answers(self):
         if self.process.poll() is not None:
-            raise RuntimeError(f"{self.name} ended with {self.process.returncode}: see {self.home}/log")
+            with open(os.path.join(self.home, "log"), encoding="utf-8", errors="replace") as log:
+                raise RuntimeError(f"{self.name} ended with {self.process.returncode}: {log.read()[-500:]}")
         try:
             self.client.list_buckets()
             return True
@@ -82,7 +83,7 @@ class SeaweedFS(Service):
 
     def choose_ports(self):
         # Each of its servers has a second port, 10,000 above the first, unless it is told which.
-        ports = tools.free_ports(9)
+        ports = tools.free_ports(8)
         self.port = ports[0]
         self.flags = [f"-{flag}={port}" for flag, port in zip(
             ("s3.port", "master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port",
@@ -96,7 +97,7 @@ class SeaweedFS(Service):
         os.makedirs(os.path.join(self.home, "data"), exist_ok=True)
         return [os.path.join(PROGRAMS, "weed"), "server", f"-dir={self.home}/data", "-ip=127.0.0.1",
                 "-ip.bind=127.0.0.1", "-filer", "-s3", f"-s3.config={self.home}/s3.json",
-                "-master.volumeSizeLimitMB=256", *self.flags]
+                "-master.volumeSizeLimitMB=256", "-s3.port.iceberg=0", "-s3.port.lance=0", *self.flags]
 
     def prepare(self):
         self.client.create_bucket(Bucket=BUCKET)
@@ -122,5 +123,6 @@ class Moto(Service):
         made = users.create_access_key(UserName="holdfast")["AccessKey"]
         self.key, self.secret = made["AccessKeyId"], made["SecretAccessKey"]
         self.client.create_bucket(Bucket=BUCKET)
-        asked = urllib.request.Request(f"{self.endpoint}/moto-api/reset-auth", data=b"0", method="POST")
+        asked = urllib.request.Request(f"{self.endpoint}/moto-api/reset-auth", data=b"0", method="POST",
+                                       headers={"content-type": "text/plain"})
         urllib.request.urlopen(asked, timeout=READY_SECONDS_MAX).read()

@@ -20,7 +20,7 @@ FAULTS = ("500", "503", "200-error", "truncated", "reset", "changed", "lost")
 
 
 class Proxy:
-    """`share` of the requests meet with one of `faults`, drawn from a seed; `met` counts them."""
+    """`share` of the requests, drawn from a seed, meet with one of `faults`, in turn; `met` counts them."""
 
     def __init__(self, port, behind, seed=1):
         self.behind, self.random, self.lock = behind, random.Random(seed), threading.Lock()
@@ -38,10 +38,10 @@ class Proxy:
         with self.lock:
             if not self.faults or self.random.random() >= self.share:
                 return None
-            fault = self.random.choice(self.faults)
             # An object may hold what it likes, and only bodies of ours are compared by the service.
-            if (fault == "200-error" and method == "GET") or (fault == "changed" and method != "PUT"):
-                fault = "500"
+            unfit = {"GET": ("changed", "200-error")}.get(method, ())
+            # Each is met as often as the others.
+            fault = min((each for each in self.faults if each not in unfit), key=lambda each: self.met[each])
             self.met[fault] += 1
             return fault
 
