@@ -139,7 +139,7 @@ let package = Package(
             "S3Store",
             [
                 "Mesh", "Repository", "S3Protocol", "Sealing", asyncHTTP, locks, nio, nioHTTP1,
-                nioSSL,
+                nioPosix, nioSSL,
             ]
         ),
         shell("Store", ["Mesh"]),

@@ -1,7 +1,9 @@
 internal import AsyncHTTPClient
+internal import Glibc
 package import Mesh
 internal import NIOCore
 internal import NIOHTTP1
+internal import NIOPosix
 internal import NIOSSL
 package import S3Protocol
 
@@ -84,13 +86,24 @@ package final class HTTPCarrier: S3Carrier {
 
     /// A certificate that is not trusted is not trusted a second later either.
     private static func other(_ error: any Error) -> S3Mishap {
-        let words = S3Problem.shown("\(error)")
+        let words = S3Problem.shown(words(error))
         guard "\(error)".contains("CERTIFICATE_VERIFY_FAILED") else {
             return .broken("the store can't be reached: \(words)")
         }
         return .hopeless(
             "the store's certificate is not trusted: give the authority that signed it as ca "
                 + "(\(words))")
+    }
+
+    /// Of what the system says only that: where in a library it was said helps nobody.
+    private static func words(_ error: any Error) -> String {
+        switch error {
+        case let error as NIOConnectionError:
+            error.connectionErrors.first.map { words($0.error) }
+                ?? "no address of \(error.host) answers"
+        case let error as IOError: unsafe String(cString: strerror(error.errnoCode))
+        default: "\(error)"
+        }
     }
 }
 

@@ -20,28 +20,28 @@ FAULTS = ("500", "503", "200-error", "truncated", "reset", "changed", "lost")
 
 
 class Proxy:
-    """`share` of the requests, drawn from a seed, meet with one of `faults`, in turn; `met` counts them."""
+    """Of each method's requests every `nth` meets with one of `faults`, in turn; `met` counts them."""
 
     def __init__(self, port, behind, seed=1):
         self.behind, self.random, self.lock = behind, random.Random(seed), threading.Lock()
-        self.share, self.faults, self.met = 0.0, (), collections.Counter()
+        self.nth, self.faults, self.met, self.asked = 0, (), collections.Counter(), collections.Counter()
         self.released = threading.Event()
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), self.handler())
         self.server.daemon_threads = True
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
 
-    def set(self, share, *faults):
+    def set(self, nth, *faults):
         with self.lock:
-            self.share, self.faults = share, faults
+            self.nth, self.faults = nth, faults
 
     def draw(self, method):
         with self.lock:
-            if not self.faults or self.random.random() >= self.share:
+            self.asked[method] += 1
+            if not self.faults or self.asked[method] % self.nth != 0:
                 return None
             # An object may hold what it likes, and only bodies of ours are compared by the service.
-            unfit = {"GET": ("changed", "200-error")}.get(method, ())
-            # Each is met as often as the others.
-            fault = min((each for each in self.faults if each not in unfit), key=lambda each: self.met[each])
+            fit = [each for each in self.faults if method == "PUT" or each not in ("changed", "200-error")]
+            fault = min(fit, key=lambda each: self.met[each])
             self.met[fault] += 1
             return fault
 
