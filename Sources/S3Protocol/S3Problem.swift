@@ -8,6 +8,8 @@ package struct S3Problem: Hashable, Sendable {
     /// Where a bucket is, as far as it says.
     package let region: String?
     package let endpoint: String?
+    /// Of an object that ends before what was asked for.
+    package let byteCount: Int?
 
     /// nil for a body that tells of no problem.
     package init?(parsing body: [UInt8]) {
@@ -18,6 +20,7 @@ package struct S3Problem: Hashable, Sendable {
         message = Self.shown(root.text("Message") ?? "")
         region = root.text("Region").map(Self.shown)
         endpoint = root.text("Endpoint").map(Self.shown)
+        byteCount = root.text("ActualObjectSize").flatMap { Int($0) }
     }
 
     /// One line, of bounded length, without what could move a terminal's cursor.

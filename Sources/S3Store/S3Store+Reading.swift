@@ -46,7 +46,10 @@ extension S3Store {
                 told.answer.contentRange?.part?.upperBound == wanted.upperBound
                 ? wanted.upperBound : told.answer.contentRange?.byteCount ?? 0
         case (.done, _): have = told.answer.body.count
-        case (.beyondEnd, _): have = told.answer.contentRange?.byteCount ?? 0
+        case (.beyondEnd, _):
+            have =
+                told.answer.contentRange?.byteCount
+                ?? S3Problem(parsing: told.answer.body)?.byteCount ?? 0
         default: throw failure(deed, told.verdict.cause)
         }
         guard have >= range.upperBound else {

@@ -105,6 +105,8 @@ import Testing
         #expect(S3Problem(parsing: Array("<html></html>".utf8)) == nil)
         #expect(S3Problem(parsing: Array("<Error></Error>".utf8)) == nil)
         #expect(S3Problem(parsing: []) == nil)
+        let ended = Self.error("InvalidRange", "<ActualObjectSize>7</ActualObjectSize>")
+        #expect(S3Problem(parsing: ended)?.byteCount == 7)
     }
 
     @Test func `a part says which it is, and of how much`() {
