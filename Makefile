@@ -6,7 +6,7 @@ CHECK_IMPORTS := --explicit-target-dependency-import-check error
 
 # What building, testing and measuring need from Debian.
 DEBIAN := binutils curl e2fsprogs fio gcc iproute2 libargon2-dev liblz4-dev libnbd-bin libnbd-dev libssl-dev make nbdkit \
-	nftables openssl pkg-config python3 python3-libnbd qemu-utils sqlite3
+	nftables openssl pkg-config python3 python3-libnbd qemu-utils sqlite3 zlib1g-dev
 # What the rigs need that stand against more than our own programs; the rest comes from PyPI (Tests/Rig/requirements.txt).
 DEBIAN_RIGS := python3-venv
 # The peers which our figures stand beside.
