@@ -23,7 +23,7 @@ class Mesh:
         self.programs, self.place = programs, place
         self.path, self.key = os.path.join(place, "repository"), os.path.join(place, "site.key")
         # Without the log's own way into the repository, which would count as what a backup stored.
-        self.mesh = Cluster(programs, settings=(f"backup: {{directory: {self.path}, key: {self.key}, ship-log: false}}",))
+        self.mesh = Cluster(programs, settings=(f"backup: {{directory: {self.path}, key: {self.key}, shipLog: false}}",))
 
     def __enter__(self):
         os.makedirs(self.place)

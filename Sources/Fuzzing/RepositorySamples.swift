@@ -1,4 +1,5 @@
 internal import Mesh
+internal import Record
 internal import Repository
 internal import Sealing
 
@@ -83,6 +84,25 @@ enum RepositorySamples {
     }()
 
     /// A hold; a session that began, and one that is given up; tombstones, and what is decided about them.
+    static let stretches: [[UInt8]] = [1, 3].map { count in
+        let entries = (1...UInt64(count)).map { number in
+            Draft(.write, epoch: Epoch(2), payload: [UInt8](repeating: 7, count: 40)).sealed(
+                at: Position(index: LogIndex(70 + number), term: Term(4)), group: GroupID(1),
+                time: WallTime(900 + number))
+        }
+        var words = number(1)
+        words.append(littleEndian: [1, 5, 6])
+        one.append(to: &words)
+        words.append(littleEndian: [70, 4, 70 + UInt64(count), 4, 900 + UInt64(count)])
+        words += number(UInt32(count))
+        // Each in a piece of its own, raw.
+        for entry in entries {
+            words += number(0) + number(UInt32(entry.bytes.count))
+            words += number(UInt32(entry.bytes.count + 16))
+        }
+        return ToldObject.encoded(words, entries.map(\.bytes))
+    }
+
     static let statements: [[UInt8]] = {
         func text(_ text: String) -> [UInt8] { [UInt8(text.utf8.count), 0] + text.utf8 }
         func bytes(_ words: UInt64..., of digests: Digest...) -> [UInt8] {

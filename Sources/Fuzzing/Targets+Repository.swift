@@ -1,4 +1,5 @@
 internal import Mesh
+internal import Record
 internal import Repository
 internal import Sealing
 
@@ -12,6 +13,8 @@ extension FuzzTarget {
             "map-node", byteCountMax: 1_024, seeds: { RepositorySamples.nodes }, body: node),
         FuzzTarget(
             "backup", byteCountMax: 1_024, seeds: { RepositorySamples.manifests }, body: backup),
+        FuzzTarget(
+            "stretch", byteCountMax: 2_048, seeds: { RepositorySamples.stretches }, body: stretch),
         FuzzTarget(
             "statement", byteCountMax: 1_024, seeds: { RepositorySamples.statements },
             body: statement),
@@ -70,6 +73,26 @@ extension FuzzTarget {
         let again = try ManifestObject(
             sealing: manifest, in: ToldObject.place, random: ToldObject.otherSalt)
         try promise(again.manifest == manifest, "a manifest is read back as it was")
+        return .accepted
+    }
+
+    /// A stretch gives the entries that it tells of, one behind the other, or none.
+    private static func stretch(_ bytes: [UInt8]) throws -> Verdict {
+        let object = ToldObject(bytes).sealed(as: .stretch, binding: 12, behind: 104)
+        guard let read = try? StretchObject(object, for: ToldObject.place),
+            let entries = try? read.entries()
+        else { return .refused }
+        let stretch = read.stretch
+        try promise(
+            entries.first?.index == stretch.first && entries.last?.position == stretch.last,
+            "a stretch holds what it tells of")
+        try promise(
+            entries.count == stretch.last.index.rawValue - stretch.before.index.rawValue,
+            "no entry is left out")
+        let again = try StretchObject(
+            sealing: entries, behind: stretch.before, after: stretch.predecessor,
+            cluster: stretch.cluster, in: ToldObject.place, random: ToldObject.otherSalt)
+        try promise(try again.entries() == entries, "a stretch is read back as it was")
         return .accepted
     }
 

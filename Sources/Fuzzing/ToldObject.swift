@@ -47,13 +47,15 @@ struct ToldObject {
         return input
     }
 
-    /// To each piece as many bytes of its row are bound, behind the count of rows; none where 0.
-    func sealed(as kind: SealedHeader.Kind, binding rowByteCount: Int) -> [UInt8] {
+    /// To each piece as many bytes of its row are bound, which begin behind the count of rows; none where 0.
+    func sealed(
+        as kind: SealedHeader.Kind, binding rowByteCount: Int, behind start: Int = 4
+    ) -> [UInt8] {
         guard mode.seals else { return raw }
         var bytes = Self.place.header(kind, salt: Self.salt).encoded
         let key = SealKey(Self.secret.derived(salt: Self.salt.bytes, for: bytes))
         for (number, piece) in pieces.enumerated() {
-            let row = words.dropFirst(4 + number * rowByteCount).prefix(rowByteCount)
+            let row = words.dropFirst(start + number * rowByteCount).prefix(rowByteCount)
             key.seal(piece.span, number: UInt32(number), binding: Array(row), onto: &bytes)
         }
         let gap = (4_096 - bytes.count % 4_096) % 4_096
@@ -61,10 +63,10 @@ struct ToldObject {
             let zeros = [UInt8](repeating: 0, count: (gap < 16 ? gap + 4_096 : gap) - 16)
             key.seal(zeros.span, number: .max - 1, binding: [], onto: &bytes)
         }
-        var (start, closing): ([UInt8], [UInt8]) = ([], words)
-        start.append(littleEndian: UInt64(bytes.count))
+        var (place, closing): ([UInt8], [UInt8]) = ([], words)
+        place.append(littleEndian: UInt64(bytes.count))
         closing += [UInt8](repeating: 0, count: (2 * 4_096 - (words.count + 32) % 4_096) % 4_096)
-        key.seal(closing.span, number: .max, binding: start, onto: &bytes)
+        key.seal(closing.span, number: .max, binding: place, onto: &bytes)
         bytes.append(littleEndian: UInt64(closing.count + 16))
         return bytes + Array("HLDREND1".utf8)
     }

@@ -89,10 +89,12 @@ enum ConfigFile {
             return "# backup: {directory: path, key: file}, or {store: file, key: file}  "
                 + "(none: this node makes no backups)"
         }
-        switch backup.place {
-        case .directory(let path): return "backup: {directory: \(path), key: \(backup.key)}"
-        case .store(let path): return "backup: {store: \(path), key: \(backup.key)}"
-        }
+        let place =
+            switch backup.place {
+            case .directory(let path): "directory: \(path)"
+            case .store(let path): "store: \(path)"
+            }
+        return "backup: {\(place), key: \(backup.key), shipLog: \(backup.shipsLog)}"
     }
 
     static func nodeText(_ node: NodeSettings) -> String {

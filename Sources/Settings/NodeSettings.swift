@@ -135,7 +135,7 @@ package struct NodeSettings: Hashable, Sendable {
             "directory", expected: "a repository's directory", parse: path)
         let store = backup.optional("store", expected: "a store file's path", parse: path)
         let key = backup.required("key", expected: "a key file's path", parse: path)
-        let ships = backup.optional("ship-log", expected: "true or false", parse: Bool.init)
+        let ships = backup.optional("shipLog", expected: "true or false", parse: Bool.init)
         let place = Self.place(directory, store, placed.line, &backup)
         section.adopt(backup.finish())
         guard let place, let key else { return nil }

@@ -30,6 +30,7 @@ extension AgentSettings {
         same("nbd") { $0.node.nbd }
         same("logKept") { $0.node.logKept }
         same("resyncRate") { $0.node.resyncRate }
+        same("backup") { $0.node.backup }
         same("log") { [$0.node.logLevel.rawValue, $0.node.logFormat.rawValue] }
         return all
     }

@@ -12,14 +12,14 @@ struct Pruning {
 
     init(_ store: MemoryStore = MemoryStore()) { self.store = store }
 
-    /// Of a few cells of its own, and one that all have.
+    /// Of cells of its own, which fill a pack, and one that all have.
     static func volume(_ letter: Character) throws -> MemoryVolume {
-        var volume = try MemoryVolume(10 * 4_096)
-        let seed = UInt64(letter.asciiValue ?? 0) * 10
-        for cell in 0..<6 as Range<UInt64> {
+        var volume = try MemoryVolume(40 * 4_096)
+        let seed = UInt64(letter.asciiValue ?? 0) * 100
+        for cell in 0..<20 as Range<UInt64> {
             volume.cells[cell] = MemoryVolume.content(seed + cell, 4_096)
         }
-        volume.cells[9] = MemoryVolume.content(1, 4_096)
+        volume.cells[39] = MemoryVolume.content(1, 4_096)
         return volume
     }
 
