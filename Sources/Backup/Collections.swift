@@ -28,16 +28,29 @@ struct Collections: Sendable {
 
     /// What the newest one is about to delete, if it has not ended.
     func tombstones() throws(BackupFailure) -> CollectionStatement.Names {
+        var last: BackupFailure?
         for _ in 0..<Self.triesMax {
-            guard let newest = try newest(), newest.isOpen else { break }
+            guard let newest = try newest() else { return CollectionStatement.Names() }
+            if !newest.isOpen, try hasEnded(newest.number) { return CollectionStatement.Names() }
             do throws(BackupFailure) { return try begun(newest.number).names } catch {
                 // It ended since, and so did the next one.
                 guard case .store(let failure) = error, failure.cause == .missing else {
                     throw error
                 }
+                last = error
             }
         }
-        return CollectionStatement.Names()
+        // To know of none is to count on what may be deleted.
+        throw last ?? .overtaken(tries: Self.triesMax)
+    }
+
+    /// Whether its last object is what it seems: a copy of another one needs no key.
+    private func hasEnded(_ number: UInt64) throws(BackupFailure) -> Bool {
+        guard let bytes = try vault.find(name(number, .ended)) else { return true }
+        guard let said = try? read(bytes, number, .ended), case .ended = said.step else {
+            return false
+        }
+        return true
     }
 
     func begun(

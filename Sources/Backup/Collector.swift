@@ -150,7 +150,7 @@ package struct Collector: Sendable {
                 "the store does not list session \(next), and has it: its lists can't be relied on, or a "
                     + "backup just began; ask again")
         }
-        return try sessions.open()
+        return try sessions.open(isStrict: true)
     }
 
     /// Settles what of the tombstones is deleted: what was led to by who had not seen them is spared.
@@ -205,7 +205,7 @@ package struct Collector: Sendable {
             }
         }
         let sessions = try Sessions(vault).stages()
-        let open = Set(try Sessions(vault).open().map(\.number))
+        let open = Set(try Sessions(vault).open(isStrict: true).map(\.number))
         let newest = sessions.keys.max()
         for (session, stages) in sessions where session != newest && !open.contains(session) {
             for stage in Stage.allCases where stages.contains(stage) {

@@ -24,12 +24,15 @@ package struct Sessions: Sendable {
         package let commits: Bool
     }
 
-    /// Those that did not end, and what is known of them.
-    package func open() throws(BackupFailure) -> [Open] {
+    /// Those that did not end, and what is known of them. Who deletes believes no end that its writer did not seal: `isStrict`.
+    package func open(isStrict: Bool = false) throws(BackupFailure) -> [Open] {
         let stages = try stages()
         var open: [Open] = []
-        for (number, stages) in stages.sorted(by: { $0.key < $1.key }) {
-            guard stages.contains(.begun), !stages.contains(.ended) else { continue }
+        for (number, stages) in stages.sorted(by: { $0.key < $1.key }) where stages.contains(.begun)
+        {
+            if stages.contains(.ended) {
+                guard isStrict, try !hasEnded(number) else { continue }
+            }
             let commits = stages.contains(.decided) ? try commits(number) : false
             guard let commits else { continue }
             open.append(begun(number, commits: commits))
@@ -39,6 +42,17 @@ package struct Sessions: Sendable {
 
     func stages() throws(BackupFailure) -> [UInt64: Set<Stage>] {
         try vault.inventory(of: vault.layout.sessions).sessions
+    }
+
+    /// Whether its last object is what it seems: a copy of another one needs no key.
+    private func hasEnded(_ number: UInt64) throws(BackupFailure) -> Bool {
+        let name = vault.layout.session(number, .ended)
+        guard let bytes = try vault.find(name) else { return true }
+        let said: SessionStatement? = try? vault.reading(name) { () throws(ObjectDamage) in
+            try SessionStatement(bytes, for: vault.place(of: bytes))
+        }
+        guard let said, said.session == number, case .ended = said.step else { return false }
+        return true
     }
 
     /// nil where it was given up. One that can't be read may commit.
@@ -86,7 +100,8 @@ package struct Sessions: Sendable {
                 throw .volume("no writer has a name of \(writer.utf8.count) bytes")
             }
             // The same bytes would be those of a clone, whose session it is.
-            if try vault.put(first: said, as: vault.layout.session(number, .begun)) {
+            if try vault.put(first: said, as: vault.layout.session(number, .begun), isShared: true)
+            {
                 return number
             }
         }
@@ -162,6 +177,12 @@ package struct Session: Sendable {
                 "somebody ended session \(number) of this backup meanwhile, so what it counts on may "
                     + "be gone: it is no backup; make another one")
         }
+        // Who was given up is cleared away in time, and with it what held this back: then the beginning is gone too.
+        guard try vault.find(vault.layout.session(number, .begun)) != nil else {
+            throw .refused(
+                "session \(number) of this backup was ended and cleared away meanwhile, so what it counts "
+                    + "on may be gone: it is no backup; make another one")
+        }
     }
 
     /// What was put is counted on by its manifest now.
@@ -183,13 +204,19 @@ extension Vault {
         _ = try put(first: said, as: layout.session(number, .ended))
     }
 
-    /// Puts what was not said before; false where something has that name.
-    func put(first said: some Statement, as name: ObjectName) throws(BackupFailure) -> Bool {
+    /// Puts what was not said before; false where something has that name. What is there already, byte for byte, was put
+    /// by this very call, whose first answer was lost: a statement's seal is of its own chance. Only where a clone that
+    /// draws the same must not share it, `isShared`, that is somebody else's too.
+    func put(
+        first said: some Statement, as name: ObjectName, isShared: Bool = false
+    ) throws(BackupFailure) -> Bool {
         let bytes: [UInt8]
         do throws(ObjectDamage) { bytes = try said.sealed(in: place, random: draw()) } catch {
             throw .unreadable(error)
         }
-        do throws(ObjectStoreFailure) { return try store.put(name, bytes) == .stored } catch {
+        do throws(ObjectStoreFailure) {
+            return try store.put(name, bytes) == .stored || !isShared
+        } catch {
             guard error.cause == .taken else { throw .store(error) }
             return false
         }

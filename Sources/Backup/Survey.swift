@@ -6,6 +6,7 @@ internal import Sealing
 /// All that a tenant has in a store, read as who collects has to read it: what is missing, unreadable, or nobody's, ends it.
 struct Survey {
     let inventory: Inventory
+    private let numbers: [UInt64]
     /// In the order of their numbers.
     let manifests: [ManifestObject]
     /// What may be missing, because it was let go of.
@@ -13,9 +14,11 @@ struct Survey {
 
     /// `lost` are backups that somebody gives up as lost: they may be missing.
     init(_ vault: Vault, lost: Set<UInt64>) throws(BackupFailure) {
+        // Before all that they lead to, which was there when they were put: a list takes a while.
+        numbers = try vault.inventory(of: vault.layout.manifests).manifests
         inventory = try Self.all(vault)
         letGo = try Collections(vault).letGo().union(lost)
-        manifests = try Self.manifests(inventory.manifests, vault)
+        manifests = try Self.manifests(numbers, vault)
         try demandAll(vault)
         try demandMade(vault)
     }
@@ -50,7 +53,7 @@ struct Survey {
     /// A list that leaves out a backup would have what that needs deleted.
     private func demandAll(_ vault: Vault) throws(BackupFailure) {
         let newest = manifests.last?.manifest.sequence ?? 0
-        let there = Set(inventory.manifests)
+        let there = Set(numbers)
         for number in 1..<newest + 1 where !there.contains(number) && !letGo.contains(number) {
             throw Self.missing(number)
         }
@@ -63,12 +66,15 @@ struct Survey {
 
     /// What a session says that it made has to be there.
     private func demandMade(_ vault: Vault) throws(BackupFailure) {
-        let there = Set(inventory.manifests)
+        let there = Set(numbers)
         for (number, stages) in inventory.sessions.sorted(by: { $0.key < $1.key })
         where stages.contains(.ended) {
             let name = vault.layout.session(number, .ended)
             let said: SessionStatement = try vault.statement(name)
-            guard case .ended(let made) = said.step, made > 0 else { continue }
+            guard said.session == number, case .ended(let made) = said.step else {
+                throw .damaged(name, .contents("it is of another session, or says something else"))
+            }
+            guard made > 0 else { continue }
             guard there.contains(made) || letGo.contains(made) else { throw Self.missing(made) }
         }
     }

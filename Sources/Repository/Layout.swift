@@ -82,7 +82,8 @@ package struct Layout: Hashable, Sendable {
         guard text.utf8.count == digitCount, text.utf8.allSatisfy({ (48...57).contains($0) }) else {
             return nil
         }
-        return UInt64(text)
+        // Nothing counts up from 0 so far: it is an enemy's, and whoever went on counting from it would overflow.
+        return UInt64(text).flatMap { $0 <= LogIndex.countMax.rawValue ? $0 : nil }
     }
 
     private static let digitCount = 20

@@ -48,6 +48,8 @@ package struct S3ListPage: Hashable, Sendable {
         /// A list that is short must not pass for a whole one.
         case count(said: String, have: Int)
         case noNext
+        /// It does not say whether it goes on.
+        case noEnd
 
         package var description: String {
             switch self {
@@ -56,6 +58,7 @@ package struct S3ListPage: Hashable, Sendable {
             case .entry(let at): "entry \(at) of its list lacks its key or its size"
             case .count(let said, let have):
                 "its list says that it has \(S3Problem.shown(said)) entries, and has \(have)"
+            case .noEnd: "its list does not say whether it goes on"
             case .noNext: "its list says that it goes on, and not where"
             }
         }
@@ -81,9 +84,12 @@ package struct S3ListPage: Hashable, Sendable {
             throw .count(said: said, have: entries.count)
         }
         self.entries = entries
-        guard root.text("IsTruncated") == "true" else {
+        switch root.text("IsTruncated") {
+        case "true": break
+        case "false":
             next = nil
             return
+        default: throw .noEnd
         }
         guard let token = root.text("NextContinuationToken"), !token.isEmpty else { throw .noNext }
         next = token

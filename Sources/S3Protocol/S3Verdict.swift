@@ -23,7 +23,7 @@ package enum S3Verdict: Hashable, Sendable {
         } else if let known = problem.flatMap({ Self.byCode($0, answer, sentAt) }) {
             self = known
         } else {
-            self = Self.byStatus(answer, problem)
+            self = Self.byStatus(answer, problem, bodyIsObject: bodyIsObject)
         }
     }
 
@@ -76,7 +76,9 @@ package enum S3Verdict: Hashable, Sendable {
             + (found.isEmpty ? "the store's endpoint and region" : found.joined(separator: ", "))
     }
 
-    private static func byStatus(_ answer: S3Answer, _ problem: S3Problem?) -> S3Verdict {
+    private static func byStatus(
+        _ answer: S3Answer, _ problem: S3Problem?, bodyIsObject: Bool
+    ) -> S3Verdict {
         let words =
             "status \(answer.status)" + (problem.map { ", \($0.code): \($0.message)" } ?? "")
         switch answer.status {
@@ -87,6 +89,8 @@ package enum S3Verdict: Hashable, Sendable {
                 "the store does not allow it (\(words)): check the credentials, and what they may do "
                     + "with this bucket; of an object that is not there it says the same to who may "
                     + "not list")
+        // A service says which object; a gateway in front of one that restarts does not, and who collects would believe it.
+        case 404 where bodyIsObject: return .again("\(words), and not that the object is not there")
         case 404: return .noSuchObject
         case 409: return .conflict
         case 412: return .isThere

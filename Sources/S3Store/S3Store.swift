@@ -19,6 +19,8 @@ package final class S3Store: ObjectStore {
     private static let conflictsMax = 5
     /// Neither is an object's name: by what the service is tried, and what was taken out of the way.
     static let trial = ".put-if-absent"
+    /// One that stores it, one that is to be refused, and some that come at the same time as another agent's.
+    private static let trialsMax = 4
     static let quarantine = ".quarantine"
 
     let place: S3Place
@@ -82,7 +84,8 @@ package final class S3Store: ObjectStore {
     }
 
     private func remove(_ name: String, _ deed: S3Deed) throws(ObjectStoreFailure) {
-        let told = try ask(S3Request(.delete, path: place.path(name)), deed)
+        let told = try ask(
+            S3Request(.delete, path: place.path(name)), deed, fault: Self.strangeSuccess)
         guard told.verdict == .done || told.verdict == .noSuchObject else {
             throw failure(deed, told.verdict.cause)
         }
@@ -109,7 +112,7 @@ extension S3Store {
         }
         let request = putRequest(name, bytes)
         for tries in 1...Self.conflictsMax {
-            let told = try ask(request, body: bytes, deed)
+            let told = try ask(request, body: bytes, deed, fault: Self.strangeSuccess)
             switch told.verdict {
             case .done:
                 try compare(told.answer, request.bodyDigest, deed)
@@ -129,6 +132,13 @@ extension S3Store {
             deed, .service("something is in its way and gone, \(Self.conflictsMax) times in a row"))
     }
 
+    /// Nothing stands behind the success of a put: a page of a gateway's does.
+    private static func strangeSuccess(_ answer: S3Answer) -> String? {
+        let isBlank = answer.body.allSatisfy { $0 == 0x20 || (0x09...0x0d).contains($0) }
+        guard !isBlank || answer.status != 200 && answer.status != 204 else { return nil }
+        return "it answered with status \(answer.status) and something that no store says"
+    }
+
     /// What the service says that it holds now, where it says so.
     private func compare(
         _ answer: S3Answer, _ digest: Digest, _ deed: S3Deed
@@ -146,11 +156,14 @@ extension S3Store {
     private func tryOut(_ deed: S3Deed) throws(ObjectStoreFailure) {
         guard !isTried.withLockedValue({ $0 }) else { return }
         let bytes = Array("what is there is never written over\n".utf8)
-        for _ in 1...2 {
-            let verdict = try ask(putRequest(Self.trial, bytes), body: bytes, deed).verdict
+        for _ in 1...Self.trialsMax {
+            let verdict = try ask(
+                putRequest(Self.trial, bytes), body: bytes, deed, fault: Self.strangeSuccess
+            ).verdict
             switch verdict {
-            case .done: continue
-            case .isThere, .conflict:
+            // A conflict proves nothing: another agent may be trying it out in this moment.
+            case .done, .conflict: continue
+            case .isThere:
                 isTried.withLockedValue { $0 = true }
                 return
             default: throw failure(deed, verdict.causeOfNone)

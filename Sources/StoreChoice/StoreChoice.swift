@@ -62,7 +62,8 @@ package enum StoreChoice {
                     "there are no credentials: name a file of them as credentials in the store file, "
                         + "or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
             }
-            return S3Credentials(id: id, secret: secret, token: environment("AWS_SESSION_TOKEN"))
+            let token = environment("AWS_SESSION_TOKEN").flatMap { $0.isEmpty ? nil : $0 }
+            return S3Credentials(id: id, secret: secret, token: token)
         }
         let bytes: [UInt8]
         do throws(BackupFailure) { bytes = try KeyStorage.secretBytes(path) } catch {

@@ -61,6 +61,41 @@ import Testing
         }
     }
 
+    /// What held it back is cleared away with all that was deleted for it.
+    @Test func `a writer that was ended makes no backup behind a collection either`() throws {
+        try rig.backUp("ab")
+        let vault = try rig.vault()
+        let session = try Sessions(vault).begin("one", at: .zero)
+        let later = try Sessions(vault).begin("two", at: .zero)
+        later.giveUp("only to be the newest")
+        try Sessions(vault).end(session.number, why: "paused for long", commitsToo: false)
+        for _ in 0..<2 { try rig.prune() }
+        let left = try vault.find(vault.layout.session(session.number, .decided))
+        #expect(left == nil, "it is cleared away")
+        #expect(try words { _ = try commit(session) }.contains("it is no backup"))
+        #expect(try rig.numbers.last == 2)
+    }
+
+    @Test func `a copy of another object ends no session for who deletes`() throws {
+        let vault = try rig.vault()
+        let session = try Sessions(vault).begin("one", at: .zero)
+        let begun = rig.store.objects[vault.layout.session(session.number, .begun)]
+        rig.store.change(vault.layout.session(session.number, .ended)) { $0 = begun }
+        #expect(try Sessions(vault).open(isStrict: true).map(\.number) == [session.number])
+        #expect(throws: BackupFailure.self) { try rig.prune() }
+    }
+
+    @Test func `a statement whose first answer was lost is its own`() throws {
+        try rig.backUp("a")
+        let vault = try rig.vault(Deaf(store: rig.store))
+        let said = try #require(SessionStatement(1, .commits))
+        #expect(try vault.put(first: said, as: vault.layout.session(9, .decided)))
+        #expect(try !vault.put(first: said, as: vault.layout.session(9, .decided)))
+        #expect(try !vault.put(first: said, as: vault.layout.session(8, .begun), isShared: true))
+        let hold = try Holds(vault).put(1, reason: "case 7", at: .zero)
+        #expect(hold.reason == "case 7")
+    }
+
     @Test func `one that commits is ended only by who says that its writer is dead`() throws {
         let vault = try rig.vault()
         let session = try Sessions(vault).begin("one", at: .zero)
@@ -153,4 +188,22 @@ import Testing
         #expect(try rig.prune().swept.first?.deleted.manifests == [])
         try rig.check("ab", [1, 2])
     }
+}
+
+/// A store of which the first answer to each put is lost: the second try finds what the first one put.
+private struct Deaf: ObjectStore {
+    let store: MemoryStore
+
+    func put(_ name: ObjectName, _ bytes: [UInt8]) throws(ObjectStoreFailure) -> PutOutcome {
+        _ = try store.put(name, bytes)
+        return try store.put(name, bytes)
+    }
+    func get(_ name: ObjectName, _ range: Range<Int>?) throws(ObjectStoreFailure) -> [UInt8] {
+        try store.get(name, range)
+    }
+    func list(_ part: ObjectName?) throws(ObjectStoreFailure) -> ObjectListing {
+        try store.list(part)
+    }
+    func delete(_ name: ObjectName) throws(ObjectStoreFailure) -> Bool { try store.delete(name) }
+    func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) { try store.quarantine(name) }
 }

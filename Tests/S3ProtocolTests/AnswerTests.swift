@@ -34,6 +34,9 @@ import Testing
         #expect(Self.verdict(200) == .done && Self.verdict(204) == .done)
         #expect(Self.verdict(206, bodyIsObject: true) == .done)
         #expect(Self.verdict(404) == .noSuchObject)
+        // A gateway's, whose backend is away for a moment.
+        #expect(Self.isAgain(Self.verdict(404, bodyIsObject: true)))
+        #expect(Self.verdict(404, Self.error("NoSuchKey"), bodyIsObject: true) == .noSuchObject)
         #expect(Self.verdict(404, Self.error("NoSuchKey")) == .noSuchObject)
         #expect(Self.verdict(404, Self.error("NoSuchBucket")) == .noSuchBucket)
         #expect(Self.verdict(412, Self.error("PreconditionFailed")) == .isThere)

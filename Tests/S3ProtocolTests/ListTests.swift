@@ -26,11 +26,14 @@ import Testing
                 + "<IsTruncated>true</IsTruncated><NextContinuationToken>n==</NextContinuationToken>"
         )
         #expect(encoded.entries.map(\.key) == ["a/1", "a/2 b"] && encoded.next == "n==")
-        #expect(try Self.page("").entries == [])
+        #expect(try Self.page("<IsTruncated>false</IsTruncated>").entries == [])
     }
 
     /// A list that is short must not pass for a whole one: who deletes goes by it.
     @Test func `a page that is not whole is refused`() {
+        for end in ["", "<IsTruncated>True</IsTruncated>", "<IsTruncated/>"] {
+            #expect(throws: S3ListPage.Refused.noEnd) { try Self.page(Self.two + end) }
+        }
         #expect(throws: S3ListPage.Refused.count(said: "3", have: 2)) {
             try Self.page("<KeyCount>3</KeyCount>" + Self.two)
         }

@@ -12,7 +12,7 @@ struct RestoreCommand: ParsableCommand {
         discussion: """
             An image gets its name once all of it is checked and on the disk; a restore that fails leaves nothing behind \
             that could be taken for one. Nothing is ever written over. Where the mesh ships its log, any moment since the \
-            first backup can be had: the log is replayed from the newest backup before it.
+            first backup that is kept can be had: the log is replayed from the newest backup before it.
             """)
 
     struct Restored: Encodable {
