@@ -217,7 +217,7 @@ private struct TurnStore: ObjectStore {
     }
 
     private static let step =
-        ProcessInfo.processInfo.environment["HOLDFAST_ORDERS"] == "all" ? 1 : 29
+        ProcessInfo.processInfo.environment["HOLDFAST_ORDERS"] == "all" ? 1 : 61
 
     /// Those who wait for their turn must hold up no thread that other tests need.
     private static func apart<T: Sendable>(
