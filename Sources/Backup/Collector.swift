@@ -131,13 +131,12 @@ package struct Collector: Sendable {
             if try collections.stages()[number]?.contains(.decided) == true {
                 try confirmed(number, tombstones, digest)
             } else { try decided(number, tombstones, digest) }
-        let inventory = try vault.inventory(of: vault.layout.all)
-        try delete(doomed)
+        try delete(doomed.names)
         _ = try collections.put(number, .ended)
         try clear(before: number)
         pruned.swept.append(
             Swept(
-                collection: number, deleted: doomed, byteCount: inventory.byteCount(of: doomed)))
+                collection: number, deleted: doomed.names, byteCount: doomed.byteCount))
         return true
     }
 
@@ -153,10 +152,20 @@ package struct Collector: Sendable {
         return try sessions.open(isStrict: true)
     }
 
+    /// What is deleted.
+    private struct Doomed {
+        let names: CollectionStatement.Names
+        let byteCount: Int
+
+        init(_ names: CollectionStatement.Names, _ survey: Survey) {
+            (self.names, byteCount) = (names, survey.inventory.byteCount(of: names))
+        }
+    }
+
     /// Settles what of the tombstones is deleted: what was led to by who had not seen them is spared.
     private func decided(
         _ number: UInt64, _ tombstones: CollectionStatement.Names, _ digest: Digest
-    ) throws(BackupFailure) -> CollectionStatement.Names {
+    ) throws(BackupFailure) -> Doomed {
         let (survey, backups) = try look()
         let going = Set(backups.filter { !$0.fate.isKept }.map(\.manifest.sequence))
             .intersection(tombstones.manifests)
@@ -167,13 +176,13 @@ package struct Collector: Sendable {
             tombstones: digest, spared: spared, letGo: survey.letGo.union(going))
         let isOurs = try collections.put(number, step)
         guard try isNewest(number) else { throw Self.another }
-        return isOurs ? doomed : try confirmed(number, tombstones, digest)
+        return isOurs ? Doomed(doomed, survey) : try confirmed(number, tombstones, digest)
     }
 
     /// What was settled before, by this one or another: looked at again, for what is deleted is gone.
     private func confirmed(
         _ number: UInt64, _ tombstones: CollectionStatement.Names, _ digest: Digest
-    ) throws(BackupFailure) -> CollectionStatement.Names {
+    ) throws(BackupFailure) -> Doomed {
         let decision = try collections.decided(number)
         let doomed = tombstones.without(decision.spared)
         let survey = try Survey(vault, lost: lost)
@@ -186,7 +195,7 @@ package struct Collector: Sendable {
                 "collection \(number) was to delete what backups lead to: nothing is deleted; somebody "
                     + "changed the repository, or the collection was made by who may not")
         }
-        return doomed
+        return Doomed(doomed, survey)
     }
 
     /// Backups first: none may lead to what is gone.

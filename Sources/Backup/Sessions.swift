@@ -100,7 +100,7 @@ package struct Sessions: Sendable {
                 throw .volume("no writer has a name of \(writer.utf8.count) bytes")
             }
             // The same bytes would be those of a clone, whose session it is.
-            if try vault.put(first: said, as: vault.layout.session(number, .begun), isShared: true)
+            if try vault.put(first: said, as: vault.layout.session(number, .begun), onlyAnew: true)
             {
                 return number
             }
@@ -206,16 +206,16 @@ extension Vault {
 
     /// Puts what was not said before; false where something has that name. What is there already, byte for byte, was put
     /// by this very call, whose first answer was lost: a statement's seal is of its own chance. Only where a clone that
-    /// draws the same must not share it, `isShared`, that is somebody else's too.
+    /// draws the same must not have it too, `onlyAnew`, that is somebody else's.
     func put(
-        first said: some Statement, as name: ObjectName, isShared: Bool = false
+        first said: some Statement, as name: ObjectName, onlyAnew: Bool = false
     ) throws(BackupFailure) -> Bool {
         let bytes: [UInt8]
         do throws(ObjectDamage) { bytes = try said.sealed(in: place, random: draw()) } catch {
             throw .unreadable(error)
         }
         do throws(ObjectStoreFailure) {
-            return try store.put(name, bytes) == .stored || !isShared
+            return try store.put(name, bytes) == .stored || !onlyAnew
         } catch {
             guard error.cause == .taken else { throw .store(error) }
             return false

@@ -35,7 +35,7 @@ package struct Replay: Sendable {
     package private(set) var position: Position
     private var rulings: Rulings
 
-    package var decisions: Decisions { rulings.decisions }
+    var decisions: Decisions { rulings.decisions }
 
     /// As of `position`: what was decided there, and which volumes there were.
     package init(

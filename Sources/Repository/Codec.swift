@@ -42,3 +42,29 @@ package struct Codec: Sendable {
             return isWhole ? plain : nil
         })
 }
+
+extension Codec {
+    /// Appends the bytes as they will be sealed, and says how. What the codec made is taken apart again at once: what can't
+    /// be read back is found while the source is still there (restic #4523), and lies raw.
+    func store(
+        _ plain: Span<UInt8>, onto stored: inout [UInt8]
+    ) -> (encoding: Blob.Encoding, isFaulty: Bool) {
+        let start = stored.count
+        // Less than a 32nd gained is not worth the time at a restore.
+        let most = plain.count - plain.count / 32 - 1
+        var isFaulty = false
+        if most > 0, compress(plain, most, &stored) {
+            let made = stored.count - start
+            if (1...most) ~= made,
+                let back = decompress(stored.span.extracting(start...), plain.count),
+                plain.isEqual(to: back.span)
+            {
+                return (.lz4, false)
+            }
+            isFaulty = true
+            stored.removeLast(made)
+        }
+        unsafe plain.withUnsafeBytes { unsafe stored.append(contentsOf: $0) }
+        return (.raw, isFaulty)
+    }
+}

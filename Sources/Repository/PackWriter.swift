@@ -61,32 +61,12 @@ package struct PackWriter: ~Copyable {
         if blobs.isEmpty { stored.reserveCapacity(aim + Blob.plainByteCountMax) }
         invariant((1...Blob.plainByteCountMax) ~= plain.count, "a blob of \(plain.count) bytes")
         let start = stored.count
-        let encoding = store(plain)
+        let (encoding, isFaulty) = codec.store(plain, onto: &stored)
+        if isFaulty { codecFaultCount += 1 }
         let blob = Blob(
             kind, id, encoding, plainByteCount: plain.count,
             sealedByteCount: stored.count - start + SealKey.tagByteCount)
         blobs.append(PlacedBlob(blob: blob, number: UInt32(blobs.count), offset: end))
-    }
-
-    /// Appends the bytes as they will be sealed. What the codec made is taken apart again at once: what
-    /// can't be read back is found while the source is still there (restic #4523).
-    private mutating func store(_ plain: Span<UInt8>) -> Blob.Encoding {
-        let start = stored.count
-        // Less than a 32nd gained is not worth the time at a restore.
-        let most = plain.count - plain.count / 32 - 1
-        if most > 0, codec.compress(plain, most, &stored) {
-            let made = stored.count - start
-            if (1...most) ~= made,
-                let back = codec.decompress(stored.span.extracting(start...), plain.count),
-                plain.isEqual(to: back.span)
-            {
-                return .lz4
-            }
-            codecFaultCount += 1
-            stored.removeLast(made)
-        }
-        unsafe plain.withUnsafeBytes { unsafe stored.append(contentsOf: $0) }
-        return .raw
     }
 
     /// Seals what was added, and is empty again. `random` is drawn for this pack. Throws where the pack does not open as it

@@ -43,7 +43,7 @@ package struct StretchObject: Sendable {
     /// Throws where it does not open as it was closed.
     package init(
         sealing entries: [Entry], behind before: Position, after predecessor: Digest,
-        cluster: ClusterID, in place: SealedPlace, random: Salt
+        cluster: ClusterID, in place: SealedPlace, codec: Codec = .lz4, random: Salt
     ) throws(ObjectDamage) {
         guard let first = entries.first, let last = entries.last else {
             preconditionFailure("a stretch of nothing")
@@ -55,7 +55,7 @@ package struct StretchObject: Sendable {
         for run in entries.runs(of: Stretch.pieceByteCountAimed) {
             var plain: [UInt8] = []
             for entry in entries[run] { plain += entry.bytes }
-            pieces.append(StretchPiece(storing: plain, onto: &stored))
+            pieces.append(StretchPiece(storing: plain, by: codec, onto: &stored))
         }
         let words = stretch.words(pieces)
         let salt = place.key.salt(random, for: words, Checksum.crc32c(stored))
@@ -141,13 +141,11 @@ private struct StretchPiece: Hashable, Sendable {
     }
 
     /// Appends the bytes as they will be sealed.
-    init(storing plain: [UInt8], onto stored: inout [UInt8]) {
+    init(storing plain: [UInt8], by codec: Codec, onto stored: inout [UInt8]) {
         let start = stored.count
-        let most = plain.count - plain.count / 32 - 1
-        let isShorter = Codec.lz4.compress(plain.span, most, &stored)
-        if !isShorter { stored += plain }
+        let encoding = codec.store(plain.span, onto: &stored).encoding
         self.init(
-            encoding: isShorter ? .lz4 : .raw, plainByteCount: plain.count,
+            encoding: encoding, plainByteCount: plain.count,
             sealedByteCount: stored.count - start + SealKey.tagByteCount)
     }
 

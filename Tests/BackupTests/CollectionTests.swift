@@ -72,16 +72,7 @@ import Testing
         // It stored nothing: it counts on what the first one stored, and that goes.
         #expect(writer.tally.storedByteCount == 0)
         #expect(try rig.prune().swept.isEmpty)
-        let volume = try #require(
-            Manifest.Volume(
-                id: VolumeID(1), name: "disk", isSync: true,
-                lastWrite: Manifest.WriteMark(generation: 0, number: 0), map: map))
-        _ = try session.ending { () throws(BackupFailure) in
-            try session.commits()
-            return try Manifests(vault).commit {
-                Rig.manifest(after: $0, [volume], state: state, time: Pruning.start)
-            }
-        }
+        try Pruning.commit(session, vault, map, state)
         let pruned = try rig.prune()
         #expect(pruned.swept.first?.deleted.manifests == [1])
         try rig.checkAll("aba")

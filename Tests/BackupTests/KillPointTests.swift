@@ -98,16 +98,7 @@ import Testing
         let state = try writer.store(Array("state".utf8))
         try writer.finish()
         try rig.prune()
-        let volume = try #require(
-            Manifest.Volume(
-                id: VolumeID(1), name: "disk", isSync: true,
-                lastWrite: Manifest.WriteMark(generation: 0, number: 0), map: map))
-        _ = try session.ending { () throws(BackupFailure) in
-            try session.commits()
-            return try Manifests(vault).commit {
-                Rig.manifest(after: $0, [volume], state: state, time: Pruning.start)
-            }
-        }
+        try Pruning.commit(session, vault, map, state)
         let count = try Self.kill(rig.store.objects) { store in
             try Pruning(store).prune()
         } then: { store in

@@ -2,6 +2,7 @@
 import Mesh
 import Repository
 import Retention
+import Sealing
 import Testing
 
 /// Backups of small volumes whose contents have letters, and prunes of them.
@@ -71,6 +72,22 @@ struct Pruning {
             let at = letters.index(letters.startIndex, offsetBy: Int(number) - 1)
             let manifest = try Manifests(vault).manifest(number).manifest
             #expect(try Rig.restored(manifest, vault) == Self.volume(letters[at]).contents)
+        }
+    }
+
+    /// Ends a session with the backup that it stored.
+    static func commit(
+        _ session: Session, _ vault: Vault, _ map: VolumeMap, _ state: [Digest]
+    ) throws {
+        let volume = try #require(
+            Manifest.Volume(
+                id: VolumeID(1), name: "disk", isSync: true,
+                lastWrite: Manifest.WriteMark(generation: 0, number: 0), map: map))
+        _ = try session.ending { () throws(BackupFailure) in
+            try session.commits()
+            return try Manifests(vault).commit {
+                Rig.manifest(after: $0, [volume], state: state, time: start)
+            }
         }
     }
 

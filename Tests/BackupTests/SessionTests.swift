@@ -91,7 +91,7 @@ import Testing
         let said = try #require(SessionStatement(1, .commits))
         #expect(try vault.put(first: said, as: vault.layout.session(9, .decided)))
         #expect(try !vault.put(first: said, as: vault.layout.session(9, .decided)))
-        #expect(try !vault.put(first: said, as: vault.layout.session(8, .begun), isShared: true))
+        #expect(try !vault.put(first: said, as: vault.layout.session(8, .begun), onlyAnew: true))
         let hold = try Holds(vault).put(1, reason: "case 7", at: .zero)
         #expect(hold.reason == "case 7")
     }

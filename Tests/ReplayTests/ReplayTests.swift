@@ -14,11 +14,9 @@ private struct History {
     /// By entry, the first is of before all.
     private(set) var images: [[VolumeID: Image]] = [[:]]
     private var random: SeededRandom
-    private var decisions = Self.beginning
     private var epoch = UInt64(0)
     /// The last write of each volume.
     private(set) var marks: [[VolumeID: (generation: ExportGeneration, number: UInt64)]] = [[:]]
-    private(set) var states: [Decisions] = [Self.beginning]
     private var opening = UInt32(1)
 
     static let regions = ["east", "west"].compactMap(RegionName.init)

@@ -62,6 +62,18 @@ import Testing
         }
     }
 
+    @Test func `what a codec made wrong lies raw, and comes back`() throws {
+        let faulty = Codec(
+            compress: { plain, _, bytes in
+                bytes += [1, 2, 3]
+                return true
+            }, decompress: Codec.lz4.decompress)
+        let made = try StretchObject(
+            sealing: Self.some, behind: Self.before, after: digest([]), cluster: Self.cluster,
+            in: place(), codec: faulty, random: salt(1))
+        #expect(try StretchObject(made.bytes, for: place()).entries() == Self.some)
+    }
+
     @Test func `entries that don't follow each other make none`() throws {
         let first = Self.entry(71)
         for entries in [

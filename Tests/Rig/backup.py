@@ -1,7 +1,7 @@
 """`make backup`: backups of a mesh under load, and what comes back of them, compared with `cmp`.
 
 A full one and one of what changed, made on a region that is not primary while clients write on; one whose agent is killed in
-the middle; one behind a takeover. Each is restored without any agent, and compared with a copy that was made through NBD
+the middle; one behind a takeover; then all but two of them are let go. Each is restored without any agent, and compared with a copy that was made through NBD
 before; the ledger, written until the backup began, is judged by flushcheck on the restored image. At the end a byte of a pack
 turns around: the check says which, and nothing is restored that could be taken for whole.
 """
@@ -9,6 +9,7 @@ turns around: the check says which, and nothing is restored that could be taken 
 import argparse
 import filecmp
 import glob
+import hashlib
 import json
 import os
 import subprocess
@@ -206,6 +207,45 @@ def refusals(findings, repository, number):
                     f"what is damaged has no image, all else has: {sorted(whole)}, {refused}")
 
 
+def let_go(findings, repository, number):
+    """All but the newest and a held one go; both come back as before, and nothing of the others is left."""
+    def told(*words):
+        return json.loads(repository.ask("backup", *words, "-o", "json").stdout)
+    before = {name: restored(repository, n, name) for n, name in ((1, "held"), (number, "newest"))}
+    repository.ask("backup", "hold", "1", "--reason", "case 7")
+    rules = ("--keep-newest", "1", *(word for kind in ("hourly", "daily", "weekly", "monthly", "yearly")
+                                    for word in (f"--keep-{kind}", "0")))
+    # The killed backup's session ended with its node's next one, so nothing waits.
+    repository.ask("backup", "prune", "--dry-run", *rules)
+    findings.expect(len(listed(repository)) == 4, "a dry run deletes nothing")
+    changed = told("diff", "1", str(number))
+    findings.expect(any(volume["kind"] == "changed" and volume["ranges"] for volume in changed["volumes"]),
+                    f"two backups differ: {changed}")
+    size = tree_bytes(repository.path)
+    pruned = repository.ask("backup", "prune", "--yes", *rules)
+    findings.expect(listed(repository) == [1, number], f"what no rule keeps is gone: {listed(repository)}, {pruned}")
+    findings.expect(tree_bytes(repository.path) < size, f"and so is what only it led to: {size}")
+    for n, name in ((1, "held"), (number, "newest")):
+        same = restored(repository, n, name + "-again") == before[name]
+        findings.expect(same, f"backup {n} is as it was before the others went")
+    repository.ask("backup", "release", "1", "--yes")
+    repository.ask("backup", "prune", "--yes", *rules)
+    findings.expect(listed(repository) == [number], "what is held no more goes too")
+
+
+def restored(repository, number, name):
+    """The digest of the volume `bulk` in a backup."""
+    path = repository.restore(number, "bulk", "kept-" + name)
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    os.remove(path)
+    return digest
+
+
+def tree_bytes(path):
+    return sum(os.path.getsize(os.path.join(folder, name)) for folder, _, names in os.walk(path) for name in names)
+
+
 def measure_backup(findings, options):
     figures = {"restored": 0, "differing": 0, "lost_flushed": 0}
     with measure.scratch(8 * options.mib * MIB) as scratch:
@@ -226,8 +266,9 @@ def exercise(findings, mesh, repository, options, figures, scratch):
     original = under_load(findings, mesh, repository, judge, options, figures, scratch)
     killed(findings, mesh, repository, options, figures, original)
     number = behind_takeover(findings, mesh, repository, judge, options, figures, original)
-    refusals(findings, repository, number)
     figures["backups"] = len(listed(repository))
+    let_go(findings, repository, number)
+    refusals(findings, repository, number)
     findings.say(repository.ask("backup", "list").stdout.strip())
 
 
