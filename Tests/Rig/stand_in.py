@@ -87,14 +87,17 @@ class Agent:
             os.truncate(os.open(path, os.O_CREAT | os.O_RDWR), os.path.getsize(self.file(f"volumes/{name}")))
         if os.path.exists(door):
             os.unlink(door)
-        words = ["nbdkit", "-f", "-U", door, "file", path]
+        # One request after the other: the kernel may give half of a page that is being written, and the judges demand that a
+        # block is atomic, as it is with an agent.
+        disk = ["--filter=noparallel", "file", path, "serialize=all-requests"]
+        words = ["nbdkit", "-f", "-U", door, *disk]
         if "lazy" in self.sins:
             words = ["qemu-nbd", "-t", "-e", "8", "-k", door, "-f", "raw", "-x", name, "--cache=unsafe", path]
         servers = [self.server(words)]
         if self.nbd and os.path.exists(self.tls):
             servers.append(self.server(
                 ["nbdkit", "-f", "-i", self.nbd[1], "-p", self.nbd[2], "--tls=require",
-                 f"--tls-certificates={self.tls}", "--tls-verify-peer", "file", path]))
+                 f"--tls-certificates={self.tls}", "--tls-verify-peer", *disk]))
         self.servers[name] = servers
 
     def rise(self, former):
