@@ -133,6 +133,7 @@ let package = Package(
                 "Admin", "CDisk", "CNaming", "Mesh", "Record", "Repository", "Retention", "Sealing",
                 locks,
             ]),
+        shell("Copies", ["Repository", locks]),
         shell("ObjectStores", ["CNaming", "Repository", locks]),
         pure("S3Protocol", ["Mesh", "Sealing", crypto]),
         shell(
@@ -145,7 +146,7 @@ let package = Package(
         shell("Store", ["Mesh"]),
         shell(
             "StoreChoice",
-            ["Backup", "ObjectStores", "Repository", "S3Protocol", "S3Store", "Settings"]),
+            ["Backup", "Copies", "ObjectStores", "Repository", "S3Protocol", "S3Store", "Settings"]),
         shell("Certificates", ["Mesh", asn1, crypto, x509]),
         shell(
             "Launch",
@@ -192,13 +193,14 @@ let package = Package(
         tests(
             "BackupTests",
             [
-                "Backup", "Mesh", "ObjectStores", "Record", "Repository", "Retention", "Sealing",
-                locks,
+                "Backup", "Copies", "Mesh", "ObjectStores", "Record", "Repository", "Retention",
+                "Sealing", locks,
             ]),
         tests("CertificatesTests", ["Certificates", "Mesh", asn1, x509]),
         tests(
             "ControlTests",
             ["Admin", "Control", locks, logging, nio, nioEmbedded, nioHTTP1, nioPosix]),
+        tests("CopiesTests", ["Copies", "Mesh", "ObjectStores", "Repository", "Sealing", locks]),
         tests("DecisionsTests", ["Decisions", "Mesh"]),
         tests("DriverTests", ["Driver", "Mesh", locks]),
         tests("FuzzingTests", ["Fuzzing"]),

@@ -95,7 +95,7 @@ final class BackupDesk: Sendable {
     /// Opened anew for each: the disk may have been mounted since, the keys rotated, the credentials renewed.
     func vault() throws(BackupFailure) -> Vault {
         let key = try KeyStorage.keyFile(settings.key)
-        let store = try StoreChoice.open(settings.store)
+        let store = try StoreChoice.open(settings.store, for: .writing)
         let rings = Rings(store, repository: key.repository, tenant: key.tenant)
         let newest =
             if let known = ring.withLockedValue({ $0 }) {

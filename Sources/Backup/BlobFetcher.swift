@@ -26,8 +26,10 @@ final class BlobFetcher: Sendable {
         var failure: BackupFailure?
         for location in try catalog.locations(of: id) {
             do throws(BackupFailure) {
-                let sealed = try vault.get(vault.layout.pack(location.pack.name), location.range)
-                return try plain(sealed.span, location, kind)
+                let name = vault.layout.pack(location.pack.name)
+                return try vault.reading(name, location.range) { sealed throws(ObjectDamage) in
+                    try opened(sealed.span, location, kind)
+                }
             } catch { failure = failure ?? error }
         }
         throw failure ?? unknown(id, kind)
@@ -37,14 +39,19 @@ final class BlobFetcher: Sendable {
     func plain(
         _ sealed: Span<UInt8>, _ location: BlobLocation, _ kind: Blob.Kind
     ) throws(BackupFailure) -> [UInt8] {
-        let name = vault.layout.pack(location.pack.name)
-        do throws(ObjectDamage) {
-            guard location.placed.blob.kind == kind else {
-                throw ObjectDamage.anotherID(location.id)
-            }
-            let ids = try vault.ids(location.pack.epoch)
-            return try opener(location.pack).plain(sealed, location.placed, checkedBy: ids)
-        } catch { throw .damaged(name, error) }
+        do throws(ObjectDamage) { return try opened(sealed, location, kind) } catch {
+            throw .damaged(vault.layout.pack(location.pack.name), error)
+        }
+    }
+
+    private func opened(
+        _ sealed: Span<UInt8>, _ location: BlobLocation, _ kind: Blob.Kind
+    ) throws(ObjectDamage) -> [UInt8] {
+        guard location.placed.blob.kind == kind else {
+            throw ObjectDamage.anotherID(location.id)
+        }
+        let ids = try vault.ids(location.pack.epoch)
+        return try opener(location.pack).plain(sealed, location.placed, checkedBy: ids)
     }
 
     private func opener(_ pack: PackReference) throws(ObjectDamage) -> BlobOpener {

@@ -60,16 +60,30 @@ final class Catalog: Sendable {
     private func add(
         _ object: ObjectListing.Object, isDoomed: Bool
     ) throws(BackupFailure) {
+        let name = object.name
+        do throws(BackupFailure) {
+            return add(name, try directory(object), isDoomed: isDoomed)
+        } catch {
+            guard case .damaged = error, vault.store.copies.count > 1 else { throw error }
+        }
+        // A copy that is too long, or whose ends are of two copies, hides from who reads its ends alone.
+        let directory = try vault.reading(name) { bytes throws(ObjectDamage) in
+            try IndexReader(bytes, for: vault.place(of: bytes)).directory
+        }
+        add(name, directory, isDoomed: isDoomed)
+    }
+
+    private func directory(
+        _ object: ObjectListing.Object
+    ) throws(BackupFailure) -> IndexDirectory {
         let (name, byteCount) = (object.name, object.byteCount)
         let head = try vault.get(name, 0..<min(SealedHeader.byteCount, byteCount))
-        let place = try vault.reading(name) { () throws(ObjectDamage) in try vault.place(of: head) }
+        let place = try vault.blaming(name) { () throws(ObjectDamage) in try vault.place(of: head) }
         var tailByteCount = min(vault.limits.indexTailByteCount, byteCount)
         while true {
             let tail = try vault.get(name, byteCount - tailByteCount..<byteCount)
             do throws(ObjectDamage) {
-                let directory = try IndexDirectory(
-                    head: head, tail: tail, of: byteCount, for: place)
-                return add(name, directory, isDoomed: isDoomed)
+                return try IndexDirectory(head: head, tail: tail, of: byteCount, for: place)
             } catch {
                 guard case .truncated(let wanted, _) = error, wanted > tailByteCount,
                     wanted <= byteCount
@@ -126,9 +140,8 @@ final class Catalog: Sendable {
         if let held = kept.withLockedValue({ $0.blocks[id] }) { return held }
         let locations: [BlobLocation]
         do throws(BackupFailure) {
-            let sealed = try vault.get(
-                segment.name, segment.directory.range(ofBlock: id.number))
-            locations = try vault.reading(segment.name) { () throws(ObjectDamage) in
+            let range = segment.directory.range(ofBlock: id.number)
+            locations = try vault.reading(segment.name, range) { sealed throws(ObjectDamage) in
                 try segment.directory.locations(inBlock: id.number, sealed.span)
             }
         } catch {

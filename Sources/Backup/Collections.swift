@@ -46,8 +46,8 @@ struct Collections: Sendable {
 
     /// Whether its last object is what it seems: a copy of another one needs no key.
     private func hasEnded(_ number: UInt64) throws(BackupFailure) -> Bool {
-        guard let bytes = try vault.find(name(number, .ended)) else { return true }
-        guard let said = try? read(bytes, number, .ended), case .ended = said.step else {
+        guard try vault.find(name(number, .ended)) != nil else { return true }
+        guard let said = try? read(number, .ended).said, case .ended = said.step else {
             return false
         }
         return true
@@ -56,10 +56,9 @@ struct Collections: Sendable {
     func begun(
         _ number: UInt64
     ) throws(BackupFailure) -> (names: CollectionStatement.Names, digest: Digest) {
-        let bytes = try vault.get(name(number, .begun))
-        let said = try read(bytes, number, .begun)
+        let (said, digest) = try read(number, .begun)
         guard case .begun(let names) = said.step else { throw strange(number, .begun) }
-        return (names, Digest(of: bytes.span))
+        return (names, digest)
     }
 
     struct Decision {
@@ -69,7 +68,7 @@ struct Collections: Sendable {
     }
 
     func decided(_ number: UInt64) throws(BackupFailure) -> Decision {
-        let said = try read(vault.get(name(number, .decided)), number, .decided)
+        let said = try read(number, .decided).said
         guard case .decided(let tombstones, let spared, let letGo) = said.step else {
             throw strange(number, .decided)
         }
@@ -77,14 +76,14 @@ struct Collections: Sendable {
     }
 
     private func read(
-        _ bytes: [UInt8], _ number: UInt64, _ stage: Stage
-    ) throws(BackupFailure) -> CollectionStatement {
-        let said: CollectionStatement = try vault.reading(name(number, stage)) {
-            () throws(ObjectDamage) in
-            try CollectionStatement(bytes, for: vault.place(of: bytes))
+        _ number: UInt64, _ stage: Stage
+    ) throws(BackupFailure) -> (said: CollectionStatement, digest: Digest) {
+        let read = try vault.reading(name(number, stage)) { bytes throws(ObjectDamage) in
+            let said = try CollectionStatement(bytes, for: vault.place(of: bytes))
+            return (said: said, digest: Digest(of: bytes.span))
         }
-        guard said.number == number else { throw strange(number, stage) }
-        return said
+        guard read.said.number == number else { throw strange(number, stage) }
+        return read
     }
 
     private func strange(_ number: UInt64, _ stage: Stage) -> BackupFailure {

@@ -29,8 +29,7 @@ package struct LogArchive: Sendable {
 
     package func stretch(_ first: LogIndex) throws(BackupFailure) -> StretchObject {
         let name = vault.layout.stretch(cluster, group, first: first)
-        let bytes = try vault.get(name)
-        return try vault.reading(name) { () throws(ObjectDamage) in
+        return try vault.reading(name) { bytes throws(ObjectDamage) in
             let object = try StretchObject(bytes, for: vault.place(of: bytes))
             let stretch = object.stretch
             guard stretch.cluster == cluster, stretch.group == group, stretch.first == first else {
@@ -116,7 +115,7 @@ package struct LogArchive: Sendable {
                 guard object.epoch >= epoch else { throw .damaged(name, .noSuccessor) }
                 (former, epoch) = (object, object.epoch)
                 guard stretch.last.index > reached.index else { continue }
-                let entries = try archive.vault.reading(name) { () throws(ObjectDamage) in
+                let entries = try archive.vault.blaming(name) { () throws(ObjectDamage) in
                     try object.entries()
                 }
                 let fresh = entries.drop { $0.index <= reached.index }

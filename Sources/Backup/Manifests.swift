@@ -16,8 +16,7 @@ package struct Manifests: Sendable {
 
     package func manifest(_ number: UInt64) throws(BackupFailure) -> ManifestObject {
         let name = vault.layout.manifest(number)
-        let bytes = try vault.get(name)
-        return try vault.reading(name) { () throws(ObjectDamage) in
+        return try vault.reading(name) { bytes throws(ObjectDamage) in
             let object = try ManifestObject(bytes, for: vault.place(of: bytes))
             guard object.manifest.sequence == number else {
                 throw .contents("it is manifest \(object.manifest.sequence)")
@@ -33,15 +32,23 @@ package struct Manifests: Sendable {
         guard let number = numbers.last else { return nil }
         let newest = try manifest(number)
         // One that was let go of can't be asked, be it since the others were listed.
-        guard numbers.dropLast().last == number - 1,
-            let former = try vault.find(vault.layout.manifest(number - 1))
-        else { return newest }
-        try vault.reading(vault.layout.manifest(number)) { () throws(ObjectDamage) in
-            let epoch = try SealedHeader(parsing: former).epoch
-            guard newest.manifest.predecessor == Digest(of: former.span), newest.epoch >= epoch
-            else { throw .noSuccessor }
+        guard numbers.dropLast().last == number - 1 else { return newest }
+        let name = vault.layout.manifest(number - 1)
+        do throws(BackupFailure) {
+            return try vault.reading(name) { former throws(ObjectDamage) in
+                let epoch = try SealedHeader(parsing: former).epoch
+                guard newest.manifest.predecessor == Digest(of: former.span), newest.epoch >= epoch
+                else { throw .noSuccessor }
+                return newest
+            }
+        } catch {
+            switch error {
+            case .store(let failure) where failure.cause == .missing: return newest
+            // It is not the former one that follows nothing.
+            case .damaged(_, let damage): throw .damaged(vault.layout.manifest(number), damage)
+            default: throw error
+            }
         }
-        return newest
     }
 
     /// Makes a backup one: everything it leads to is durable by now. `make` gives the manifest that follows another, or

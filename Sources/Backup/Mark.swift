@@ -58,9 +58,8 @@ struct Mark {
         _ name: Digest, _ vault: Vault, _ tell: (BlobLocation) -> Void
     ) throws(BackupFailure) -> Set<Digest> {
         let object = vault.layout.index(name)
-        let bytes = try vault.get(object)
         // What a reader goes without may be what a backup needs.
-        let packs = try vault.reading(object) { () throws(ObjectDamage) in
+        let packs = try vault.reading(object) { bytes throws(ObjectDamage) in
             let index = try IndexReader(bytes, for: vault.place(of: bytes))
             for block in 0..<index.blockCount {
                 for location in try index.locations(inBlock: block) { tell(location) }

@@ -40,10 +40,8 @@ package struct Rings: Sendable {
     package func newest(
         openedBy holder: KeyHolder, pinned digest: Digest
     ) throws(BackupFailure) -> KnownRing {
-        for number in try numbers().reversed() {
-            let bytes = try get(name(number))
-            guard Digest(of: bytes.span) == digest else { continue }
-            let pinned = try open(parsed(bytes, number), by: holder, after: nil)
+        for number in try numbers().reversed() where try has(digest, number) {
+            let pinned = try open(object(number), by: holder, after: nil)
             return try newest(openedBy: holder, since: pinned)
         }
         throw .key("no key ring of tenant \(tenant) has the digest \(digest)")
@@ -70,10 +68,22 @@ package struct Rings: Sendable {
 
     /// Nothing is ever written over: what has its number is that ring.
     private func confirm(_ known: KnownRing) throws(BackupFailure) {
-        let name = name(known.number)
-        let bytes = try get(name)
-        guard Digest(of: bytes.span) == known.digest else {
-            throw .key("\(name) is not the key ring of that number that was read before")
+        guard try has(known.digest, known.number) else {
+            throw .key(
+                "\(name(known.number)) is not the key ring of that number that was read before")
+        }
+    }
+
+    /// Whether a copy of the ring of that number has that digest.
+    private func has(_ digest: Digest, _ number: UInt64) throws(BackupFailure) -> Bool {
+        do throws(BackupFailure) {
+            return try store.reading(name(number)) { bytes throws(ObjectDamage) in
+                guard Digest(of: bytes.span) == digest else { throw .contents("it is another one") }
+                return true
+            }
+        } catch {
+            guard case .damaged = error else { throw error }
+            return false
         }
     }
 
@@ -96,24 +106,14 @@ package struct Rings: Sendable {
 extension Rings {
     func name(_ number: UInt64) -> ObjectName { layout.ring(number) }
 
-    private func get(_ name: ObjectName) throws(BackupFailure) -> [UInt8] {
-        do throws(ObjectStoreFailure) { return try store.get(name, nil) } catch {
-            throw .store(error)
-        }
-    }
-
     func object(_ number: UInt64) throws(BackupFailure) -> KeyRingObject {
-        try parsed(get(name(number)), number)
+        try store.reading(name(number)) { bytes throws(ObjectDamage) in try parsed(bytes, number) }
     }
 
-    private func parsed(
-        _ bytes: [UInt8], _ number: UInt64
-    ) throws(BackupFailure) -> KeyRingObject {
-        do throws(ObjectDamage) {
-            let object = try KeyRingObject(parsing: bytes)
-            try confirm(object, number)
-            return object
-        } catch { throw .damaged(name(number), error) }
+    private func parsed(_ bytes: [UInt8], _ number: UInt64) throws(ObjectDamage) -> KeyRingObject {
+        let object = try KeyRingObject(parsing: bytes)
+        try confirm(object, number)
+        return object
     }
 
     private func confirm(_ object: KeyRingObject, _ number: UInt64) throws(ObjectDamage) {

@@ -47,10 +47,8 @@ package struct Sessions: Sendable {
     /// Whether its last object is what it seems: a copy of another one needs no key.
     private func hasEnded(_ number: UInt64) throws(BackupFailure) -> Bool {
         let name = vault.layout.session(number, .ended)
-        guard let bytes = try vault.find(name) else { return true }
-        let said: SessionStatement? = try? vault.reading(name) { () throws(ObjectDamage) in
-            try SessionStatement(bytes, for: vault.place(of: bytes))
-        }
+        guard try vault.find(name) != nil else { return true }
+        let said: SessionStatement? = try? vault.statement(name)
         guard let said, said.session == number, case .ended = said.step else { return false }
         return true
     }
@@ -59,10 +57,8 @@ package struct Sessions: Sendable {
     private func commits(_ number: UInt64) throws(BackupFailure) -> Bool? {
         let name = vault.layout.session(number, .decided)
         // It was cleared away since it was listed: only what is over is.
-        guard let bytes = try vault.find(name) else { return nil }
-        let said: SessionStatement? = try? vault.reading(name) { () throws(ObjectDamage) in
-            try SessionStatement(bytes, for: vault.place(of: bytes))
-        }
+        guard try vault.find(name) != nil else { return nil }
+        let said: SessionStatement? = try? vault.statement(name)
         guard let said, said.session == number, case .givenUp = said.step else { return true }
         return nil
     }
@@ -223,10 +219,7 @@ extension Vault {
     }
 
     func statement<Said: Statement>(_ name: ObjectName) throws(BackupFailure) -> Said {
-        let bytes = try get(name)
-        return try reading(name) { () throws(ObjectDamage) in
-            try Said(bytes, for: place(of: bytes))
-        }
+        try reading(name) { bytes throws(ObjectDamage) in try Said(bytes, for: place(of: bytes)) }
     }
 
     /// What is known of what lies in that part of the tenant's. Whoever deletes looks at all of it, too (`Survey`).

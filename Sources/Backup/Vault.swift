@@ -29,14 +29,10 @@ package struct Vault: Sendable {
     static func confirm(
         _ id: RepositoryID, in store: any ObjectStore
     ) throws(BackupFailure) {
-        let bytes: [UInt8]
-        do throws(ObjectStoreFailure) { bytes = try store.get(Layout.repository, nil) } catch {
-            throw .store(error)
-        }
-        do throws(ObjectDamage) {
+        try store.reading(Layout.repository) { bytes throws(ObjectDamage) in
             let found = try RepositoryObject(parsing: bytes).id
             guard found == id else { throw .anotherRepository(found) }
-        } catch { throw .damaged(Layout.repository, error) }
+        }
     }
 
     /// Makes a store a repository, once.
@@ -172,8 +168,8 @@ extension Vault {
         }
     }
 
-    /// What `read` gives of the object of that name.
-    func reading<Value>(
+    /// What `read` gives, whose damage is that object's.
+    func blaming<Value>(
         _ name: ObjectName, _ read: () throws(ObjectDamage) -> Value
     ) throws(BackupFailure) -> Value {
         do throws(ObjectDamage) { return try read() } catch { throw .damaged(name, error) }

@@ -28,10 +28,9 @@ enum ConfigFile {
         }
         guard StoreChoice.isStoreFile(path) else { return .directory(path) }
         let text = try text(path)
-        return .s3(
-            try checked { () throws(Faults) in
-                try S3Settings(parsing: text, file: path, isForAgent: false)
-            })
+        return try checked { () throws(Faults) in
+            try StoreSettings(parsing: text, file: path, isForAgent: false)
+        }
     }
 
     static func checked<Value>(_ body: () throws(Faults) -> Value) throws(Failure) -> Value {

@@ -28,6 +28,8 @@ package final class DirectoryStore: ObjectStore {
         try sweep()
     }
 
+    package var copies: [StoreCopy] { [StoreCopy(path, self)] }
+
     package func put(_ name: ObjectName, _ bytes: [UInt8]) throws(ObjectStoreFailure) -> PutOutcome
     {
         guard bytes.count <= Self.byteCountMax else {

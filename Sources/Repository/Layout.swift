@@ -33,7 +33,7 @@ package struct Layout: Hashable, Sendable {
     }
 
     /// Whether it is a stretch's, of any mesh.
-    func isStretch(_ name: ObjectName) -> Bool {
+    package func isStretch(_ name: ObjectName) -> Bool {
         let parts = name.text.split(separator: "/")
         guard parts.count == 4, parts[0] == "\(tenant)", parts[1] == "log" else { return false }
         let mesh = parts[2].split(separator: "-")
@@ -50,6 +50,23 @@ package struct Layout: Hashable, Sendable {
     package func collection(_ number: UInt64, _ stage: Stage) -> ObjectName {
         Self.known("\(tenant)/collections/\(Self.digits(number))-\(stage.rawValue)")
     }
+
+    /// What an object is, as far as it matters to who keeps copies of it.
+    package enum Kind: Hashable, Sendable {
+        /// Both are named by the digest of their bytes: who keeps them needs no key to tell whether they are whole.
+        case pack
+        case index
+        /// Named by a number, or by nothing else than its place.
+        case other
+    }
+
+    /// Of whichever tenant's object.
+    package static func kind(_ name: ObjectName) -> Kind {
+        guard digest(name) != nil, let part = parts(name).dropFirst().first else { return .other }
+        return part == "packs" ? .pack : part == "indexes" ? .index : .other
+    }
+
+    private static func parts(_ name: ObjectName) -> [Substring] { name.text.split(separator: "/") }
 
     /// All that the tenant has.
     package var all: ObjectName { Self.known("\(tenant)") }

@@ -18,6 +18,24 @@ package protocol ObjectStore: Sendable {
     /// Takes a damaged object out of the way: it is served to nobody from then on, and nothing of it is lost. What
     /// was meant to lie there can be put again.
     func quarantine(_ name: ObjectName) throws(ObjectStoreFailure)
+
+    /// Stores of which each has all that this one has: who finds that what it was given is damaged asks them one by one.
+    var copies: [StoreCopy] { get }
+}
+
+extension ObjectStore {
+    package var copies: [StoreCopy] { [StoreCopy("the store", self)] }
+}
+
+/// One of the stores that have a copy each.
+package struct StoreCopy: Sendable {
+    /// As failures name it.
+    package let name: String
+    package let store: any ObjectStore
+
+    package init(_ name: String, _ store: any ObjectStore) {
+        (self.name, self.store) = (name, store)
+    }
 }
 
 package enum PutOutcome: Hashable, Sendable {
@@ -39,6 +57,30 @@ package struct ObjectListing: Hashable, Sendable {
     package var strangers: [String] = []
 
     package init() {}
+
+    /// What is in either of two lists of the same part, each in its order. Of two lengths the longer one is told: it is a
+    /// damaged copy that is cut off.
+    package func union(_ other: ObjectListing) -> ObjectListing {
+        var both = ObjectListing()
+        both.strangers = Set(strangers).union(other.strangers).sorted()
+        both.objects.reserveCapacity(max(objects.count, other.objects.count))
+        var (left, right) = (objects[...], other.objects[...])
+        while let a = left.first, let b = right.first {
+            if a.name == b.name {
+                both.objects.append(a.byteCount >= b.byteCount ? a : b)
+                (left, right) = (left.dropFirst(), right.dropFirst())
+            } else if a.name < b.name {
+                both.objects.append(a)
+                left = left.dropFirst()
+            } else {
+                both.objects.append(b)
+                right = right.dropFirst()
+            }
+        }
+        both.objects += left
+        both.objects += right
+        return both
+    }
 }
 
 /// What a store did not do.
@@ -72,10 +114,22 @@ package struct ObjectStoreFailure: Error, Hashable, Sendable, CustomStringConver
         (self.deed, self.what, self.store, self.cause) = (deed, what, store, cause)
     }
 
-    package var description: String { "cannot \(deed) \(what) in \(store): \(words)" }
+    package var description: String { "cannot \(deed) \(what) in \(store): \(cause.words)" }
+}
 
-    private var words: String {
-        switch cause {
+extension ObjectStoreFailure.Cause {
+    /// Whether the next object would fare no better.
+    package var isOfTheStore: Bool {
+        switch self {
+        // A disk that can't read one file reads others.
+        case .system(let code, _): code != 5
+        case .storeGone, .full, .denied, .readOnly, .service: true
+        case .missing, .taken, .short, .oversized, .notAnObject: false
+        }
+    }
+
+    package var words: String {
+        switch self {
         case .missing: "it is not there"
         case .taken: "other bytes have that name, and nothing is ever written over"
         case .full: "there is no room left; free some, or let backups go (retention)"

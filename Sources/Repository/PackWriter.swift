@@ -18,6 +18,10 @@ package struct PackReference: Hashable, Sendable {
     package let name: Digest
     package let epoch: KeyEpoch
     package let salt: Salt
+
+    package init(name: Digest, epoch: KeyEpoch, salt: Salt) {
+        (self.name, self.epoch, self.salt) = (name, epoch, salt)
+    }
 }
 
 /// Puts a pack together.

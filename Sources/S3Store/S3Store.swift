@@ -38,6 +38,8 @@ package final class S3Store: ObjectStore {
         signer = S3Signer(credentials, region: place.region)
     }
 
+    package var copies: [StoreCopy] { [StoreCopy(place.description, self)] }
+
     package func put(_ name: ObjectName, _ bytes: [UInt8]) throws(ObjectStoreFailure) -> PutOutcome
     {
         let deed = S3Deed("store", name.text)

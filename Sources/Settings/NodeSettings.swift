@@ -245,7 +245,7 @@ package struct AgentSettings: Hashable, Sendable {
                 switch backup.place {
                 case .directory(let path): .directory(path)
                 case .store(let file):
-                    .s3(try S3Settings(parsing: try load(file), file: file, isForAgent: true))
+                    try StoreSettings(parsing: try load(file), file: file, isForAgent: true)
                 }
             return Backup(store: store, key: backup.key, shipsLog: backup.shipsLog)
         }

@@ -1,14 +1,7 @@
 package import Mesh
 internal import Yams
 
-/// Where a repository's objects lie.
-package enum StoreSettings: Hashable, Sendable {
-    case directory(String)
-    case s3(S3Settings)
-}
-
-/// A store file: a bucket of an S3-compatible service, and how it is reached. Node files and the command line name the
-/// same one.
+/// A bucket of an S3-compatible service, and how it is reached.
 package struct S3Settings: Hashable, Sendable {
     package enum Addressing: String, Hashable, Sendable, CaseIterable {
         /// The bucket is in the path.
@@ -35,13 +28,10 @@ package struct S3Settings: Hashable, Sendable {
     /// How long one object is tried for, all retries together.
     package let timeout: Interval
 
-    /// Relative paths in the file are relative to the file. An agent has no environment to take credentials from.
-    package init(parsing text: String, file: String, isForAgent: Bool) throws(Faults) {
-        var document = try Section(document: text, file: file)
-        guard let placed = document.node("s3") else {
-            document.report("s3", line: 1, "is missing; expected {bucket, region, credentials, …}")
-            throw Faults(all: document.finish())
-        }
+    /// Relative paths in the file are relative to the file. An agent has no environment to take credentials from. Adds what is
+    /// wrong to `document`, and is nil then.
+    init?(_ placed: Section.Placed<Node>, in document: inout Section, isForAgent: Bool) {
+        let file = document.file
         var s3 = Section(placed.value, file: file, path: placed.key)
         let bucket = s3.required(
             "bucket", expected: "a bucket's name (3 to 63 of a-z 0-9 - .)", parse: Self.bucket)
@@ -69,9 +59,9 @@ package struct S3Settings: Hashable, Sendable {
                 (Self.timeoutMin...Self.timeoutMax).contains($0) ? $0 : nil
             }
         }
-        document.adopt(s3.finish())
-        let faults = document.finish()
-        guard faults.isEmpty, let bucket, let region else { throw Faults(all: faults) }
+        let faults = s3.finish()
+        document.adopt(faults)
+        guard faults.isEmpty, let bucket, let region else { return nil }
         (self.bucket, self.prefix, self.region) = (bucket.value, prefix?.value ?? "", region.value)
         self.endpoint = endpoint?.value ?? .amazon(region.value)
         self.addressing = addressing?.value ?? .path

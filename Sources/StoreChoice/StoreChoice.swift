@@ -1,4 +1,5 @@
 package import Backup
+internal import Copies
 internal import Glibc
 internal import ObjectStores
 package import Repository
@@ -8,9 +9,11 @@ package import Settings
 
 /// Opens the store that settings name.
 package enum StoreChoice {
-    /// `environment` is asked for credentials where the settings name no file of them.
+    /// `environment` is asked for credentials where the settings name no file of them. `demand` says which have to take part
+    /// where there are several stores; `isNew` where they are to become a repository.
     package static func open(
-        _ settings: StoreSettings, environment: (String) -> String? = { _ in nil }
+        _ settings: StoreSettings, for demand: Demand, isNew: Bool = false,
+        environment: @escaping @Sendable (String) -> String? = { _ in nil }
     ) throws(BackupFailure) -> any ObjectStore {
         switch settings {
         case .directory(let path):
@@ -18,6 +21,39 @@ package enum StoreChoice {
                 throw .store(error)
             }
         case .s3(let settings): return try s3(settings, environment)
+        case .several(let stores, let minCopies):
+            let copies = stores.map { copy(of: $0, environment) }
+            return CopiedStore(copies, demand.stores(minCopies), isNew: isNew)
+        }
+    }
+
+    /// What a store is opened for.
+    package enum Demand: Hashable, Sendable {
+        case reading
+        case writing
+        /// Deleting, and making a repository.
+        case all
+
+        fileprivate func stores(_ minCopies: Int) -> CopiedStore.Demand {
+            switch self {
+            case .reading: .one
+            case .writing: .copies(minCopies)
+            case .all: .all
+            }
+        }
+    }
+
+    private static func copy(
+        of settings: StoreSettings, _ environment: @escaping @Sendable (String) -> String?
+    ) -> CopiedStore.Copy {
+        let name = name(of: settings)
+        return CopiedStore.Copy(name) { () throws(ObjectStoreFailure) in
+            do throws(BackupFailure) {
+                return try open(settings, for: .writing, environment: environment)
+            } catch {
+                if case .store(let failure) = error { throw failure }
+                throw ObjectStoreFailure("open", "it", in: name, .service("\(error)"))
+            }
         }
     }
 
@@ -26,6 +62,7 @@ package enum StoreChoice {
         switch settings {
         case .directory(let path): path
         case .s3(let settings): "\(S3Place(settings))"
+        case .several(let stores, _): stores.map(name).joined(separator: ", ")
         }
     }
 

@@ -17,16 +17,22 @@ private let lawful = """
 
 private func read(
     _ text: String = lawful, isForAgent: Bool = true
-) throws(Faults) -> S3Settings {
-    try S3Settings(parsing: text, file: "/etc/holdfast/store.yaml", isForAgent: isForAgent)
+) throws -> S3Settings {
+    let file = "/etc/holdfast/store.yaml"
+    let settings = try StoreSettings(parsing: text, file: file, isForAgent: isForAgent)
+    guard case .s3(let s3) = settings else { throw Unexpected() }
+    return s3
 }
+
+private struct Unexpected: Error {}
 
 private func faults(_ text: String, isForAgent: Bool = true) -> [String] {
     do {
         _ = try read(text, isForAgent: isForAgent)
         return []
     } catch {
-        return error.all.map { $0.description.replacing("/etc/holdfast/store.yaml", with: "f") }
+        let all = (error as? Faults)?.all ?? []
+        return all.map { $0.description.replacing("/etc/holdfast/store.yaml", with: "f") }
     }
 }
 

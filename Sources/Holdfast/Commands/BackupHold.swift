@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Backup
 internal import Mesh
 internal import Repository
+internal import StoreChoice
 
 extension BackupCommand {
     struct HoldCommand: ParsableCommand {
@@ -15,7 +16,7 @@ extension BackupCommand {
         @Option(help: "Why, and for whom.") var reason: String
 
         func run() throws {
-            let vault = try place.vault()
+            let vault = try place.vault(for: .all)
             _ = try RepositoryOptions.manifest(number, in: vault)
             let hold = try backed { () throws(BackupFailure) in
                 try Holds(vault).put(number, reason: reason, at: .ofThisMachine)
@@ -35,7 +36,7 @@ extension BackupCommand {
         @Argument(help: "The backup's number.") var number: UInt64
 
         func run() throws {
-            let holds = Holds(try place.vault())
+            let holds = Holds(try place.vault(for: .all))
             let held = try backed { () throws(BackupFailure) in try holds.numbers() }
             guard held.contains(number) else {
                 throw Failure(.refused, "backup \(number) is not held")
@@ -68,7 +69,7 @@ extension BackupCommand {
         var writerIsDead = false
 
         func run() throws {
-            let sessions = Sessions(try place.vault())
+            let sessions = Sessions(try place.vault(for: .all))
             try confirmation.demand("\(number)", "end session \(number)")
             try backed { () throws(BackupFailure) in
                 try sessions.end(number, why: reason, commitsToo: writerIsDead)

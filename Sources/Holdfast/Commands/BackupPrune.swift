@@ -4,6 +4,7 @@ internal import Backup
 internal import Mesh
 internal import Repository
 internal import Retention
+internal import StoreChoice
 
 extension BackupCommand {
     struct Prune: ParsableCommand {
@@ -26,7 +27,7 @@ extension BackupCommand {
         var lost: [UInt64] = []
 
         func run() throws {
-            let vault = try place.vault()
+            let vault = try place.vault(for: .all)
             let collector = Collector(
                 vault, try rules.policy(), now: .ofThisMachine, lost: Set(lost))
             let report: PruneReport

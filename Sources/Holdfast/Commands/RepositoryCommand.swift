@@ -11,7 +11,9 @@ struct RepositoryCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "repository",
         abstract: "Makes a place for backups, shows its keys and rotates them.",
-        subcommands: [Create.self, Show.self, Rotate.self])
+        subcommands: [
+            Create.self, Show.self, Rotate.self, ScrubCommand.self, RepairCommand.self,
+        ])
 
     struct Show: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -23,7 +25,7 @@ struct RepositoryCommand: ParsableCommand {
         @Option(help: "A key file.") var key: String
 
         func run() throws {
-            let opened = try OpenedRepository(try ConfigFile.store(place), key: key)
+            let opened = try OpenedRepository(try ConfigFile.store(place), key: key, for: .reading)
             let report = try opened.report(of: opened.ring)
             try options.show(report, report.lines)
         }
@@ -44,7 +46,7 @@ struct RepositoryCommand: ParsableCommand {
         @OptionGroup var second: SecondKeyOptions
 
         func run() throws {
-            let opened = try OpenedRepository(try ConfigFile.store(place), key: key)
+            let opened = try OpenedRepository(try ConfigFile.store(place), key: key, for: .writing)
             let holders = [opened.holder, try second.holder(for: opened.file)]
             var chance = SystemRandomNumberGenerator()
             let next = try backed { () throws(BackupFailure) in
@@ -97,9 +99,11 @@ struct OpenedRepository {
     let ring: KnownRing
     var holder: KeyHolder { .file(file.secret) }
 
-    init(_ settings: StoreSettings, key: String) throws(Failure) {
+    init(
+        _ settings: StoreSettings, key: String, for demand: StoreChoice.Demand
+    ) throws(Failure) {
         let file = try backed { () throws(BackupFailure) in try KeyStorage.keyFile(key) }
-        let store = try settings.opened()
+        let store = try settings.opened(for: demand)
         let rings = Rings(store, repository: file.repository, tenant: file.tenant)
         ring = try backed("Check that \(key) is a key to \(StoreChoice.name(of: settings)).") {
             () throws(BackupFailure) in
@@ -118,15 +122,19 @@ struct OpenedRepository {
 
 extension StoreSettings {
     /// Credentials that no file is named for are the environment's.
-    func opened() throws(Failure) -> any ObjectStore {
+    func opened(
+        for demand: StoreChoice.Demand, isNew: Bool = false
+    ) throws(Failure) -> any ObjectStore {
         let remedy: String? =
             switch self {
             case .directory:
                 "Check the path; a directory that is not there is to be made, or mounted."
-            case .s3: nil
+            case .s3, .several: nil
             }
         return try backed(remedy) { () throws(BackupFailure) in
-            try StoreChoice.open(self) { ProcessInfo.processInfo.environment[$0] }
+            try StoreChoice.open(self, for: demand, isNew: isNew) {
+                ProcessInfo.processInfo.environment[$0]
+            }
         }
     }
 }

@@ -25,7 +25,7 @@ extension RepositoryCommand {
 
         func run() throws {
             let settings = try ConfigFile.store(place)
-            let store = try settings.opened()
+            let store = try settings.opened(for: .all, isNew: true)
             try Self.demandEmpty(store, StoreChoice.name(of: settings))
             if case .directory = settings {
                 for path in [key, second.spareKey].compactMap(\.self) { try demandApart(path) }

@@ -4,6 +4,7 @@ internal import FoundationEssentials
 internal import Repository
 internal import Sealing
 internal import Settings
+internal import StoreChoice
 
 /// Which repository, and the key to it: no agent has to run.
 struct RepositoryOptions: ParsableArguments {
@@ -24,9 +25,9 @@ struct RepositoryOptions: ParsableArguments {
         }
     }
 
-    func vault() throws -> Vault {
+    func vault(for demand: StoreChoice.Demand = .reading) throws -> Vault {
         let (store, file) = try place()
-        let opened = try OpenedRepository(store, key: file)
+        let opened = try OpenedRepository(store, key: file, for: demand)
         return try backed { () throws(BackupFailure) in
             try Vault(opened.rings.store, ring: opened.ring.ring)
         }

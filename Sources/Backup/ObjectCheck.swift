@@ -1,0 +1,66 @@
+internal import Repository
+internal import Sealing
+
+/// Tells whether bytes are what was stored under a name.
+struct ObjectCheck: Sendable {
+    /// nil where there is no key: then only what is named by its digest is known to the byte.
+    let vault: Vault?
+
+    /// Whether who has no key knows each byte of it.
+    static func isNamedByDigest(_ name: ObjectName) -> Bool { Layout.kind(name) != .other }
+
+    func damage(_ name: ObjectName, _ bytes: [UInt8]) -> ObjectDamage? {
+        do throws(ObjectDamage) {
+            try check(name, bytes)
+            return nil
+        } catch { return error }
+    }
+
+    private func check(_ name: ObjectName, _ bytes: [UInt8]) throws(ObjectDamage) {
+        if Self.isNamedByDigest(name) {
+            guard Digest(of: bytes.span) == Layout.digest(name) else {
+                throw .contents("its bytes are not those that its name is the digest of")
+            }
+            return
+        }
+        if name == Layout.repository { return _ = try RepositoryObject(parsing: bytes) }
+        if name.text.split(separator: "/").dropFirst().first == "keys" {
+            let ring = try KeyRingObject(parsing: bytes)
+            guard ring.number == Layout.number(name) else { throw Self.misplaced }
+            return
+        }
+        guard let vault, name.text.hasPrefix("\(vault.layout.tenant)/") else {
+            return _ = try SealedHeader(parsing: bytes)
+        }
+        try open(name, bytes, vault)
+    }
+
+    private static let misplaced = ObjectDamage.contents(
+        "it is of another place than its name says")
+
+    /// All of what is sealed.
+    private func open(
+        _ name: ObjectName, _ bytes: [UInt8], _ vault: Vault
+    ) throws(ObjectDamage) {
+        let (place, layout) = (try vault.place(of: bytes), vault.layout)
+        let own: ObjectName
+        switch try SealedHeader(parsing: bytes).kind {
+        case .manifest:
+            own = layout.manifest(try ManifestObject(bytes, for: place).manifest.sequence)
+        case .hold: own = layout.hold(try Hold(bytes, for: place).backup)
+        case .session:
+            let said = try SessionStatement(bytes, for: place)
+            own = layout.session(said.session, said.stage)
+        case .collection:
+            let said = try CollectionStatement(bytes, for: place)
+            own = layout.collection(said.number, said.stage)
+        case .stretch:
+            let object = try StretchObject(bytes, for: place)
+            _ = try object.entries()
+            let stretch = object.stretch
+            own = layout.stretch(stretch.cluster, stretch.group, first: stretch.first)
+        case .pack, .index: throw Self.misplaced
+        }
+        guard own == name else { throw Self.misplaced }
+    }
+}

@@ -1,0 +1,169 @@
+internal import Dispatch
+internal import NIOConcurrencyHelpers
+package import Repository
+internal import Sealing
+
+/// Reads all that lies in each store of a repository, and tells what is not as it was stored. Of what is named by its
+/// digest, which is all but a few kilobytes of each backup, no key is needed to tell.
+package struct Scrub: Sendable {
+    package struct Report: Sendable {
+        /// Copies of objects that were read, and their bytes.
+        package var objectCount = 0
+        package var byteCount: UInt64 = 0
+        package var findings: [Finding] = []
+        /// Copies that could not be asked, or not to the end, by their number.
+        package var absent: [Int: ObjectStoreFailure] = [:]
+    }
+
+    /// What is wrong with one copy of an object.
+    package struct Finding: Hashable, Sendable {
+        package enum Problem: Hashable, Sendable {
+            case missing
+            case damaged(ObjectDamage)
+            case unreadable(ObjectStoreFailure.Cause)
+            /// Two copies are different, and no key is here to tell which of them is as it was stored.
+            case differs(from: String)
+            /// Nobody knows what it is: it is in nobody's way, and nobody's copy.
+            case stranger
+        }
+        package let store: String
+        package let name: String
+        package let problem: Problem
+    }
+
+    let copies: [StoreCopy]
+    let check: ObjectCheck
+    private let workers: Workers
+    private let pace: Pace
+    private let advanced: @Sendable (Int) -> Void
+
+    /// Without a `vault` no key is needed. Reads at most so many bytes in a second, of all stores together; `advanced` is told of
+    /// bytes as they are read.
+    package init(
+        _ store: any ObjectStore, _ vault: Vault?, threads: Int, bytesPerSecond: UInt64? = nil,
+        advanced: @escaping @Sendable (Int) -> Void = { _ in }
+    ) {
+        copies = store.copies
+        check = ObjectCheck(vault: vault)
+        workers = Workers(threads)
+        pace = Pace(bytesPerSecond)
+        self.advanced = advanced
+    }
+
+    package func run() throws(BackupFailure) -> Report {
+        let report = NIOLockedValueBox(Report())
+        let names = try list(report)
+        try workers.perform(names.count) { item, _ throws(BackupFailure) in
+            let found = self.read(names[item], report)
+            report.withLockedValue { $0.findings += found }
+        }
+        var done = report.withLockedValue { $0 }
+        done.findings.sort { ($0.name, $0.store) < ($1.name, $1.store) }
+        return done
+    }
+
+    /// What is in any of the copies.
+    private func list(
+        _ report: NIOLockedValueBox<Report>
+    ) throws(BackupFailure) -> [ObjectName] {
+        var names: Set<ObjectName> = []
+        for (number, copy) in copies.enumerated() {
+            do throws(ObjectStoreFailure) {
+                let listing = try copy.store.list(nil)
+                for object in listing.objects { names.insert(object.name) }
+                report.withLockedValue { report in
+                    report.findings += listing.strangers.map {
+                        Finding(store: copy.name, name: $0, problem: .stranger)
+                    }
+                }
+            } catch { report.withLockedValue { $0.absent[number] = error } }
+        }
+        let absent = report.withLockedValue { $0.absent }
+        if let failure = absent[0], absent.count == copies.count { throw .store(failure) }
+        return names.sorted()
+    }
+
+    private func read(_ name: ObjectName, _ report: NIOLockedValueBox<Report>) -> [Finding] {
+        var problems: [(copy: Int, problem: Finding.Problem)] = []
+        var first: (copy: Int, digest: Digest)?
+        var wholes = 0
+        for number in copies.indices where report.withLockedValue({ $0.absent[number] == nil }) {
+            do throws(ObjectStoreFailure) {
+                // One that was not there when its store was listed may have been put since.
+                let bytes = try copies[number].store.get(name, nil)
+                note(bytes.count, report)
+                if let damage = check.damage(name, bytes) {
+                    problems.append((number, .damaged(damage)))
+                    continue
+                }
+                wholes += 1
+                if ObjectCheck.isNamedByDigest(name) { continue }
+                let digest = Digest(of: bytes.span)
+                if let first, first.digest != digest {
+                    problems.append((number, .differs(from: copies[first.copy].name)))
+                }
+                first = first ?? (number, digest)
+            } catch  where error.cause.isOfTheStore {
+                report.withLockedValue { $0.absent[number] = error }
+            } catch {
+                let isMissing = error.cause == .missing
+                problems.append((number, isMissing ? .missing : .unreadable(error.cause)))
+            }
+        }
+        // What is missing everywhere was deleted since it was listed.
+        if wholes == 0, problems.allSatisfy({ $0.problem == .missing }) { return [] }
+        return problems.map {
+            Finding(store: copies[$0.copy].name, name: name.text, problem: $0.problem)
+        }
+    }
+
+    private func note(_ byteCount: Int, _ report: NIOLockedValueBox<Report>) {
+        report.withLockedValue { report in
+            report.objectCount += 1
+            report.byteCount += UInt64(byteCount)
+        }
+        advanced(byteCount)
+        pace.wait(for: byteCount)
+    }
+}
+
+/// Holds threads up, so that together they come to no more than so many bytes in a second.
+private final class Pace: Sendable {
+    private let bytesPerSecond: UInt64?
+    private let began = ContinuousClock.now
+    private let byteCount = NIOLockedValueBox<UInt64>(0)
+
+    init(_ bytesPerSecond: UInt64?) { self.bytesPerSecond = bytesPerSecond }
+
+    func wait(for count: Int) {
+        guard let bytesPerSecond else { return }
+        let total = byteCount.withLockedValue { total in
+            total += UInt64(count)
+            return total
+        }
+        let due = began + .seconds(Double(total) / Double(max(bytesPerSecond, 1)))
+        let left = due - ContinuousClock.now
+        guard left > .zero else { return }
+        let nanoseconds = left / .nanoseconds(1)
+        Thread.sleep(nanoseconds)
+    }
+}
+
+private enum Thread {
+    static func sleep(_ nanoseconds: Double) {
+        _ = DispatchSemaphore(value: 0).wait(timeout: .now() + .nanoseconds(Int(nanoseconds)))
+    }
+}
+
+extension Scrub.Finding.Problem: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .missing: "it is missing"
+        case .damaged(let damage): "\(damage)"
+        case .unreadable(let cause): "it can't be read: \(cause.words)"
+        case .differs(let other):
+            "it is not the same as in \(other), and no key was given to tell which of both is whole"
+        case .stranger: "nobody knows what it is"
+        }
+    }
+}

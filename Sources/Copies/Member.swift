@@ -1,0 +1,110 @@
+internal import NIOConcurrencyHelpers
+internal import Repository
+
+/// One of the stores that have a copy each. It is opened when it is first needed, and again where it could not be.
+final class Member: ObjectStore {
+    /// How long a store that could not be reached is passed over by who can do without it.
+    static let awaySpan = Duration.seconds(60)
+
+    private enum State: Sendable {
+        case closed
+        case open(any ObjectStore)
+        case away(ObjectStoreFailure, until: ContinuousClock.Instant)
+    }
+
+    let name: String
+    private let opening: @Sendable () throws(ObjectStoreFailure) -> any ObjectStore
+    private let identity: Identity?
+    private let state = NIOLockedValueBox(State.closed)
+
+    /// `identity` is that of the repository that has to be in it; nil while one is made.
+    init(_ copy: CopiedStore.Copy, _ identity: Identity?) {
+        (name, opening, self.identity) = (copy.name, copy.open, identity)
+    }
+
+    /// Why it is passed over for now; nil where it is not.
+    var absence: ObjectStoreFailure? {
+        guard case .away(let failure, let until) = state.withLockedValue({ $0 }),
+            ContinuousClock.now < until
+        else { return nil }
+        return failure
+    }
+
+    /// Does something with the store, and takes it for away where it is the store itself that failed.
+    func perform<Value>(
+        _ deed: (any ObjectStore) throws(ObjectStoreFailure) -> Value
+    ) throws(ObjectStoreFailure) -> Value {
+        do throws(ObjectStoreFailure) { return try deed(try store()) } catch {
+            if error.cause.isOfTheStore {
+                let until = ContinuousClock.now + Self.awaySpan
+                state.withLockedValue { $0 = .away(error, until: until) }
+            }
+            throw error
+        }
+    }
+
+    /// Two that open it at once open it twice: nothing is waited for under a lock.
+    private func store() throws(ObjectStoreFailure) -> any ObjectStore {
+        if case .open(let store) = state.withLockedValue({ $0 }) { return store }
+        let store = try opening()
+        try identity?.confirm(store, name)
+        state.withLockedValue { $0 = .open(store) }
+        return store
+    }
+
+    func put(_ name: ObjectName, _ bytes: [UInt8]) throws(ObjectStoreFailure) -> PutOutcome {
+        try perform { store throws(ObjectStoreFailure) in try store.put(name, bytes) }
+    }
+
+    func get(_ name: ObjectName, _ range: Range<Int>?) throws(ObjectStoreFailure) -> [UInt8] {
+        try perform { store throws(ObjectStoreFailure) in try store.get(name, range) }
+    }
+
+    func list(_ part: ObjectName?) throws(ObjectStoreFailure) -> ObjectListing {
+        try perform { store throws(ObjectStoreFailure) in try store.list(part) }
+    }
+
+    func delete(_ name: ObjectName) throws(ObjectStoreFailure) -> Bool {
+        try perform { store throws(ObjectStoreFailure) in try store.delete(name) }
+    }
+
+    func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) {
+        try perform { store throws(ObjectStoreFailure) in try store.quarantine(name) }
+    }
+}
+
+/// Which repository all of the stores have to hold: that of the one that was opened first.
+final class Identity: Sendable {
+    private let known = NIOLockedValueBox<(id: RepositoryID, store: String)?>(nil)
+    private let isForReading: Bool
+
+    /// Who only reads takes a store, too, whose name tag is damaged: it may have what others lost, and a repair puts it right.
+    init(isForReading: Bool) { self.isForReading = isForReading }
+
+    /// An empty directory may be a disk that is not mounted: nothing is put into it, and nothing is missing because of it.
+    func confirm(_ store: any ObjectStore, _ name: String) throws(ObjectStoreFailure) {
+        let bytes: [UInt8]
+        do throws(ObjectStoreFailure) { bytes = try store.get(Layout.repository, nil) } catch {
+            guard error.cause == .missing else { throw error }
+            throw Self.failure(
+                name,
+                "no repository is there: it may not be mounted, or was never made a copy (`holdfast "
+                    + "repository repair --new-copies`)")
+        }
+        let id: RepositoryID
+        do throws(ObjectDamage) { id = try RepositoryObject(parsing: bytes).id } catch {
+            if isForReading { return }
+            throw Self.failure(name, "its object \(Layout.repository) is damaged: \(error)")
+        }
+        let first = known.withLockedValue { known in
+            known = known ?? (id, name)
+            return known
+        }
+        guard let first, first.id != id else { return }
+        throw Self.failure(name, "another repository is there than in \(first.store)")
+    }
+
+    private static func failure(_ store: String, _ words: String) -> ObjectStoreFailure {
+        ObjectStoreFailure("open", "it", in: store, .service(words))
+    }
+}

@@ -1,0 +1,155 @@
+internal import Admin
+internal import ArgumentParser
+internal import Backup
+internal import Repository
+internal import Settings
+internal import StoreChoice
+
+extension RepositoryCommand {
+    struct RepairCommand: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "repair",
+            abstract: "Makes the copies of a repository whole again, each from the others.",
+            discussion: """
+                What is damaged is taken out of the way, never deleted, and only where a whole copy takes \
+                its place; that is read back. What is whole nowhere is named, with the backups, volumes \
+                and bytes that lack it.
+                """)
+
+        @OptionGroup var options: OutputOptions
+        @Argument(help: "The repository's directory, or the store file that says where it is.")
+        var place: String
+        @Option(help: "A key file that opens it.") var key: String
+        @OptionGroup var pace: PaceOptions
+        @Flag(
+            help:
+                "Makes stores of the store file that are empty copies, too; an empty one may be a disk that is not mounted."
+        )
+        var newCopies = false
+
+        func run() throws {
+            let settings = try ConfigFile.store(place)
+            if newCopies { try Self.found(settings, key: key) }
+            let vault = try OpenedRepository.vault(settings, key: key)
+            let progress = RestoreProgress("reading", shows: options.output == .table)
+            let repair = Repair(
+                vault, threads: RepositoryOptions.threads, bytesPerSecond: pace.rate
+            ) { progress.add($0) }
+            let report = try backed { () throws(BackupFailure) in try repair.run() }
+            progress.end()
+            let repaired = RepairReport(report)
+            try options.show(repaired, repaired.lines)
+            guard repaired.isWhole else { throw Failure(.refused, repaired.words) }
+        }
+
+        /// Whose repository it is comes first into an empty store, and all else by the repair.
+        private static func found(_ settings: StoreSettings, key: String) throws(Failure) {
+            guard case .several(let stores, _) = settings else {
+                throw Failure(
+                    .refused,
+                    "there is one store\n  Name the others in a store file (docs/backups.md).")
+            }
+            let file = try backed { () throws(BackupFailure) in try KeyStorage.keyFile(key) }
+            for settings in stores {
+                let store = try settings.opened(for: .all)
+                try backed { () throws(BackupFailure) in
+                    let listing: ObjectListing
+                    do throws(ObjectStoreFailure) { listing = try store.list(nil) } catch {
+                        throw .store(error)
+                    }
+                    guard listing.objects.isEmpty, listing.strangers.isEmpty else { return }
+                    try Vault.found(file.repository, in: store)
+                }
+            }
+        }
+    }
+}
+
+/// What a repair did, for a program.
+struct RepairReport: Encodable {
+    struct Lost: Encodable {
+        let object: String
+    }
+    struct Failed: Encodable {
+        let store: String
+        let object: String
+        let why: String
+    }
+
+    let found: Int
+    let repaired: [FindingReport]
+    /// Indexes in whose place others were made from the packs.
+    let rebuilt: [String]
+    /// Objects of which no copy is whole.
+    let lost: [String]
+    /// What backups lack by that.
+    let losses: [String]
+    let conflicts: [String]
+    let strangers: [String]
+    let failed: [Failed]
+    let absentStores: [String]
+
+    init(_ report: Repair.Report) {
+        found = report.scrub.findings.count
+        repaired = report.repaired.map(FindingReport.init)
+        rebuilt = report.rebuilt.map(\.text)
+        lost = report.lost.map(\.text)
+        losses = report.losses.map(\.description)
+        conflicts = report.conflicts.map(\.text)
+        strangers = report.scrub.findings.filter { $0.problem == .stranger }.map {
+            "\($0.name) in \($0.store)"
+        }
+        failed = report.failed.map {
+            Failed(store: $0.finding.store, object: $0.finding.name, why: "\($0.why)")
+        }
+        absentStores = report.scrub.absence
+    }
+
+    var isWhole: Bool {
+        lost.isEmpty && conflicts.isEmpty && failed.isEmpty && absentStores.isEmpty
+    }
+
+    var lines: [Line] {
+        var lines = [
+            Line(
+                found == 0
+                    ? "all copies are whole"
+                    : "\(counted(repaired.count, "copy", "copies")) of \(found) put right and read back",
+                isWhole ? .good : .plain)
+        ]
+        lines += rebuilt.map { Line("\($0) was whole nowhere: others were made from the packs") }
+        lines += repaired.map { Line("put right: \($0.object) in \($0.store): \($0.problem)") }
+        lines += lost.map { Line("\($0) is whole nowhere", .bad) }
+        lines += losses.map { Line($0, .bad) }
+        if !lost.isEmpty, losses.isEmpty {
+            lines.append(Line("no backup lacks anything by it", .good))
+        }
+        lines += conflicts.map { Line("\($0): two different copies, both of which open", .bad) }
+        lines += failed.map { Line("\($0.object) in \($0.store): \($0.why)", .bad) }
+        lines += strangers.map { Line("nobody knows what \($0) is", .warning) }
+        return lines + absentStores.map { Line($0, .bad) }
+    }
+
+    var words: String {
+        var words: [String] = []
+        if !lost.isEmpty {
+            words.append("\(counted(lost.count, "object is", "objects are")) whole nowhere")
+        }
+        if !conflicts.isEmpty {
+            words.append(
+                "\(counted(conflicts.count, "object has", "objects have")) two different copies: move the wrong one away"
+            )
+        }
+        if !failed.isEmpty {
+            words.append("\(counted(failed.count, "copy", "copies")) could not be put right")
+        }
+        if !absentStores.isEmpty {
+            words.append("\(counted(absentStores.count, "store")) could not be read to the end")
+        }
+        let remedy =
+            lost.isEmpty
+            ? "Ask again once that is seen to."
+            : "What a volume still has is stored again by `holdfast backup run --full`, once the damaged objects are moved away."
+        return words.joined(separator: ", ") + "\n  \(remedy)"
+    }
+}

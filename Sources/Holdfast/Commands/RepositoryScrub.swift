@@ -1,0 +1,108 @@
+internal import Admin
+internal import ArgumentParser
+internal import Backup
+internal import FoundationEssentials
+internal import Repository
+internal import Settings
+internal import StoreChoice
+
+/// One thing that is wrong, for a program.
+struct FindingReport: Encodable {
+    let store: String
+    let object: String
+    let problem: String
+
+    init(_ finding: Scrub.Finding) {
+        (store, object) = (finding.store, finding.name)
+        problem = "\(finding.problem)"
+    }
+
+    var line: Line { Line("\(object) in \(store): \(problem)", .bad) }
+}
+
+struct PaceOptions: ParsableArguments {
+    @Option(
+        help: "How many bytes are read in a second at most, of all stores together, such as 50M.",
+        transform: { try ByteSize(parsing: $0).byteCount })
+    var rate: UInt64?
+}
+
+extension RepositoryCommand {
+    struct ScrubCommand: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "scrub",
+            abstract:
+                "Reads all objects of a repository, in each of its stores, and tells which are not whole.",
+            discussion: """
+                Packs and indexes, which are nearly all of it, are known to the byte without a key. With \
+                one the rest is opened, too. Nothing is written; `repair` puts right what is found.
+                """)
+
+        struct Scrubbed: Encodable {
+            let objects: Int
+            let bytes: UInt64
+            let findings: [FindingReport]
+            let absentStores: [String]
+        }
+
+        @OptionGroup var options: OutputOptions
+        @Argument(help: "The repository's directory, or the store file that says where it is.")
+        var place: String
+        @Option(help: "A key file that opens it.") var key: String?
+        @OptionGroup var pace: PaceOptions
+
+        func run() throws {
+            let settings = try ConfigFile.store(place)
+            let vault = try key.map { try OpenedRepository.vault(settings, key: $0) }
+            let store = try vault?.store ?? settings.opened(for: .reading)
+            let progress = RestoreProgress("scrubbing", shows: options.output == .table)
+            let scrub = Scrub(
+                store, vault, threads: RepositoryOptions.threads, bytesPerSecond: pace.rate
+            ) { progress.add($0) }
+            let report = try backed { () throws(BackupFailure) in try scrub.run() }
+            progress.end()
+            let scrubbed = Scrubbed(
+                objects: report.objectCount, bytes: report.byteCount,
+                findings: report.findings.map(FindingReport.init),
+                absentStores: report.absence)
+            try options.show(scrubbed, Self.lines(scrubbed))
+            guard report.findings.isEmpty, report.absent.isEmpty else {
+                throw Failure(.refused, Self.words(report))
+            }
+        }
+
+        private static func lines(_ report: Scrubbed) -> [Line] {
+            let read =
+                "\(counted(report.objects, "copy", "copies")) of objects read, \(Words.bytes(report.bytes))"
+            let isWhole = report.findings.isEmpty && report.absentStores.isEmpty
+            return [Line(isWhole ? "\(read): all are whole" : read, isWhole ? .good : .plain)]
+                + report.absentStores.map { Line($0, .bad) } + report.findings.map(\.line)
+        }
+
+        private static func words(_ report: Scrub.Report) -> String {
+            var words: [String] = []
+            if !report.findings.isEmpty {
+                words.append("\(counted(report.findings.count, "copy is", "copies are")) not whole")
+            }
+            if !report.absent.isEmpty {
+                words.append(
+                    "\(counted(report.absent.count, "store")) could not be read to the end")
+            }
+            return words.joined(separator: ", ")
+                + "\n  `holdfast repository repair` puts right what another copy is whole of."
+        }
+    }
+}
+
+extension Scrub.Report {
+    var absence: [String] { absent.sorted { $0.key < $1.key }.map { "\($0.value)" } }
+}
+
+extension OpenedRepository {
+    static func vault(_ settings: StoreSettings, key: String) throws(Failure) -> Vault {
+        let opened = try OpenedRepository(settings, key: key, for: .reading)
+        return try backed { () throws(BackupFailure) in
+            try Vault(opened.rings.store, ring: opened.ring.ring)
+        }
+    }
+}
