@@ -22,6 +22,8 @@ SEEDS ?= $(if $(SEED),1,100)
 SEEDS_MAX ?= 200
 # How many times a volume is restored at.
 POINTS ?= 1000
+# In how many objects a byte turns.
+OBJECTS ?= 500
 # How many disk operations the power is cut at.
 OPERATIONS ?= 10000
 # Tests of what has threads.
@@ -46,7 +48,7 @@ fi
 endef
 
 .PHONY: deps deps-rigs deps-bench build release rig test scenarios test-thread lint format proto demo takeover takeover-idle witness \
-	full-disk torture backup backup-killpoints pitr s3 resync members upgrade rot bench-journal bench-gossip bench-backup simulate mutants powercut \
+	full-disk torture backup backup-killpoints bitrot pitr s3 resync members upgrade rot bench-journal bench-gossip bench-backup simulate mutants powercut \
 	fuzz-build fuzz corpus
 
 deps:
@@ -151,6 +153,10 @@ rot: release rig
 # Backups of a mesh under load, of one whose agent is killed, and behind a takeover, and what comes back of them.
 backup: release rig
 	$(MEASURE) Tests/Rig/backup.py $(EXECUTABLES) $(RIG)
+
+# One byte turns in each of OBJECTS objects, in one of two stores.
+bitrot: release rig
+	$(MEASURE) Tests/Rig/bitrot.py $(EXECUTABLES) $(RIG) --objects $(OBJECTS) $(if $(SEED),--seed $(SEED))
 
 # By Debian's python, which has Debian's libnbd.
 # A volume at POINTS times drawn at random, over three timelines, restored from the shipped log and compared with what was written.

@@ -57,6 +57,8 @@ package struct BackupJobReport: Codable, Hashable, Sendable {
     package var failure: String?
     /// nil where the node does not ship its log.
     package var log: LogShippingReport?
+    /// Where a repository is in several stores: why some of them lack what others have. nil where none does.
+    package var lacking: [String]?
 
     package init(
         state: State, phase: String? = nil, readBytes: UInt64 = 0, wantedBytes: UInt64 = 0,

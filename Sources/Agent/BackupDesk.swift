@@ -30,6 +30,9 @@ final class BackupDesk: Sendable {
     private let cut: NodeCut
     private let logger: Logger
     private let job = NIOLockedValueBox(Job.none)
+    /// Why stores lack what others have, as of the last backup.
+    fileprivate let lacking = NIOLockedValueBox<[String]>([])
+    private static let failuresShown = 3
     /// The newest ring that was read: the next one has to follow it.
     private let ring = NIOLockedValueBox<KnownRing?>(nil)
     private let queue = DispatchQueue(label: "holdfast.backup", qos: .utility)
@@ -57,9 +60,11 @@ final class BackupDesk: Sendable {
         Allocator.giveBack()
         let result: Result<ManifestObject, BackupFailure>
         do throws(BackupFailure) {
-            let run = BackupRun(try vault(), cut, by: writer, threads: Self.threads)
+            let vault = try vault()
+            let run = BackupRun(vault, cut, by: writer, threads: Self.threads)
             job.withLockedValue { $0 = .running(run, since: began) }
             result = .success(try run.make(isFull: isFull, at: BootClock.wall))
+            catchUp(vault)
         } catch { result = .failure(error) }
         let took = BootClock.now.since(began)
         let progress = job.withLockedValue { job in
@@ -67,6 +72,25 @@ final class BackupDesk: Sendable {
             return job.progress
         }
         note(result, progress, took)
+    }
+
+    /// Brings to the other stores what they lack: what they missed while they were away, and what another agent put.
+    private func catchUp(_ vault: Vault) {
+        guard vault.store.copies.count > 1 else { return }
+        var words = StoreChoice.shortfalls(of: vault.store)
+        do throws(BackupFailure) {
+            let report = try Repair(vault, threads: Self.threads).catchUp()
+            if !report.repaired.isEmpty {
+                logger.notice(
+                    "stores caught up", metadata: ["objects": "\(report.repaired.count)"])
+            }
+            words = report.scrub.absent.sorted { $0.key < $1.key }.map { "\($0.value)" }
+            words += report.failed.prefix(Self.failuresShown).map { "\($0.why)" }
+        } catch { words.append("\(error)") }
+        for words in words {
+            logger.error("a store lacks what others have", metadata: ["why": "\(words)"])
+        }
+        lacking.withLockedValue { $0 = words }
     }
 
     private func note(
@@ -158,6 +182,7 @@ extension AgentDoor {
     private func report(_ desk: BackupDesk) -> BackupJobReport {
         var report = desk.report
         report.log = shipper?.report
+        report.lacking = desk.lacking.withLockedValue { $0.isEmpty ? nil : $0 }
         return report
     }
 

@@ -39,9 +39,16 @@ package struct Repair: Sendable {
         )
     }
 
-    package func run() throws(BackupFailure) -> Report {
+    package func run() throws(BackupFailure) -> Report { try mend(what: scrub.run) }
+
+    /// Brings to each store what it lacks, as far as its list tells: quick, and blind to damage.
+    package func catchUp() throws(BackupFailure) -> Report { try mend(what: scrub.lacking) }
+
+    private func mend(
+        what find: () throws(BackupFailure) -> Scrub.Report
+    ) throws(BackupFailure) -> Report {
         let gone = try Gone(vault)
-        let found = try scrub.run()
+        let found = try find()
         var report = Report(scrub: found)
         let findings = Dictionary(grouping: found.findings.filter { $0.problem != .stranger }) {
             $0.name

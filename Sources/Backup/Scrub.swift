@@ -62,15 +62,32 @@ package struct Scrub: Sendable {
         return done
     }
 
-    /// What is in any of the copies.
+    /// What each copy lacks of what is in others, by their lists alone.
+    func lacking() throws(BackupFailure) -> Report {
+        let box = NIOLockedValueBox(Report())
+        var lists: [Int: Set<ObjectName>] = [:]
+        let names = try list(box) { lists[$0] = $1 }
+        var report = box.withLockedValue { $0 }
+        for name in names {
+            for (number, copy) in copies.enumerated() where lists[number]?.contains(name) == false {
+                report.findings.append(
+                    Finding(store: copy.name, name: name.text, problem: .missing))
+            }
+        }
+        return report
+    }
+
+    /// What is in any of the copies; and what in each is told.
     private func list(
-        _ report: NIOLockedValueBox<Report>
+        _ report: NIOLockedValueBox<Report>, _ tell: (Int, Set<ObjectName>) -> Void = { _, _ in }
     ) throws(BackupFailure) -> [ObjectName] {
         var names: Set<ObjectName> = []
         for (number, copy) in copies.enumerated() {
             do throws(ObjectStoreFailure) {
                 let listing = try copy.store.list(nil)
-                for object in listing.objects { names.insert(object.name) }
+                let own = Set(listing.objects.map(\.name))
+                tell(number, own)
+                names.formUnion(own)
                 report.withLockedValue { report in
                     report.findings += listing.strangers.map {
                         Finding(store: copy.name, name: $0, problem: .stranger)

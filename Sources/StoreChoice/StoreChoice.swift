@@ -66,6 +66,14 @@ package enum StoreChoice {
         }
     }
 
+    /// What stores have not taken of what was put since `store` was opened, in words.
+    package static func shortfalls(of store: any ObjectStore) -> [String] {
+        guard let store = store as? CopiedStore else { return [] }
+        return store.shortfalls.map {
+            "\($0.store) failed \($0.failures) times, at last: \($0.last)"
+        }
+    }
+
     /// A file is a store file, whatever else lies there, or does not yet, is the directory itself.
     package static func isStoreFile(_ path: String) -> Bool {
         var status = stat()

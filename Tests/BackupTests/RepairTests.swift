@@ -112,6 +112,22 @@ private struct Twins {
         }
     }
 
+    @Test func `a store that was away is brought what it missed, by lists alone`() throws {
+        let twins = try Twins()
+        let before = twins.stores[0].objects
+        for (number, name) in twins.names.enumerated() where number % 2 == 0 {
+            twins.stores[1].change(name) { $0 = nil }
+        }
+        twins.stores[1].change(Layout.repository) { $0 = before[Layout.repository] }
+        let read = twins.stores[0].readByteCount
+        let report = try Repair(twins.vault(.copies(1)), threads: 2).catchUp()
+        #expect(report.repaired.count >= twins.names.count / 2 - 1)
+        #expect(twins.stores[1].objects == before)
+        let again = try Repair(twins.vault(.copies(1)), threads: 2).catchUp()
+        #expect(again.repaired == [])
+        #expect(twins.stores[0].readByteCount - read < 3 * twins.stores[0].byteCount)
+    }
+
     @Test func `who restores reads from the other store what one has damaged or lost`() throws {
         let twins = try Twins()
         for (number, name) in twins.names.enumerated() where name != Layout.repository {

@@ -179,3 +179,76 @@ private func faults(replacing old: String, with new: String) -> [String] {
             wrong.count == 1 && wrong[0].hasPrefix("/e/store.yaml:2: s3.credentials: is missing"))
     }
 }
+
+private let several = """
+    stores:
+      - directory: backups
+      - s3:
+          bucket: backups
+          region: eu-central-1
+          credentials: s3.credentials
+    minCopies: 1
+    """
+
+@Suite("A store file of several stores") struct SeveralStoresTests {
+    private func faults(replacing old: String, with new: String) -> [String] {
+        precondition(several.contains(old), "the sample no longer holds \(old)")
+        do {
+            _ = try StoreSettings(
+                parsing: several.replacing(old, with: new), file: "/e/f", isForAgent: true)
+            return []
+        } catch { return error.all.map(\.description) }
+    }
+
+    @Test func `it gives them in their order, and paths beside it`() throws {
+        let settings = try StoreSettings(parsing: several, file: "/e/f", isForAgent: true)
+        guard case .several(let stores, 1) = settings else {
+            Issue.record("\(settings)")
+            return
+        }
+        #expect(stores.first == .directory("/e/backups"))
+        guard case .s3(let s3) = stores.last else {
+            Issue.record("\(stores)")
+            return
+        }
+        #expect(s3.credentials == "/e/s3.credentials")
+    }
+
+    @Test func `whatever is wrong is named by its line`() {
+        #expect(
+            faults(replacing: "minCopies: 1", with: "") == [
+                "/e/f:1: minCopies: is missing; expected in how many of the stores a backup has to be before it counts (1 to 2)"
+            ])
+        #expect(
+            faults(replacing: "minCopies: 1", with: "minCopies: 3") == [
+                "/e/f:7: minCopies: expected in how many of the stores a backup has to be before it counts (1 to 2), found \"3\""
+            ])
+        #expect(
+            faults(replacing: "      bucket: backups\n", with: "") == [
+                "/e/f:4: stores[1].s3.bucket: is missing; expected a bucket's name (3 to 63 of a-z 0-9 - .)"
+            ])
+        #expect(
+            faults(replacing: "directory: backups", with: "folder: backups") == [
+                "/e/f:2: stores[0]: expected directory: PATH, or s3: {…}",
+                "/e/f:2: stores[0].folder: is not a known key",
+            ])
+        #expect(
+            faults(replacing: "stores:", with: "s3: {}\nstores:") == [
+                "/e/f:2: stores: is given besides s3; put that into it",
+                "/e/f:8: minCopies: is not a known key",
+            ])
+    }
+
+    @Test func `one store, or the same twice, is not several`() {
+        let text = "stores:\n  - directory: a\nminCopies: 1"
+        let twice = "stores:\n  - directory: a\n  - directory: a\nminCopies: 1"
+        func faults(_ text: String) -> [String] {
+            do {
+                _ = try StoreSettings(parsing: text, file: "f", isForAgent: true)
+                return []
+            } catch { return error.all.map(\.description) }
+        }
+        #expect(faults(text).contains { $0.contains("expected 2 to 8 stores") })
+        #expect(faults(twice).contains { $0.contains("is the same store as another one") })
+    }
+}

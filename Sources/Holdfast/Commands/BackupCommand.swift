@@ -78,6 +78,9 @@ struct BackupCommand: AsyncParsableCommand {
         func run() async throws {
             try await ask(.backup) { (job: BackupJobReport) in
                 BackupWords.lines(job) + (job.log.map { [BackupWords.line($0)] } ?? [])
+                    + (job.lacking ?? []).map {
+                        Line("a store lacks what others have: \($0)", .bad)
+                    }
             }
         }
     }
