@@ -32,6 +32,9 @@ package struct Collector: Sendable {
         package let deadByteCount: Int
         /// Dead bytes in packs of which something is still needed: they stay.
         package let leftByteCount: Int
+        /// Stretches of the log that only lead to moments before any that are still to be had, the oldest first.
+        package let spent: [ObjectName]
+        package let spentByteCount: Int
     }
 
     package struct Swept: Hashable, Sendable {
@@ -45,6 +48,8 @@ package struct Collector: Sendable {
         package var plan: Plan?
         /// Collections that ended now, an earlier one first.
         package var swept: [Swept] = []
+        /// Stretches of the log that were deleted now.
+        package var spentCount = 0
         /// For whose end the deleting waits.
         package var waitsFor: [Sessions.Open] = []
     }
@@ -58,9 +63,11 @@ package struct Collector: Sendable {
         let left = mark.live.reduce(0) { left, pack in
             left + max((survey.inventory.packs[pack.key] ?? 0) - pack.value, 0)
         }
+        let spent = SpentLog(
+            survey, backups, days: policy.logDays, now: now, lost: lost, vault.layout)
         return Plan(
             backups: backups, dead: dead, deadByteCount: survey.inventory.byteCount(of: dead),
-            leftByteCount: left)
+            leftByteCount: left, spent: spent.names, spentByteCount: spent.byteCount)
     }
 
     /// Ends the collection that is under way, and begins another one if anything can go. Killed at any moment, the next
@@ -74,7 +81,13 @@ package struct Collector: Sendable {
         }
         let plan = try plan()
         pruned.plan = plan
-        guard !plan.dead.isEmpty, agrees(plan) else { return pruned }
+        guard !plan.dead.isEmpty || !plan.spent.isEmpty, agrees(plan) else { return pruned }
+        // The oldest first: wherever this ends, what is left goes on to the newest without a gap.
+        for name in plan.spent {
+            try vault.delete(name)
+            pruned.spentCount += 1
+        }
+        guard !plan.dead.isEmpty else { return pruned }
         _ = try sweep(begin(plan.dead), &pruned)
         return pruned
     }

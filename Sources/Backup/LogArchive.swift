@@ -77,6 +77,8 @@ package struct LogArchive: Sendable {
         private let archive: LogArchive
         /// Those that were not read yet, the next one last.
         private var left: [LogIndex]
+        /// The first of all that are there.
+        private let begin: LogIndex?
         /// All entries up to here are in the backup, or were given.
         private var reached: Position
         /// The leader's wall time there.
@@ -92,6 +94,7 @@ package struct LogArchive: Sendable {
             self.archive = archive
             let begin = (firsts.lastIndex { $0 <= position.index.next }) ?? firsts.startIndex
             left = firsts[begin...].reversed()
+            self.begin = firsts.first
             reached = position
         }
 
@@ -103,7 +106,9 @@ package struct LogArchive: Sendable {
                 let object = try archive.stretch(first)
                 let stretch = object.stretch
                 guard first <= reached.index.next else {
-                    throw .gap(after: reached, next: first)
+                    throw first == begin
+                        ? .notKept(since: first, backup: reached)
+                        : .gap(after: reached, next: first)
                 }
                 if let former, !stretch.follows(former) {
                     // Two that shipped at once may have begun anew at two places; one of both goes on.

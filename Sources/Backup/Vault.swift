@@ -92,6 +92,8 @@ package enum BackupFailure: Error, Sendable, CustomStringConvertible {
     case behind(here: Position, newest: Position)
     /// Entries between them were not shipped, or not on the same log.
     case gap(after: Position, next: LogIndex)
+    /// The archived log begins behind the backup: what came before was let go of, or never shipped.
+    case notKept(since: LogIndex, backup: Position)
     /// The archived log has another entry where the backup was made.
     case anotherLog(backup: Position, archive: Position)
     /// The archived log ends at an entry that this node's log does not hold yet.
@@ -126,6 +128,10 @@ package enum BackupFailure: Error, Sendable, CustomStringConvertible {
         case .gap(let after, let next):
             "the archived log is broken off behind entry \(after.index): it goes on with \(next), and not from there; "
                 + "ask for --at-index \(after.index), or restore a backup that is behind it"
+        case .notKept(let first, let backup):
+            "the archived log begins with entry \(first), and the backup is as of \(backup): what lies between was "
+                + "let go of (`backup prune --keep-log`) or never shipped; restore a backup itself, or ask for a "
+                + "moment behind the next one"
         case .anotherLog(let backup, let archive):
             "the backup is as of \(backup), where the archived log has \(archive): the log was cut, or "
                 + "machines were put back, between them"

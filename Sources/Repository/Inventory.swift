@@ -1,3 +1,4 @@
+package import Mesh
 package import Sealing
 
 /// All objects of a tenant, by what their names say that they are.
@@ -8,11 +9,19 @@ package struct Inventory: Sendable {
         package var description: String { "nobody knows what \(name) is" }
     }
 
+    /// A stretch of a log.
+    package struct Shipped: Hashable, Sendable {
+        package let first: LogIndex
+        package let byteCount: Int
+    }
+
     /// With their lengths.
     package private(set) var packs: [Digest: Int] = [:]
     package private(set) var indexes: [Digest: Int] = [:]
     /// In their order.
     package private(set) var manifests: [UInt64] = []
+    /// Of the log of each mesh and group, by the folder that they are in, in their order.
+    package private(set) var stretches: [ObjectName: [Shipped]] = [:]
     package private(set) var holds: Set<UInt64> = []
     package private(set) var sessions: [UInt64: Set<Stage>] = [:]
     package private(set) var collections: [UInt64: Set<Stage>] = [:]
@@ -39,6 +48,9 @@ package struct Inventory: Sendable {
             strange = strange ?? object.name.text
         }
         inventory.manifests.sort()
+        for folder in inventory.stretches.keys {
+            inventory.stretches[folder]?.sort { $0.first < $1.first }
+        }
         return (inventory, strange)
     }
 
@@ -57,7 +69,10 @@ package struct Inventory: Sendable {
             case layout.ring(number): break
             case layout.manifest(number): manifests.append(number)
             case layout.hold(number): holds.insert(number)
-            default: return layout.isStretch(name)
+            default:
+                guard let folder = layout.log(of: name) else { return false }
+                stretches[folder, default: []].append(
+                    Shipped(first: LogIndex(number), byteCount: object.byteCount))
             }
             return true
         }

@@ -26,19 +26,24 @@ package struct Layout: Hashable, Sendable {
 
     /// Of a mesh's log, by its first entry.
     package func stretch(_ cluster: ClusterID, _ group: GroupID, first: LogIndex) -> ObjectName {
-        Self.known("\(log(cluster, group))/\(Self.digits(first.rawValue))")
+        Self.stretch(in: log(cluster, group), first: first)
+    }
+    package static func stretch(in folder: ObjectName, first: LogIndex) -> ObjectName {
+        known("\(folder)/\(digits(first.rawValue))")
     }
     package func log(_ cluster: ClusterID, _ group: GroupID) -> ObjectName {
         Self.known("\(tenant)/log/\(cluster)-\(group)")
     }
 
-    /// Whether it is a stretch's, of any mesh.
-    package func isStretch(_ name: ObjectName) -> Bool {
-        let parts = name.text.split(separator: "/")
-        guard parts.count == 4, parts[0] == "\(tenant)", parts[1] == "log" else { return false }
+    /// The folder of the stretch of that name, of any mesh; nil for other names.
+    func log(of name: ObjectName) -> ObjectName? {
+        let parts = Self.parts(name)
+        guard parts.count == 4, parts[0] == "\(tenant)", parts[1] == "log" else { return nil }
         let mesh = parts[2].split(separator: "-")
-        return mesh.count == 2 && Hexadecimal.words(mesh[0]) != nil && UInt64(mesh[1]) != nil
-            && Self.number(parts[3]) != nil
+        guard mesh.count == 2, Hexadecimal.words(mesh[0]) != nil, UInt64(mesh[1]) != nil,
+            Self.number(parts[3]) != nil
+        else { return nil }
+        return ObjectName("\(tenant)/log/\(parts[2])")
     }
 
     package func hold(_ backup: UInt64) -> ObjectName {

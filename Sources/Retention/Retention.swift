@@ -49,6 +49,11 @@ package enum Retention {
         }
     }
 
+    /// How long before the newest one each was made, at most as long as it really was.
+    package static func ages(_ backups: [Dated], now: WallTime) -> [Interval] {
+        Runs(backups, now: now).ages
+    }
+
     private struct OwnSlot: Hashable {
         let run: Int
         let slot: RetentionSlot

@@ -16,11 +16,17 @@ package struct RetentionPolicy: Hashable, Sendable {
 
     package init() {}
 
+    /// For how long any moment can be had: the shipped log goes once a backup that is older than this stands before it.
+    package var logDays = 30
+
     /// Sets what is given; nil where a number is none that a rule can have.
-    package init?(newest: Int? = nil, days: [RetentionSlot.Kind: Int] = [:]) {
+    package init?(
+        newest: Int? = nil, days: [RetentionSlot.Kind: Int] = [:], logDays: Int? = nil
+    ) {
         if let newest { self.newest = newest }
+        if let logDays { self.logDays = logDays }
         self.days.merge(days) { $1 }
-        guard Self.newestRange.contains(self.newest),
+        guard Self.newestRange.contains(self.newest), (0...Self.daysMax).contains(self.logDays),
             self.days.values.allSatisfy({ (0...Self.daysMax).contains($0) })
         else { return nil }
     }

@@ -77,6 +77,10 @@ struct RetentionOptions: ParsableArguments {
     @Option(help: "For how many years one of each year is kept. Default: 7.")
     var keepYearly: Int?
 
+    @Option(
+        help: "For how many days any moment can be had from the shipped log. Default: 30.")
+    var keepLog: Int?
+
     private static let yearsMax = RetentionPolicy.daysMax / RetentionPolicy.daysPerYear
 
     func validate() throws { _ = try policy() }
@@ -91,7 +95,7 @@ struct RetentionOptions: ParsableArguments {
         let days = asked.compactMap { kind, days in days.map { (kind, $0) } }
         guard
             let policy = RetentionPolicy(
-                newest: keepNewest, days: Dictionary(uniqueKeysWithValues: days))
+                newest: keepNewest, days: Dictionary(uniqueKeysWithValues: days), logDays: keepLog)
         else {
             let newest = RetentionPolicy.newestRange
             throw ValidationError(

@@ -33,22 +33,27 @@ struct PruneReport: Encodable {
     /// Dead bytes in packs that are needed for the rest of what they hold.
     let leftBytes: Int?
     let ended: [Collection]
+    /// Stretches of the log, and their bytes: those that go, or went.
+    let stretches: Int
+    let stretchBytes: Int
     /// Nothing is deleted before these have ended.
     let waitsFor: [Session]
 
     init(would plan: Collector.Plan, while open: [Sessions.Open]) {
-        self.init(dryRun: true, plan, [], open)
+        self.init(dryRun: true, plan, [], open, spent: plan.spent.count)
     }
 
     init(_ pruned: Collector.Pruned) {
-        self.init(dryRun: false, pruned.plan, pruned.swept, pruned.waitsFor)
+        self.init(
+            dryRun: false, pruned.plan, pruned.swept, pruned.waitsFor, spent: pruned.spentCount)
     }
 
     private init(
         dryRun: Bool, _ plan: Collector.Plan?, _ swept: [Collector.Swept],
-        _ open: [Sessions.Open]
+        _ open: [Sessions.Open], spent: Int
     ) {
         self.dryRun = dryRun
+        (stretches, stretchBytes) = (spent, spent > 0 ? plan?.spentByteCount ?? 0 : 0)
         backups = plan?.backups.map(Backup.init) ?? []
         dead = plan.map { Collection(0, $0.dead, $0.deadByteCount) }
         leftBytes = plan?.leftByteCount
@@ -98,13 +103,18 @@ extension PruneReport {
                 "session \(session.session) is open: \(session.writer ?? "it can't be read")"
                     + (since ?? ""), .warning)
         }
+        if stretches > 0 {
+            let what =
+                "\(counted(stretches, "stretch", "stretches")) of the log, \(Words.bytes(UInt64(stretchBytes)))"
+            lines.append(dryRun ? Line("would delete: \(what)") : Line("deleted: \(what)", .good))
+        }
         if dryRun, let dead {
             lines.append(Line("would delete: \(dead.words)"))
         } else if !waitsFor.isEmpty {
             lines.append(
                 Line("nothing is deleted before these backups have ended: ask again then", .warning)
             )
-        } else if ended.isEmpty {
+        } else if ended.isEmpty, stretches == 0 {
             lines.append(Line("nothing can go", .good))
         }
         if let leftBytes, leftBytes > 0 {
