@@ -56,31 +56,42 @@ struct Collections: Sendable {
     func begun(
         _ number: UInt64
     ) throws(BackupFailure) -> (names: CollectionStatement.Names, digest: Digest) {
-        let (said, digest) = try read(number, .begun)
-        guard case .begun(let names) = said.step else { throw strange(number, .begun) }
-        return (names, digest)
+        let read = try read(number, .begun)
+        guard case .begun(let names) = read.said.step else { throw strange(number, .begun) }
+        return (names, read.digest)
     }
 
     struct Decision {
         let tombstones: Digest
         let spared: CollectionStatement.Names
         let letGo: NumberSet
+        let epoch: KeyEpoch
     }
 
     func decided(_ number: UInt64) throws(BackupFailure) -> Decision {
-        let said = try read(number, .decided).said
-        guard case .decided(let tombstones, let spared, let letGo) = said.step else {
+        let read = try read(number, .decided)
+        guard case .decided(let tombstones, let spared, let letGo) = read.said.step else {
             throw strange(number, .decided)
         }
-        return Decision(tombstones: tombstones, spared: spared, letGo: letGo)
+        return Decision(
+            tombstones: tombstones, spared: spared, letGo: letGo, epoch: read.epoch)
+    }
+
+    private struct Read {
+        let said: CollectionStatement
+        let digest: Digest
+        /// By whose key it is sealed.
+        let epoch: KeyEpoch
     }
 
     private func read(
         _ number: UInt64, _ stage: Stage
-    ) throws(BackupFailure) -> (said: CollectionStatement, digest: Digest) {
+    ) throws(BackupFailure) -> Read {
         let read = try vault.reading(name(number, stage)) { bytes throws(ObjectDamage) in
             let said = try CollectionStatement(bytes, for: vault.place(of: bytes))
-            return (said: said, digest: Digest(of: bytes.span))
+            return Read(
+                said: said, digest: Digest(of: bytes.span),
+                epoch: try SealedHeader(parsing: bytes).epoch)
         }
         guard read.said.number == number else { throw strange(number, stage) }
         return read
@@ -98,10 +109,26 @@ struct Collections: Sendable {
         return try vault.put(first: said, as: name(number, said.stage))
     }
 
-    /// The numbers of all backups that were ever let go of: only those may be missing.
-    func letGo() throws(BackupFailure) -> NumberSet {
-        let decided = try stages().filter { $0.value.contains(.decided) }.keys.max()
-        guard let decided else { return NumberSet() }
-        return try self.decided(decided).letGo
+    /// What was ever let go of.
+    struct LetGo {
+        /// Of all backups that were: only those may be missing.
+        var numbers = NumberSet()
+        /// The collection that says so; nil where there was none.
+        var newest: (collection: UInt64, epoch: KeyEpoch)?
+        /// Those of them that may still be there: they are being deleted.
+        var going: Set<UInt64> = []
+    }
+
+    func letGo() throws(BackupFailure) -> LetGo {
+        let stages = try stages()
+        guard let decided = stages.filter({ $0.value.contains(.decided) }).keys.max() else {
+            return LetGo()
+        }
+        let decision = try self.decided(decided)
+        var letGo = LetGo(numbers: decision.letGo, newest: (decided, decision.epoch))
+        let saysEnded = stages[decided]?.contains(.ended) == true
+        let isOver = if saysEnded { try hasEnded(decided) } else { false }
+        if !isOver { letGo.going = Set(try begun(decided).names.manifests) }
+        return letGo
     }
 }

@@ -32,13 +32,14 @@ package struct Manifests: Sendable {
         guard let number = numbers.last else { return nil }
         let newest = try manifest(number)
         // One that was let go of can't be asked, be it since the others were listed.
-        guard numbers.dropLast().last == number - 1 else { return newest }
-        let name = vault.layout.manifest(number - 1)
+        guard let before = numbers.dropLast().last else { return newest }
+        let isNext = before == number - 1
         do throws(BackupFailure) {
-            return try vault.reading(name) { former throws(ObjectDamage) in
+            return try vault.reading(vault.layout.manifest(before)) { former throws(ObjectDamage) in
                 let epoch = try SealedHeader(parsing: former).epoch
-                guard newest.manifest.predecessor == Digest(of: former.span), newest.epoch >= epoch
-                else { throw .noSuccessor }
+                let follows =
+                    !isNext || newest.manifest.predecessor == Digest(of: former.span)
+                guard newest.epoch >= epoch, follows else { throw .noSuccessor }
                 return newest
             }
         } catch {

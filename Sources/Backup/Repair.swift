@@ -152,7 +152,7 @@ private struct Gone {
 
     init(_ vault: Vault) throws(BackupFailure) {
         let collections = Collections(vault)
-        letGo = try collections.letGo()
+        letGo = try collections.letGo().numbers
         doomed = try collections.tombstones()
     }
 

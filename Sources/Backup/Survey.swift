@@ -17,8 +17,11 @@ struct Survey {
         // Before all that they lead to, which was there when they were put: a list takes a while.
         numbers = try vault.inventory(of: vault.layout.manifests).manifests
         inventory = try Self.all(vault)
-        letGo = try Collections(vault).letGo().union(lost)
+        let known = try Collections(vault).letGo()
+        // One that is there is not missing: should it go, that is for the rules to say.
+        letGo = known.numbers.union(lost.subtracting(numbers))
         manifests = try Self.manifests(numbers, vault)
+        try demandHonest(known, vault)
         try demandAll(vault)
         try demandMade(vault)
     }
@@ -40,14 +43,36 @@ struct Survey {
         var manifests: [ManifestObject] = []
         for number in numbers {
             let manifest = try reader.manifest(number)
-            if let former = manifests.last, former.manifest.sequence == number - 1 {
-                guard manifest.manifest.predecessor == former.digest,
-                    manifest.epoch >= former.epoch
+            if let former = manifests.last {
+                let isNext = former.manifest.sequence == number - 1
+                guard manifest.epoch >= former.epoch,
+                    !isNext || manifest.manifest.predecessor == former.digest
                 else { throw .damaged(vault.layout.manifest(number), .noSuccessor) }
             }
             manifests.append(manifest)
         }
         return manifests
+    }
+
+    /// Who has no newer key than that of an earlier epoch can say of no backup of a later one that it was let go of; and under
+    /// the number of one that was, there is nothing any more.
+    private func demandHonest(
+        _ known: Collections.LetGo, _ vault: Vault
+    ) throws(BackupFailure) {
+        guard let newest = known.newest else { return }
+        let later = manifests.first { $0.epoch > newest.epoch }
+        if let later, let last = known.numbers.ranges.last,
+            last.upperBound >= later.manifest.sequence
+        {
+            let name = vault.layout.collection(newest.collection, .decided)
+            throw .damaged(name, .noSuccessor)
+        }
+        for number in numbers where known.numbers.contains(number) && !known.going.contains(number)
+        {
+            throw .refused(
+                "backup \(number) was let go of, and \(vault.layout.manifest(number)) is there again: somebody put "
+                    + "it there; move it away")
+        }
     }
 
     /// A list that leaves out a backup would have what that needs deleted.

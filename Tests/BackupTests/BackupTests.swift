@@ -213,6 +213,13 @@ import Testing
             store.change(name) { $0 = nil }
         }
         #expect(try Manifests(vault).newest()?.digest == two.digest)
+        // Behind a gap it has nobody to follow, and still has to be of no earlier key.
+        let far = try ManifestObject(
+            sealing: Rig.manifest(after: sealed(after: two, in: vault.place)), in: old.place,
+            random: vault.draw())
+        store.change(vault.layout.manifest(4)) { $0 = far.bytes }
+        #expect(try words { _ = try Manifests(vault).newest() }.contains("forged"))
+        store.change(vault.layout.manifest(4)) { $0 = nil }
         // The one before may have been let go of.
         store.change(vault.layout.manifest(1)) { $0 = nil }
         #expect(try Manifests(vault).newest()?.digest == two.digest)

@@ -103,7 +103,7 @@ import Testing
         #expect(
             try rig.store.list(layout.sessions).objects.map(\.name)
                 == Stage.allCases.map { layout.session(6, $0) })
-        #expect(try Collections(rig.vault()).letGo().ranges == [1...5])
+        #expect(try Collections(rig.vault()).letGo().numbers.ranges == [1...5])
         try rig.check("abcdef", [6])
     }
 
@@ -255,6 +255,48 @@ import Testing
     }
 
     /// Lists nothing whose name has these words in it, and has it.
+    /// Who has the key of an earlier epoch can seal a decision, and put it.
+    @Test func `who has an earlier key lets go of no later backup`() throws {
+        let rig = Pruning()
+        try rig.backUp("a")
+        let later = try Rig.vault(rig.store, rotations: 1, Rig.small)
+        _ = try Rig.back(
+            up: Pruning.volume("b"), later, threads: 1, time: Pruning.start + Pruning.day)
+        func put(_ letGo: [UInt64]) throws {
+            let said = CollectionStatement(
+                1,
+                .decided(
+                    tombstones: .ofNothing, spared: CollectionStatement.Names(),
+                    letGo: NumberSet(letGo)))
+            let old = try rig.vault()
+            let bytes = try said.sealed(in: old.place, random: old.draw())
+            rig.store.change(later.layout.collection(1, .decided)) { $0 = bytes }
+            let ended = try CollectionStatement(1, .ended).sealed(
+                in: old.place, random: old.draw())
+            rig.store.change(later.layout.collection(1, .ended)) { $0 = ended }
+        }
+        func survey() throws { _ = try Survey(later, lost: []) }
+        try put([2])
+        rig.store.change(later.layout.manifest(2)) { $0 = $0 }
+        #expect(try words(survey).contains("forged"))
+        try put([1])
+        rig.store.change(later.layout.manifest(1)) { $0 = nil }
+        try survey()
+    }
+
+    @Test func `what is put under the number of a backup that was let go of is none`() throws {
+        let rig = Pruning()
+        let made = try rig.backUp("abc")
+        try rig.prune()
+        _ = try rig.collector().plan()
+        let name = try rig.vault().layout.manifest(1)
+        rig.store.change(name) { $0 = made[0].bytes }
+        #expect(
+            try words { _ = try rig.collector().plan() }.contains("backup 1 was let go of"))
+        rig.store.change(name) { $0 = nil }
+        _ = try rig.collector().plan()
+    }
+
     private struct Short: ObjectStore {
         let store: MemoryStore
         let hidden: String
