@@ -30,8 +30,8 @@ final class BackupDesk: Sendable {
     private let cut: NodeCut
     private let logger: Logger
     private let job = NIOLockedValueBox(Job.none)
-    /// Why stores lack what others have, as of the last backup.
-    fileprivate let lacking = NIOLockedValueBox<[String]>([])
+    /// Why stores lack what others have, as of the last backup; nil before the first.
+    fileprivate let lacking = NIOLockedValueBox<[String]?>(nil)
     private static let failuresShown = 3
     /// The newest ring that was read: the next one has to follow it.
     private let ring = NIOLockedValueBox<KnownRing?>(nil)
@@ -59,12 +59,13 @@ final class BackupDesk: Sendable {
         let began = BootClock.now
         Allocator.giveBack()
         let result: Result<ManifestObject, BackupFailure>
+        var opened: Vault?
         do throws(BackupFailure) {
             let vault = try vault()
+            opened = vault
             let run = BackupRun(vault, cut, by: writer, threads: Self.threads)
             job.withLockedValue { $0 = .running(run, since: began) }
             result = .success(try run.make(isFull: isFull, at: BootClock.wall))
-            catchUp(vault)
         } catch { result = .failure(error) }
         let took = BootClock.now.since(began)
         let progress = job.withLockedValue { job in
@@ -72,12 +73,15 @@ final class BackupDesk: Sendable {
             return job.progress
         }
         note(result, progress, took)
+        if let opened, case .success = result { catchUp(opened) }
     }
 
-    /// Brings to the other stores what they lack: what they missed while they were away, and what another agent put.
+    /// Brings to the other stores what they missed. All lists are read for it: behind the first backup, since others may have put
+    /// something before, and where a store failed.
     private func catchUp(_ vault: Vault) {
-        guard vault.store.copies.count > 1 else { return }
         var words = StoreChoice.shortfalls(of: vault.store)
+        let isDue = lacking.withLockedValue { $0.map { !$0.isEmpty } ?? true } || !words.isEmpty
+        guard vault.store.copies.count > 1, isDue else { return }
         do throws(BackupFailure) {
             let report = try Repair(vault, threads: Self.threads).catchUp()
             if !report.repaired.isEmpty {
@@ -86,6 +90,8 @@ final class BackupDesk: Sendable {
             }
             words = report.scrub.absent.sorted { $0.key < $1.key }.map { "\($0.value)" }
             words += report.failed.prefix(Self.failuresShown).map { "\($0.why)" }
+            let bad = report.lost + report.undecided + report.conflicts
+            words += bad.prefix(Self.failuresShown).map { "\($0) is whole nowhere that answers" }
         } catch { words.append("\(error)") }
         for words in words {
             logger.error("a store lacks what others have", metadata: ["why": "\(words)"])
@@ -182,7 +188,7 @@ extension AgentDoor {
     private func report(_ desk: BackupDesk) -> BackupJobReport {
         var report = desk.report
         report.log = shipper?.report
-        report.lacking = desk.lacking.withLockedValue { $0.isEmpty ? nil : $0 }
+        report.lacking = desk.lacking.withLockedValue { $0.flatMap { $0.isEmpty ? nil : $0 } }
         return report
     }
 

@@ -45,6 +45,14 @@ package struct LogArchive: Sendable {
         return End(try stretch(first))
     }
 
+    /// The same, once as many copies of it are made as have to be: whoever put it may have come to one store alone.
+    func settledEnd() throws(BackupFailure) -> End? {
+        guard let first = try firsts().last else { return nil }
+        let object = try stretch(first)
+        try vault.put(vault.layout.stretch(cluster, group, first: first), object.bytes)
+        return End(object)
+    }
+
     /// Makes entries durable that follow `end`, or begin behind `before` where there is none, or none that they follow.
     /// nil where somebody else came first: where the archive ends is to be read again.
     package func append(

@@ -134,7 +134,7 @@ package final class LogShipping: Sendable {
 
     /// Reads where the archive ends; whether that is another place than was known.
     private func hasMoved(_ archive: LogArchive) throws(BackupFailure) -> Bool {
-        let found = try archive.end()
+        let found = try archive.settledEnd()
         return state.withLockedValue { state in
             defer { state.standing.end = found }
             return state.standing.end != found
@@ -149,7 +149,7 @@ package final class LogShipping: Sendable {
         if let known { return known }
         let archive = try open()
         // A list of all stretches, which may be many: asked for only by who knows of none.
-        let end = if let known = standing.end { known } else { try archive.end() }
+        let end = if let known = standing.end { known } else { try archive.settledEnd() }
         state.withLockedValue { ($0.archive, $0.standing.end) = (archive, end) }
         return archive
     }

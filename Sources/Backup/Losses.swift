@@ -12,6 +12,7 @@ package struct Loss: Hashable, Sendable, CustomStringConvertible {
     package let why: String?
 
     package var description: String {
+        if let why, volume == nil { return "backup \(backup): \(why)" }
         let what = volume.map { "volume \($0.debugDescription)" } ?? "what was decided"
         guard why == nil else { return "backup \(backup): \(what): \(why ?? "")" }
         let shown = ranges.prefix(Self.rangesShown).map { "\($0.lowerBound)–\($0.upperBound)" }
@@ -26,6 +27,7 @@ struct Losses {
     private let vault: Vault
     private let fetcher: BlobFetcher
     private let catalog: Catalog
+    private let known: KnownPacks
     /// What lies in packs that are not whole, and can't be had from elsewhere.
     private var lost: Set<Digest> = []
 
@@ -34,6 +36,7 @@ struct Losses {
         self.vault = vault
         catalog = try Catalog(vault)
         fetcher = BlobFetcher(vault, catalog)
+        known = try KnownPacks(vault)
         let packs = Set(
             objects.filter { Layout.kind($0) == .pack }.compactMap { Layout.digest($0) })
         if !packs.isEmpty { try findLost(in: packs) }
@@ -78,7 +81,9 @@ struct Losses {
         var losses: [Loss] = []
         if manifest.state.contains(where: { (try? isLost($0)) ?? true }) {
             losses.append(
-                Loss(backup: manifest.sequence, volume: nil, ranges: [], why: "it is lost"))
+                Loss(
+                    backup: manifest.sequence, volume: nil, ranges: [],
+                    why: "what was decided, and the configuration, are lost"))
         }
         for volume in manifest.volumes {
             let (ranges, failure) = ranges(of: volume.map)
@@ -91,10 +96,11 @@ struct Losses {
         return losses
     }
 
-    /// What no index tells of is lost with the index that did, where that could not be made again.
+    /// What no index tells of is lost with the index that did, where that could not be made again; and so is what lies in no pack
+    /// that is there.
     private func isLost(_ id: Digest) throws(BackupFailure) -> Bool {
         if lost.contains(id) { return true }
-        return try catalog.location(of: id) == nil
+        return try catalog.location(of: id, where: known.hold) == nil
     }
 
     private func ranges(of map: VolumeMap) -> (ranges: [Range<UInt64>], failure: String?) {

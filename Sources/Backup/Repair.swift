@@ -1,8 +1,8 @@
 package import Repository
 internal import Sealing
 
-/// Makes the copies of a repository whole again, each from the others. Nothing is written over and nothing deleted: what is
-/// damaged is taken out of the way first, and only where something whole takes its place.
+/// Makes the copies of a repository whole again, each from the others. Nothing is deleted: what is damaged is kept aside, and
+/// only where something whole takes its place, at once.
 package struct Repair: Sendable {
     package struct Report: Sendable {
         /// What a scrub found first.
@@ -11,15 +11,23 @@ package struct Repair: Sendable {
         package var repaired: [Scrub.Finding] = []
         /// What is whole in no copy, nor together.
         package var lost: [ObjectName] = []
+        /// What is whole in none of the copies that could be asked, where not all could.
+        package var undecided: [ObjectName] = []
         /// Two different copies, both of which open: somebody put one of them who should not have.
         package var conflicts: [ObjectName] = []
+        /// What is missing somewhere, and is left so: it was let go of, or is about to be, or only a store that missed a collection
+        /// has it.
+        package var passedOver: [ObjectName] = []
         /// What could not be put right for another reason.
         package var failed: [(finding: Scrub.Finding, why: BackupFailure)] = []
         /// Indexes that were whole nowhere, and are out of the way: others tell of all that they told of, made from the packs.
         package var rebuilt: [ObjectName] = []
-        /// What the backups lack by it.
-        package var losses: [Loss] = []
+        /// What the backups lack by what is lost; nil where that could not be told, or was not asked.
+        package var losses: [Loss]?
     }
+
+    /// After so many objects it is read anew what was let go of meanwhile.
+    private static let objectsPerLook = 256
 
     private let vault: Vault
     private let copies: [StoreCopy]
@@ -39,101 +47,136 @@ package struct Repair: Sendable {
         )
     }
 
-    package func run() throws(BackupFailure) -> Report { try mend(what: scrub.run) }
+    package func run() throws(BackupFailure) -> Report {
+        var report = mend(try scrub.run())
+        reckon(&report)
+        return report
+    }
 
     /// Brings to each store what it lacks, as far as its list tells: quick, and blind to damage.
-    package func catchUp() throws(BackupFailure) -> Report { try mend(what: scrub.lacking) }
+    package func catchUp() throws(BackupFailure) -> Report { mend(try scrub.lacking()) }
 
-    private func mend(
-        what find: () throws(BackupFailure) -> Scrub.Report
-    ) throws(BackupFailure) -> Report {
-        let gone = try Gone(vault)
-        let found = try find()
+    private func mend(_ found: Scrub.Report) -> Report {
         var report = Report(scrub: found)
+        // A store that fails as a whole is not asked for each object anew.
+        var away = Set(found.absent.keys)
         let findings = Dictionary(grouping: found.findings.filter { $0.problem != .stranger }) {
             $0.name
         }
-        for name in order(findings.keys.compactMap(ObjectName.init)) {
-            guard let own = findings[name.text], !gone.contains(name, vault.layout) else {
-                continue
+        let standing = try? CopyStanding(copies, besides: away, vault.layout)
+        var gone: Gone?
+        for (count, name) in order(findings.keys.compactMap(ObjectName.init)).enumerated() {
+            // What tells of collections is mended before it is asked.
+            if rank(name) > 0, gone == nil || count % Self.objectsPerLook == 0 {
+                gone = standing.flatMap { try? Gone(vault, $0) }
             }
-            mend(name, own, found.absent, &report)
-        }
-        if !report.lost.isEmpty || !report.failed.isEmpty {
-            try reckon(&report, present(found.absent))
+            var own = findings[name.text] ?? []
+            if own.contains(where: { $0.problem == .missing }), rank(name) > 0,
+                gone?.contains(name) ?? true
+            {
+                report.passedOver.append(name)
+                own.removeAll { $0.problem == .missing }
+            }
+            if !own.isEmpty { mend(name, own, standing?.stale ?? [], &away, &report) }
         }
         return report
     }
 
     /// What is led to comes before what leads there, so that whoever reads meanwhile finds it.
     private func order(_ names: [ObjectName]) -> [ObjectName] {
-        func rank(_ name: ObjectName) -> Int {
-            switch Layout.kind(name) {
-            case .pack: 0
-            case .index: 1
-            case .other: 2
-            }
+        names.sorted { (rank($0), $0) < (rank($1), $1) }
+    }
+
+    private func rank(_ name: ObjectName) -> Int {
+        switch Layout.kind(name) {
+        case .pack: 1
+        case .index: 2
+        case .other: name.text.hasPrefix(vault.layout.collections.text + "/") ? 0 : 3
         }
-        return names.sorted { (rank($0), $0) < (rank($1), $1) }
+    }
+
+    /// What the copies hold under a name.
+    private struct Held {
+        var bytes: [[UInt8]] = []
+        /// Of those that are not behind in collections.
+        var isOnlyStale = true
+        /// Some copy could not be asked, or not be read.
+        var isBlind = false
+    }
+
+    private func held(_ name: ObjectName, _ stale: Set<Int>, _ away: Set<Int>) -> Held {
+        var held = Held(isBlind: !away.isEmpty)
+        for (number, copy) in copies.enumerated() where !away.contains(number) {
+            do throws(ObjectStoreFailure) {
+                held.bytes.append(try copy.store.get(name, nil))
+                if !stale.contains(number) { held.isOnlyStale = false }
+            } catch { if error.cause.mayPass { held.isBlind = true } }
+        }
+        return held
     }
 
     private func mend(
-        _ name: ObjectName, _ findings: [Scrub.Finding], _ absent: [Int: ObjectStoreFailure],
+        _ name: ObjectName, _ findings: [Scrub.Finding], _ stale: Set<Int>, _ away: inout Set<Int>,
         _ report: inout Report
     ) {
-        let present = present(absent)
-        let all = present.compactMap { try? $0.store.get(name, nil) }
-        let wholes = Set(all.filter { check.damage(name, $0) == nil })
-        guard wholes.count < 2 else { return report.conflicts.append(name) }
-        let whole =
-            wholes.first ?? Combination.of(all) { check.damage(name, $0) == nil }
-        guard let whole else { return report.lost.append(name) }
-        for finding in findings {
-            guard let copy = present.first(where: { $0.name == finding.store }) else { continue }
-            do throws(BackupFailure) {
-                try put(whole, name, copy.store, replacing: finding.problem != .missing)
-                report.repaired.append(finding)
-            } catch { report.failed.append((finding, error)) }
+        let held = held(name, stale, away)
+        let isMissing = findings.allSatisfy { $0.problem == .missing }
+        // Deleted in all of them since it was found.
+        if isMissing, held.bytes.isEmpty, !held.isBlind { return }
+        if isMissing, held.isOnlyStale, !held.bytes.isEmpty {
+            return report.passedOver.append(name)
         }
-    }
-
-    private func present(_ absent: [Int: ObjectStoreFailure]) -> [StoreCopy] {
-        copies.enumerated().filter { absent[$0.offset] == nil }.map(\.element)
+        let wholes = Set(held.bytes.filter { check.damage(name, $0) == nil })
+        guard wholes.count < 2 else { return report.conflicts.append(name) }
+        let whole = wholes.first ?? Combination.of(held.bytes) { check.damage(name, $0) == nil }
+        guard let whole else {
+            return held.isBlind ? report.undecided.append(name) : report.lost.append(name)
+        }
+        for finding in findings {
+            guard let number = copies.firstIndex(where: { $0.name == finding.store }) else {
+                continue
+            }
+            guard !away.contains(number) else { continue }
+            do throws(ObjectStoreFailure) {
+                try put(whole, name, copies[number].store)
+                report.repaired.append(finding)
+            } catch {
+                if error.cause.isOfTheStore { away.insert(number) }
+                report.failed.append((finding, .store(error)))
+            }
+        }
     }
 
     private func put(
-        _ bytes: [UInt8], _ name: ObjectName, _ store: any ObjectStore, replacing: Bool
-    ) throws(BackupFailure) {
-        do throws(ObjectStoreFailure) {
-            if replacing { try store.quarantine(name) }
-            _ = try store.put(name, bytes)
-            guard try store.get(name, nil) == bytes else {
-                throw ObjectStoreFailure(
-                    "repair", name.text, in: "the store",
-                    .service("it was put, and reads as something else: suspect that store's disk"))
-            }
-        } catch { throw .store(error) }
-    }
-
-    /// Of what could not be made whole: which indexes can be made again, and what the backups lack then.
-    private func reckon(
-        _ report: inout Report, _ present: [StoreCopy]
-    ) throws(BackupFailure) {
-        let indexes = report.lost.filter { Layout.kind($0) == .index }
-        if !indexes.isEmpty {
-            let rebuild = try IndexRebuild(vault, present.map(\.store)).run()
-            if rebuild.isComplete { setAside(indexes, present, &report) }
+        _ bytes: [UInt8], _ name: ObjectName, _ store: any ObjectStore
+    ) throws(ObjectStoreFailure) {
+        if let there = try? store.get(name, nil), there == bytes { return }
+        try store.replace(name, with: bytes)
+        guard try store.get(name, nil) == bytes else {
+            throw ObjectStoreFailure(
+                "repair", name.text, in: "the store",
+                .service("it was put, and reads as something else: suspect that store's disk"))
         }
-        let failed = report.failed.compactMap { ObjectName($0.finding.name) }
-        report.losses = try Losses(vault, packs: Set(report.lost).union(failed)).all()
     }
 
-    private func setAside(
-        _ indexes: [ObjectName], _ present: [StoreCopy], _ report: inout Report
-    ) {
+    /// Which indexes can be made again of those that are lost, and what the backups lack then.
+    private func reckon(_ report: inout Report) {
+        let lost = report.lost.filter { Layout.kind($0) != .other }
+        guard !lost.isEmpty, report.scrub.absent.isEmpty else { return }
+        do throws(BackupFailure) {
+            let indexes = lost.filter { Layout.kind($0) == .index }
+            if !indexes.isEmpty {
+                let rebuild = try IndexRebuild(vault, copies.map(\.store)).run()
+                if rebuild.isComplete { setAside(indexes, &report) }
+            }
+            report.losses = try Losses(vault, packs: Set(report.lost)).all()
+        } catch { report.losses = nil }
+    }
+
+    private func setAside(_ indexes: [ObjectName], _ report: inout Report) {
         for name in indexes {
             var isAside = true
-            for copy in present {
+            for copy in copies {
                 do throws(ObjectStoreFailure) { try copy.store.quarantine(name) } catch {
                     if error.cause != .missing { isAside = false }
                 }
@@ -145,24 +188,14 @@ package struct Repair: Sendable {
     }
 }
 
-/// What was let go of, or is just about to be: no copy of it is made anew.
-private struct Gone {
-    private let letGo: NumberSet
-    private let doomed: CollectionStatement.Names
-
-    init(_ vault: Vault) throws(BackupFailure) {
-        let collections = Collections(vault)
-        letGo = try collections.letGo().numbers
-        doomed = try collections.tombstones()
-    }
-
-    func contains(_ name: ObjectName, _ layout: Layout) -> Bool {
-        if let digest = Layout.digest(name) {
-            return doomed.packs.contains(digest) || doomed.indexes.contains(digest)
+extension ObjectStoreFailure.Cause {
+    /// Whether the object may be whole there, and be had another time.
+    fileprivate var mayPass: Bool {
+        switch self {
+        case .missing, .short, .oversized, .notAnObject: false
+        case .taken, .full, .denied, .readOnly, .storeGone, .service: true
+        // A sector that can't be read is lost.
+        case .system(let code, _): code != 5
         }
-        guard let number = Layout.number(name), name == layout.manifest(number) else {
-            return false
-        }
-        return letGo.contains(number) || doomed.manifests.contains(number)
     }
 }

@@ -86,6 +86,12 @@ package struct Scrub: Sendable {
             do throws(ObjectStoreFailure) {
                 let listing = try copy.store.list(nil)
                 let own = Set(listing.objects.map(\.name))
+                // All is whole where nothing is: a disk that is not mounted.
+                guard own.contains(Layout.repository) else {
+                    throw ObjectStoreFailure(
+                        "scrub", "it", in: copy.name,
+                        .service("no repository is there: it may not be mounted"))
+                }
                 tell(number, own)
                 names.formUnion(own)
                 report.withLockedValue { report in
@@ -120,9 +126,11 @@ package struct Scrub: Sendable {
                     problems.append((number, .differs(from: copies[first.copy].name)))
                 }
                 first = first ?? (number, digest)
-            } catch  where error.cause.isOfTheStore {
-                report.withLockedValue { $0.absent[number] = error }
             } catch {
+                if error.cause.isOfTheStore, isAway(copies[number].store) {
+                    report.withLockedValue { $0.absent[number] = error }
+                    continue
+                }
                 let isMissing = error.cause == .missing
                 problems.append((number, isMissing ? .missing : .unreadable(error.cause)))
             }
@@ -132,6 +140,11 @@ package struct Scrub: Sendable {
         return problems.map {
             Finding(store: copies[$0.copy].name, name: name.text, problem: $0.problem)
         }
+    }
+
+    /// Whether it is the store, and not that one object, that can't be had.
+    private func isAway(_ store: any ObjectStore) -> Bool {
+        (try? store.get(Layout.repository, nil)) == nil
     }
 
     private func note(_ byteCount: Int, _ report: NIOLockedValueBox<Report>) {

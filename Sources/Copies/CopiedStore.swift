@@ -85,7 +85,9 @@ package final class CopiedStore: ObjectStore {
             outcome = try members[0].put(name, bytes)
         case .leaderFirst:
             outcome = try members[0].put(name, bytes)
-            try demandCopies(of: name, put(name, bytes, in: others))
+            let results = put(name, bytes, in: others)
+            try demandAgreement(on: name, results)
+            try demandCopies(of: name, results)
         }
         return outcome
     }
@@ -96,10 +98,25 @@ package final class CopiedStore: ObjectStore {
         each(of: numbers) { number throws(ObjectStoreFailure) in
             let member = self.members[number]
             // One that all have to reach is asked in any case; the leading one is one of these.
-            if number > 0, self.needed < self.members.count, let absence = member.absence {
+            if number > 0, self.needed < self.members.count, let absence = member.absence() {
                 throw absence
             }
             return try member.put(name, bytes)
+        }
+    }
+
+    /// Where another store has other bytes under a name that was free in the leading one, that one was put back to an earlier
+    /// state, or another store leads for somebody else.
+    private func demandAgreement(
+        on name: ObjectName, _ results: [Result<PutOutcome, ObjectStoreFailure>]
+    ) throws(ObjectStoreFailure) {
+        for (number, result) in results.enumerated() {
+            guard case .failure(let failure) = result, failure.cause == .taken else { continue }
+            throw ObjectStoreFailure(
+                "store", name.text, in: members[number + 1].name,
+                .service(
+                    "other bytes have that name there than in \(members[0].name): that store was put back to an "
+                        + "earlier state, or agents disagree on which store leads"))
         }
     }
 
@@ -135,7 +152,7 @@ package final class CopiedStore: ObjectStore {
     ) throws(ObjectStoreFailure) -> [UInt8] {
         var failures: [ObjectStoreFailure?] = members.map { _ in nil }
         // Those that did not answer a moment ago are asked last.
-        let away = members.map { $0.absence != nil }
+        let away = members.map { $0.absence() != nil }
         let order = members.indices.filter { !away[$0] } + members.indices.filter { away[$0] }
         for number in order {
             do throws(ObjectStoreFailure) {
@@ -152,7 +169,7 @@ package final class CopiedStore: ObjectStore {
     /// What is to be told where none of the stores has it: that it is missing only if those have said so that must.
     private func weigh(_ failures: [ObjectStoreFailure]) -> ObjectStoreFailure {
         switch demand {
-        case .one: failures.first { $0.cause == .missing } ?? failures[0]
+        case .one: failures.first { $0.cause == .missing }?.besides(failures) ?? failures[0]
         case .copies: failures[0]
         case .all: failures.first { $0.cause != .missing } ?? failures[0]
         }
@@ -162,14 +179,16 @@ package final class CopiedStore: ObjectStore {
         let results = each(of: 0..<members.count) { number throws(ObjectStoreFailure) in
             let member = self.members[number]
             let canWait = number > 0 || self.demand == .one
-            if self.demand != .all, canWait, let absence = member.absence { throw absence }
+            if self.demand != .all, canWait, let absence = member.absence() { throw absence }
             return try member.list(part)
         }
         var listing: ObjectListing?
+        var lists: [ObjectListing] = []
         var failure: ObjectStoreFailure?
         for (number, result) in results.enumerated() {
             do throws(ObjectStoreFailure) {
                 let next = try result.get()
+                lists.append(next)
                 listing = listing?.union(next) ?? next
             } catch {
                 if demand == .all || (number == 0 && demand != .one) { throw error }
@@ -177,8 +196,23 @@ package final class CopiedStore: ObjectStore {
                 failure = failure ?? error
             }
         }
-        if let listing { return listing }
+        if let listing { return counted(listing, lists) }
         throw failure ?? ObjectStoreFailure("list", "it", in: members[0].name, .storeGone)
+    }
+
+    /// Who writes counts only on packs and indexes of which there are as many copies as have to be: what has fewer is stored
+    /// again.
+    private func counted(_ listing: ObjectListing, _ lists: [ObjectListing]) -> ObjectListing {
+        guard case .copies(let count) = demand, count > 1 else { return listing }
+        var copies: [ObjectName: Int] = [:]
+        for list in lists {
+            for object in list.objects where Layout.kind(object.name) != .other {
+                copies[object.name, default: 0] += 1
+            }
+        }
+        var counted = listing
+        counted.objects.removeAll { copies[$0.name].map { $0 < count } ?? false }
+        return counted
     }
 
     /// The leading one is asked last: while it has the object, whoever comes again deletes the others.
@@ -189,6 +223,12 @@ package final class CopiedStore: ObjectStore {
             was = true
         }
         return was
+    }
+
+    package func replace(
+        _ name: ObjectName, with bytes: [UInt8]
+    ) throws(ObjectStoreFailure) {
+        for member in members { try member.replace(name, with: bytes) }
     }
 
     package func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) {
@@ -221,6 +261,16 @@ package final class CopiedStore: ObjectStore {
             results.withLockedValue { $0[number] = result }
         }
         return results.withLockedValue { results in numbers.compactMap { results[$0] } }
+    }
+}
+
+extension ObjectStoreFailure {
+    /// Says with what is missing which stores could not be asked.
+    fileprivate func besides(_ all: [ObjectStoreFailure]) -> ObjectStoreFailure {
+        let mute = all.filter { $0.cause != .missing }.map { "\($0)" }
+        guard !mute.isEmpty else { return self }
+        return ObjectStoreFailure(
+            deed, what, in: "\(store) (and \(mute.joined(separator: "; ")))", cause)
     }
 }
 

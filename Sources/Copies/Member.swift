@@ -3,13 +3,15 @@ internal import Repository
 
 /// One of the stores that have a copy each. It is opened when it is first needed, and again where it could not be.
 final class Member: ObjectStore {
-    /// How long a store that could not be reached is passed over by who can do without it.
-    static let awaySpan = Duration.seconds(60)
+    /// How long a store that could not be reached is passed over by who can do without it: twice as long each time, for it
+    /// may take minutes to find out that nobody answers.
+    static let awaySpanMin = Duration.seconds(30)
+    static let awaySpanMax = Duration.seconds(960)
 
     private enum State: Sendable {
         case closed
         case open(any ObjectStore)
-        case away(ObjectStoreFailure, until: ContinuousClock.Instant)
+        case away(ObjectStoreFailure, span: Duration, until: ContinuousClock.Instant)
     }
 
     let name: String
@@ -22,12 +24,15 @@ final class Member: ObjectStore {
         (name, opening, self.identity) = (copy.name, copy.open, identity)
     }
 
-    /// Why it is passed over for now; nil where it is not.
-    var absence: ObjectStoreFailure? {
-        guard case .away(let failure, let until) = state.withLockedValue({ $0 }),
-            ContinuousClock.now < until
-        else { return nil }
-        return failure
+    /// Why it is passed over for now; nil where it is not. Once that time is over one who asks tries, and the others go on
+    /// passing it over until it has.
+    func absence() -> ObjectStoreFailure? {
+        state.withLockedValue { state in
+            guard case .away(let failure, let span, let until) = state else { return nil }
+            if ContinuousClock.now < until { return failure }
+            state = .away(failure, span: span, until: ContinuousClock.now + span)
+            return nil
+        }
     }
 
     /// Does something with the store, and takes it for away where it is the store itself that failed.
@@ -35,11 +40,16 @@ final class Member: ObjectStore {
         _ deed: (any ObjectStore) throws(ObjectStoreFailure) -> Value
     ) throws(ObjectStoreFailure) -> Value {
         do throws(ObjectStoreFailure) { return try deed(try store()) } catch {
-            if error.cause.isOfTheStore {
-                let until = ContinuousClock.now + Self.awaySpan
-                state.withLockedValue { $0 = .away(error, until: until) }
-            }
+            if error.cause.isOfTheStore { leave(error) }
             throw error
+        }
+    }
+
+    private func leave(_ failure: ObjectStoreFailure) {
+        state.withLockedValue { state in
+            var span = Self.awaySpanMin
+            if case .away(_, let former, _) = state { span = min(former * 2, Self.awaySpanMax) }
+            state = .away(failure, span: span, until: ContinuousClock.now + span)
         }
     }
 
@@ -70,6 +80,10 @@ final class Member: ObjectStore {
 
     func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) {
         try perform { store throws(ObjectStoreFailure) in try store.quarantine(name) }
+    }
+
+    func replace(_ name: ObjectName, with bytes: [UInt8]) throws(ObjectStoreFailure) {
+        try perform { store throws(ObjectStoreFailure) in try store.replace(name, with: bytes) }
     }
 }
 

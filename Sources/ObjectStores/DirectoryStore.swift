@@ -131,13 +131,33 @@ package final class DirectoryStore: ObjectStore {
     package func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) {
         let place = try Place(name, in: self, making: false, deed: "quarantine")
         let folder = try directory([Self.quarantine], making: true, "quarantine", name.text)
-        let number = String(UInt64.random(in: 0 ... .max), radix: 36)
-        let other = name.text.split(separator: "/").joined(separator: ".") + "." + number
         guard
             unsafe holdfast_name_new(
-                place.directory.number, place.leaf, folder.number, other) == 0
+                place.directory.number, place.leaf, folder.number, Self.asideName(name)) == 0
         else { throw failure("quarantine", name) }
         guard folder.sync(), place.directory.sync() else { throw failure("quarantine", name) }
+    }
+
+    package func replace(
+        _ name: ObjectName, with bytes: [UInt8]
+    ) throws(ObjectStoreFailure) {
+        let place = try Place(name, in: self, making: true, deed: "replace")
+        let unfinished = try directory([Self.unfinished], making: true, "replace", name.text)
+        let temporary = try TemporaryFile.holding(
+            bytes, in: unfinished.number, of: self, for: name)
+        let folder = try directory([Self.quarantine], making: true, "replace", name.text)
+        // A second name, so that there is none without bytes at any moment.
+        let isKept =
+            unsafe linkat(
+                place.directory.number, place.leaf, folder.number, Self.asideName(name), 0) == 0
+        guard isKept || errno == ENOENT, folder.sync(), temporary.take(place),
+            place.directory.sync()
+        else { throw failure("replace", name) }
+    }
+
+    private static func asideName(_ name: ObjectName) -> String {
+        let number = String(UInt64.random(in: 0 ... .max), radix: 36)
+        return name.text.split(separator: "/").joined(separator: ".") + "." + number
     }
 
     // What follows walks from the root by single steps, none of which is a link.

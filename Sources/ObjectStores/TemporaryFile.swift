@@ -91,5 +91,10 @@ struct TemporaryFile: ~Copyable {
         throw ObjectStoreFailure("store", object.text, in: store.path, .missing)
     }
 
+    /// Gives it that name, whatever has it. False, and `errno`, where that is not possible.
+    borrowing func take(_ place: borrowing Place) -> Bool {
+        unsafe renameat(folder, name, place.directory.number, place.leaf) == 0
+    }
+
     deinit { _ = unsafe unlinkat(folder, name, 0) }
 }

@@ -19,6 +19,10 @@ package protocol ObjectStore: Sendable {
     /// was meant to lie there can be put again.
     func quarantine(_ name: ObjectName) throws(ObjectStoreFailure)
 
+    /// Puts whole bytes in the place of damaged ones, which are kept aside as a quarantine keeps them; wherever this ends, one of
+    /// both is there. Returns once it would survive a power cut. For who repairs: nobody else writes anything over.
+    func replace(_ name: ObjectName, with bytes: [UInt8]) throws(ObjectStoreFailure)
+
     /// Stores of which each has all that this one has: who finds that what it was given is damaged asks them one by one.
     var copies: [StoreCopy] { get }
 }

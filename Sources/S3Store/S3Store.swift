@@ -69,7 +69,25 @@ package final class S3Store: ObjectStore {
     package func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) {
         let deed = S3Deed("quarantine", name.text)
         try tryOut(deed)
-        let bytes = try all(name.text, deed)
+        try keepAside(name, try all(name.text, deed), deed)
+        try remove(name.text, deed)
+    }
+
+    package func replace(
+        _ name: ObjectName, with bytes: [UInt8]
+    ) throws(ObjectStoreFailure) {
+        let deed = S3Deed("replace", name.text)
+        try tryOut(deed)
+        if let there = try allOrNothing(name.text, deed) { try keepAside(name, there, deed) }
+        let request = putRequest(name.text, bytes, isFirst: false)
+        let told = try ask(request, body: bytes, deed, fault: Self.strangeSuccess)
+        guard told.verdict == .done else { throw failure(deed, told.verdict.cause) }
+        try compare(told.answer, request.bodyDigest, deed)
+    }
+
+    private func keepAside(
+        _ name: ObjectName, _ bytes: [UInt8], _ deed: S3Deed
+    ) throws(ObjectStoreFailure) {
         let number = String(UInt64.random(in: 0 ... .max), radix: 36)
         let flat = name.text.split(separator: "/").joined(separator: ".")
         let other = "\(Self.quarantine)/\(flat).\(number)"
@@ -78,7 +96,6 @@ package final class S3Store: ObjectStore {
             throw failure(
                 deed, .service("its copy \(other) is not what it holds: it stays where it is"))
         }
-        try remove(name.text, deed)
     }
 
     func failure(_ deed: S3Deed, _ cause: ObjectStoreFailure.Cause) -> ObjectStoreFailure {
@@ -95,13 +112,16 @@ package final class S3Store: ObjectStore {
 }
 
 extension S3Store {
-    private func putRequest(_ name: String, _ bytes: [UInt8]) -> S3Request {
+    /// `isFirst` is refused where anything has that name.
+    private func putRequest(
+        _ name: String, _ bytes: [UInt8], isFirst: Bool = true
+    ) -> S3Request {
         let digest = Digest(of: bytes.span)
         // The service compares what came with both: with the one of the signature, and with the one that it keeps.
         return S3Request(
             .put, path: place.path(name),
-            headers: [
-                ("if-none-match", "*"), ("content-type", "application/octet-stream"),
+            headers: (isFirst ? [("if-none-match", "*")] : []) + [
+                ("content-type", "application/octet-stream"),
                 ("x-amz-checksum-sha256", digest.base64),
             ], bodyDigest: digest)
     }

@@ -238,6 +238,7 @@ import Testing
             ) throws(ObjectStoreFailure) -> [UInt8] { try store.get(name, range) }
             func delete(_ name: ObjectName) throws(ObjectStoreFailure) -> Bool { false }
             func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) {}
+            func replace(_ name: ObjectName, with bytes: [UInt8]) throws(ObjectStoreFailure) {}
         }
         let layout = Layout(try Rig.ring().tenant)
         let store = Ghostly(store: MemoryStore(), ghost: layout.index(.ofNothing))

@@ -316,6 +316,7 @@ import Testing
             try store.delete(name)
         }
         func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) {}
+        func replace(_ name: ObjectName, with bytes: [UInt8]) throws(ObjectStoreFailure) {}
     }
 
     @Test(arguments: [

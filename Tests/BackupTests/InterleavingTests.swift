@@ -90,6 +90,7 @@ private struct TurnStore: ObjectStore {
         return try store.delete(name)
     }
     func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) {}
+    func replace(_ name: ObjectName, with bytes: [UInt8]) throws(ObjectStoreFailure) {}
 }
 
 @Suite("A writer and a collector in every order", .serialized) struct InterleavingTests {
@@ -284,6 +285,7 @@ private struct Unturned: ObjectStore {
     }
     func delete(_ name: ObjectName) throws(ObjectStoreFailure) -> Bool { try store.delete(name) }
     func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) {}
+    func replace(_ name: ObjectName, with bytes: [UInt8]) throws(ObjectStoreFailure) {}
 }
 
 private struct CountingStore: ObjectStore {
@@ -308,4 +310,5 @@ private struct CountingStore: ObjectStore {
         return try store.delete(name)
     }
     func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) {}
+    func replace(_ name: ObjectName, with bytes: [UInt8]) throws(ObjectStoreFailure) {}
 }

@@ -1,3 +1,4 @@
+import Copies
 import Mesh
 import NIOConcurrencyHelpers
 import Record
@@ -283,6 +284,37 @@ final class HeldLog: ShippedLog {
         #expect(throws: BackupFailure.self) { try entries(behind: 2, term: 1, time: 5) }
         let failure = #expect(throws: BackupFailure.self) { try entries(behind: 2, term: 2) }
         #expect(failure?.description.contains("was cut") == true)
+    }
+
+    @Test func `while a store is away that has to have it too, nothing counts as shipped`() throws {
+        let other = MemoryStore()
+        try Vault.found(Rig.ring().repository, in: other)
+        let here = store
+        let both = CopiedStore(
+            [here, other].map { store in
+                CopiedStore.Copy("memory") { () throws(ObjectStoreFailure) in store }
+            }, .copies(2))
+        let vault = try Rig.vault(both)
+        let own = LogArchive(vault, cluster: ClusterID(high: 1, low: 2), group: GroupID(1))
+        let shipping = LogShipping(log) { () throws(BackupFailure) in own }
+        other.stop(afterPuts: 0)
+        log.commit(3)
+        for _ in 0..<40 {
+            shipping.turn()
+            log.commit(1)
+        }
+        guard case .fails = shipping.standing.phase else {
+            Issue.record("\(shipping.standing)")
+            return
+        }
+        #expect(shipping.standing.missing == .since(log.now.entries[0].time))
+        #expect(try archive.firsts() == [LogIndex(1)])
+        other.stop(afterPuts: .max)
+        for _ in 0..<40 { shipping.turn() }
+        #expect(shipping.standing.phase == .ships && shipping.standing.missing == .nothing)
+        let names = Set(here.objects.keys.filter { $0.text.contains("/log/") })
+        #expect(names == Set(other.objects.keys.filter { $0.text.contains("/log/") }))
+        #expect(try entries() == log.now.entries)
     }
 
     @Test func `a stretch under another's name is none`() throws {

@@ -79,6 +79,13 @@ final class MemoryStore: ObjectStore {
         return try outcome.get()
     }
 
+    func replace(_ name: ObjectName, with bytes: [UInt8]) throws(ObjectStoreFailure) {
+        guard state.withLockedValue({ $0.putsLeft > 0 }) else {
+            throw Self.failure("replace", name, .full)
+        }
+        change(name) { $0 = bytes }
+    }
+
     func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) { _ = try delete(name) }
 }
 

@@ -135,6 +135,7 @@ import Testing
             }
             func delete(_ name: ObjectName) throws(ObjectStoreFailure) -> Bool { false }
             func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) {}
+            func replace(_ name: ObjectName, with bytes: [UInt8]) throws(ObjectStoreFailure) {}
         }
         let vault = try rig.vault(Taken(store: rig.store))
         #expect(throws: BackupFailure.self) { _ = try Sessions(vault).begin("one", at: .zero) }
@@ -206,4 +207,5 @@ private struct Deaf: ObjectStore {
     }
     func delete(_ name: ObjectName) throws(ObjectStoreFailure) -> Bool { try store.delete(name) }
     func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) { try store.quarantine(name) }
+    func replace(_ name: ObjectName, with bytes: [UInt8]) throws(ObjectStoreFailure) {}
 }

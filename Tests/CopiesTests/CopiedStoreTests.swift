@@ -188,6 +188,28 @@ private func failure(
         #expect(words.last?.contains("another repository is there than in a") == true)
     }
 
+    @Test(arguments: [1, 2, 3])
+    func `other bytes behind the leading store's end every put, whatever is asked for`(
+        copies: Int
+    ) {
+        let bench = Bench()
+        bench.stores[2].objects[manifest] = [9]
+        let failure = failure { () throws(ObjectStoreFailure) in
+            try bench.opened(.copies(copies)).put(manifest, bytes)
+        }
+        #expect(failure?.description.contains("agents disagree on which store leads") == true)
+    }
+
+    @Test func `who reads is told which stores could not be asked for what is missing`() {
+        let bench = Bench()
+        bench.fail(0)
+        let failure = failure { () throws(ObjectStoreFailure) in
+            try bench.opened(.one).get(manifest, nil)
+        }
+        #expect(failure?.cause == .missing)
+        #expect(failure?.description.contains("it is away") == true)
+    }
+
     @Test func `a store that is away is passed over, and does not hold each put up`() throws {
         let bench = Bench()
         bench.fail(2)

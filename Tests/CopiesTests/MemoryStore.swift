@@ -91,6 +91,11 @@ final class MemoryStore: ObjectStore {
         return contents.withLockedValue { $0.objects.removeValue(forKey: name) != nil }
     }
 
+    func replace(_ name: ObjectName, with bytes: [UInt8]) throws(ObjectStoreFailure) {
+        try asked("replace", name)
+        objects[name] = bytes
+    }
+
     func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) {
         try asked("quarantine", name)
         guard try delete(name) else {

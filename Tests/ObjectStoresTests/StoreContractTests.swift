@@ -107,6 +107,26 @@ import Testing
         #expect(Self.failure { try store.quarantine(Self.name("no")) }?.cause == .missing)
     }
 
+    /// B9: at no moment is nothing there, and what was damaged is kept.
+    @Test(arguments: BenchKind.all)
+    func `whole bytes take the place of damaged ones`(kind: BenchKind) throws {
+        let bench = try kind.made()
+        defer { withExtendedLifetime(bench) {} }
+        let store = try bench.opened()
+        let name = try Self.name("packs/ab/1")
+        try bench.plant("packs/ab/1", [1, 9, 3])
+        try store.replace(name, with: [1, 2, 3])
+        #expect(try store.get(name, nil) == [1, 2, 3])
+        #expect(try bench.quarantined().values.sorted { $0.count < $1.count } == [[1, 9, 3]])
+        #expect(try store.list(nil).objects.map(\.name) == [name])
+        #expect(try store.list(nil).strangers == [])
+        // Where nothing is, it is put.
+        let other = try Self.name("packs/ab/2")
+        try store.replace(other, with: [4])
+        #expect(try store.get(other, nil) == [4])
+        #expect(try bench.quarantined().count == 1)
+    }
+
     /// B7: a list that is short because the store is gone must not pass for an empty one.
     @Test(arguments: BenchKind.all)
     func `a store that is gone is no empty one`(kind: BenchKind) throws {

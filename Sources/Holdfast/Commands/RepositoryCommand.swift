@@ -46,7 +46,7 @@ struct RepositoryCommand: ParsableCommand {
         @OptionGroup var second: SecondKeyOptions
 
         func run() throws {
-            let opened = try OpenedRepository(try ConfigFile.store(place), key: key, for: .writing)
+            let opened = try OpenedRepository(try ConfigFile.store(place), key: key, for: .all)
             let holders = [opened.holder, try second.holder(for: opened.file)]
             var chance = SystemRandomNumberGenerator()
             let next = try backed { () throws(BackupFailure) in

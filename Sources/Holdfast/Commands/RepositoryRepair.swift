@@ -42,23 +42,24 @@ extension RepositoryCommand {
             guard repaired.isWhole else { throw Failure(.refused, repaired.words) }
         }
 
-        /// Whose repository it is comes first into an empty store, and all else by the repair.
+        /// Whose repository it is comes first into an empty store, and all else by the repair. The first store is none that can be
+        /// new: what it leads has to come from somewhere.
         private static func found(_ settings: StoreSettings, key: String) throws(Failure) {
             guard case .several(let stores, _) = settings else {
                 throw Failure(
-                    .refused,
-                    "there is one store\n  Name the others in a store file (docs/backups.md).")
+                    .refused, "there is one store\n  Name the others in a store file (docs/backups.md).")
             }
-            let file = try backed { () throws(BackupFailure) in try KeyStorage.keyFile(key) }
-            for settings in stores {
+            // Whoever has the wrong key, or no leading store, makes nothing a copy.
+            let opened = try OpenedRepository(stores[0], key: key, for: .reading)
+            for settings in stores.dropFirst() {
                 let store = try settings.opened(for: .all)
                 try backed { () throws(BackupFailure) in
-                    let listing: ObjectListing
-                    do throws(ObjectStoreFailure) { listing = try store.list(nil) } catch {
+                    let objects: [ObjectListing.Object]
+                    do throws(ObjectStoreFailure) { objects = try store.list(nil).objects } catch {
                         throw .store(error)
                     }
-                    guard listing.objects.isEmpty, listing.strangers.isEmpty else { return }
-                    try Vault.found(file.repository, in: store)
+                    guard objects.isEmpty else { return }
+                    try Vault.found(opened.file.repository, in: store)
                 }
             }
         }
@@ -82,8 +83,12 @@ struct RepairReport: Encodable {
     let rebuilt: [String]
     /// Objects of which no copy is whole.
     let lost: [String]
-    /// What backups lack by that.
-    let losses: [String]
+    /// What backups lack by that; null where it could not be told.
+    let losses: [String]?
+    /// Whole in none of the stores that could be asked.
+    let undecided: [String]
+    /// Missing somewhere, and left so: let go of.
+    let passedOver: [String]
     let conflicts: [String]
     let strangers: [String]
     let failed: [Failed]
@@ -94,11 +99,11 @@ struct RepairReport: Encodable {
         repaired = report.repaired.map(FindingReport.init)
         rebuilt = report.rebuilt.map(\.text)
         lost = report.lost.map(\.text)
-        losses = report.losses.map(\.description)
+        losses = report.lost.isEmpty ? [] : report.losses?.map(\.description)
+        undecided = report.undecided.map(\.text)
+        passedOver = report.passedOver.map(\.text)
         conflicts = report.conflicts.map(\.text)
-        strangers = report.scrub.findings.filter { $0.problem == .stranger }.map {
-            "\($0.name) in \($0.store)"
-        }
+        strangers = report.scrub.strangers
         failed = report.failed.map {
             Failed(store: $0.finding.store, object: $0.finding.name, why: "\($0.why)")
         }
@@ -106,7 +111,7 @@ struct RepairReport: Encodable {
     }
 
     var isWhole: Bool {
-        lost.isEmpty && conflicts.isEmpty && failed.isEmpty && absentStores.isEmpty
+        lost.isEmpty && undecided.isEmpty && conflicts.isEmpty && failed.isEmpty && absentStores.isEmpty
     }
 
     var lines: [Line] {
@@ -120,9 +125,14 @@ struct RepairReport: Encodable {
         lines += rebuilt.map { Line("\($0) was whole nowhere: others were made from the packs") }
         lines += repaired.map { Line("put right: \($0.object) in \($0.store): \($0.problem)") }
         lines += lost.map { Line("\($0) is whole nowhere", .bad) }
-        lines += losses.map { Line($0, .bad) }
-        if !lost.isEmpty, losses.isEmpty {
-            lines.append(Line("no backup lacks anything by it", .good))
+        lines += (losses ?? []).map { Line($0, .bad) }
+        if !lost.isEmpty, losses?.isEmpty ?? true {
+            lines.append(Line("no backup is known to lack anything by it: `backup verify` tells", .warning))
+        }
+        lines += undecided.map { Line("\($0) is whole in none of the stores that answered", .bad) }
+        if !passedOver.isEmpty {
+            lines.append(
+                Line("\(counted(passedOver.count, "object")) missing somewhere left so: they were let go of"))
         }
         lines += conflicts.map { Line("\($0): two different copies, both of which open", .bad) }
         lines += failed.map { Line("\($0.object) in \($0.store): \($0.why)", .bad) }
@@ -134,6 +144,10 @@ struct RepairReport: Encodable {
         var words: [String] = []
         if !lost.isEmpty {
             words.append("\(counted(lost.count, "object is", "objects are")) whole nowhere")
+        }
+        if !undecided.isEmpty {
+            words.append(
+                "\(counted(undecided.count, "object is", "objects are")) whole in none of the stores that answered")
         }
         if !conflicts.isEmpty {
             words.append(

@@ -43,6 +43,18 @@ extension RepositoryCommand {
             let bytes: UInt64
             let findings: [FindingReport]
             let absentStores: [String]
+            /// What nobody knows.
+            let strangers: [String]
+
+            init(_ report: Scrub.Report) {
+                (objects, bytes) = (report.objectCount, report.byteCount)
+                findings = report.findings.filter { $0.problem != .stranger }
+                    .map(FindingReport.init)
+                absentStores = report.absence
+                strangers = report.strangers
+            }
+
+            var isWhole: Bool { findings.isEmpty && absentStores.isEmpty }
         }
 
         @OptionGroup var options: OutputOptions
@@ -61,32 +73,30 @@ extension RepositoryCommand {
             ) { progress.add($0) }
             let report = try backed { () throws(BackupFailure) in try scrub.run() }
             progress.end()
-            let scrubbed = Scrubbed(
-                objects: report.objectCount, bytes: report.byteCount,
-                findings: report.findings.map(FindingReport.init),
-                absentStores: report.absence)
+            let scrubbed = Scrubbed(report)
             try options.show(scrubbed, Self.lines(scrubbed))
-            guard report.findings.isEmpty, report.absent.isEmpty else {
-                throw Failure(.refused, Self.words(report))
+            guard scrubbed.isWhole else {
+                throw Failure(.refused, Self.words(scrubbed))
             }
         }
 
         private static func lines(_ report: Scrubbed) -> [Line] {
             let read =
                 "\(counted(report.objects, "copy", "copies")) of objects read, \(Words.bytes(report.bytes))"
-            let isWhole = report.findings.isEmpty && report.absentStores.isEmpty
-            return [Line(isWhole ? "\(read): all are whole" : read, isWhole ? .good : .plain)]
+            let first = report.isWhole ? Line("\(read): all are whole", .good) : Line(read)
+            return [first]
+                + report.strangers.map { Line("nobody knows what \($0) is", .warning) }
                 + report.absentStores.map { Line($0, .bad) } + report.findings.map(\.line)
         }
 
-        private static func words(_ report: Scrub.Report) -> String {
+        private static func words(_ report: Scrubbed) -> String {
             var words: [String] = []
             if !report.findings.isEmpty {
                 words.append("\(counted(report.findings.count, "copy is", "copies are")) not whole")
             }
-            if !report.absent.isEmpty {
+            if !report.absentStores.isEmpty {
                 words.append(
-                    "\(counted(report.absent.count, "store")) could not be read to the end")
+                    "\(counted(report.absentStores.count, "store")) could not be read to the end")
             }
             return words.joined(separator: ", ")
                 + "\n  `holdfast repository repair` puts right what another copy is whole of."
@@ -95,6 +105,9 @@ extension RepositoryCommand {
 }
 
 extension Scrub.Report {
+    var strangers: [String] {
+        findings.filter { $0.problem == .stranger }.map { "\($0.name) in \($0.store)" }
+    }
     var absence: [String] { absent.sorted { $0.key < $1.key }.map { "\($0.value)" } }
 }
 
