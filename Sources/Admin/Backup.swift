@@ -57,6 +57,8 @@ package struct BackupJobReport: Codable, Hashable, Sendable {
     package var failure: String?
     /// nil where the node does not ship its log.
     package var log: LogShippingReport?
+    /// nil where the cluster file has none.
+    package var schedule: BackupScheduleReport?
 
     package init(
         state: State, phase: String? = nil, readBytes: UInt64 = 0, wantedBytes: UInt64 = 0,

@@ -69,7 +69,9 @@ struct BackupCommand: AsyncParsableCommand {
 
     struct Status: AskingCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Shows the last backup that this node began, and how far it is.")
+            abstract:
+                "Shows the last backup that this node began, and what the mesh's schedule has come to."
+        )
 
         @ParentCommand var parent: BackupCommand
         @OptionGroup var options: OutputOptions
@@ -78,6 +80,7 @@ struct BackupCommand: AsyncParsableCommand {
         func run() async throws {
             try await ask(.backup) { (job: BackupJobReport) in
                 BackupWords.lines(job) + (job.log.map { [BackupWords.line($0)] } ?? [])
+                    + (job.schedule.map(BackupWords.lines) ?? [])
             }
         }
     }
