@@ -46,7 +46,7 @@ fi
 endef
 
 .PHONY: deps deps-rigs deps-bench build release rig test scenarios test-thread lint format proto demo takeover takeover-idle witness \
-	full-disk torture backup backup-killpoints pitr s3 resync members upgrade rot bench-journal bench-gossip bench-backup simulate mutants powercut \
+	full-disk torture backup backup-killpoints schedule pitr s3 resync members upgrade rot bench-journal bench-gossip bench-backup simulate mutants powercut \
 	fuzz-build fuzz corpus
 
 deps:
@@ -151,6 +151,10 @@ rot: release rig
 # Backups of a mesh under load, of one whose agent is killed, and behind a takeover, and what comes back of them.
 backup: release rig
 	$(MEASURE) Tests/Rig/backup.py $(EXECUTABLES) $(RIG)
+
+# Backups that the mesh makes by its schedule, while whoever makes one is killed.
+schedule: release
+	$(MEASURE) Tests/Rig/schedule.py $(EXECUTABLES)
 
 # By Debian's python, which has Debian's libnbd.
 # A volume at POINTS times drawn at random, over three timelines, restored from the shipped log and compared with what was written.
