@@ -199,6 +199,7 @@ test: deps
 	$(MEASURE) Tests/Rig/members.py --bin .build/debug $(RIG) --mib 32
 	$(MEASURE) Tests/Rig/rot.py --bin .build/debug $(RIG)
 	$(MEASURE) Tests/Rig/rot_images.py --bin .build/debug $(RIG)
+	$(MEASURE) Tests/Rig/schedule.py --bin .build/debug
 
 # Writes the scenarios anew, with what comes of them now: read the difference.
 scenarios:

@@ -60,9 +60,10 @@ extension AgentDoor {
                 ? nil : UInt64(FeatureLevel.backups.rawValue))
     }
 
-    /// What is alarmed about goes by this node's clock: the log's time stands still where nothing is decided.
+    /// What is alarmed about goes by this node's clock: the log's time stands still where nothing is decided. A process that has
+    /// applied nothing yet doesn't know what was made; if that lasts, there is no quorum, which is told.
     func backupSight(_ view: NodeView) -> Sight.Backups? {
-        guard let schedule = settings.cluster.backups else { return nil }
+        guard let schedule = settings.cluster.backups, view.appliedTime != nil else { return nil }
         let now = BootClock.wall
         let duty = view.backups
         return Sight.Backups(
