@@ -2,7 +2,8 @@
 
 The schedule comes by SIGHUP. One member claims the first backup and is killed in the middle of it; another one takes over, and
 what it made is restored without any agent and compared with what was written. The killed one comes back, and the mesh goes on: each
-slot has one backup. Then a backup by hand stands for the slot before it.
+slot has one backup. Then a backup by hand stands for the slot before it; and who makes one stands still until another one has taken
+over, and goes on: one of both counts.
 """
 
 import argparse
@@ -44,7 +45,6 @@ def newest(node):
 def write(mesh, path, mib):
     with open(path, "wb") as file:
         file.write(os.urandom(mib * MIB))
-    mesh.create_volume("disk", f"{mib}M")
     subprocess.run(["nbdcopy", "--flush", path, mesh.primary().uri("disk")], check=True, timeout=COPY_SECONDS_MAX)
     faults.await_caught_up(mesh, NOTICE_SECONDS_MAX)
 
@@ -99,6 +99,27 @@ def goes_on(findings, mesh, killed, made):
     return after
 
 
+def superseded(findings, mesh, original, mib):
+    """Who makes one stands still until another one's counts, and then goes on: its own counts for nothing, and it is told so."""
+    write(mesh, original, mib)
+    primary = mesh.primary()
+    before = newest(primary)
+    holder = tools.wait_until("the next one is claimed", SLOT_SECONDS_MAX, lambda: told(primary).get("holder"))
+    claimant = mesh.nodes[holder["node"]]
+    tools.wait_until("it is in the middle", CLAIM_SECONDS_MAX, poll=0.005, holds=lambda: in_the_middle(claimant))
+    claimant.pause()
+    made = tools.wait_until("another one's counts", TAKEOVER_SECONDS_MAX, lambda: next(
+        (each for each in [newest(primary)] if each["number"] > before["number"]), None))
+    findings.expect(made["node"] != claimant.id, f"it is another's: {made}, {holder}")
+    claimant.resume()
+
+    def refused():
+        with open(claimant.log, errors="replace") as log:
+            return any("refuses what this node says of a backup" in line for line in log)
+
+    tools.wait_until("who stood still is told that its own does not count", NOTICE_SECONDS_MAX, refused)
+
+
 def commands(node):
     """All that the log still has."""
     first, last = 0, 1
@@ -137,12 +158,14 @@ def measure_schedule(findings, options):
             mesh.start()
             mesh.ready()
             original = os.path.join(scratch, "original")
+            mesh.create_volume("disk", f"{options.mib}M")
             write(mesh, original, options.mib)
             schedule_it(findings, mesh)
             killed, slot = kill_claimant(findings, mesh)
             made, same = taken_over(findings, mesh, repository, killed, slot, original)
             after = goes_on(findings, mesh, killed, made)
             by_hand(findings, mesh)
+            superseded(findings, mesh, original, options.mib)
             won = winners(mesh.primary())
             findings.expect(won and max(won.values()) == 1, f"each slot has one winner: {won}")
             findings.expect(after["number"] > made["number"], f"the mesh goes on: {made}, {after}")
