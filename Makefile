@@ -48,7 +48,7 @@ fi
 endef
 
 .PHONY: deps deps-rigs deps-bench build release rig test scenarios test-thread lint format proto demo takeover takeover-idle witness \
-	full-disk torture backup backup-killpoints bitrot pitr s3 resync members upgrade rot bench-journal bench-gossip bench-backup simulate mutants powercut \
+	full-disk torture backup backup-killpoints bitrot schedule pitr s3 resync members upgrade rot bench-journal bench-gossip bench-backup simulate mutants powercut \
 	fuzz-build fuzz corpus
 
 deps:
@@ -158,6 +158,10 @@ backup: release rig
 bitrot: release rig
 	$(MEASURE) Tests/Rig/bitrot.py $(EXECUTABLES) $(RIG) --objects $(OBJECTS) $(if $(SEED),--seed $(SEED))
 
+# Backups that the mesh makes by its schedule, while whoever makes one is killed.
+schedule: release
+	$(MEASURE) Tests/Rig/schedule.py $(EXECUTABLES)
+
 # By Debian's python, which has Debian's libnbd.
 # A volume at POINTS times drawn at random, over three timelines, restored from the shipped log and compared with what was written.
 pitr: release
@@ -201,6 +205,7 @@ test: deps
 	$(MEASURE) Tests/Rig/members.py --bin .build/debug $(RIG) --mib 32
 	$(MEASURE) Tests/Rig/rot.py --bin .build/debug $(RIG)
 	$(MEASURE) Tests/Rig/rot_images.py --bin .build/debug $(RIG)
+	$(MEASURE) Tests/Rig/schedule.py --bin .build/debug
 
 # Writes the scenarios anew, with what comes of them now: read the difference.
 scenarios:

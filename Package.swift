@@ -102,6 +102,7 @@ let package = Package(
         pure("Replay", ["Decisions", "Mesh", "Node", "Record", "VolumeCore"]),
         pure("Repository", ["CCompression", "Mesh", "Record", "Sealing"]),
         pure("Retention", ["Mesh"]),
+        pure("Schedule", ["Decisions", "Mesh"]),
         pure("Sealing", ["CPassphrase", "Mesh", crypto]),
         pure("SimulatedDisk", ["Disk", "Mesh"]),
         pure(
@@ -123,7 +124,8 @@ let package = Package(
             [
                 "Admin", "Alarms", "Certificates", "Control", "Decisions", "Disk", "Gossip",
                 "JournalCore", "Mending", "Mesh", "NBDProtocol", "Node", "Raft", "Record",
-                "Repository", "Sealing", "Settings", "SimulatedDisk", "Store", "Transport",
+                "Repository", "Schedule", "Sealing", "Settings", "SimulatedDisk", "Store",
+                "Transport",
                 "VolumeCore", "Voting", "Wire", asn1, nio, x509,
             ]),
         executable("fuzz", ["CFuzzer", "Fuzzing"], path: "Sources/Fuzz"),
@@ -152,15 +154,17 @@ let package = Package(
             "Launch",
             [
                 "Admin", "Alarms", "CAllocator", "Control", "Decisions", "Disk", "Gossip",
-                "Journal", "JournalCore", "Mending", "Mesh", "Raft", "Record", "Settings", "Store",
-                "Transport", "Voting", locks, logging,
+                "Journal", "JournalCore", "Mending", "Mesh", "Raft", "Record", "Schedule",
+                "Settings",
+                "Store", "Transport", "Voting", locks, logging,
             ]),
         executable(
             "Agent",
             [
                 "Admin", "Alarms", "Backup", "Control", "Decisions", "Disk", "Driver", "Gossip",
                 "Journal", "JournalCore", "Launch", "Mending", "Mesh", "Node", "Raft",
-                "Record", "Repository", "Sealing", "Settings", "Store", "StoreChoice", "Transport",
+                "Record", "Repository", "Schedule", "Sealing", "Settings", "Store", "StoreChoice",
+                "Transport",
                 "VolumeCore", "Volumes", "Voting", "Wire", locks, logging,
             ], path: "Sources/Agent"),
         executable(
@@ -172,7 +176,7 @@ let package = Package(
                 locks, logging,
             ], path: "Sources/Witness"),
         shell("Control", ["Admin", locks, logging, nio, nioHTTP1, nioPosix]),
-        shell("Settings", ["Decisions", "Mesh", yams]),
+        shell("Settings", ["Decisions", "Mesh", "Schedule", yams]),
         shell(
             "Volumes",
             [
@@ -185,7 +189,7 @@ let package = Package(
             [
                 "Admin", "Alarms", "Backup", "Certificates", "Control", "Decisions", "Disk",
                 "Journal", "JournalCore", "Mesh", "Record", "Replay", "Repository", "Retention",
-                "Sealing", "Settings", "Store", "StoreChoice", "VolumeCore", "Wire",
+                "Schedule", "Sealing", "Settings", "Store", "StoreChoice", "VolumeCore", "Wire",
                 argumentParser, locks, yams,
             ], path: "Sources/Holdfast"),
         tests("AdminTests", ["Admin"]),
@@ -249,9 +253,10 @@ let package = Package(
         tests("RetentionTests", ["Mesh", "Retention"]),
         tests("S3ProtocolTests", ["Mesh", "S3Protocol", "Sealing"]),
         tests("ScenarioTests", ["Mesh", "Scenario"]),
+        tests("ScheduleTests", ["Decisions", "Mesh", "Schedule"]),
         tests("SealingTests", ["Mesh", "Sealing"]),
         tests("SimulatorTests", ["Mesh", "Simulator", "VolumeCore"]),
-        tests("SettingsTests", ["Decisions", "Mesh", "Settings"]),
+        tests("SettingsTests", ["Decisions", "Mesh", "Schedule", "Settings"]),
         tests("StoreTests", ["Mesh", "Store"]),
         tests(
             "TransportTests",

@@ -59,6 +59,8 @@ package struct BackupJobReport: Codable, Hashable, Sendable {
     package var log: LogShippingReport?
     /// Where a repository is in several stores: why some of them lack what others have. nil where none does.
     package var lacking: [String]?
+    /// nil where the cluster file has none.
+    package var schedule: BackupScheduleReport?
 
     package init(
         state: State, phase: String? = nil, readBytes: UInt64 = 0, wantedBytes: UInt64 = 0,

@@ -25,6 +25,7 @@ extension AgentDoor {
         sight.membership = view.ownStanding
         sight.wish = wish(view)
         sight.resync = view.resync
+        sight.backups = backupSight(view)
         sight.lag = lag(of: settings.member.id, view)
         sight.peers = settings.others.map { member in
             let known = view.peers.first { $0.node == member.id }

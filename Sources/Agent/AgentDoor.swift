@@ -188,7 +188,8 @@ extension AdminRefused {
                 MemberRefused(refusal).map { .member($0) }
                 ?? .mesh(.overtaken(why: refusal.description))
         case .levelTooLow: self = .mesh(.levelTooLow(why: refusal.description))
-        case .levelReached, .staleEpoch, .leaseRenewedSince, .noSuchWarrant, .unknownNode,
+        case .backupAhead, .backupSettled, .backupClaimed, .backupClaimOver, .backupGivenUp,
+            .levelReached, .staleEpoch, .leaseRenewedSince, .noSuchWarrant, .unknownNode,
             .tooManySessions,
             .duplicate, .gap:
             self = .mesh(.overtaken(why: refusal.description))

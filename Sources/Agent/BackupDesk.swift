@@ -1,5 +1,6 @@
 import Admin
 import Backup
+import Decisions
 import Dispatch
 import Driver
 import FoundationEssentials
@@ -20,7 +21,7 @@ final class BackupDesk: Sendable {
     fileprivate enum Job: Sendable {
         case none
         /// nil until the repository is open.
-        case running(BackupRun?, since: Instant)
+        case running(BackupRun?, since: Instant, LogIndex?)
         case ended(Result<ManifestObject, BackupFailure>, BackupRun.Progress, took: Interval)
     }
 
@@ -31,10 +32,11 @@ final class BackupDesk: Sendable {
     private let logger: Logger
     private let job = NIOLockedValueBox(Job.none)
     /// Why stores lack what others have, as of the last backup; nil before the first.
-    fileprivate let lacking = NIOLockedValueBox<[String]?>(nil)
+    private let lacking = NIOLockedValueBox<[String]?>(nil)
     private static let failuresShown = 3
     /// The newest ring that was read: the next one has to follow it.
     private let ring = NIOLockedValueBox<KnownRing?>(nil)
+    let ends = BackupEnds()
     private let queue = DispatchQueue(label: "holdfast.backup", qos: .utility)
 
     var cluster: ClusterID { cut.cluster }
@@ -43,18 +45,18 @@ final class BackupDesk: Sendable {
         (self.settings, self.writer, self.cut, self.logger) = (settings, writer, cut, logger)
     }
 
-    /// Begins one; false where one is under way.
-    func begin(isFull: Bool) -> Bool {
+    /// Begins one; false where one is under way. `claim` is what the schedule asks for it by.
+    func begin(isFull: Bool, for claim: LogIndex? = nil) -> Bool {
         let begins = job.withLockedValue { job in
             if case .running = job { return false }
-            job = .running(nil, since: BootClock.now)
+            job = .running(nil, since: BootClock.now, claim)
             return true
         }
-        if begins { queue.async { self.make(isFull: isFull) } }
+        if begins { queue.async { self.make(isFull: isFull, for: claim) } }
         return begins
     }
 
-    private func make(isFull: Bool) {
+    private func make(isFull: Bool, for claim: LogIndex?) {
         logger.info("a backup begins", metadata: ["full": "\(isFull)"])
         let began = BootClock.now
         Allocator.giveBack()
@@ -64,7 +66,7 @@ final class BackupDesk: Sendable {
             let vault = try vault()
             opened = vault
             let run = BackupRun(vault, cut, by: writer, threads: Self.threads)
-            job.withLockedValue { $0 = .running(run, since: began) }
+            job.withLockedValue { $0 = .running(run, since: began, claim) }
             result = .success(try run.make(isFull: isFull, at: BootClock.wall))
         } catch { result = .failure(error) }
         let took = BootClock.now.since(began)
@@ -73,6 +75,7 @@ final class BackupDesk: Sendable {
             return job.progress
         }
         note(result, progress, took)
+        ends.add(claim, result)
         if let opened, case .success = result { catchUp(opened) }
     }
 
@@ -97,6 +100,17 @@ final class BackupDesk: Sendable {
             logger.error("a store lacks what others have", metadata: ["why": "\(words)"])
         }
         lacking.withLockedValue { $0 = words }
+    }
+
+    var lacksReported: [String]? {
+        lacking.withLockedValue { $0.flatMap { $0.isEmpty ? nil : $0 } }
+    }
+
+    var isRunning: Bool { if case .running = job.withLockedValue({ $0 }) { true } else { false } }
+
+    /// The claim for which one is made now.
+    var claim: LogIndex? {
+        if case .running(_, _, let claim) = job.withLockedValue({ $0 }) { claim } else { nil }
     }
 
     private func note(
@@ -145,7 +159,7 @@ final class BackupDesk: Sendable {
     var report: BackupJobReport {
         switch job.withLockedValue({ $0 }) {
         case .none: BackupJobReport(state: .none)
-        case .running(let run, let since):
+        case .running(let run, let since, _):
             BackupJobReport(
                 .running, run?.progress ?? BackupRun.Progress(), BootClock.now.since(since))
         case .ended(.success(let made), let progress, let took):
@@ -159,9 +173,9 @@ final class BackupDesk: Sendable {
 extension BackupDesk.Job {
     fileprivate var progress: BackupRun.Progress {
         switch self {
-        case .running(let run?, _): run.progress
+        case .running(let run?, _, _): run.progress
         case .ended(_, let progress, _): progress
-        case .none, .running(nil, _): BackupRun.Progress()
+        case .none, .running(nil, _, _): BackupRun.Progress()
         }
     }
 }
@@ -176,27 +190,5 @@ extension BackupJobReport {
             readBytes: progress.readByteCount, wantedBytes: progress.wantedByteCount,
             storedBytes: UInt64(progress.storedByteCount),
             milliseconds: took.nanoseconds / 1_000_000, backup: backup, failure: failure)
-    }
-}
-
-extension AgentDoor {
-    func backup() async throws(AdminRefused) -> BackupJobReport {
-        guard let backups else { throw .backup(.notConfigured) }
-        return report(backups)
-    }
-
-    private func report(_ desk: BackupDesk) -> BackupJobReport {
-        var report = desk.report
-        report.log = shipper?.report
-        report.lacking = desk.lacking.withLockedValue { $0.flatMap { $0.isEmpty ? nil : $0 } }
-        return report
-    }
-
-    func beginBackup(_ request: BackupRequest) async throws(AdminRefused) -> BackupJobReport {
-        guard let backups else { throw .backup(.notConfigured) }
-        guard backups.begin(isFull: request.full) else {
-            throw .backup(.isRunning(phase: backups.report.phase ?? "ending"))
-        }
-        return report(backups)
     }
 }

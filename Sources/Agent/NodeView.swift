@@ -43,6 +43,11 @@ struct NodeView: Sendable {
     let standing: MemberStanding
     /// What the mesh has agreed on.
     let level: FeatureLevel
+    let backups: BackupDuty
+    /// Who can be primary.
+    let seats: [NodeID]
+    /// Of the last entry that this process applied, by its leader's clock.
+    let appliedTime: WallTime?
 
     init(_ node: borrowing Node, now: Instant) {
         let raft = node.voter.raft
@@ -71,6 +76,9 @@ struct NodeView: Sendable {
         wish = node.decisions.wish
         standing = node.standingAsMember
         level = node.meshLevel
+        backups = node.decisions.backups
+        seats = node.decisions.seats.map(\.node)
+        appliedTime = node.appliedTime
         let leads = wish != nil && raft.role == .leader
         waitsFor = leads ? node.members.waitsFor : nil
         stoodFor = leads ? now.since(node.members.movedAt) : nil

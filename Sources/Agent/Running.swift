@@ -38,6 +38,7 @@ final class Running: DaemonParts {
     private let admin: AdminServer
     private let room: RoomWatch
     private let shipper: LogShipper?
+    private let scheduler: BackupScheduler?
     private let logger: Logger
     private let manager = ServiceManager()
     /// Where the log began when this process did.
@@ -131,6 +132,11 @@ final class Running: DaemonParts {
             current: current, board: board, parts: parts, exports: exports,
             keeper: alarms, startedAt: BootClock.unixSeconds, backups: backups, shipper: shipper)
         admin = AdminServer(path: settings.node.run + "/admin.sock", door: door, logger: logger)
+        scheduler = backups.map { [current] desk in
+            BackupScheduler(current, driver, desk, logger) { command in
+                await board.answers.wait { driver.post(.operate($0, .command(command))) }
+            }
+        }
         room = RoomWatch(path: settings.node.data)
         base = recovered.base.position.index
     }
@@ -148,7 +154,7 @@ final class Running: DaemonParts {
 
     func start() async throws {
         board.connect(parts)
-        let (driver, door) = (parts.driver, door)
+        let (driver, door, scheduler) = (parts.driver, door, scheduler)
         driver.post(.wallClock(BootClock.wall))
         driver.post(.announce(board.keeper.bulletin))
         let volumes = parts.volumes
@@ -158,6 +164,7 @@ final class Running: DaemonParts {
                 driver.post(.wallClock(BootClock.wall))
                 volumes.scrub(at: BootClock.wall)
                 door.look()
+                scheduler?.tick()
             })
         volumes.post(.behind(base))
         try await exports.start { volumes.post($0) }

@@ -19,6 +19,8 @@ package enum AlarmCode: String, CaseIterable, Hashable, Sendable {
     case memberLags = "member-lags"
     case peerRefused = "peer-refused"
     case volumeWithoutSocket = "volume-without-socket"
+    case backupOverdue = "backup-overdue"
+    case backupFailing = "backup-failing"
 
     /// Of something that happened once: it stands until an operator clears it. All others end by
     /// themselves, with what they tell of.

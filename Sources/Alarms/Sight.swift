@@ -116,6 +116,8 @@ package struct Sight: Hashable, Sendable {
     package var incidents = Incidents()
     /// Volumes that are served and have no socket, and why.
     package var socketFaults: [String: String] = [:]
+    /// nil where the cluster file has no schedule for them.
+    package var backups: Backups?
 
     package init(
         own: NodeID, region: String, data: String, now: UInt64, quorum: QuorumReport,

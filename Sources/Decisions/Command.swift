@@ -40,6 +40,8 @@ package enum Command: Hashable, Sendable {
     case cancelMembers
     /// From here on the mesh speaks the feature level after the present one.
     case raiseLevel(FeatureLevel)
+    /// Who makes the backup of the schedule's next slot, and what became of it.
+    case backup(BackupNews)
 
     /// What the mesh must have agreed on before this is proposed. A command of a later release names
     /// its own here.
@@ -49,6 +51,7 @@ package enum Command: Hashable, Sendable {
             .cancelMembers:
             .first
         case .raiseLevel(let level): level.previous
+        case .backup: .backups
         }
     }
 }
@@ -65,6 +68,8 @@ package enum Outcome: Hashable, Sendable {
     /// The wish is fulfilled.
     case membersChanged(MemberChange)
     case levelRaised(FeatureLevel)
+    /// As they stand now.
+    case backups(BackupDuty)
     /// The primary's lease was renewed; a write record or stream record is accepted with it.
     case renewed(Epoch)
     /// Nothing changes: an entry that asserts a term, or a membership.
@@ -99,6 +104,11 @@ package enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
     case tooManyFormers(limit: Int)
     case levelReached(FeatureLevel)
     case levelTooLow(mesh: FeatureLevel, needed: FeatureLevel)
+    case backupAhead(WallTime)
+    case backupSettled(WallTime)
+    case backupClaimed(by: NodeID, renewal: LogIndex)
+    case backupClaimOver(LogIndex)
+    case backupGivenUp(limit: UInt64)
     case duplicate(session: SessionID, sequence: UInt64)
     case gap(session: SessionID, expected: UInt64, offered: UInt64)
 
@@ -142,6 +152,15 @@ package enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
             "the mesh is at feature level \(mesh) already, which never falls"
         case .levelTooLow(let mesh, let needed):
             "the mesh is at feature level \(mesh), and this needs \(needed)"
+        case .backupAhead(let time):
+            "the log's time has not come to \(time) ns, of which this backup is to be"
+        case .backupSettled(let slot): "the backup of \(slot) ns is made, or a later one is begun"
+        case .backupClaimed(let node, let renewal):
+            "node \(node) makes the backup, and said so last in entry \(renewal)"
+        case .backupClaimOver(let claim):
+            "the claim to a backup of entry \(claim) has ended, or another one took its place"
+        case .backupGivenUp(let limit):
+            "this backup was begun \(limit) times: the next one is that of the next slot"
         case .duplicate(let session, let sequence):
             "session \(session) has applied its number \(sequence) before"
         case .gap(let session, let expected, let offered):

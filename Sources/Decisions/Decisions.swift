@@ -4,7 +4,7 @@ internal import Planted
 /// What the mesh has agreed on: a deterministic function of the committed log.
 ///
 /// Every node applies the same entries in the same order and holds the same value. It knows no
-/// time: an age enters only as an entry that names what it was measured from.
+/// time but that of the entry: an age enters only as an entry that names what it was measured from.
 package struct Decisions: Hashable, Sendable {
     package static let volumesMax = 1_024
     package static let volumeNameBytesMax = 63
@@ -29,12 +29,15 @@ package struct Decisions: Hashable, Sendable {
         package let epoch: Epoch
         package let session: SessionID
         package let sequence: UInt64
+        /// Of the entry, as its leader's clock had it; never behind the one before.
+        package let time: WallTime
         package let deed: Deed
 
         package init(
             index: LogIndex, epoch: Epoch, session: SessionID = .none, sequence: UInt64 = 0,
-            deed: Deed
+            time: WallTime = .zero, deed: Deed
         ) {
+            self.time = time
             self.index = index
             self.epoch = epoch
             self.session = session
@@ -67,6 +70,7 @@ package struct Decisions: Hashable, Sendable {
     package internal(set) var wish: Wish?
     /// What every member speaks: agreed on in the log, and never lowered.
     package internal(set) var level = FeatureLevel.first
+    package internal(set) var backups = BackupDuty()
     var volumesEverCreated: UInt64 = 0
     var lastSequences: [SessionID: UInt64] = [:]
 
@@ -126,6 +130,7 @@ package struct Decisions: Hashable, Sendable {
         case .command(.changeMembers(let change)): try wish(change, at: step.index)
         case .command(.cancelMembers): try cancelWish()
         case .command(.raiseLevel(let next)): try raise(to: next)
+        case .command(.backup(let news)): try note(news, step)
         }
     }
 

@@ -30,12 +30,13 @@ extension Decisions {
         package var former: [NodeID]
         package var wish: Wish?
         package var level: FeatureLevel
+        package var backups: BackupDuty
 
         package init(
             appliedIndex: LogIndex, seats: [Seat], tenure: Tenure, preferred: RegionName?,
             volumes: [Volume], volumesEverCreated: UInt64, sessions: [Session],
             witness: Seat? = nil, learners: [NodeID] = [], former: [NodeID] = [],
-            wish: Wish? = nil, level: FeatureLevel = .first
+            wish: Wish? = nil, level: FeatureLevel = .first, backups: BackupDuty = BackupDuty()
         ) {
             self.appliedIndex = appliedIndex
             self.seats = seats
@@ -46,7 +47,7 @@ extension Decisions {
             self.sessions = sessions
             (self.witness, self.learners) = (witness, learners)
             (self.former, self.wish) = (former, wish)
-            self.level = level
+            (self.level, self.backups) = (level, backups)
         }
     }
 
@@ -58,14 +59,14 @@ extension Decisions {
             sessions: lastSequences.sorted { $0.key < $1.key }
                 .map { Image.Session(id: $0.key, lastSequence: $0.value) },
             witness: witness, learners: learners, former: former, wish: wish,
-            level: isPlanted(.forgetsLevel) ? .first : level)
+            level: isPlanted(.forgetsLevel) ? .first : level, backups: backups)
     }
 
     /// Goes on from `image`, which its reader has checked to be lawful.
     package init(restoring image: Image) {
         self.init(seats: image.seats, witness: image.witness)
         (learners, former, wish) = (image.learners, image.former, image.wish)
-        level = image.level
+        (level, backups) = (image.level, image.backups)
         tenure = image.tenure
         preferred = image.preferred
         volumes = image.volumes

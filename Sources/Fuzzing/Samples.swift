@@ -92,18 +92,30 @@ enum Samples {
             .contents,
     ]
 
-    static let commands: [Command] = [
-        .promote(node: NodeID(1), epoch: Epoch(1), warrant: .firstPrimary),
-        .promote(node: NodeID(2), epoch: Epoch(2), warrant: .leaseEnded(renewal: LogIndex(2))),
-        .createVolume(name: "db-1", byteCount: 1 << 30, durability: .sync),
-        .createVolume(name: "scratch", byteCount: 4_096, durability: .async),
-        .deleteVolume(VolumeID(1)), .prefer(faro), .relinquish(epoch: Epoch(1)),
-        .promote(node: NodeID(2), epoch: Epoch(2), warrant: .relinquished(at: LogIndex(7))),
-        .changeMembers(.add(Newcomer(node: NodeID(4), region: oslo))), .cancelMembers,
-        .raiseLevel(.spoken),
-        .changeMembers(
-            .replace(NodeID(1), with: Newcomer(node: NodeID(5), region: faro))),
-        .changeMembers(.remove(NodeID(3))),
+    static let commands: [Command] =
+        [
+            .promote(node: NodeID(1), epoch: Epoch(1), warrant: .firstPrimary),
+            .promote(node: NodeID(2), epoch: Epoch(2), warrant: .leaseEnded(renewal: LogIndex(2))),
+            .createVolume(name: "db-1", byteCount: 1 << 30, durability: .sync),
+            .createVolume(name: "scratch", byteCount: 4_096, durability: .async),
+            .deleteVolume(VolumeID(1)), .prefer(faro), .relinquish(epoch: Epoch(1)),
+            .promote(node: NodeID(2), epoch: Epoch(2), warrant: .relinquished(at: LogIndex(7))),
+            .changeMembers(.add(Newcomer(node: NodeID(4), region: oslo))), .cancelMembers,
+            .raiseLevel(.spoken),
+            .changeMembers(
+                .replace(NodeID(1), with: Newcomer(node: NodeID(5), region: faro))),
+            .changeMembers(.remove(NodeID(3))),
+        ] + backups.map { .backup($0) }
+
+    /// One that is made, one that is taken over, and one that fails.
+    static let backups: [BackupNews] = [
+        .made(
+            BackupDuty.Made(number: 7, node: NodeID(2), asOf: WallTime(90), isFull: true),
+            claim: nil),
+        .claimed(slot: WallTime(95), isFull: false, by: NodeID(2), over: nil),
+        .renewed(claim: LogIndex(15)),
+        .claimed(slot: WallTime(95), isFull: false, by: NodeID(2), over: LogIndex(16)),
+        .failed(claim: LogIndex(17), words: "no room left"),
     ]
 
     /// As the commands, one after the other, leave them.
@@ -119,7 +131,7 @@ enum Samples {
                 Decisions.Step(
                     index: decisions.appliedIndex.next, epoch: decisions.tenure.epoch,
                     session: SessionID(UInt64(place % 2) + 1), sequence: UInt64(place / 2) + 1,
-                    deed: .command(command)))
+                    time: WallTime(100), deed: .command(command)))
             all.append(decisions)
         }
         // As the leader fulfils the wish that stands.

@@ -46,11 +46,30 @@ extension FuzzTarget {
         if let last = decisions.volumes.last, decisions.volumes.count > ids.count {
             try promise(!ids.contains(last.id), "no id is used twice")
         }
+        try backUp(&decisions)
         try changeMembers(&decisions)
         try promise(
             try Decisions(parsing: decisions.encoded) == decisions,
             "decisions that went on are read back as they were")
         return .accepted
+    }
+
+    /// A claim that is taken is the only one, and what comes of it counts once.
+    private static func backUp(_ decisions: inout Decisions) throws {
+        guard let node = decisions.seats.first?.node else { return }
+        let slot = WallTime(.max)
+        func say(_ news: BackupNews) throws { try apply(.command(.backup(news)), to: &decisions) }
+        try say(
+            .claimed(slot: slot, isFull: false, by: node, over: decisions.backups.claim?.renewal))
+        guard let claim = decisions.backups.claim, claim.slot == slot, claim.since == claim.renewal,
+            claim.since == decisions.appliedIndex
+        else { return }
+        let made = BackupDuty.Made(number: 1, node: node, asOf: slot, isFull: false)
+        try say(.made(made, claim: claim.since))
+        let duty = decisions.backups
+        try promise(duty.claim == nil && duty.settled == slot, "what is made settles its slot")
+        try say(.made(made, claim: claim.since))
+        try promise(decisions.backups == duty, "no outcome counts twice")
     }
 
     /// Whoever leaves never comes back.
@@ -83,7 +102,8 @@ extension FuzzTarget {
         _ = decisions.apply(
             Decisions.Step(
                 index: index, epoch: decisions.tenure.epoch, session: session?.id ?? .none,
-                sequence: session.map { $0.lastSequence + 1 } ?? 0, deed: deed))
+                sequence: session.map { $0.lastSequence + 1 } ?? 0, time: WallTime(.max),
+                deed: deed))
         try promise(decisions.appliedIndex == index, "an entry takes the decisions one further")
         try promise(decisions.volumes.count <= Decisions.volumesMax, "volumes are bounded")
     }

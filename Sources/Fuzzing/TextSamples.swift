@@ -1,6 +1,7 @@
 internal import Decisions
 internal import FoundationEssentials
 internal import Mesh
+internal import Schedule
 internal import Settings
 
 /// What operators write, and what they let make.
@@ -18,6 +19,7 @@ enum TextSamples {
         primaryRegion: oslo
         secondaryRegions: [faro]
         lease: 400ms
+        backups: {schedule: "*/20,59 0-23/2 1,31 jan-jul mon-fri", full: "0 3 * * 7"}
         """,
         """
         ---
@@ -91,12 +93,17 @@ extension TextSamples {
                 + "role: \(member.role.rawValue), address: \(quoted(member.address.description))}"
         }
         let secondaries = settings.secondaryRegions.map { quoted($0.text) }
+        let backups = settings.backups.map { backups in
+            let full = backups.full.map { ", full: \(quoted("\($0)"))" } ?? ""
+            return "backups: {schedule: \(quoted("\(backups.runs)"))\(full)}"
+        }
         return """
             cluster: \(quoted(settings.cluster.description))
             members: [\(members.joined(separator: ", "))]
             primaryRegion: \(quoted(settings.primaryRegion.text))
             secondaryRegions: [\(secondaries.joined(separator: ", "))]
             lease: \(settings.lease.length.nanoseconds / 1_000)us
+            \(backups ?? "")
 
             """
     }

@@ -2,6 +2,7 @@ internal import Admin
 internal import Decisions
 internal import FoundationEssentials
 internal import Mesh
+internal import Schedule
 internal import Settings
 internal import StoreChoice
 
@@ -74,6 +75,7 @@ enum ConfigFile {
             # The cluster's file; cluster, members and primaryRegion have no default.
             secondaryRegions: []
             lease: \(cluster.lease.length)
+            \(scheduleText(cluster))
 
             """
     }
@@ -94,6 +96,15 @@ enum ConfigFile {
             case .store(let path): "store: \(path)"
             }
         return "backup: {\(place), key: \(backup.key), shipLog: \(backup.shipsLog)}"
+    }
+
+    private static func scheduleText(_ cluster: ClusterSettings) -> String {
+        guard let backups = cluster.backups else {
+            return "# backups: {schedule: \"15 * * * *\", full: \"0 3 * * 0\"}  "
+                + "(none: backups are made by hand only)"
+        }
+        let full = backups.full.map { ", full: \"\($0)\"" } ?? ""
+        return "backups: {schedule: \"\(backups.runs)\"\(full)}"
     }
 
     static func nodeText(_ node: NodeSettings) -> String {
@@ -128,6 +139,7 @@ enum ConfigFile {
             \(members.joined())primaryRegion: \(cluster.primaryRegion)
             secondaryRegions: [\(secondaries)]
             lease: \(cluster.lease.length)
+            \(scheduleText(cluster))
 
             """
     }

@@ -3,6 +3,7 @@ internal import Decisions
 package import Gossip
 package import Mesh
 package import Raft
+internal import Schedule
 package import Settings
 package import Transport
 
@@ -42,7 +43,9 @@ extension ClusterSettings {
     package var print: ClusterPrint {
         let regions = ([primaryRegion] + secondaryRegions).map(\.text)
         let each = members.map { "\($0.id) \($0.region) \($0.role) \($0.address)" }
-        let text = (["\(cluster)"] + each + regions).joined(separator: "\n")
+        // Nothing of it where there is none: a file without has the same print on releases that know of none.
+        let plan = backups.map { ["\($0.runs)", $0.full.map { "\($0)" } ?? ""] } ?? []
+        let text = (["\(cluster)"] + each + regions + plan).joined(separator: "\n")
         let members = text.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { hash, byte in
             (hash ^ UInt64(byte)) &* 0x100_0000_01b3
         }

@@ -144,7 +144,7 @@ extension Node {
         switch note {
         case .propose(let sequence, let payload):
             guard voter.raft.role == .leader, payload.count <= Command.byteCountMax,
-                let command = try? Command(parsing: payload), command.isOperators
+                let command = try? Command(parsing: payload), command.isAsked(by: node)
             else { return }
             offer(payload, of: node, sequence)
         case .handOver(let region):
@@ -161,10 +161,13 @@ extension Node {
 }
 
 extension Command {
-    /// What a node may have proposed for its operator; the primary's seat is no such thing.
-    fileprivate var isOperators: Bool {
+    /// What a node may have proposed for its operator, and for its own backups; the primary's seat is no such thing.
+    fileprivate func isAsked(by node: NodeID) -> Bool {
         switch self {
         case .createVolume, .deleteVolume, .prefer, .changeMembers, .cancelMembers: true
+        case .backup(.claimed(_, _, let claimant, _)): claimant == node
+        case .backup(.made(let made, _)): made.node == node
+        case .backup: true
         case .promote, .relinquish, .raiseLevel: false
         }
     }

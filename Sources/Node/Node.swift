@@ -26,6 +26,8 @@ package struct Node: Core {
     var checkpoints = Checkpoints()
     /// The last entry that the volumes were handed by this process.
     var lastRuled: CutOrder.Place?
+    /// Never goes back; nil where this process applied nothing yet.
+    package var appliedTime: WallTime? { lastRuled?.time }
     package internal(set) var members = WishWatch()
     var levels = LevelWatch()
     var story = TakeoverStory()

@@ -23,7 +23,7 @@ extension Decisions.Step {
         }
         self.init(
             index: entry.index, epoch: entry.epoch, session: entry.session,
-            sequence: entry.sequence, deed: deed)
+            sequence: entry.sequence, time: entry.time, deed: deed)
     }
 }
 

@@ -18,7 +18,7 @@ package struct RetentionSlot: Hashable, Sendable, CustomStringConvertible {
     package init(_ kind: Kind, of time: WallTime) {
         self.kind = kind
         let days = Int(time.rawValue / Calendar.nanosecondsPerDay)
-        let date = Calendar.day(days)
+        let date = CivilDay(since1970: days)
         number =
             switch kind {
             case .hourly: Int(time.rawValue / Calendar.nanosecondsPerHour)
@@ -43,7 +43,7 @@ package struct RetentionSlot: Hashable, Sendable, CustomStringConvertible {
     package var description: String { "\(kind.rawValue) \(name)" }
 
     private static func date(_ days: Int) -> String {
-        let day = Calendar.day(days)
+        let day = CivilDay(since1970: days)
         return "\(day.year)-\(Calendar.digits(day.month))-\(Calendar.digits(day.day))"
     }
 }

@@ -1,5 +1,6 @@
 package import Decisions
 package import Mesh
+package import Schedule
 internal import Yams
 
 /// What a member does.
@@ -31,6 +32,8 @@ package struct ClusterSettings: Hashable, Sendable {
     package let primaryRegion: RegionName
     package let secondaryRegions: [RegionName]
     package let lease: LeaseTerms
+    /// nil where the mesh makes none by itself.
+    package let backups: BackupSchedule?
 
     package var dataMembers: [Member] { members.filter { $0.role == .data } }
     /// Whose majority decides, as text: "1 data, 2 data, 3 witness".
@@ -55,6 +58,7 @@ package struct ClusterSettings: Hashable, Sendable {
             "lease", expected: "a duration of \(LeaseTerms.lengthMin) to \(LeaseTerms.lengthMax)"
         ) { Interval(duration: $0).flatMap { LeaseTerms(length: $0) } }
 
+        let backups = section.backups()
         Self.check(members, &section)
         Self.check(primary, secondaries, members, &section)
         let faults = section.finish()
@@ -65,7 +69,7 @@ package struct ClusterSettings: Hashable, Sendable {
         self.members = members.map(\.value).sorted { $0.id < $1.id }
         primaryRegion = primary.value
         secondaryRegions = secondaries.map(\.value)
-        self.lease = lease
+        (self.lease, self.backups) = (lease, backups)
     }
 
     private static func members(_ section: inout Section) -> [Section.Placed<Member>] {

@@ -149,6 +149,8 @@ struct Options {
         plan.lease = lease ?? hunt?.lease
         if isCalm { plan.faults = [] }
         plan.spells = spells
+        // Who looks for a bug of another kind finds it in the seeds of before.
+        plan.claimsBackups = mutantName == nil
         return plan
     }
 }

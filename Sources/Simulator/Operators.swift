@@ -141,6 +141,7 @@ extension Simulation {
         let isUrgent = !operators.missing.isEmpty
         agenda.push(time + .milliseconds(300) * (isUrgent ? 1 : 2), .operators)
         if changesMembers { askRecruits() }
+        if plan.claimsBackups { rival() }
         guard let request = operators.next(ledgers, isStormy: isStormy, at: time) else { return }
         let running = machines.indices.filter {
             machines[$0].power == .up && machines[$0].agent != nil

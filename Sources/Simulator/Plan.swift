@@ -88,6 +88,8 @@ package struct Plan: Sendable {
     package var faults = Set(Fault.allCases)
     /// The only spells of bad weather that strike, by number; nil lets all.
     package var spells: Set<Int>?
+    /// Members claim backups and report them.
+    package var claimsBackups = false
     /// Writes the story of every letter and request too.
     package var isDetailed = false
 

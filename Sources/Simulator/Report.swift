@@ -23,6 +23,8 @@ package struct Report: Sendable {
     /// Committed writes and commands.
     package internal(set) var operations = 0
     package internal(set) var flushes = 0
+    /// Slots of which somebody was told that its backup counts.
+    package internal(set) var backups = 0
     package internal(set) var reads = 0
     package internal(set) var takeovers = 0
     /// Replicas that the log no longer reached, and that became whole again.

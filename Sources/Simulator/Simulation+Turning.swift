@@ -93,6 +93,8 @@ extension Simulation {
         case .lease(let until): post(.leased(until: leaseEnd(until)), toVolumesOf: at)
         case .drain: post(.drain, toVolumesOf: at)
         case .close: post(.closed, toVolumesOf: at)
+        case .answer(let id, let answer) where id.rawValue > BackupRivals.firstRequest:
+            check(rivals.answered(id, answer))
         case .answer(let id, let answer) where id.rawValue > Recruiting.firstRequest:
             recruitsAnswered(id, answer)
         case .answer(let id, let answer): operators.answered(id, answer, at: time)

@@ -29,6 +29,7 @@ package struct Simulation {
     var ledgers: [Ledger] = []
     var operators: Operators
     var recruiting = Recruiting()
+    var rivals: BackupRivals
     /// The newest membership that was applied, and where.
     var lastEnrolled: Membership?
     var enrolled = LogIndex.zero
@@ -82,6 +83,7 @@ package struct Simulation {
         let drawn = Interval.milliseconds(lengths[Int(chance.next() % UInt64(lengths.count))])
         lease = plan.lease ?? drawn
         operators = Operators(&chance)
+        rivals = BackupRivals(seed: plan.seed)
         lastAsk = []
         makeMachines(count, founders: founders, &chance)
         lastEnrolled = membership
@@ -101,6 +103,7 @@ package struct Simulation {
         }
         report.simulated = Interval(nanoseconds: time.nanoseconds)
         report.operations = watch.operations
+        report.backups = rivals.winnerCount
         report.story = story.lines
         return report
     }

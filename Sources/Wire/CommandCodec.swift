@@ -39,6 +39,7 @@ extension Command {
         case .cancelMembers: payload.cancelMembers = CancelMembersCommand()
         case .raiseLevel(let level):
             payload.raiseLevel = RaiseLevelCommand.with { $0.level = UInt64(level.rawValue) }
+        case .backup(let news): news.put(into: &payload)
         }
         return payload.wireBytes
     }
@@ -60,6 +61,10 @@ extension Command {
         case .changeMembers(let command): self = .changeMembers(try MemberChange(command))
         case .cancelMembers: self = .cancelMembers
         case .raiseLevel(let command): self = .raiseLevel(try FeatureLevel(checked: command.level))
+        case .claimBackup(let command): self = .backup(try BackupNews(command))
+        case .renewBackup(let command): self = .backup(.renewed(claim: LogIndex(command.claim)))
+        case .madeBackup(let command): self = .backup(try BackupNews(command))
+        case .failedBackup(let command): self = .backup(try BackupNews(command))
         case nil: throw .unknownCommand
         }
     }

@@ -17,6 +17,7 @@ extension Decisions {
                 $0.members.append(MembersImage())
                 $0.level = UInt64(image.level.rawValue)
             }
+            if image.backups != BackupDuty() { $0.backups = [BackupsImage(image.backups)] }
             if let tenure = TenureImage(image.tenure) { $0.tenure = tenure }
             $0.preferred = image.preferred?.text ?? ""
             $0.volumes = image.volumes.map(VolumeImage.init)
@@ -58,7 +59,7 @@ extension Decisions {
                 learners: members.learners.map { NodeID($0) },
                 former: members.former.map { NodeID($0) },
                 wish: members.hasWish ? try Wish(members.wish) : nil,
-                level: try FeatureLevel(of: image)))
+                level: try FeatureLevel(of: image), backups: try BackupDuty(checked: image)))
     }
 
     /// One order, no duplicates: two different snapshots never stand for one state.

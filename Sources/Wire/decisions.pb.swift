@@ -223,6 +223,93 @@ nonisolated struct RaiseLevelCommand: Sendable {
   init() {}
 }
 
+/// Times are nanoseconds since 1970. An index is that of an entry; 0 stands for none.
+nonisolated struct BackupClaimCommand: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var slot: UInt64 = 0
+
+  var full: Bool = false
+
+  var node: UInt64 = 0
+
+  /// The last renewal of the claim that this one takes over.
+  var over: UInt64 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+nonisolated struct BackupRenewCommand: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var claim: UInt64 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+nonisolated struct BackupMadeImage: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var number: UInt64 = 0
+
+  var node: UInt64 = 0
+
+  var asOf: UInt64 = 0
+
+  var full: Bool = false
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+nonisolated struct BackupMadeCommand: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var made: BackupMadeImage {
+    get {_made ?? BackupMadeImage()}
+    set {_made = newValue}
+  }
+  /// Returns true if `made` has been explicitly set.
+  var hasMade: Bool {self._made != nil}
+  /// Clears the value of `made`. Subsequent reads from it will return its default value.
+  mutating func clearMade() {self._made = nil}
+
+  var claim: UInt64 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _made: BackupMadeImage? = nil
+}
+
+nonisolated struct BackupFailedCommand: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var claim: UInt64 = 0
+
+  var words: String = String()
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
 nonisolated struct CommandPayload: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -294,6 +381,38 @@ nonisolated struct CommandPayload: Sendable {
     set {command = .raiseLevel(newValue)}
   }
 
+  var claimBackup: BackupClaimCommand {
+    get {
+      if case .claimBackup(let v)? = command {return v}
+      return BackupClaimCommand()
+    }
+    set {command = .claimBackup(newValue)}
+  }
+
+  var renewBackup: BackupRenewCommand {
+    get {
+      if case .renewBackup(let v)? = command {return v}
+      return BackupRenewCommand()
+    }
+    set {command = .renewBackup(newValue)}
+  }
+
+  var madeBackup: BackupMadeCommand {
+    get {
+      if case .madeBackup(let v)? = command {return v}
+      return BackupMadeCommand()
+    }
+    set {command = .madeBackup(newValue)}
+  }
+
+  var failedBackup: BackupFailedCommand {
+    get {
+      if case .failedBackup(let v)? = command {return v}
+      return BackupFailedCommand()
+    }
+    set {command = .failedBackup(newValue)}
+  }
+
   /// Tells apart who asked the same of the same node twice; 0 where nobody waits for an answer.
   var request: UInt64 = 0
 
@@ -308,6 +427,10 @@ nonisolated struct CommandPayload: Sendable {
     case changeMembers(ChangeMembersCommand)
     case cancelMembers(CancelMembersCommand)
     case raiseLevel(RaiseLevelCommand)
+    case claimBackup(BackupClaimCommand)
+    case renewBackup(BackupRenewCommand)
+    case madeBackup(BackupMadeCommand)
+    case failedBackup(BackupFailedCommand)
 
   }
 
@@ -464,6 +587,73 @@ nonisolated struct MembersImage: Sendable {
   fileprivate var _wish: WishImage? = nil
 }
 
+nonisolated struct BackupClaimImage: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var node: UInt64 = 0
+
+  var slot: UInt64 = 0
+
+  var full: Bool = false
+
+  var since: UInt64 = 0
+
+  var renewal: UInt64 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+nonisolated struct BackupFailureImage: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var node: UInt64 = 0
+
+  var slot: UInt64 = 0
+
+  var at: UInt64 = 0
+
+  var words: String = String()
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+nonisolated struct BackupsImage: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// At most one each, as the newest and the failure are.
+  var claim: [BackupClaimImage] = []
+
+  var newest: [BackupMadeImage] = []
+
+  /// Every slot up to here has its backup, and its full one.
+  var settled: UInt64 = 0
+
+  var settledFull: UInt64 = 0
+
+  /// The slot that was claimed last, and how often.
+  var attempted: UInt64 = 0
+
+  var attempts: UInt64 = 0
+
+  var failure: [BackupFailureImage] = []
+
+  var failures: UInt64 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
 nonisolated struct DecisionsImage: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -496,6 +686,9 @@ nonisolated struct DecisionsImage: Sendable {
 
   /// What the mesh has agreed on; 0 stands for the first feature level.
   var level: UInt64 = 0
+
+  /// One; none in those of a mesh that never had a backup made by its schedule.
+  var backups: [BackupsImage] = []
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -847,9 +1040,203 @@ nonisolated extension RaiseLevelCommand: SwiftProtobuf.Message, SwiftProtobuf._M
   }
 }
 
+nonisolated extension BackupClaimCommand: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = "BackupClaimCommand"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}slot\0\u{1}full\0\u{1}node\0\u{1}over\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularFixed64Field(value: &self.slot) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.full) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.node) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.over) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.slot != 0 {
+      try visitor.visitSingularFixed64Field(value: self.slot, fieldNumber: 1)
+    }
+    if self.full != false {
+      try visitor.visitSingularBoolField(value: self.full, fieldNumber: 2)
+    }
+    if self.node != 0 {
+      try visitor.visitSingularUInt64Field(value: self.node, fieldNumber: 3)
+    }
+    if self.over != 0 {
+      try visitor.visitSingularUInt64Field(value: self.over, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: BackupClaimCommand, rhs: BackupClaimCommand) -> Bool {
+    if lhs.slot != rhs.slot {return false}
+    if lhs.full != rhs.full {return false}
+    if lhs.node != rhs.node {return false}
+    if lhs.over != rhs.over {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension BackupRenewCommand: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = "BackupRenewCommand"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}claim\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.claim) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.claim != 0 {
+      try visitor.visitSingularUInt64Field(value: self.claim, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: BackupRenewCommand, rhs: BackupRenewCommand) -> Bool {
+    if lhs.claim != rhs.claim {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension BackupMadeImage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = "BackupMadeImage"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}number\0\u{1}node\0\u{3}as_of\0\u{1}full\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.number) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.node) }()
+      case 3: try { try decoder.decodeSingularFixed64Field(value: &self.asOf) }()
+      case 4: try { try decoder.decodeSingularBoolField(value: &self.full) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.number != 0 {
+      try visitor.visitSingularUInt64Field(value: self.number, fieldNumber: 1)
+    }
+    if self.node != 0 {
+      try visitor.visitSingularUInt64Field(value: self.node, fieldNumber: 2)
+    }
+    if self.asOf != 0 {
+      try visitor.visitSingularFixed64Field(value: self.asOf, fieldNumber: 3)
+    }
+    if self.full != false {
+      try visitor.visitSingularBoolField(value: self.full, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: BackupMadeImage, rhs: BackupMadeImage) -> Bool {
+    if lhs.number != rhs.number {return false}
+    if lhs.node != rhs.node {return false}
+    if lhs.asOf != rhs.asOf {return false}
+    if lhs.full != rhs.full {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension BackupMadeCommand: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = "BackupMadeCommand"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}made\0\u{1}claim\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._made) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.claim) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._made {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if self.claim != 0 {
+      try visitor.visitSingularUInt64Field(value: self.claim, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: BackupMadeCommand, rhs: BackupMadeCommand) -> Bool {
+    if lhs._made != rhs._made {return false}
+    if lhs.claim != rhs.claim {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension BackupFailedCommand: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = "BackupFailedCommand"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}claim\0\u{1}words\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.claim) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.words) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.claim != 0 {
+      try visitor.visitSingularUInt64Field(value: self.claim, fieldNumber: 1)
+    }
+    if !self.words.isEmpty {
+      try visitor.visitSingularStringField(value: self.words, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: BackupFailedCommand, rhs: BackupFailedCommand) -> Bool {
+    if lhs.claim != rhs.claim {return false}
+    if lhs.words != rhs.words {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension CommandPayload: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = "CommandPayload"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}promote\0\u{1}relinquish\0\u{3}create_volume\0\u{3}delete_volume\0\u{1}prefer\0\u{1}request\0\u{3}change_members\0\u{3}cancel_members\0\u{3}raise_level\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}promote\0\u{1}relinquish\0\u{3}create_volume\0\u{3}delete_volume\0\u{1}prefer\0\u{1}request\0\u{3}change_members\0\u{3}cancel_members\0\u{3}raise_level\0\u{3}claim_backup\0\u{3}renew_backup\0\u{3}made_backup\0\u{3}failed_backup\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -962,6 +1349,58 @@ nonisolated extension CommandPayload: SwiftProtobuf.Message, SwiftProtobuf._Mess
           self.command = .raiseLevel(v)
         }
       }()
+      case 10: try {
+        var v: BackupClaimCommand?
+        var hadOneofValue = false
+        if let current = self.command {
+          hadOneofValue = true
+          if case .claimBackup(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.command = .claimBackup(v)
+        }
+      }()
+      case 11: try {
+        var v: BackupRenewCommand?
+        var hadOneofValue = false
+        if let current = self.command {
+          hadOneofValue = true
+          if case .renewBackup(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.command = .renewBackup(v)
+        }
+      }()
+      case 12: try {
+        var v: BackupMadeCommand?
+        var hadOneofValue = false
+        if let current = self.command {
+          hadOneofValue = true
+          if case .madeBackup(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.command = .madeBackup(v)
+        }
+      }()
+      case 13: try {
+        var v: BackupFailedCommand?
+        var hadOneofValue = false
+        if let current = self.command {
+          hadOneofValue = true
+          if case .failedBackup(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.command = .failedBackup(v)
+        }
+      }()
       default: break
       }
     }
@@ -1010,6 +1449,22 @@ nonisolated extension CommandPayload: SwiftProtobuf.Message, SwiftProtobuf._Mess
     case .raiseLevel?: try {
       guard case .raiseLevel(let v)? = self.command else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+    }()
+    case .claimBackup?: try {
+      guard case .claimBackup(let v)? = self.command else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+    }()
+    case .renewBackup?: try {
+      guard case .renewBackup(let v)? = self.command else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+    }()
+    case .madeBackup?: try {
+      guard case .madeBackup(let v)? = self.command else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
+    }()
+    case .failedBackup?: try {
+      guard case .failedBackup(let v)? = self.command else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
     }()
     default: break
     }
@@ -1309,9 +1764,169 @@ nonisolated extension MembersImage: SwiftProtobuf.Message, SwiftProtobuf._Messag
   }
 }
 
+nonisolated extension BackupClaimImage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = "BackupClaimImage"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{1}slot\0\u{1}full\0\u{1}since\0\u{1}renewal\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.node) }()
+      case 2: try { try decoder.decodeSingularFixed64Field(value: &self.slot) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.full) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.since) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.renewal) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.node != 0 {
+      try visitor.visitSingularUInt64Field(value: self.node, fieldNumber: 1)
+    }
+    if self.slot != 0 {
+      try visitor.visitSingularFixed64Field(value: self.slot, fieldNumber: 2)
+    }
+    if self.full != false {
+      try visitor.visitSingularBoolField(value: self.full, fieldNumber: 3)
+    }
+    if self.since != 0 {
+      try visitor.visitSingularUInt64Field(value: self.since, fieldNumber: 4)
+    }
+    if self.renewal != 0 {
+      try visitor.visitSingularUInt64Field(value: self.renewal, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: BackupClaimImage, rhs: BackupClaimImage) -> Bool {
+    if lhs.node != rhs.node {return false}
+    if lhs.slot != rhs.slot {return false}
+    if lhs.full != rhs.full {return false}
+    if lhs.since != rhs.since {return false}
+    if lhs.renewal != rhs.renewal {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension BackupFailureImage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = "BackupFailureImage"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{1}slot\0\u{1}at\0\u{1}words\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.node) }()
+      case 2: try { try decoder.decodeSingularFixed64Field(value: &self.slot) }()
+      case 3: try { try decoder.decodeSingularFixed64Field(value: &self.at) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.words) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.node != 0 {
+      try visitor.visitSingularUInt64Field(value: self.node, fieldNumber: 1)
+    }
+    if self.slot != 0 {
+      try visitor.visitSingularFixed64Field(value: self.slot, fieldNumber: 2)
+    }
+    if self.at != 0 {
+      try visitor.visitSingularFixed64Field(value: self.at, fieldNumber: 3)
+    }
+    if !self.words.isEmpty {
+      try visitor.visitSingularStringField(value: self.words, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: BackupFailureImage, rhs: BackupFailureImage) -> Bool {
+    if lhs.node != rhs.node {return false}
+    if lhs.slot != rhs.slot {return false}
+    if lhs.at != rhs.at {return false}
+    if lhs.words != rhs.words {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension BackupsImage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = "BackupsImage"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}claim\0\u{1}newest\0\u{1}settled\0\u{3}settled_full\0\u{1}attempted\0\u{1}attempts\0\u{1}failure\0\u{1}failures\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.claim) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.newest) }()
+      case 3: try { try decoder.decodeSingularFixed64Field(value: &self.settled) }()
+      case 4: try { try decoder.decodeSingularFixed64Field(value: &self.settledFull) }()
+      case 5: try { try decoder.decodeSingularFixed64Field(value: &self.attempted) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.attempts) }()
+      case 7: try { try decoder.decodeRepeatedMessageField(value: &self.failure) }()
+      case 8: try { try decoder.decodeSingularUInt64Field(value: &self.failures) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.claim.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.claim, fieldNumber: 1)
+    }
+    if !self.newest.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.newest, fieldNumber: 2)
+    }
+    if self.settled != 0 {
+      try visitor.visitSingularFixed64Field(value: self.settled, fieldNumber: 3)
+    }
+    if self.settledFull != 0 {
+      try visitor.visitSingularFixed64Field(value: self.settledFull, fieldNumber: 4)
+    }
+    if self.attempted != 0 {
+      try visitor.visitSingularFixed64Field(value: self.attempted, fieldNumber: 5)
+    }
+    if self.attempts != 0 {
+      try visitor.visitSingularUInt64Field(value: self.attempts, fieldNumber: 6)
+    }
+    if !self.failure.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.failure, fieldNumber: 7)
+    }
+    if self.failures != 0 {
+      try visitor.visitSingularUInt64Field(value: self.failures, fieldNumber: 8)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: BackupsImage, rhs: BackupsImage) -> Bool {
+    if lhs.claim != rhs.claim {return false}
+    if lhs.newest != rhs.newest {return false}
+    if lhs.settled != rhs.settled {return false}
+    if lhs.settledFull != rhs.settledFull {return false}
+    if lhs.attempted != rhs.attempted {return false}
+    if lhs.attempts != rhs.attempts {return false}
+    if lhs.failure != rhs.failure {return false}
+    if lhs.failures != rhs.failures {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension DecisionsImage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = "DecisionsImage"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}applied_index\0\u{1}seats\0\u{1}tenure\0\u{1}preferred\0\u{1}volumes\0\u{3}volumes_ever_created\0\u{1}sessions\0\u{1}members\0\u{1}level\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}applied_index\0\u{1}seats\0\u{1}tenure\0\u{1}preferred\0\u{1}volumes\0\u{3}volumes_ever_created\0\u{1}sessions\0\u{1}members\0\u{1}level\0\u{1}backups\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1328,6 +1943,7 @@ nonisolated extension DecisionsImage: SwiftProtobuf.Message, SwiftProtobuf._Mess
       case 7: try { try decoder.decodeRepeatedMessageField(value: &self.sessions) }()
       case 8: try { try decoder.decodeRepeatedMessageField(value: &self.members) }()
       case 9: try { try decoder.decodeSingularUInt64Field(value: &self.level) }()
+      case 10: try { try decoder.decodeRepeatedMessageField(value: &self.backups) }()
       default: break
       }
     }
@@ -1365,6 +1981,9 @@ nonisolated extension DecisionsImage: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if self.level != 0 {
       try visitor.visitSingularUInt64Field(value: self.level, fieldNumber: 9)
     }
+    if !self.backups.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.backups, fieldNumber: 10)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1378,6 +1997,7 @@ nonisolated extension DecisionsImage: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if lhs.sessions != rhs.sessions {return false}
     if lhs.members != rhs.members {return false}
     if lhs.level != rhs.level {return false}
+    if lhs.backups != rhs.backups {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

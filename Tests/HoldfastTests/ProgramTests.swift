@@ -77,6 +77,23 @@ struct ProgramTests {
         #expect(refused.code == 1 && refused.errors.contains("A backup is under way"))
     }
 
+    @Test func `what has come of the schedule is told with the last backup of this node`()
+        async throws
+    {
+        let said = try await Program.ask(["backup", "status"])
+        let lines = said.output.split(separator: "\n").dropFirst().map(String.init)
+        #expect(
+            lines == [
+                "schedule: 15 * * * *, full at 0 3 * * 0 (UTC); next at 2026-11-27 09:15:00 UTC",
+                "schedule: waits until the mesh is at feature level 2",
+                "schedule: this node has no `backup` setting, and leaves them to others",
+                "schedule: node 2 makes a full one for 2026-11-27 08:15:00 UTC",
+                "schedule: the newest is backup 11, by node 3, as of 2026-11-27 07:15:01 UTC",
+                "schedule: 2 tries in a row failed, at 2026-11-27 08:15:02 UTC on node 3: "
+                    + "the store does not answer",
+            ])
+    }
+
     @Test func `a refusal is 1, and says what to do`() async throws {
         let said = try await Program.ask(["volume", "create", "db", "--size", "1G"])
         #expect(said.code == 1 && said.output == "")

@@ -56,9 +56,11 @@ struct SampleDoor: AdminDoor {
     }
 
     func backup() async throws(AdminRefused) -> BackupJobReport {
-        BackupJobReport(
+        var report = BackupJobReport(
             state: .done, readBytes: 3 << 20, wantedBytes: 4 << 20, storedBytes: 1 << 20,
             milliseconds: 2_350, backup: Samples.backup)
+        report.schedule = Samples.schedule
+        return report
     }
     func beginBackup(_ request: BackupRequest) async throws(AdminRefused) -> BackupJobReport {
         guard report.quorum.ok else { throw .backup(.isRunning(phase: "volumes")) }

@@ -28,6 +28,7 @@ enum Rules {
         "Replay": ["Decisions", "Mesh", "Node", "Record", "VolumeCore"],
         "Repository": ["CCompression", "Mesh", "Record", "Sealing"],
         "Retention": ["Mesh"],
+        "Schedule": ["Decisions", "Mesh"],
         "S3Protocol": ["Crypto", "FoundationEssentials", "Mesh", "Sealing"],
         // Foundation's essentials hold the Data that Crypto's functions take and give.
         "Sealing": ["CPassphrase", "Crypto", "FoundationEssentials", "Mesh"],

@@ -90,6 +90,7 @@ struct AlarmKeeperTests {
         for (old, new) in [
             ("role: witness", "role: data"), ("a:7102", "a:7109"), ("region: b", "region: d"),
             ("secondaryRegions: [b]", "secondaryRegions: []"), ("lease: 400ms", "lease: 401ms"),
+            ("lease: 400ms", "lease: 400ms\nbackups: {schedule: \"15 * * * *\"}"),
             ("id: 3", "id: 4"), ("0000000000000001\n", "0000000000000002\n"),
         ] {
             let changed = try print { text in

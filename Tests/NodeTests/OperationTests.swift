@@ -69,6 +69,34 @@ import Wire
         #expect(trio.seats[0].node.decisions.tenure.epoch == epoch)
     }
 
+    @Test func `a note claims a backup for its sender only`() throws {
+        var trio = try acting()
+        trio.carriesGossip = true
+        #expect(
+            trio.run(upTo: .seconds(20)) { trio in
+                trio.seats.allSatisfy { $0.node.meshLevel >= .backups }
+            })
+        func claim(_ node: UInt64) -> Command {
+            .backup(.claimed(slot: WallTime(1), isFull: false, by: NodeID(node), over: nil))
+        }
+        func made(_ node: UInt64) -> Command {
+            let made = BackupDuty.Made(
+                number: 1, node: NodeID(node), asOf: WallTime(1), isFull: false)
+            return .backup(.made(made, claim: nil))
+        }
+        for command in [claim(3), made(3)] {
+            let last = trio.seats[0].node.voter.raft.lastPosition
+            trio.give(0, .note(.propose(sequence: 1, payload: command.encoded), from: NodeID(2)))
+            #expect(trio.seats[0].node.voter.raft.lastPosition == last)
+        }
+        // By whichever member it is asked: here one that follows.
+        trio.give(1, .operate(.init(1), claim(2).operation))
+        #expect(trio.run(upTo: .seconds(1)) { $0.seats[1].answers[.init(1)] != nil })
+        trio.run(.milliseconds(100))
+        for seat in trio.seats { #expect(seat.node.decisions.backups.claim?.node == NodeID(2)) }
+        #expect(trio.seats[1].node.appliedTime != nil)
+    }
+
     @Test func `a note that comes twice proposes twice, and takes effect once`() throws {
         var trio = try acting()
         trio.give(1, .operate(.init(1), Self.create("a")))
@@ -247,4 +275,8 @@ import Wire
         }
         #expect(trio.seats[0].checkpointsAsked == 1)
     }
+}
+
+extension Command {
+    fileprivate var operation: Node.Operation { .command(self) }
 }

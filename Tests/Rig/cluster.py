@@ -157,16 +157,16 @@ class Cluster:
     """`roles` has one entry per node; the ids are 1… and the regions REGIONS in order.
 
     `shim` is powercut.so: while it is set, agents are started under it, and killing one is a power cut.
-    `settings` are more lines of each node's file; `preferred` regions are to be primary before the others.
+    `settings` are more lines of each node's file, `shared` of the cluster's; `preferred` regions are to be primary before the others.
     """
 
     def __init__(self, binaries, roles=("data", "data", "data"), namespaces=False, lease=None, keep=False, nbd=False,
-                 shim=None, settings=(), preferred=()):
+                 shim=None, settings=(), preferred=(), shared=()):
         if not 1 <= len(roles) <= min(NODES_MAX, len(REGIONS)):
             raise ValueError(f"1…{len(REGIONS)} nodes")
         self.binaries, self.lease, self.keep = os.path.abspath(binaries), lease, keep
         self.roles, self.namespaces, self.nbd, self.shim = roles, namespaces, nbd, shim
-        self.settings = settings
+        self.settings, self.shared = settings, shared
         self.home, self.network, self.nodes = None, None, {}
         self.identity, self.preferred = None, preferred
 
@@ -265,6 +265,7 @@ class Cluster:
         lines += [f"primaryRegion: {data[0]}", f"secondaryRegions: [{', '.join(data[1:])}]"]
         if self.lease:
             lines.append(f"lease: {self.lease}")
+        lines += self.shared
         return "\n".join(lines) + "\n"
 
     def node_yaml(self, node, *settings):

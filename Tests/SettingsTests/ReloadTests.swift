@@ -41,6 +41,8 @@ struct ReloadTests {
                 with: "  - {id: 4, region: far, role: data, address: \"f:1\"}\nprimaryRegion") == []
         )
         #expect(try refusals(replacing: "127.0.0.1:7102", with: "elsewhere:7102") == [])
+        let schedule = "primaryRegion: east\nbackups: {schedule: \"15 * * * *\"}"
+        #expect(try refusals(replacing: "primaryRegion: east", with: schedule) == [])
         let third = "  - {id: 3, region: mid, role: witness, address: \"127.0.0.1:7103\"}\n"
         #expect(try refusals(replacing: third, with: "", voting: [1, 2]) == [])
         #expect(

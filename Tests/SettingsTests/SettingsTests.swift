@@ -1,6 +1,7 @@
 import Decisions
 import Foundation
 import Mesh
+import Schedule
 import Settings
 import Testing
 
@@ -77,6 +78,38 @@ struct ClusterSettingsTests {
             faults("members:\n" + members.joined()).contains(
                 "c.yaml:9: members: 900 members vote; at most 7 may"))
         #expect(faults(keys + keys) == ["c.yaml: is longer than 65536 bytes"])
+    }
+
+    @Test func `a schedule of backups is read, and may be absent`() throws {
+        #expect(try ClusterSettings(parsing: lawful, file: "c.yaml").backups == nil)
+        let text = lawful + "\nbackups: {schedule: \"15 * * * *\", full: \"0 3 * * sun\"}"
+        let backups = try ClusterSettings(parsing: text, file: "c.yaml").backups
+        #expect(backups?.runs.description == "15 * * * *")
+        #expect(backups?.full?.description == "0 3 * * sun")
+    }
+
+    @Test(arguments: [
+        (
+            "backups: {full: \"0 3 * * 0\"}",
+            "c.yaml:8: backups.schedule: is missing; expected minute"
+        ),
+        (
+            "backups: {schedule: \"0 25 * * *\"}",
+            "c.yaml:8: backups.schedule: has \"25\" for the hour"
+        ),
+        (
+            "backups:\n  schedule: 15 * * * *\n  full: 0 0 30 2 *",
+            "c.yaml:10: backups.full: names a day that never comes"
+        ),
+        (
+            "backups: {schedule: \"0 1 * * *\", ful: \"0 3 * * 0\"}",
+            "c.yaml:8: backups.ful: is not a known key; did you mean full?"
+        ), ("backups: hourly", "c.yaml:8: backups: expected a mapping of keys"),
+        ("backups: {schedule: [1]}", "c.yaml:8: backups.schedule: expected minute, hour"),
+    ])
+    func `a fault of the schedule is named by file, line and key`(text: String, why: String) {
+        let all = faults(lawful + "\n" + text)
+        #expect(all.contains { $0.hasPrefix(why) }, "\(all)")
     }
 
     @Test func `a lease without a unit is refused`() {

@@ -69,7 +69,9 @@ struct BackupCommand: AsyncParsableCommand {
 
     struct Status: AskingCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Shows the last backup that this node began, and how far it is.")
+            abstract:
+                "Shows the last backup that this node began, and what the mesh's schedule has come to."
+        )
 
         @ParentCommand var parent: BackupCommand
         @OptionGroup var options: OutputOptions
@@ -81,6 +83,7 @@ struct BackupCommand: AsyncParsableCommand {
                     + (job.lacking ?? []).map {
                         Line("a store lacks what others have: \($0)", .bad)
                     }
+                    + (job.schedule.map(BackupWords.lines) ?? [])
             }
         }
     }

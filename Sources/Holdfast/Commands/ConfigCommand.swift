@@ -3,6 +3,7 @@ internal import ArgumentParser
 internal import Certificates
 internal import Decisions
 internal import Mesh
+internal import Schedule
 internal import Settings
 internal import Yams
 
@@ -45,27 +46,42 @@ struct ConfigCommand: AsyncParsableCommand {
                 let cluster = try ConfigFile.checked { () throws(Faults) in
                     try ClusterSettings(parsing: text, file: file)
                 }
-                let lines = [Line("\(file) is in order", .good), Self.line(cluster)]
+                let lines = [Line("\(file) is in order", .good)] + Self.lines(cluster)
                 return try options.show(InOrder(file, cluster), lines)
             }
             let settings = try ConfigFile.agent(file)
             let notes = try await Self.certificates(of: settings)
-            let (own, begins) = (settings.member, Self.beginning(of: settings))
+            let own = settings.member
+            let begins = Self.beginning(of: settings) + Self.schedule(of: settings)
             var value = InOrder(file, settings.cluster)
             value.node = own.id.rawValue
             value.notes = (begins + notes).map { String($0.text.drop { $0 == " " }) }
             let lines = [
                 Line("\(file) is in order", .good),
                 Line("  node \(own.id) in \(own.region), \(own.role.rawValue), \(own.address)"),
-                Self.line(settings.cluster),
             ]
-            try options.show(value, lines + begins + notes)
+            try options.show(value, lines + Self.lines(settings.cluster) + begins + notes)
         }
 
-        private static func line(_ cluster: ClusterSettings) -> Line {
-            Line(
+        private static func lines(_ cluster: ClusterSettings) -> [Line] {
+            let mesh = Line(
                 "  cluster \(cluster.cluster): \(counted(cluster.members.count, "member")), "
                     + "primary \(cluster.primaryRegion), lease \(cluster.lease.length)")
+            guard let backups = cluster.backups else { return [mesh] }
+            let full = backups.full.map { ", full at \($0)" } ?? ""
+            return [mesh, Line("  backups at \(backups.runs)\(full) (UTC)")]
+        }
+
+        /// Somebody has to make what the schedule asks for, and it may be meant to be others.
+        private static func schedule(of settings: AgentSettings) -> [Line] {
+            guard settings.cluster.backups != nil, settings.backup == nil,
+                settings.member.role == .data
+            else { return [] }
+            return [
+                Line(
+                    "  backups are scheduled, and this node has no `backup` setting: others have to make them",
+                    .warning)
+            ]
         }
 
         /// What an empty store of this node would do.

@@ -47,7 +47,8 @@ extension RepositoryCommand {
         private static func found(_ settings: StoreSettings, key: String) throws(Failure) {
             guard case .several(let stores, _) = settings else {
                 throw Failure(
-                    .refused, "there is one store\n  Name the others in a store file (docs/backups.md).")
+                    .refused,
+                    "there is one store\n  Name the others in a store file: docs/backups.md.")
             }
             // Whoever has the wrong key, or no leading store, makes nothing a copy.
             let opened = try OpenedRepository(stores[0], key: key, for: .reading)
@@ -111,7 +112,8 @@ struct RepairReport: Encodable {
     }
 
     var isWhole: Bool {
-        lost.isEmpty && undecided.isEmpty && conflicts.isEmpty && failed.isEmpty && absentStores.isEmpty
+        lost.isEmpty && undecided.isEmpty && conflicts.isEmpty && failed.isEmpty
+            && absentStores.isEmpty
     }
 
     var lines: [Line] {
@@ -127,12 +129,13 @@ struct RepairReport: Encodable {
         lines += lost.map { Line("\($0) is whole nowhere", .bad) }
         lines += (losses ?? []).map { Line($0, .bad) }
         if !lost.isEmpty, losses?.isEmpty ?? true {
-            lines.append(Line("no backup is known to lack anything by it: `backup verify` tells", .warning))
+            lines.append(
+                Line("no backup is known to lack it: `backup verify` tells", .warning))
         }
         lines += undecided.map { Line("\($0) is whole in none of the stores that answered", .bad) }
         if !passedOver.isEmpty {
             lines.append(
-                Line("\(counted(passedOver.count, "object")) missing somewhere left so: they were let go of"))
+                Line("\(counted(passedOver.count, "object")) that were let go of stay missing"))
         }
         lines += conflicts.map { Line("\($0): two different copies, both of which open", .bad) }
         lines += failed.map { Line("\($0.object) in \($0.store): \($0.why)", .bad) }
@@ -147,7 +150,8 @@ struct RepairReport: Encodable {
         }
         if !undecided.isEmpty {
             words.append(
-                "\(counted(undecided.count, "object is", "objects are")) whole in none of the stores that answered")
+                "\(counted(undecided.count, "object is", "objects are")) whole in no store that answered"
+            )
         }
         if !conflicts.isEmpty {
             words.append(
