@@ -145,7 +145,10 @@ let package = Package(
         shell("Store", ["Mesh"]),
         shell(
             "StoreChoice",
-            ["Backup", "ObjectStores", "Repository", "S3Protocol", "S3Store", "Settings"]),
+            [
+                "Backup", "ObjectStores", "Repository", "S3Protocol", "S3Store", "Sealing",
+                "Settings",
+            ]),
         shell("Certificates", ["Mesh", asn1, crypto, x509]),
         shell(
             "Launch",

@@ -94,13 +94,19 @@ final class BackupDesk: Sendable {
 
     /// Opened anew for each: the disk may have been mounted since, the keys rotated, the credentials renewed.
     func vault() throws(BackupFailure) -> Vault {
-        let key = try KeyStorage.keyFile(settings.key)
+        let key = try KeyChoice.open(settings.key)
+        // To find out all that lies in the store would have to be listed, each time.
+        guard key.owner != nil else {
+            throw .key(
+                "\(settings.key) does not say whose repository it is a key to: an agent needs a key that "
+                    + "does")
+        }
         let store = try StoreChoice.open(settings.store)
-        let rings = Rings(store, repository: key.repository, tenant: key.tenant)
+        let rings = try key.rings(in: store)
         let newest =
             if let known = ring.withLockedValue({ $0 }) {
-                try rings.newest(openedBy: .file(key.secret), since: known)
-            } else { try rings.newest(openedBy: .file(key.secret)) }
+                try rings.newest(openedBy: key.holder, since: known)
+            } else { try rings.newest(openedBy: key.holder) }
         // Backups and the log ask side by side: the slower one must not bring an older ring back.
         ring.withLockedValue { known in
             if let known, known.ring.current.epoch > newest.ring.current.epoch { return }

@@ -7,6 +7,7 @@ package struct Rings: Sendable {
     let layout: Layout
     package let repository: RepositoryID
     package var tenant: TenantID { layout.tenant }
+    var owner: RingOwner { RingOwner(repository: repository, tenant: tenant) }
 
     package init(_ store: any ObjectStore, repository: RepositoryID, tenant: TenantID) {
         (self.store, self.repository) = (store, repository)
@@ -137,14 +138,17 @@ extension Rings {
     ) throws(BackupFailure) -> Secret {
         let name = name(object.number)
         var damaged: Wrapping?
+        var refusal: UnwrapRefused?
         for wrapping in object.wrappings {
-            switch holder.unwrap(wrapping) {
+            switch holder.unwrap(wrapping, of: owner) {
             case .success(let key): return key
             case .failure(.wrongKey): continue
             case .failure(.damaged): damaged = wrapping
-            case .failure(let refused): throw .key("\(name): \(refused)")
+            // A service may be asked in vain for what another one of its kind has wrapped.
+            case .failure(let refused): refusal = refused
             }
         }
+        if let refusal { throw .key("\(name): \(refusal)") }
         if let damaged {
             throw .damaged(name, .contents("what \(damaged.words) wraps is damaged"))
         }
@@ -158,4 +162,7 @@ extension Rings {
 extension Wrapping {
     /// `key file "spare"`: the name may be anybody's, and goes to a terminal.
     var words: String { "\(kind) \(name.debugDescription)" }
+
+    /// Whom it was closed to, where it is a box.
+    var recipient: BoxPublicKey? { kind == .box ? BoxWrap.recipient(of: bytes) : nil }
 }

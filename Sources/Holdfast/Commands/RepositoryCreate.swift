@@ -23,6 +23,14 @@ extension RepositoryCommand {
         @Option(help: "The key file that is made for the agents.") var key: String
         @OptionGroup var second: SecondKeyOptions
 
+        func validate() throws {
+            guard second.isGiven else {
+                throw ValidationError(
+                    "Give --spare-key, --passphrase-file or --escrow-public: one key alone is lost at "
+                        + "once.")
+            }
+        }
+
         func run() throws {
             let settings = try ConfigFile.store(place)
             let store = try settings.opened()
@@ -45,7 +53,11 @@ extension RepositoryCommand {
                 repository: repository.description, tenant: rings.tenant.description,
                 place: Self.absolute(place), isStoreFile: StoreChoice.isStoreFile(place),
                 key: Self.absolute(key),
-                spareKey: second.spareKey.map(Self.absolute))
+                spareKey: second.spareKey.map(Self.absolute),
+                others: [
+                    second.passphraseFile.map { _ in "the passphrase" },
+                    second.escrowPublic.map { "the private half of \($0)" },
+                ].compactMap(\.self))
             try options.show(made, made.lines)
         }
     }
@@ -61,18 +73,25 @@ extension RepositoryCommand.Create {
         let store: String?
         let key: String
         let spareKey: String?
+        /// What opens it besides, in words.
+        private let others: [String]
+
+        private enum CodingKeys: CodingKey {
+            case repository, tenant, directory, store, key, spareKey
+        }
 
         init(
             repository: String, tenant: String, place: String, isStoreFile: Bool, key: String,
-            spareKey: String?
+            spareKey: String?, others: [String] = []
         ) {
+            self.others = others
             (self.repository, self.tenant) = (repository, tenant)
             (directory, store) = isStoreFile ? (nil, place) : (place, nil)
             (self.key, self.spareKey) = (key, spareKey)
         }
 
         var lines: [Line] {
-            let other = spareKey ?? "the passphrase"
+            let others = Words.list([spareKey].compactMap(\.self) + others)
             let place =
                 store.map { "store: \(Self.yaml($0))" }
                 ?? "directory: \(Self.yaml(directory ?? ""))"
@@ -80,7 +99,7 @@ extension RepositoryCommand.Create {
                 Line("made repository \(repository) with tenant \(tenant)", .good),
                 Line("put \(key) on each agent, readable by the user it runs as alone"),
                 Line(
-                    "keep \(other) elsewhere: without one of both nothing can be restored",
+                    "keep \(others) elsewhere: without one of these nothing can be restored",
                     .warning),
                 Line("in each node's file:"),
                 Line("backup: {\(place), key: \(Self.yaml(key))}"),
@@ -132,6 +151,7 @@ extension RepositoryCommand.Create {
         let passphrase = try second.passphraseFile.map { path throws(Failure) in
             try SecondKeyOptions.passphrase(path)
         }
+        let recipient = try second.recipient()
         var holders = [NamedHolder("key", .file(try make(key, rings, &chance)))]
         if let spare = second.spareKey {
             do throws(Failure) {
@@ -139,6 +159,7 @@ extension RepositoryCommand.Create {
             } catch { throw leftOver(error.text, in: false) }
         }
         if let passphrase { holders.append(NamedHolder("passphrase", .passphrase(passphrase))) }
+        if let recipient { holders.append(NamedHolder("escrow", recipient)) }
         return holders
     }
 

@@ -15,8 +15,10 @@ struct RepositoryOptions: ParsableArguments {
     var config: String?
     @Option(help: "The repository's directory, or a store file that says where it is.")
     var repository: String?
-    @Option(help: "A key file that opens it.")
+    @Option(help: "What opens it: a key file, or the private half of an escrow key.")
     var key: String?
+    @Option(help: "Whose backups, where an escrow key opens those of several tenants.")
+    var tenant: TenantID?
 
     func validate() throws {
         guard (config == nil) == (repository != nil), (repository == nil) == (key == nil) else {
@@ -26,7 +28,7 @@ struct RepositoryOptions: ParsableArguments {
 
     func vault() throws -> Vault {
         let (store, file) = try place()
-        let opened = try OpenedRepository(store, key: file)
+        let opened = try OpenedRepository(store, key: file, tenant: tenant)
         return try backed { () throws(BackupFailure) in
             try Vault(opened.rings.store, ring: opened.ring.ring)
         }
