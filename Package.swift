@@ -82,9 +82,11 @@ let package = Package(
         .target(name: "CAllocator"),
         .target(name: "CDisk"),
         .target(name: "CNaming"),
+        .target(name: "CSpawn"),
         .target(name: "CPassphrase", linkerSettings: [.linkedLibrary(":libargon2.a")]),
         shell("Journal", ["CDisk", "Disk", "JournalCore", "Mesh", "Record", locks]),
         pure("JournalCore", ["Disk", "Mesh", "Planted", "Record"]),
+        shell("KeyServices", ["CSpawn", "Mesh", "Repository", "S3Protocol", "Sealing"]),
         pure("Mending", ["Mesh", "Record"]),
         pure("Mesh", []),
         pure("NBDProtocol", []),
@@ -146,8 +148,8 @@ let package = Package(
         shell(
             "StoreChoice",
             [
-                "Backup", "ObjectStores", "Repository", "S3Protocol", "S3Store", "Sealing",
-                "Settings",
+                "Backup", "KeyServices", "ObjectStores", "Repository", "S3Protocol", "S3Store",
+                "Sealing", "Settings",
             ]),
         shell("Certificates", ["Mesh", asn1, crypto, x509]),
         shell(
@@ -220,6 +222,9 @@ let package = Package(
         tests(
             "JournalTests",
             ["Disk", "Journal", "JournalCore", "Mesh", "Record", "SimulatedDisk", locks]),
+        tests(
+            "KeyServicesTests",
+            ["Backup", "KeyServices", "Mesh", "Repository", "S3Protocol", "Sealing", locks]),
         tests(
             "LaunchTests",
             [

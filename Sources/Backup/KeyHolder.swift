@@ -41,7 +41,7 @@ package enum KeyHolder: Sendable, CustomStringConvertible, CustomReflectable {
         case (.file(let own), .file(let other)): own.isSame(as: other)
         case (.passphrase(let own), .passphrase(let other)): own == other
         case (.service(let own), .service(let other)):
-            own.kind == other.kind && own.name == other.name
+            own.kind == other.kind && own.identity == other.identity
         default: recipient.map { $0 == other.recipient } ?? false
         }
     }

@@ -23,7 +23,7 @@ package enum KeyStorage {
 
     /// The public half of an escrow key, which may be open to all.
     package static func escrowPublic(_ path: String) throws(BackupFailure) -> BoxPublicKey {
-        let bytes = try bytes(path, isSecret: false)
+        let bytes = try file(path, isSecret: false).bytes
         do throws(EscrowFileRefused) { return try EscrowFile.publicKey(parsing: bytes) } catch {
             throw .key("\(path): \(error)")
         }
@@ -83,15 +83,27 @@ package enum KeyStorage {
 
     /// All of a file that holds a secret, whatever it is.
     package static func secretBytes(_ path: String) throws(BackupFailure) -> [UInt8] {
-        try bytes(path, isSecret: true)
+        try file(path, isSecret: true).bytes
     }
 
-    private static func bytes(_ path: String, isSecret: Bool) throws(BackupFailure) -> [UInt8] {
+    package struct SecretFile: Sendable {
+        package let bytes: [UInt8]
+        /// The user it belongs to.
+        package let owner: UInt32
+    }
+
+    package static func secretFile(_ path: String) throws(BackupFailure) -> SecretFile {
+        try file(path, isSecret: true)
+    }
+
+    private static func file(
+        _ path: String, isSecret: Bool
+    ) throws(BackupFailure) -> SecretFile {
         // Nothing is waited for: what lies there may be a pipe.
         let file = unsafe open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
         guard file >= 0 else { throw failure("open", path) }
         defer { close(file) }
-        try demandFile(file, path, isSecret: isSecret)
+        let owner = try demandFile(file, path, isSecret: isSecret)
         var bytes = [UInt8](repeating: 0, count: KeyFile.byteCountMax + 1)
         var count = 0
         while count < bytes.count {
@@ -101,7 +113,7 @@ package enum KeyStorage {
             }
             if step < 0, errno == EINTR { continue }
             guard step >= 0 else { throw failure("read", path) }
-            if step == 0 { return Array(bytes[..<count]) }
+            if step == 0 { return SecretFile(bytes: Array(bytes[..<count]), owner: owner) }
             count += step
         }
         throw .key("\(path) has more than \(KeyFile.byteCountMax) bytes: no key is so long")
@@ -109,7 +121,7 @@ package enum KeyStorage {
 
     private static func demandFile(
         _ file: CInt, _ path: String, isSecret: Bool
-    ) throws(BackupFailure) {
+    ) throws(BackupFailure) -> UInt32 {
         var status = stat()
         guard unsafe fstat(file, &status) == 0 else { throw failure("look at", path) }
         guard status.st_mode & S_IFMT == S_IFREG else { throw .key("\(path) is no file") }
@@ -119,6 +131,7 @@ package enum KeyStorage {
                 "\(path) is open to others than its owner (mode 0\(mode)), so the key may not be "
                     + "secret: chmod 600 \(path)")
         }
+        return status.st_uid
     }
 
     private static func write(_ bytes: [UInt8], to file: CInt) -> Bool {

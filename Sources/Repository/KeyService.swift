@@ -13,8 +13,10 @@ package struct RingOwner: Hashable, Sendable {
 /// done, or will not be.
 package protocol KeyService: Sendable {
     var kind: Wrapping.Kind { get }
-    /// What operators call it; nothing secret. Two that are called the same are the same.
+    /// As failures call it.
     var name: String { get }
+    /// Of two that have the same key, the same, as far as one can tell here. It is shown to nobody.
+    var identity: [String] { get }
 
     func wrap(_ secret: Secret, for owner: RingOwner) throws(UnwrapRefused) -> [UInt8]
     /// `wrongKey` where it can tell that another key wrapped this.

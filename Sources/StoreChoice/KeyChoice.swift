@@ -1,6 +1,9 @@
 package import Backup
+internal import Glibc
+internal import KeyServices
 package import Repository
 internal import Sealing
+internal import Settings
 
 /// A key that somebody named by a path.
 package struct GivenKey: Sendable {
@@ -22,21 +25,65 @@ package struct GivenKey: Sendable {
     }
 }
 
-/// What lies behind a key's path: a key file, or the private half of an escrow key.
+/// What lies behind a key's path: a key file, the private half of an escrow key, or a provider file that says who keeps
+/// the key.
 package enum KeyChoice {
     package static func open(_ path: String) throws(BackupFailure) -> GivenKey {
-        let bytes = try KeyStorage.secretBytes(path)
-        if EscrowFile.isPrivate(bytes) {
+        let file = try KeyStorage.secretFile(path)
+        if EscrowFile.isPrivate(file.bytes) {
             do throws(EscrowFileRefused) {
-                let key = try EscrowFile.privateKey(parsing: bytes)
+                let key = try EscrowFile.privateKey(parsing: file.bytes)
                 return GivenKey(path: path, holder: .box(key), owner: nil)
             } catch { throw .key("\(path): \(error)") }
         }
+        if let provider = try provider(file, path) { return provider }
         do throws(KeyFileRefused) {
-            let file = try KeyFile(parsing: bytes)
+            let key = try KeyFile(parsing: file.bytes)
             return GivenKey(
-                path: path, holder: .file(file.secret),
-                owner: RingOwner(repository: file.repository, tenant: file.tenant))
+                path: path, holder: .file(key.secret),
+                owner: RingOwner(repository: key.repository, tenant: key.tenant))
         } catch { throw .key("\(path): \(error)") }
+    }
+
+    /// What a provider file names; nil where there is no file, or it is another one.
+    package static func provider(_ path: String) throws(BackupFailure) -> GivenKey? {
+        guard StoreChoice.isStoreFile(path) else { return nil }
+        return try provider(KeyStorage.secretFile(path), path)
+    }
+
+    private static func provider(
+        _ file: KeyStorage.SecretFile, _ path: String
+    ) throws(BackupFailure) -> GivenKey? {
+        guard let text = String(validating: file.bytes, as: UTF8.self),
+            KeySettings.isProvider(text)
+        else { return nil }
+        // What it names is run, or sent for, as whoever reads it.
+        guard file.owner == 0 || file.owner == geteuid() else {
+            throw .key(
+                "\(path) belongs to user \(file.owner), who could have you run anything: take a copy "
+                    + "that is yours, or let that user ask")
+        }
+        let settings: KeySettings
+        do throws(Faults) { settings = try KeySettings(parsing: text, file: path) } catch {
+            throw .key("\(error)")
+        }
+        return GivenKey(
+            path: path, holder: .service(service(settings)),
+            owner: settings.owner.map(RingOwner.init))
+    }
+
+    private static func service(_ settings: KeySettings) -> any KeyService {
+        switch settings.provider {
+        case .command(let words):
+            CommandKey(words, timeout: settings.timeout ?? CommandKey.timeoutDefault)
+        }
+    }
+}
+
+extension RingOwner {
+    fileprivate init(_ owner: KeySettings.Owner) {
+        self.init(
+            repository: RepositoryID(high: owner.repository.high, low: owner.repository.low),
+            tenant: TenantID(high: owner.tenant.high, low: owner.tenant.low))
     }
 }

@@ -8,14 +8,16 @@ internal import StoreChoice
 
 /// The key that opens a repository.
 struct FirstKeyOptions: ParsableArguments {
-    @Option(help: "A key file, or the private half of an escrow key.") var key: String
+    @Option(help: "A key file, the private half of an escrow key, or a provider file.")
+    var key: String
     @Option(help: "Whose backups, where an escrow key opens those of several tenants.")
     var tenant: TenantID?
 }
 
 /// What else opens a repository: the region with the one key may be the one that burns.
 struct SecondKeyOptions: ParsableArguments {
-    @Option(help: "Another key file, to be kept elsewhere.") var spareKey: String?
+    @Option(help: "Another key file, to be kept elsewhere, or a provider file.")
+    var spareKey: String?
     @Option(help: "A file that holds a passphrase.") var passphraseFile: String?
     @Option(help: "The public half of an escrow key, whose private one is elsewhere.")
     var escrowPublic: String?

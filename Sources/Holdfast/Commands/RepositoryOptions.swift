@@ -15,7 +15,8 @@ struct RepositoryOptions: ParsableArguments {
     var config: String?
     @Option(help: "The repository's directory, or a store file that says where it is.")
     var repository: String?
-    @Option(help: "What opens it: a key file, or the private half of an escrow key.")
+    @Option(
+        help: "What opens it: a key file, a provider file, or the private half of an escrow key.")
     var key: String?
     @Option(help: "Whose backups, where an escrow key opens those of several tenants.")
     var tenant: TenantID?
