@@ -17,14 +17,22 @@ extension Rings {
     /// Rotates: what is written from now on is sealed by another key. The ring's own key is another one too, so all who
     /// shall open it have to be there: `holders` has a key to each wrapping of `former`, but for boxes, which are closed
     /// again to whom they were, and for those of the names that are dropped; `adding` are new ones.
+    ///
+    /// `renewingIDs` is for after an incident: what a thief of the old ring could name and vouch for ends with it, and the
+    /// next backup stores everything anew.
     package func append(
         after former: KnownRing, for holders: [KeyHolder], adding: [NamedHolder] = [],
-        dropping names: Set<String> = [], at time: WallTime,
+        dropping names: Set<String> = [], renewingIDs: Bool = false, at time: WallTime,
         using chance: inout some RandomNumberGenerator
     ) throws(BackupFailure) -> KnownRing {
         let kept = try match(object(former.number).wrappings, holders, dropping: names)
         var ring = former.ring
-        guard ring.rotate(to: .drawn(by: &chance), at: time) else {
+        var renewal: KeyRing.Renewal?
+        if renewingIDs {
+            renewal = KeyRing.Renewal(
+                idSecret: .drawn(by: &chance), succession: .drawn(by: &chance))
+        }
+        guard ring.rotate(to: .drawn(by: &chance), renewing: renewal, at: time) else {
             throw .key("tenant \(tenant) had \(KeyRing.turnsMax) keys: it can have no more")
         }
         return try put(ring, after: former, for: kept + adding, using: &chance)

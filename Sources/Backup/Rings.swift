@@ -55,6 +55,15 @@ package struct Rings: Sendable {
         try object(number).wrappings
     }
 
+    /// What the key is called that `holder` opens that ring by.
+    package func keyName(
+        of holder: KeyHolder, in number: UInt64
+    ) throws(BackupFailure) -> String? {
+        try object(number).wrappings.first { wrapping in
+            if case .success = holder.unwrap(wrapping, of: owner) { true } else { false }
+        }?.name
+    }
+
     /// The numbers of all, in their order; never none.
     private func numbers() throws(BackupFailure) -> [UInt64] {
         try Vault.confirm(repository, in: store)

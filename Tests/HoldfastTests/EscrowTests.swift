@@ -47,6 +47,26 @@ struct EscrowTests {
         try place.remove()
     }
 
+    @Test func `after a theft the key is another one, and the next backup a full one`() async throws
+    {
+        let place = try Place()
+        let (spare, new) = (place.path + "/spare", place.path + "/new")
+        let made = try await place.run(
+            "create", place.store, "--key", place.key, "--spare-key", spare)
+        #expect(made.code == 0)
+        let rotated = try await place.run(
+            "rotate", place.store, "--key", place.key, "--spare-key", spare, "--replace-key", new,
+            "--renew-ids")
+        #expect(rotated.code == 0 && rotated.output.contains("the next backup is a full one"))
+        #expect(rotated.output.contains("put \(new) on each agent, in the place of \(place.key)"))
+        let stolen = try await place.run("show", place.store, "--key", place.key)
+        #expect(stolen.code == 1 && stolen.errors.contains("wrong key"))
+        let shown = try await place.run("show", place.store, "--key", new)
+        let digest = try #require(shown.output.firstMatch(of: /ring 2, digest ([0-9a-f]+)/)?.1)
+        #expect(rotated.output.contains(digest) && shown.output.contains("\"key\"    key file"))
+        try place.remove()
+    }
+
     @Test func `a rotation needs no private half, and can change who opens`() async throws {
         let place = try Place()
         for name in ["a", "b"] {
