@@ -86,7 +86,8 @@ let package = Package(
         .target(name: "CPassphrase", linkerSettings: [.linkedLibrary(":libargon2.a")]),
         shell("Journal", ["CDisk", "Disk", "JournalCore", "Mesh", "Record", locks]),
         pure("JournalCore", ["Disk", "Mesh", "Planted", "Record"]),
-        shell("KeyServices", ["CSpawn", "Mesh", "Repository", "S3Protocol", "Sealing"]),
+        shell(
+            "KeyServices", ["CSpawn", "Mesh", "Repository", "S3Protocol", "S3Store", "Sealing"]),
         pure("Mending", ["Mesh", "Record"]),
         pure("Mesh", []),
         pure("NBDProtocol", []),
@@ -148,7 +149,8 @@ let package = Package(
         shell(
             "StoreChoice",
             [
-                "Backup", "KeyServices", "ObjectStores", "Repository", "S3Protocol", "S3Store",
+                "Backup", "KeyServices", "Mesh", "ObjectStores", "Repository", "S3Protocol",
+                "S3Store",
                 "Sealing", "Settings",
             ]),
         shell("Certificates", ["Mesh", asn1, crypto, x509]),
@@ -224,7 +226,10 @@ let package = Package(
             ["Disk", "Journal", "JournalCore", "Mesh", "Record", "SimulatedDisk", locks]),
         tests(
             "KeyServicesTests",
-            ["Backup", "KeyServices", "Mesh", "Repository", "S3Protocol", "Sealing", locks]),
+            [
+                "Backup", "KeyServices", "Mesh", "ObjectStores", "Repository", "S3Protocol",
+                "S3Store", "Sealing", locks,
+            ]),
         tests(
             "LaunchTests",
             [

@@ -18,6 +18,7 @@ package struct KeySettings: Hashable, Sendable {
     package enum Provider: Hashable, Sendable {
         /// A whole path, and words behind it.
         case command([String])
+        case kms(KMSSettings)
     }
 
     package static let timeoutMin = Interval.seconds(1)
@@ -32,12 +33,14 @@ package struct KeySettings: Hashable, Sendable {
 
     /// Whether a key's file is meant to be one, lawful or not.
     package static func isProvider(_ text: String) -> Bool {
-        text.split(whereSeparator: \.isNewline).contains { $0.hasPrefix("command:") }
+        text.split(whereSeparator: \.isNewline).contains { line in
+            ["command:", "kms:"].contains { line.hasPrefix($0) }
+        }
     }
 
     package init(parsing text: String, file: String) throws(Faults) {
         var section = try Section(document: text, file: file)
-        let command = Self.command(&section)
+        let provider = Self.provider(&section, file)
         let owner = Self.owner(&section)
         let timeout = section.optional(
             "timeout", expected: "a duration of \(Self.timeoutMin) to \(Self.timeoutMax)"
@@ -47,8 +50,18 @@ package struct KeySettings: Hashable, Sendable {
             }
         }
         let faults = section.finish()
-        guard faults.isEmpty, let command else { throw Faults(all: faults) }
-        (provider, self.owner, self.timeout) = (.command(command), owner, timeout?.value)
+        guard faults.isEmpty, let provider else { throw Faults(all: faults) }
+        (self.provider, self.owner, self.timeout) = (provider, owner, timeout?.value)
+    }
+
+    private static func provider(_ section: inout Section, _ file: String) -> Provider? {
+        guard let kms = section.node("kms") else { return command(&section).map(Provider.command) }
+        if let command = section.node("command") {
+            section.report(
+                command.key, line: command.line, "is given besides \(kms.key); which of them is it?"
+            )
+        }
+        return KMSSettings(&section, beside: file).map(Provider.kms)
     }
 
     private static func command(_ section: inout Section) -> [String]? {

@@ -1,7 +1,9 @@
 package import Backup
 internal import Glibc
 internal import KeyServices
+internal import Mesh
 package import Repository
+internal import S3Store
 internal import Sealing
 internal import Settings
 
@@ -68,14 +70,34 @@ package enum KeyChoice {
             throw .key("\(error)")
         }
         return GivenKey(
-            path: path, holder: .service(service(settings)),
+            path: path, holder: .service(try service(settings)),
             owner: settings.owner.map(RingOwner.init))
     }
 
-    private static func service(_ settings: KeySettings) -> any KeyService {
+    private static func service(
+        _ settings: KeySettings
+    ) throws(BackupFailure) -> any KeyService {
         switch settings.provider {
         case .command(let words):
-            CommandKey(words, timeout: settings.timeout ?? CommandKey.timeoutDefault)
+            return CommandKey(words, timeout: settings.timeout ?? CommandKey.timeoutDefault)
+        case .kms(let kms): return try service(kms, settings.timeout)
+        }
+    }
+
+    private static func service(
+        _ kms: KMSSettings, _ timeout: Interval?
+    ) throws(BackupFailure) -> any KeyService {
+        let patience = KMSKey.patience(timeout)
+        do throws(S3Mishap) {
+            let credentials = try StoreChoice.credentials(kms.credentials)
+            let carrier = try HTTPCarrier(
+                "\(kms.endpoint)", "the KMS", patience, authorities: kms.ca)
+            return KMSKey(
+                kms.keyID, region: kms.region, host: kms.endpoint.hostHeader, credentials,
+                carrier: carrier, patience: patience)
+        } catch {
+            guard case .hopeless(let words) = error else { throw .key("the KMS: \(error)") }
+            throw .key("the KMS can't be asked: \(words)")
         }
     }
 }

@@ -29,8 +29,38 @@ private func faults(_ text: String) -> [String] {
         #expect(short.owner == nil && short.timeout == nil)
     }
 
+    @Test func `a key of a KMS is named, with where it is and who asks`() throws {
+        func read(_ words: String) throws(Faults) -> KMSSettings? {
+            let text = "kms: {keyId: alias/site-a, region: eu-central-1, credentials: c\(words)}"
+            guard case .kms(let kms) = try KeySettings(parsing: text, file: "/d/f").provider else {
+                return nil
+            }
+            return kms
+        }
+        let kms = try #require(try read(""))
+        #expect(kms.keyID == "alias/site-a" && kms.region == "eu-central-1" && kms.ca == nil)
+        #expect("\(kms.endpoint)" == "https://kms.eu-central-1.amazonaws.com")
+        #expect(
+            kms.credentials == "/d/c" && kms.endpoint.hostHeader == "kms.eu-central-1.amazonaws.com"
+        )
+        let own = try #require(try read(", endpoint: 'http://127.0.0.1:9', ca: x"))
+        #expect(own.endpoint.hostHeader == "127.0.0.1:9" && own.ca == "/d/x")
+        #expect(KeySettings.isProvider("kms: {}"))
+    }
+
     @Test(
         arguments: [
+            ("kms: {keyId: k, region: r}", "kms.credentials: is missing"),
+            ("kms: {keyId: k k, region: R, credentials: c}", "kms.keyId: expected a key's id"),
+            ("kms: {keyId: k, region: R, credentials: c}", "kms.region: expected a region"),
+            (
+                "kms: {keyId: k, region: r, credentials: c, endpoint: 'http://k.example'}",
+                "give https://"
+            ),
+            (
+                "kms: {keyId: k, region: r, credentials: c}\ncommand: [/bin/x]",
+                "which of them is it?"
+            ),
             ("timeout: 1s", "command: is missing"),
             ("command: /bin/x", "expected a list"),
             ("command: [x]", "whole path"),
