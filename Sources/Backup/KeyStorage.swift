@@ -51,6 +51,11 @@ package enum KeyStorage {
         }
     }
 
+    /// The record of an erasure, which nobody has to hide.
+    package static func makeRecord(_ text: [UInt8], _ path: String) throws(BackupFailure) {
+        try make(text, path, mode: 0o644)
+    }
+
     private static func make(
         _ text: [UInt8], _ path: String, mode: mode_t
     ) throws(BackupFailure) {
@@ -94,6 +99,11 @@ package enum KeyStorage {
 
     package static func secretFile(_ path: String) throws(BackupFailure) -> SecretFile {
         try file(path, isSecret: true)
+    }
+
+    /// To tell what a file is, whoever may read it: nothing is taken from it yet.
+    package static func openBytes(_ path: String) throws(BackupFailure) -> [UInt8] {
+        try file(path, isSecret: false).bytes
     }
 
     private static func file(

@@ -49,15 +49,20 @@ package enum KeyChoice {
 
     /// What a provider file names; nil where there is no file, or it is another one.
     package static func provider(_ path: String) throws(BackupFailure) -> GivenKey? {
-        guard StoreChoice.isStoreFile(path) else { return nil }
+        guard StoreChoice.isStoreFile(path),
+            try isProvider(KeyStorage.openBytes(path))
+        else { return nil }
         return try provider(KeyStorage.secretFile(path), path)
+    }
+
+    private static func isProvider(_ bytes: [UInt8]) -> Bool {
+        String(validating: bytes, as: UTF8.self).map(KeySettings.isProvider) ?? false
     }
 
     private static func provider(
         _ file: KeyStorage.SecretFile, _ path: String
     ) throws(BackupFailure) -> GivenKey? {
-        guard let text = String(validating: file.bytes, as: UTF8.self),
-            KeySettings.isProvider(text)
+        guard isProvider(file.bytes), let text = String(validating: file.bytes, as: UTF8.self)
         else { return nil }
         // What it names is run, or sent for, as whoever reads it.
         guard file.owner == 0 || file.owner == geteuid() else {
