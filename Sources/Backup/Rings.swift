@@ -65,17 +65,28 @@ package struct Rings: Sendable {
     }
 
     /// The numbers of all, in their order; never none.
-    private func numbers() throws(BackupFailure) -> [UInt64] {
+    func numbers() throws(BackupFailure) -> [UInt64] {
         try Vault.confirm(repository, in: store)
+        let numbers = try listed()
+        guard !numbers.isEmpty else {
+            throw .key(
+                "there is no key ring of tenant \(tenant): is the key of another one, or was the tenant "
+                    + "erased?")
+        }
+        return numbers
+    }
+
+    func listed() throws(BackupFailure) -> [UInt64] {
         let objects: [ObjectListing.Object]
         do throws(ObjectStoreFailure) { objects = try store.list(layout.rings).objects } catch {
             throw .store(error)
         }
-        let numbers = objects.compactMap { Layout.number($0.name) }.sorted()
-        guard !numbers.isEmpty else {
-            throw .key("there is no key ring of tenant \(tenant): is the key of another one?")
-        }
-        return numbers
+        return objects.compactMap { Layout.number($0.name) }.sorted()
+    }
+
+    func digest(_ number: UInt64) throws(BackupFailure) -> Digest {
+        let bytes = try get(name(number))
+        return Digest(of: bytes.span)
     }
 
     /// Nothing is ever written over: what has its number is that ring.

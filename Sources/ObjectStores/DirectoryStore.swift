@@ -130,12 +130,32 @@ package final class DirectoryStore: ObjectStore {
         let place = try Place(name, in: self, making: false, deed: "quarantine")
         let folder = try directory([Self.quarantine], making: true, "quarantine", name.text)
         let number = String(UInt64.random(in: 0 ... .max), radix: 36)
-        let other = name.text.split(separator: "/").joined(separator: ".") + "." + number
+        let other = name.flattened + number
         guard
             unsafe holdfast_name_new(
                 place.directory.number, place.leaf, folder.number, other) == 0
         else { throw failure("quarantine", name) }
         guard folder.sync(), place.directory.sync() else { throw failure("quarantine", name) }
+    }
+
+    package func deleteQuarantined(_ part: ObjectName) throws(ObjectStoreFailure) -> Int {
+        let folder: Descriptor
+        do throws(ObjectStoreFailure) {
+            folder = try directory([Self.quarantine], making: false, "empty", Self.quarantine)
+        } catch {
+            guard error.cause == .missing else { throw error }
+            return 0
+        }
+        var count = 0
+        for case .text(let name) in try entries(folder, "empty", Self.quarantine)
+        where name.hasPrefix(part.flattened) {
+            guard unsafe unlinkat(folder.number, name, 0) == 0 || errno == ENOENT else {
+                throw Self.failure("delete", "\(Self.quarantine)/\(name)", in: path)
+            }
+            count += 1
+        }
+        guard folder.sync() else { throw Self.failure("empty", Self.quarantine, in: path) }
+        return count
     }
 
     // What follows walks from the root by single steps, none of which is a link.

@@ -50,6 +50,9 @@ package struct Layout: Hashable, Sendable {
             && Self.number(parts[3]) != nil
     }
 
+    package func erasure(_ number: UInt64) -> ObjectName {
+        Self.known("\(tenant)/erasures/\(Self.digits(number))")
+    }
     package func hold(_ backup: UInt64) -> ObjectName {
         Self.known("\(tenant)/holds/\(Self.digits(backup))")
     }

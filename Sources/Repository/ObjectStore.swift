@@ -18,6 +18,14 @@ package protocol ObjectStore: Sendable {
     /// Takes a damaged object out of the way: it is served to nobody from then on, and nothing of it is lost. What
     /// was meant to lie there can be put again.
     func quarantine(_ name: ObjectName) throws(ObjectStoreFailure)
+
+    /// Deletes what was put in quarantine of the objects whose names begin with that part; how many there were.
+    func deleteQuarantined(_ part: ObjectName) throws(ObjectStoreFailure) -> Int
+}
+
+extension ObjectName {
+    /// What begins the names under which objects of this part lie in quarantine.
+    package var flattened: String { text.split(separator: "/").joined(separator: ".") + "." }
 }
 
 package enum PutOutcome: Hashable, Sendable {

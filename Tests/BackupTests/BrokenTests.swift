@@ -238,6 +238,7 @@ import Testing
             ) throws(ObjectStoreFailure) -> [UInt8] { try store.get(name, range) }
             func delete(_ name: ObjectName) throws(ObjectStoreFailure) -> Bool { false }
             func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) {}
+            func deleteQuarantined(_ part: ObjectName) throws(ObjectStoreFailure) -> Int { 0 }
         }
         let layout = Layout(try Rig.ring().tenant)
         let store = Ghostly(store: MemoryStore(), ghost: layout.index(.ofNothing))

@@ -274,6 +274,7 @@ import Testing
             try store.delete(name)
         }
         func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) {}
+        func deleteQuarantined(_ part: ObjectName) throws(ObjectStoreFailure) -> Int { 0 }
     }
 
     @Test(arguments: [

@@ -90,6 +90,7 @@ private struct TurnStore: ObjectStore {
         return try store.delete(name)
     }
     func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) {}
+    func deleteQuarantined(_ part: ObjectName) throws(ObjectStoreFailure) -> Int { 0 }
 }
 
 @Suite("A writer and a collector in every order", .serialized) struct InterleavingTests {
@@ -284,6 +285,7 @@ private struct Unturned: ObjectStore {
     }
     func delete(_ name: ObjectName) throws(ObjectStoreFailure) -> Bool { try store.delete(name) }
     func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) {}
+    func deleteQuarantined(_ part: ObjectName) throws(ObjectStoreFailure) -> Int { 0 }
 }
 
 private struct CountingStore: ObjectStore {
@@ -308,4 +310,5 @@ private struct CountingStore: ObjectStore {
         return try store.delete(name)
     }
     func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) {}
+    func deleteQuarantined(_ part: ObjectName) throws(ObjectStoreFailure) -> Int { 0 }
 }

@@ -11,7 +11,9 @@ struct RepositoryCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "repository",
         abstract: "Makes a place for backups, shows its keys and rotates them.",
-        subcommands: [Create.self, Show.self, Rotate.self, Keygen.self])
+        subcommands: [
+            Create.self, Show.self, Rotate.self, Keygen.self, EraseTenant.self, CheckErasure.self,
+        ])
 
     struct Show: ParsableCommand {
         static let configuration = CommandConfiguration(
