@@ -82,9 +82,12 @@ let package = Package(
         .target(name: "CAllocator"),
         .target(name: "CDisk"),
         .target(name: "CNaming"),
+        .target(name: "CSpawn"),
         .target(name: "CPassphrase", linkerSettings: [.linkedLibrary(":libargon2.a")]),
         shell("Journal", ["CDisk", "Disk", "JournalCore", "Mesh", "Record", locks]),
         pure("JournalCore", ["Disk", "Mesh", "Planted", "Record"]),
+        shell(
+            "KeyServices", ["CSpawn", "Mesh", "Repository", "S3Protocol", "S3Store", "Sealing"]),
         pure("Mending", ["Mesh", "Record"]),
         pure("Mesh", []),
         pure("NBDProtocol", []),
@@ -148,7 +151,11 @@ let package = Package(
         shell("Store", ["Mesh"]),
         shell(
             "StoreChoice",
-            ["Backup", "Copies", "ObjectStores", "Repository", "S3Protocol", "S3Store", "Settings"]),
+            [
+                "Backup", "Copies", "KeyServices", "Mesh", "ObjectStores", "Repository",
+                "S3Protocol",
+                "S3Store", "Sealing", "Settings",
+            ]),
         shell("Certificates", ["Mesh", asn1, crypto, x509]),
         shell(
             "Launch",
@@ -223,6 +230,12 @@ let package = Package(
         tests(
             "JournalTests",
             ["Disk", "Journal", "JournalCore", "Mesh", "Record", "SimulatedDisk", locks]),
+        tests(
+            "KeyServicesTests",
+            [
+                "Backup", "KeyServices", "Mesh", "ObjectStores", "Repository", "S3Protocol",
+                "S3Store", "Sealing", locks,
+            ]),
         tests(
             "LaunchTests",
             [

@@ -63,7 +63,7 @@ final class BackupDesk: Sendable {
         let result: Result<ManifestObject, BackupFailure>
         var opened: Vault?
         do throws(BackupFailure) {
-            let vault = try vault()
+            let vault = try freshVault()
             opened = vault
             let run = BackupRun(vault, cut, by: writer, threads: Self.threads)
             job.withLockedValue { $0 = .running(run, since: began, claim) }
@@ -138,22 +138,65 @@ final class BackupDesk: Sendable {
 
     /// Opened anew for each: the disk may have been mounted since, the keys rotated, the credentials renewed.
     func vault() throws(BackupFailure) -> Vault {
-        let key = try KeyStorage.keyFile(settings.key)
-        let store = try StoreChoice.open(settings.store, for: .writing)
-        let rings = Rings(store, repository: key.repository, tenant: key.tenant)
-        let newest =
-            if let known = ring.withLockedValue({ $0 }) {
-                try rings.newest(openedBy: .file(key.secret), since: known)
-            } else { try rings.newest(openedBy: .file(key.secret)) }
-        // Backups and the log ask side by side: the slower one must not bring an older ring back.
-        ring.withLockedValue { known in
-            if let known, known.ring.current.epoch > newest.ring.current.epoch { return }
-            known = newest
-        }
+        let opened = try open()
+        return try vault(opened.rings, opened.ring)
+    }
+
+    private func vault(_ rings: Rings, _ ring: KnownRing) throws(BackupFailure) -> Vault {
         var limits = BackupLimits()
         // Requests of guests wait while a part is read.
         limits.readByteCountMax = 1 << 20
-        return try Vault(store, ring: newest.ring, limits: limits)
+        return try Vault(rings.store, ring: ring.ring, limits: limits)
+    }
+
+    private func open() throws(BackupFailure) -> (key: GivenKey, rings: Rings, ring: KnownRing) {
+        let key = try KeyChoice.open(settings.key)
+        // To find out all that lies in the store would have to be listed, each time.
+        guard key.owner != nil else {
+            throw .key(
+                "\(settings.key) does not say whose repository it is a key to: an agent needs a key that "
+                    + "does")
+        }
+        let store = try StoreChoice.open(settings.store, for: .writing)
+        let rings = try key.rings(in: store)
+        let newest =
+            if let known = ring.withLockedValue({ $0 }) {
+                try rings.newest(openedBy: key.holder, since: known)
+            } else { try rings.newest(openedBy: key.holder) }
+        keep(newest)
+        return (key, rings, newest)
+    }
+
+    /// Backups and the log ask side by side: the slower one must not bring an older ring back.
+    private func keep(_ newest: KnownRing) {
+        ring.withLockedValue { known in
+            if let known, known.number > newest.number { return }
+            known = newest
+        }
+    }
+
+    /// What can't be renewed is told each time, and keeps no backup from being made: it is sealed as before.
+    private func freshVault() throws(BackupFailure) -> Vault {
+        let (key, rings, known) = try open()
+        var newest = known
+        var chance = SystemRandomNumberGenerator()
+        do throws(BackupFailure) {
+            let renewed = try rings.renewed(
+                known, by: key.holder, olderThan: settings.rotatePeriod, at: BootClock.wall,
+                using: &chance)
+            if let renewed {
+                newest = renewed
+                keep(renewed)
+                logger.notice(
+                    "the key of backups is rotated",
+                    metadata: [
+                        "epoch": "\(renewed.ring.current.epoch)", "ring": "\(renewed.number)",
+                    ])
+            }
+        } catch {
+            logger.error("the key of backups is not rotated", metadata: ["why": "\(error)"])
+        }
+        return try vault(rings, newest)
     }
 
     var report: BackupJobReport {

@@ -15,16 +15,24 @@ extension Rings {
     }
 
     /// Rotates: what is written from now on is sealed by another key. The ring's own key is another one too, so all who
-    /// shall open it have to be there: `holders` has a key to each wrapping of `former`, but for those of the
-    /// names that are dropped, and `adding` are new ones.
+    /// shall open it have to be there: `holders` has a key to each wrapping of `former`, but for boxes, which are closed
+    /// again to whom they were, and for those of the names that are dropped; `adding` are new ones.
+    ///
+    /// `renewingIDs` is for after an incident: what a thief of the old ring could name and vouch for ends with it, and the
+    /// next backup stores everything anew.
     package func append(
         after former: KnownRing, for holders: [KeyHolder], adding: [NamedHolder] = [],
-        dropping names: Set<String> = [], at time: WallTime,
+        dropping names: Set<String> = [], renewingIDs: Bool = false, at time: WallTime,
         using chance: inout some RandomNumberGenerator
     ) throws(BackupFailure) -> KnownRing {
         let kept = try match(object(former.number).wrappings, holders, dropping: names)
         var ring = former.ring
-        guard ring.rotate(to: .drawn(by: &chance), at: time) else {
+        var renewal: KeyRing.Renewal?
+        if renewingIDs {
+            renewal = KeyRing.Renewal(
+                idSecret: .drawn(by: &chance), succession: .drawn(by: &chance))
+        }
+        guard ring.rotate(to: .drawn(by: &chance), renewing: renewal, at: time) else {
             throw .key("tenant \(tenant) had \(KeyRing.turnsMax) keys: it can have no more")
         }
         return try put(ring, after: former, for: kept + adding, using: &chance)
@@ -38,9 +46,13 @@ extension Rings {
         }
         let kept = wrappings.filter { !names.contains($0.name) }
         var (found, lost): ([NamedHolder], [Wrapping]) = ([], [])
+        var givenCount = 0
         for wrapping in kept {
             if let holder = try holder(of: wrapping, among: holders) {
                 found.append(NamedHolder(wrapping.name, holder))
+                givenCount += 1
+            } else if let recipient = wrapping.recipient {
+                found.append(NamedHolder(wrapping.name, .recipient(recipient)))
             } else {
                 lost.append(wrapping)
             }
@@ -50,7 +62,7 @@ extension Rings {
                 "\(lost.map(\.words).joined(separator: ", ")) would open nothing any more: give all "
                     + "keys of the ring")
         }
-        guard found.count == holders.count else {
+        guard givenCount == holders.count else {
             throw .key("one of the keys that were given opens nothing that is kept")
         }
         return found
@@ -59,13 +71,15 @@ extension Rings {
     private func holder(
         of wrapping: Wrapping, among holders: [KeyHolder]
     ) throws(BackupFailure) -> KeyHolder? {
+        var refusal: UnwrapRefused?
         for holder in holders {
-            switch holder.unwrap(wrapping) {
+            switch holder.unwrap(wrapping, of: owner) {
             case .success: return holder
             case .failure(.wrongKey): continue
-            case .failure(let refused): throw .key("\(wrapping.words): \(refused)")
+            case .failure(let refused): refusal = refused
             }
         }
+        if let refusal { throw .key("\(wrapping.words): \(refusal)") }
         return nil
     }
 
@@ -96,10 +110,13 @@ extension Rings {
         guard !isTwice else {
             throw .key("two of the keys are the same one: lost once, lost twice")
         }
+        guard holders.contains(where: \.holder.opens) else {
+            throw .key("none of the keys opens what is made: give one that is no public half")
+        }
         let key = Secret.drawn(by: &chance)
         var wrappings: [Wrapping] = []
         for named in holders {
-            wrappings.append(try wrapping(of: key, for: named, random: .drawn(by: &chance)))
+            wrappings.append(try wrapping(of: key, for: named, using: &chance))
         }
         let bytes = KeyRingObject.encode(
             ring, after: former, wrappings: wrappings, key: key, random: .drawn(by: &chance))
@@ -112,11 +129,14 @@ extension Rings {
     }
 
     private func wrapping(
-        of key: Secret, for named: NamedHolder, random: Salt
+        of key: Secret, for named: NamedHolder,
+        using chance: inout some RandomNumberGenerator
     ) throws(BackupFailure) -> Wrapping {
         let (name, holder) = (named.name, named.holder)
         let bytes: [UInt8]
-        do throws(UnwrapRefused) { bytes = try holder.wrap(key, random: random) } catch {
+        do throws(UnwrapRefused) {
+            bytes = try holder.wrap(key, for: owner, using: &chance)
+        } catch {
             throw .key("\(holder.kind) \(name.debugDescription): \(error)")
         }
         guard let wrapping = Wrapping(holder.kind, name: name, bytes: bytes) else {
@@ -126,15 +146,16 @@ extension Rings {
         return wrapping
     }
 
-    /// A ring that nobody can open is a lost tenant: each key has to open it while that is no harm yet.
+    /// A ring that nobody can open is a lost tenant: each key has to open it while that is no harm yet, but for boxes
+    /// whose private half is elsewhere.
     private func opened(
         _ bytes: [UInt8], by holders: [NamedHolder], after former: KnownRing?
     ) throws(BackupFailure) -> KnownRing {
         do throws(ObjectDamage) {
             let object = try KeyRingObject(parsing: bytes)
             var known: KnownRing?
-            for (named, wrapping) in zip(holders, object.wrappings) {
-                known = try object.ring(Self.key(in: wrapping, by: named.holder), after: former)
+            for (named, wrapping) in zip(holders, object.wrappings) where named.holder.opens {
+                known = try object.ring(key(in: wrapping, by: named.holder), after: former)
             }
             guard let known, holders.count == object.wrappings.count else {
                 throw .contents("it has other wrappings")
@@ -143,10 +164,10 @@ extension Rings {
         } catch { throw .unreadable(error) }
     }
 
-    private static func key(
+    private func key(
         in wrapping: Wrapping, by holder: KeyHolder
     ) throws(ObjectDamage) -> Secret {
-        do throws(UnwrapRefused) { return try holder.unwrap(wrapping).get() } catch {
+        do throws(UnwrapRefused) { return try holder.unwrap(wrapping, of: owner).get() } catch {
             throw .contents("\(wrapping.words): \(error)")
         }
     }

@@ -7,6 +7,7 @@ package struct Rings: Sendable {
     let layout: Layout
     package let repository: RepositoryID
     package var tenant: TenantID { layout.tenant }
+    var owner: RingOwner { RingOwner(repository: repository, tenant: tenant) }
 
     package init(_ store: any ObjectStore, repository: RepositoryID, tenant: TenantID) {
         (self.store, self.repository) = (store, repository)
@@ -52,18 +53,40 @@ package struct Rings: Sendable {
         try object(number).wrappings
     }
 
+    /// What the key is called that `holder` opens that ring by.
+    package func keyName(
+        of holder: KeyHolder, in number: UInt64
+    ) throws(BackupFailure) -> String? {
+        try object(number).wrappings.first { wrapping in
+            if case .success = holder.unwrap(wrapping, of: owner) { true } else { false }
+        }?.name
+    }
+
     /// The numbers of all, in their order; never none.
-    private func numbers() throws(BackupFailure) -> [UInt64] {
+    func numbers() throws(BackupFailure) -> [UInt64] {
         try Vault.confirm(repository, in: store)
+        let numbers = try listed()
+        guard !numbers.isEmpty else {
+            throw .key(
+                "there is no key ring of tenant \(tenant): is the key of another one, or was the tenant "
+                    + "erased?")
+        }
+        return numbers
+    }
+
+    func listed() throws(BackupFailure) -> [UInt64] {
         let objects: [ObjectListing.Object]
         do throws(ObjectStoreFailure) { objects = try store.list(layout.rings).objects } catch {
             throw .store(error)
         }
-        let numbers = objects.compactMap { Layout.number($0.name) }.sorted()
-        guard !numbers.isEmpty else {
-            throw .key("there is no key ring of tenant \(tenant): is the key of another one?")
+        return objects.compactMap { Layout.number($0.name) }.sorted()
+    }
+
+    func digest(_ number: UInt64) throws(BackupFailure) -> Digest {
+        try store.reading(name(number)) { bytes throws(ObjectDamage) in
+            _ = try parsed(bytes, number)
+            return Digest(of: bytes.span)
         }
-        return numbers
     }
 
     /// Nothing is ever written over: what has its number is that ring.
@@ -137,14 +160,17 @@ extension Rings {
     ) throws(BackupFailure) -> Secret {
         let name = name(object.number)
         var damaged: Wrapping?
+        var refusal: UnwrapRefused?
         for wrapping in object.wrappings {
-            switch holder.unwrap(wrapping) {
+            switch holder.unwrap(wrapping, of: owner) {
             case .success(let key): return key
             case .failure(.wrongKey): continue
             case .failure(.damaged): damaged = wrapping
-            case .failure(let refused): throw .key("\(name): \(refused)")
+            // A service may be asked in vain for what another one of its kind has wrapped.
+            case .failure(let refused): refusal = refused
             }
         }
+        if let refusal { throw .key("\(name): \(refusal)") }
         if let damaged {
             throw .damaged(name, .contents("what \(damaged.words) wraps is damaged"))
         }
@@ -158,4 +184,7 @@ extension Rings {
 extension Wrapping {
     /// `key file "spare"`: the name may be anybody's, and goes to a terminal.
     var words: String { "\(kind) \(name.debugDescription)" }
+
+    /// Whom it was closed to, where it is a box.
+    var recipient: BoxPublicKey? { kind == .box ? BoxWrap.recipient(of: bytes) : nil }
 }

@@ -225,6 +225,13 @@ package final class CopiedStore: ObjectStore {
         return was
     }
 
+    package func deleteQuarantined(_ part: ObjectName) throws(ObjectStoreFailure) -> Int {
+        precondition(demand == .all, "what is erased in one store lives on in another")
+        var count = 0
+        for member in members { count += try member.deleteQuarantined(part) }
+        return count
+    }
+
     package func replace(
         _ name: ObjectName, with bytes: [UInt8]
     ) throws(ObjectStoreFailure) {

@@ -82,6 +82,10 @@ final class Member: ObjectStore {
         try perform { store throws(ObjectStoreFailure) in try store.quarantine(name) }
     }
 
+    func deleteQuarantined(_ part: ObjectName) throws(ObjectStoreFailure) -> Int {
+        try perform { store throws(ObjectStoreFailure) in try store.deleteQuarantined(part) }
+    }
+
     func replace(_ name: ObjectName, with bytes: [UInt8]) throws(ObjectStoreFailure) {
         try perform { store throws(ObjectStoreFailure) in try store.replace(name, with: bytes) }
     }

@@ -95,7 +95,9 @@ enum ConfigFile {
             case .directory(let path): "directory: \(path)"
             case .store(let path): "store: \(path)"
             }
-        return "backup: {\(place), key: \(backup.key), shipLog: \(backup.shipsLog)}"
+        let days = backup.rotatePeriod.nanoseconds / 86_400_000_000_000
+        return "backup: {\(place), key: \(backup.key), shipLog: \(backup.shipsLog), "
+            + "rotateDays: \(days)}"
     }
 
     private static func scheduleText(_ cluster: ClusterSettings) -> String {

@@ -156,8 +156,27 @@ package final class DirectoryStore: ObjectStore {
     }
 
     private static func asideName(_ name: ObjectName) -> String {
-        let number = String(UInt64.random(in: 0 ... .max), radix: 36)
-        return name.text.split(separator: "/").joined(separator: ".") + "." + number
+        name.flattened + String(UInt64.random(in: 0 ... .max), radix: 36)
+    }
+
+    package func deleteQuarantined(_ part: ObjectName) throws(ObjectStoreFailure) -> Int {
+        let folder: Descriptor
+        do throws(ObjectStoreFailure) {
+            folder = try directory([Self.quarantine], making: false, "empty", Self.quarantine)
+        } catch {
+            guard error.cause == .missing else { throw error }
+            return 0
+        }
+        var count = 0
+        for case .text(let name) in try entries(folder, "empty", Self.quarantine)
+        where name.hasPrefix(part.flattened) {
+            guard unsafe unlinkat(folder.number, name, 0) == 0 || errno == ENOENT else {
+                throw Self.failure("delete", "\(Self.quarantine)/\(name)", in: path)
+            }
+            count += 1
+        }
+        guard folder.sync() else { throw Self.failure("empty", Self.quarantine, in: path) }
+        return count
     }
 
     // What follows walks from the root by single steps, none of which is a link.

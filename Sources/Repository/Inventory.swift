@@ -66,7 +66,7 @@ package struct Inventory: Sendable {
         }
         if let number = Layout.number(name) {
             switch name {
-            case layout.ring(number): break
+            case layout.ring(number), layout.erasure(number): break
             case layout.manifest(number): manifests.append(number)
             case layout.hold(number): holds.insert(number)
             default:

@@ -44,7 +44,11 @@ package struct KeyFile: Sendable {
     }
 
     private static func check(of lines: [UInt8]) -> String {
-        let digits = String(Checksum.crc32c(lines), radix: 16)
+        digits(ofCheck: Checksum.crc32c(lines))
+    }
+
+    static func digits(ofCheck sum: UInt32) -> String {
+        let digits = String(sum, radix: 16)
         return String(repeating: "0", count: 8 - digits.count) + digits
     }
 }
@@ -73,7 +77,7 @@ extension KeyFile {
     }
 
     /// Those that count, each as its words.
-    private static func lines(_ bytes: [UInt8]) -> [[ArraySlice<UInt8>]] {
+    static func lines(_ bytes: [UInt8]) -> [[ArraySlice<UInt8>]] {
         bytes.split(separator: UInt8(ascii: "\n")).compactMap { line in
             let line = line.last == UInt8(ascii: "\r") ? line.dropLast() : line
             guard !line.isEmpty, line.first != UInt8(ascii: "#") else { return nil }

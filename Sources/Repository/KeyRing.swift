@@ -112,6 +112,12 @@ package struct KeyRing: Sendable {
         turn(epoch).map { SealedPlace(repository: repository, tenant: tenant, key: $0.key) }
     }
 
+    /// Signs who destroyed the tenant's rings. All rings of the tenant give the same one, so that its public half can be
+    /// written down long before.
+    package var erasureKey: SigningKey {
+        SigningKey(idSecrets[0].derived(salt: [], for: Array("holdfast erasure 1".utf8)))
+    }
+
     /// What only who has this ring can say of the one after it.
     func vouch(for words: [UInt8]) -> Digest { IDKey(succession).id(of: words.span) }
 

@@ -24,6 +24,15 @@ package struct Layout: Hashable, Sendable {
         Self.known("\(tenant)/keys/\(Self.digits(number))")
     }
 
+    /// Whose ring has that name, and its number; nil for other names.
+    package static func ring(_ name: ObjectName) -> (tenant: TenantID, number: UInt64)? {
+        guard let words = name.text.split(separator: "/").first.flatMap({ Hexadecimal.words($0) }),
+            let number = number(name)
+        else { return nil }
+        let tenant = TenantID(high: words.high, low: words.low)
+        return name == Layout(tenant).ring(number) ? (tenant, number) : nil
+    }
+
     /// Of a mesh's log, by its first entry.
     package func stretch(_ cluster: ClusterID, _ group: GroupID, first: LogIndex) -> ObjectName {
         Self.stretch(in: log(cluster, group), first: first)
@@ -46,6 +55,9 @@ package struct Layout: Hashable, Sendable {
         return ObjectName("\(tenant)/log/\(parts[2])")
     }
 
+    package func erasure(_ number: UInt64) -> ObjectName {
+        Self.known("\(tenant)/erasures/\(Self.digits(number))")
+    }
     package func hold(_ backup: UInt64) -> ObjectName {
         Self.known("\(tenant)/holds/\(Self.digits(backup))")
     }

@@ -23,6 +23,9 @@ package protocol ObjectStore: Sendable {
     /// both is there. Returns once it would survive a power cut. For who repairs: nobody else writes anything over.
     func replace(_ name: ObjectName, with bytes: [UInt8]) throws(ObjectStoreFailure)
 
+    /// Deletes what was put in quarantine of the objects whose names begin with that part; how many there were.
+    func deleteQuarantined(_ part: ObjectName) throws(ObjectStoreFailure) -> Int
+
     /// Stores of which each has all that this one has: who finds that what it was given is damaged asks them one by one.
     var copies: [StoreCopy] { get }
 }
@@ -40,6 +43,11 @@ package struct StoreCopy: Sendable {
     package init(_ name: String, _ store: any ObjectStore) {
         (self.name, self.store) = (name, store)
     }
+}
+
+extension ObjectName {
+    /// What begins the names under which objects of this part lie in quarantine.
+    package var flattened: String { text.split(separator: "/").joined(separator: ".") + "." }
 }
 
 package enum PutOutcome: Hashable, Sendable {

@@ -65,12 +65,21 @@ package enum UnwrapRefused: Error, Hashable, Sendable, CustomStringConvertible {
     case emptyPassphrase
     /// There is not the memory that this passphrase's cost asks for.
     case noMemory(kib: UInt32)
+    /// No private half belongs to the key that a box was to be closed to.
+    case noPrivateHalf
+    /// Who has only a public key opens nothing.
+    case onlyCloses
+    /// What a service of keys said, or that it said nothing, and what to do.
+    case service(String)
 
     package var description: String {
         switch self {
         case .wrongKey: "the key is not the one it was wrapped by"
         case .damaged: "what was wrapped is damaged"
         case .emptyPassphrase: "the passphrase is empty"
+        case .noPrivateHalf: "no private key belongs to that public one: give the right one"
+        case .onlyCloses: "the public half of a key opens nothing: give the private one"
+        case .service(let words): words
         case .noMemory(let kib): "there are not the \(kib) KiB of memory that the passphrase costs"
         }
     }
@@ -162,6 +171,12 @@ package enum BoxWrap {
     ) -> [UInt8]? {
         guard let (key, opening) = recipient.close(ephemeral: ephemeral) else { return nil }
         return recipient.bytes + opening.bytes + SecretWrap.wrap(secret, by: key, random: random)
+    }
+
+    /// Whom a box was closed to; nil for what is none.
+    package static func recipient(of bytes: [UInt8]) -> BoxPublicKey? {
+        guard bytes.count == headByteCount + SecretWrap.byteCount else { return nil }
+        return BoxPublicKey(Array(bytes[..<BoxPublicKey.byteCount]))
     }
 
     package static func unwrap(

@@ -6,6 +6,7 @@ package struct S3Request: Hashable, Sendable {
         case get = "GET"
         case put = "PUT"
         case delete = "DELETE"
+        case post = "POST"
     }
 
     package let method: Method

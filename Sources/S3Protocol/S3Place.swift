@@ -40,7 +40,7 @@ package struct S3Place: Hashable, Sendable, CustomStringConvertible {
         "s3://\(bucket)" + (prefix.isEmpty ? "" : "/\(prefix)") + " at \(scheme)://\(endpoint)"
     }
 
-    package func url(of request: S3Request) -> String { "\(scheme)://\(host)\(request.target)" }
+    package var origin: String { "\(scheme)://\(host)" }
 
     /// The path of the bucket itself.
     package var path: String { addressing == .path ? "/\(PercentEncoding.text(bucket))" : "/" }

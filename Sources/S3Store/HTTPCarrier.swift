@@ -13,15 +13,24 @@ package final class HTTPCarrier: S3Carrier {
     /// Unused ones are closed before most services do it, which would cost a try.
     private static let unusedMax = TimeAmount.seconds(15)
 
-    private let place: S3Place
+    /// `https://host:port`
+    private let origin: String
+    /// Who answers there, as failures call it.
+    private let service: String
     private let patience: S3Patience
     private let client: HTTPClient
 
     /// `authorities` is a file of certificates that are trusted instead of this machine's.
-    package init(
+    package convenience init(
         _ place: S3Place, _ patience: S3Patience, authorities: String?
     ) throws(S3Mishap) {
-        (self.place, self.patience) = (place, patience)
+        try self.init(place.origin, "the store", patience, authorities: authorities)
+    }
+
+    package init(
+        _ origin: String, _ service: String, _ patience: S3Patience, authorities: String?
+    ) throws(S3Mishap) {
+        (self.origin, self.service, self.patience) = (origin, service, patience)
         var settings = HTTPClient.Configuration(
             tlsConfiguration: try Self.tls(authorities), redirectConfiguration: .disallow,
             timeout: .init(
@@ -54,9 +63,9 @@ package final class HTTPCarrier: S3Carrier {
     ) throws(S3Mishap) -> S3Answer {
         do {
             let sent = try HTTPClient.Request(
-                url: place.url(of: request), method: HTTPMethod(rawValue: request.method.rawValue),
+                url: origin + request.target, method: HTTPMethod(rawValue: request.method.rawValue),
                 headers: HTTPHeaders(request.headers.map { ($0.name, $0.value) }),
-                body: request.method == .put ? .bytes(body) : nil)
+                body: [.put, .post].contains(request.method) ? .bytes(body) : nil)
             let answer = try client.execute(
                 request: sent, delegate: ResponseAccumulator(request: sent, maxBodySize: answerMax),
                 deadline: .now() + limit.amount
@@ -71,27 +80,27 @@ package final class HTTPCarrier: S3Carrier {
 
     private func mishap(_ error: any Error, _ limit: Interval) -> S3Mishap {
         if error is ResponseAccumulator.ResponseTooBigError { return .tooLong }
-        guard let known = error as? HTTPClientError else { return Self.other(error) }
+        guard let known = error as? HTTPClientError else { return other(error) }
         switch known {
         case .connectTimeout: return .broken("no connection within \(patience.connecting)")
         case .readTimeout, .writeTimeout:
-            return .broken("the store does not answer: nothing came for \(patience.silence)")
+            return .broken("\(service) does not answer: nothing came for \(patience.silence)")
         case .deadlineExceeded:
-            return .broken("the store does not answer: it was not done within \(limit)")
+            return .broken("\(service) does not answer: it was not done within \(limit)")
         case .remoteConnectionClosed:
-            return .broken("the store closed the connection in the middle")
-        default: return Self.other(error)
+            return .broken("\(service) closed the connection in the middle")
+        default: return other(error)
         }
     }
 
     /// A certificate that is not trusted is not trusted a second later either.
-    private static func other(_ error: any Error) -> S3Mishap {
-        let words = S3Problem.shown(words(error))
+    private func other(_ error: any Error) -> S3Mishap {
+        let words = S3Problem.shown(Self.words(error))
         guard "\(error)".contains("CERTIFICATE_VERIFY_FAILED") else {
-            return .broken("the store can't be reached: \(words)")
+            return .broken("\(service) can't be reached: \(words)")
         }
         return .hopeless(
-            "the store's certificate is not trusted: give the authority that signed it as ca "
+            "the certificate of \(service) is not trusted: give the authority that signed it as ca "
                 + "(\(words))")
     }
 

@@ -27,6 +27,20 @@ extension S3Store {
             .service("its list has more than \(Self.pagesMax) pages: too much for one repository"))
     }
 
+    /// All names in the quarantine that begin so.
+    func quarantined(
+        beginning: String, _ deed: S3Deed
+    ) throws(ObjectStoreFailure) -> [String] {
+        var (names, token): ([String], String?) = ([], nil)
+        for _ in 0..<Self.pagesMax {
+            let page = try page(place.key("\(Self.quarantine)/\(beginning)"), token, deed)
+            names += page.entries.compactMap { place.name($0.key) }
+            guard let next = page.next, next != token else { return names }
+            token = next
+        }
+        return names
+    }
+
     private func page(
         _ beginning: String, _ token: String?, _ deed: S3Deed
     ) throws(ObjectStoreFailure) -> S3ListPage {

@@ -89,13 +89,19 @@ package final class S3Store: ObjectStore {
         _ name: ObjectName, _ bytes: [UInt8], _ deed: S3Deed
     ) throws(ObjectStoreFailure) {
         let number = String(UInt64.random(in: 0 ... .max), radix: 36)
-        let flat = name.text.split(separator: "/").joined(separator: ".")
-        let other = "\(Self.quarantine)/\(flat).\(number)"
+        let other = "\(Self.quarantine)/\(name.flattened)\(number)"
         _ = try put(other, bytes, deed)
         guard try all(other, deed) == bytes else {
             throw failure(
                 deed, .service("its copy \(other) is not what it holds: it stays where it is"))
         }
+    }
+
+    package func deleteQuarantined(_ part: ObjectName) throws(ObjectStoreFailure) -> Int {
+        let deed = S3Deed("empty", Self.quarantine)
+        let names = try quarantined(beginning: part.flattened, deed)
+        for name in names { try remove(name, deed) }
+        return names.count
     }
 
     func failure(_ deed: S3Deed, _ cause: ObjectStoreFailure.Cause) -> ObjectStoreFailure {

@@ -19,10 +19,12 @@ package struct NodeSettings: Hashable, Sendable {
 
         /// Of the repository.
         package let place: Place
-        /// A key file's path; what is in it is never part of the settings.
+        /// The path of a key file or a provider file; what is in it is never part of the settings.
         package let key: String
         /// While this node is primary, the log goes to the repository too.
         package let shipsLog: Bool
+        /// What is older is sealed by another key than the next backup.
+        package let rotatePeriod: Interval
     }
 
     package enum LogLevel: String, Hashable, Sendable, CaseIterable {
@@ -45,6 +47,9 @@ package struct NodeSettings: Hashable, Sendable {
     /// Days.
     package static let scrubDaysDefault: UInt64 = 14
     package static let scrubDaysMax: UInt64 = 365
+    /// Days.
+    package static let rotateDaysDefault: UInt64 = 90
+    package static let rotateDaysMax: UInt64 = 3_650
     /// The longest `run`: a unix socket's name has at most 107 bytes (sockaddr_un, unix(7)), and
     /// `run` has to leave room for that of a volume of one letter, `/volumes/v.sock`.
     package static let runBytesMax = 107 - 15
@@ -134,12 +139,16 @@ package struct NodeSettings: Hashable, Sendable {
         let directory = backup.optional(
             "directory", expected: "a repository's directory", parse: path)
         let store = backup.optional("store", expected: "a store file's path", parse: path)
-        let key = backup.required("key", expected: "a key file's path", parse: path)
+        let key = backup.required(
+            "key", expected: "the path of a key file or a provider file", parse: path)
         let ships = backup.optional("shipLog", expected: "true or false", parse: Bool.init)
+        let days = Self.days("rotateDays", 1...Self.rotateDaysMax, &backup)
         let place = Self.place(directory, store, placed.line, &backup)
         section.adopt(backup.finish())
         guard let place, let key else { return nil }
-        return Backup(place: place, key: key.value, shipsLog: ships?.value ?? true)
+        return Backup(
+            place: place, key: key.value, shipsLog: ships?.value ?? true,
+            rotatePeriod: .seconds((days ?? Self.rotateDaysDefault) * 86_400))
     }
 
     private static func place(
@@ -213,9 +222,10 @@ package struct AgentSettings: Hashable, Sendable {
 
     package struct Backup: Hashable, Sendable {
         package let store: StoreSettings
-        /// A key file's path.
+        /// The path of a key file or a provider file.
         package let key: String
         package let shipsLog: Bool
+        package let rotatePeriod: Interval
     }
 
     /// `read` gives a file's text, or nil when it cannot be read.
@@ -247,7 +257,9 @@ package struct AgentSettings: Hashable, Sendable {
                 case .store(let file):
                     try StoreSettings(parsing: try load(file), file: file, isForAgent: true)
                 }
-            return Backup(store: store, key: backup.key, shipsLog: backup.shipsLog)
+            return Backup(
+                store: store, key: backup.key, shipsLog: backup.shipsLog,
+                rotatePeriod: backup.rotatePeriod)
         }
         self.node = node
         self.cluster = cluster

@@ -63,7 +63,7 @@ package struct S3Settings: Hashable, Sendable {
         document.adopt(faults)
         guard faults.isEmpty, let bucket, let region else { return nil }
         (self.bucket, self.prefix, self.region) = (bucket.value, prefix?.value ?? "", region.value)
-        self.endpoint = endpoint?.value ?? .amazon(region.value)
+        self.endpoint = endpoint?.value ?? .amazon("s3", region.value)
         self.addressing = addressing?.value ?? .path
         (self.credentials, self.ca) = (credentials?.value, ca?.value)
         self.timeout = timeout?.value ?? Self.timeoutDefault
@@ -91,7 +91,7 @@ package struct S3Settings: Hashable, Sendable {
         return (3...63).contains(text.utf8.count) && isLawful ? text : nil
     }
 
-    private static func region(_ text: String) -> String? {
+    static func region(_ text: String) -> String? {
         let isLawful = text.utf8.allSatisfy { isLower($0) || $0 == 0x2d }
         return (1...64).contains(text.utf8.count) && isLawful ? text : nil
     }
@@ -119,10 +119,10 @@ package struct ServiceAddress: Hashable, Sendable, CustomStringConvertible {
     /// nil is the usual one.
     package let port: UInt16?
 
-    static func amazon(_ region: String) -> ServiceAddress {
+    static func amazon(_ service: String, _ region: String) -> ServiceAddress {
         let suffix = region.hasPrefix("cn-") ? ".cn" : ""
         return ServiceAddress(
-            isEncrypted: true, host: "s3.\(region).amazonaws.com\(suffix)", port: nil)
+            isEncrypted: true, host: "\(service).\(region).amazonaws.com\(suffix)", port: nil)
     }
 
     private init(isEncrypted: Bool, host: String, port: UInt16?) {
@@ -151,8 +151,12 @@ package struct ServiceAddress: Hashable, Sendable, CustomStringConvertible {
         return host == "localhost" || host == "::1" || (isFour && parts[0] == "127")
     }
 
-    package var description: String {
+    /// As the header `host` names it.
+    package var hostHeader: String {
         let name = host.contains(":") ? "[\(host)]" : host
-        return (isEncrypted ? "https://" : "http://") + name + (port.map { ":\($0)" } ?? "")
+        let usual: UInt16 = isEncrypted ? 443 : 80
+        return name + (port.flatMap { $0 == usual ? nil : ":\($0)" } ?? "")
     }
+
+    package var description: String { (isEncrypted ? "https://" : "http://") + hostHeader }
 }

@@ -110,6 +110,10 @@ package enum StoreChoice {
             let token = environment("AWS_SESSION_TOKEN").flatMap { $0.isEmpty ? nil : $0 }
             return S3Credentials(id: id, secret: secret, token: token)
         }
+        return try credentials(path)
+    }
+
+    static func credentials(_ path: String) throws(S3Mishap) -> S3Credentials {
         let bytes: [UInt8]
         do throws(BackupFailure) { bytes = try KeyStorage.secretBytes(path) } catch {
             throw .hopeless("\(error)")

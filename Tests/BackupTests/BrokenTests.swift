@@ -239,6 +239,7 @@ import Testing
             func delete(_ name: ObjectName) throws(ObjectStoreFailure) -> Bool { false }
             func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) {}
             func replace(_ name: ObjectName, with bytes: [UInt8]) throws(ObjectStoreFailure) {}
+            func deleteQuarantined(_ part: ObjectName) throws(ObjectStoreFailure) -> Int { 0 }
         }
         let layout = Layout(try Rig.ring().tenant)
         let store = Ghostly(store: MemoryStore(), ghost: layout.index(.ofNothing))

@@ -317,6 +317,7 @@ import Testing
         }
         func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) {}
         func replace(_ name: ObjectName, with bytes: [UInt8]) throws(ObjectStoreFailure) {}
+        func deleteQuarantined(_ part: ObjectName) throws(ObjectStoreFailure) -> Int { 0 }
     }
 
     @Test(arguments: [

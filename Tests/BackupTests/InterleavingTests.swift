@@ -91,6 +91,7 @@ private struct TurnStore: ObjectStore {
     }
     func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) {}
     func replace(_ name: ObjectName, with bytes: [UInt8]) throws(ObjectStoreFailure) {}
+    func deleteQuarantined(_ part: ObjectName) throws(ObjectStoreFailure) -> Int { 0 }
 }
 
 @Suite("A writer and a collector in every order", .serialized) struct InterleavingTests {
@@ -286,6 +287,7 @@ private struct Unturned: ObjectStore {
     func delete(_ name: ObjectName) throws(ObjectStoreFailure) -> Bool { try store.delete(name) }
     func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) {}
     func replace(_ name: ObjectName, with bytes: [UInt8]) throws(ObjectStoreFailure) {}
+    func deleteQuarantined(_ part: ObjectName) throws(ObjectStoreFailure) -> Int { 0 }
 }
 
 private struct CountingStore: ObjectStore {
@@ -311,4 +313,5 @@ private struct CountingStore: ObjectStore {
     }
     func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) {}
     func replace(_ name: ObjectName, with bytes: [UInt8]) throws(ObjectStoreFailure) {}
+    func deleteQuarantined(_ part: ObjectName) throws(ObjectStoreFailure) -> Int { 0 }
 }

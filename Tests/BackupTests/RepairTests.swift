@@ -385,6 +385,7 @@ private struct Forbidding: ObjectStore {
     }
     func delete(_ name: ObjectName) throws(ObjectStoreFailure) -> Bool { try store.delete(name) }
     func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) { try store.quarantine(name) }
+    func deleteQuarantined(_ part: ObjectName) throws(ObjectStoreFailure) -> Int { 0 }
     func replace(_ name: ObjectName, with bytes: [UInt8]) throws(ObjectStoreFailure) {
         try store.replace(name, with: bytes)
     }

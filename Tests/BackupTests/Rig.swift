@@ -87,6 +87,7 @@ final class MemoryStore: ObjectStore {
     }
 
     func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) { _ = try delete(name) }
+    func deleteQuarantined(_ part: ObjectName) throws(ObjectStoreFailure) -> Int { 0 }
 }
 
 /// A volume in memory, with the cells that it was told to have.

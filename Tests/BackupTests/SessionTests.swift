@@ -136,6 +136,7 @@ import Testing
             func delete(_ name: ObjectName) throws(ObjectStoreFailure) -> Bool { false }
             func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) {}
             func replace(_ name: ObjectName, with bytes: [UInt8]) throws(ObjectStoreFailure) {}
+            func deleteQuarantined(_ part: ObjectName) throws(ObjectStoreFailure) -> Int { 0 }
         }
         let vault = try rig.vault(Taken(store: rig.store))
         #expect(throws: BackupFailure.self) { _ = try Sessions(vault).begin("one", at: .zero) }
@@ -208,4 +209,5 @@ private struct Deaf: ObjectStore {
     func delete(_ name: ObjectName) throws(ObjectStoreFailure) -> Bool { try store.delete(name) }
     func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) { try store.quarantine(name) }
     func replace(_ name: ObjectName, with bytes: [UInt8]) throws(ObjectStoreFailure) {}
+    func deleteQuarantined(_ part: ObjectName) throws(ObjectStoreFailure) -> Int { 0 }
 }

@@ -96,6 +96,8 @@ final class MemoryStore: ObjectStore {
         objects[name] = bytes
     }
 
+    func deleteQuarantined(_ part: ObjectName) throws(ObjectStoreFailure) -> Int { 0 }
+
     func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) {
         try asked("quarantine", name)
         guard try delete(name) else {

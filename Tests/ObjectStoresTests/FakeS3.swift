@@ -70,6 +70,7 @@ final class FakeS3: S3Carrier {
             request.headers.first { $0.name == name }?.value
         }
         switch request.method {
+        case .post: return Self.error(405, "MethodNotAllowed")
         case .put:
             if knowsConditions, header("if-none-match") == "*", state.objects[key] != nil {
                 return Self.error(412, "PreconditionFailed")

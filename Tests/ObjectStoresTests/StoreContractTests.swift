@@ -127,6 +127,24 @@ import Testing
         #expect(try bench.quarantined().count == 1)
     }
 
+    /// What is erased must not live on there.
+    @Test(arguments: BenchKind.all)
+    func `what is in quarantine is deleted by what it was, and nothing else`(
+        kind: BenchKind
+    ) throws {
+        let bench = try kind.made()
+        defer { withExtendedLifetime(bench) {} }
+        let store = try bench.opened()
+        #expect(try store.deleteQuarantined(Self.name("a/keys")) == 0)
+        for text in ["a/keys/1", "a/keys/2", "a/packs/1", "ab/keys/1"] {
+            _ = try store.put(Self.name(text), [1])
+            try store.quarantine(Self.name(text))
+        }
+        #expect(try store.deleteQuarantined(Self.name("a/keys")) == 2)
+        let left = try bench.quarantined().keys.map { $0.split(separator: ".").prefix(2) }
+        #expect(Set(left.map { $0.joined(separator: ".") }) == ["a.packs", "ab.keys"])
+    }
+
     /// B7: a list that is short because the store is gone must not pass for an empty one.
     @Test(arguments: BenchKind.all)
     func `a store that is gone is no empty one`(kind: BenchKind) throws {

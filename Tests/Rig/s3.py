@@ -3,7 +3,7 @@
 What every store promises is tried on each by the tests that try it on a directory. Then a mesh backs up into each: a full
 backup and one of what changed come back as they were (`cmp`); a wrong secret is told at once; through a proxy that fails every
 third request a backup is made all the same, and what was changed on its way is not taken; where the store says nothing, or only
-errors, a backup ends with a clear failure; and one whose store is killed in the middle is made again when it is back.
+errors, a backup ends with a clear failure; and one whose store is killed in the middle is made again when it is back. At last moto is a KMS, whose keys open a repository.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import sys
 import time
 
 import faults
+import kms
 import measure
 import stores
 import tools
@@ -284,6 +285,8 @@ def measure_s3(findings, options):
                 if options.contract:
                     figures["contract_tests"] += contract(findings, service)
                 with_mesh(findings, options, scratch, service, figures)
+                if kind is stores.Moto:
+                    kms.tried(findings, options.bin, scratch, service)
     findings.figures = figures
 
 

@@ -118,7 +118,7 @@ class Moto(Service):
         users = boto3.client("iam", endpoint_url=self.endpoint, aws_access_key_id="a", aws_secret_access_key="b",
                              region_name=REGION)
         users.create_user(UserName="holdfast")
-        allowed = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+        allowed = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["s3:*", "kms:*"], "Resource": "*"}]}
         users.put_user_policy(UserName="holdfast", PolicyName="s3", PolicyDocument=json.dumps(allowed))
         made = users.create_access_key(UserName="holdfast")["AccessKey"]
         self.key, self.secret = made["AccessKeyId"], made["SecretAccessKey"]

@@ -16,7 +16,7 @@ import Testing
         #expect(path.host == "s3.example:8333" && path.path == "/b")
         #expect(path.path("packs/1") == "/b/p/q/packs/1")
         let request = S3Request(.get, path: path.path, query: [("prefix", "p/"), ("a", "=")])
-        #expect(path.url(of: request) == "http://s3.example:8333/b?a=%3D&prefix=p%2F")
+        #expect(path.origin + request.target == "http://s3.example:8333/b?a=%3D&prefix=p%2F")
         let host = Self.place(.virtualHost, port: 443)
         #expect(host.host == "b.s3.example" && host.path == "/" && host.path("x") == "/x")
         #expect("\(path)" == "s3://b/p/q at http://s3.example:8333")

@@ -234,6 +234,20 @@ struct AgentSettingsTests {
         }
     }
 
+    @Test func `the key of backups is rotated after ninety days, or as many as are set`() throws {
+        func read(_ words: String) throws(Faults) -> NodeSettings {
+            try NodeSettings(
+                parsing: "node: 1\ncluster: c\ntls: {ca: a, certificate: b, key: c}\n"
+                    + "backup: {directory: d, key: k\(words)}", file: "n")
+        }
+        #expect(try read("").backup?.rotatePeriod == .seconds(90 * 86_400))
+        #expect(try read(", rotateDays: 3650").backup?.rotatePeriod == .seconds(3_650 * 86_400))
+        for text in ["0", "3651", "never"] {
+            let faults = #expect(throws: Faults.self) { try read(", rotateDays: \(text)") }
+            #expect(faults?.all.map(\.key) == ["backup.rotateDays"])
+        }
+    }
+
     @Test func `a node's faults are told together`() {
         do {
             _ = try NodeSettings(

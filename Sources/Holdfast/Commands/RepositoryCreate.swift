@@ -20,8 +20,17 @@ extension RepositoryCommand {
         @OptionGroup var options: OutputOptions
         @Argument(help: "An empty directory, or a store file that names a bucket.") var place:
             String
-        @Option(help: "The key file that is made for the agents.") var key: String
+        @Option(help: "The key file that is made for the agents, or a provider file that is there.")
+        var key: String
         @OptionGroup var second: SecondKeyOptions
+
+        func validate() throws {
+            guard second.isGiven else {
+                throw ValidationError(
+                    "Give --spare-key, --passphrase-file or --escrow-public: one key alone is lost at "
+                        + "once.")
+            }
+        }
 
         func run() throws {
             let settings = try ConfigFile.store(place)
@@ -35,17 +44,21 @@ extension RepositoryCommand {
             let rings = Rings(
                 store, repository: repository,
                 tenant: TenantID(high: chance.next(), low: chance.next()))
-            let holders = try makeKeys(for: rings, &chance)
+            let keys = try makeKeys(for: rings, &chance)
             do throws(BackupFailure) {
-                _ = try rings.found(for: holders, at: .ofThisMachine, using: &chance)
+                _ = try rings.found(for: keys.holders, at: .ofThisMachine, using: &chance)
                 // Last: until then it is no repository, and no backup was made.
                 try Vault.found(repository, in: store)
-            } catch { throw leftOver("\(error)", in: true) }
+            } catch { throw leftOver("\(error)", keys.made + ["what is in \(place)"]) }
             let made = Made(
                 repository: repository.description, tenant: rings.tenant.description,
                 place: Self.absolute(place), isStoreFile: StoreChoice.isStoreFile(place),
-                key: Self.absolute(key),
-                spareKey: second.spareKey.map(Self.absolute))
+                key: Self.absolute(key), provided: keys.provided,
+                spareKey: second.spareKey.map(Self.absolute),
+                others: [
+                    second.passphraseFile.map { _ in "the passphrase" },
+                    second.escrowPublic.map { "the private half of \($0)" },
+                ].compactMap(\.self))
             try options.show(made, made.lines)
         }
     }
@@ -61,18 +74,27 @@ extension RepositoryCommand.Create {
         let store: String?
         let key: String
         let spareKey: String?
+        /// Provider files of its keys.
+        private let provided: [String]
+        /// What opens it besides, in words.
+        private let others: [String]
+
+        private enum CodingKeys: CodingKey {
+            case repository, tenant, directory, store, key, spareKey
+        }
 
         init(
             repository: String, tenant: String, place: String, isStoreFile: Bool, key: String,
-            spareKey: String?
+            provided: [String] = [], spareKey: String?, others: [String] = []
         ) {
+            (self.provided, self.others) = (provided, others)
             (self.repository, self.tenant) = (repository, tenant)
             (directory, store) = isStoreFile ? (nil, place) : (place, nil)
             (self.key, self.spareKey) = (key, spareKey)
         }
 
         var lines: [Line] {
-            let other = spareKey ?? "the passphrase"
+            let others = Words.list([spareKey].compactMap(\.self) + others)
             let place =
                 store.map { "store: \(Self.yaml($0))" }
                 ?? "directory: \(Self.yaml(directory ?? ""))"
@@ -80,11 +102,15 @@ extension RepositoryCommand.Create {
                 Line("made repository \(repository) with tenant \(tenant)", .good),
                 Line("put \(key) on each agent, readable by the user it runs as alone"),
                 Line(
-                    "keep \(other) elsewhere: without one of both nothing can be restored",
+                    "keep \(others) elsewhere: without one of these nothing can be restored",
                     .warning),
-                Line("in each node's file:"),
-                Line("backup: {\(place), key: \(Self.yaml(key))}"),
             ]
+                + provided.map {
+                    Line("add to \($0): repository: \(repository), and tenant: \(tenant)", .warning)
+                } + [
+                    Line("in each node's file:"),
+                    Line("backup: {\(place), key: \(Self.yaml(key))}"),
+                ]
         }
 
         /// In quotes where a path has anything in it that could be more than a path.
@@ -127,37 +153,29 @@ extension RepositoryCommand.Create {
 
     private func makeKeys(
         for rings: Rings, _ chance: inout SystemRandomNumberGenerator
-    ) throws(Failure) -> [NamedHolder] {
+    ) throws(Failure) -> MadeKeys {
         // Read first: what can be refused is, before anything is made.
         let passphrase = try second.passphraseFile.map { path throws(Failure) in
             try SecondKeyOptions.passphrase(path)
         }
-        var holders = [NamedHolder("key", .file(try make(key, rings, &chance)))]
-        if let spare = second.spareKey {
-            do throws(Failure) {
-                holders.append(NamedHolder("spare", .file(try make(spare, rings, &chance))))
-            } catch { throw leftOver(error.text, in: false) }
+        let recipient = try second.recipient()
+        var keys = MadeKeys(owner: RingOwner(repository: rings.repository, tenant: rings.tenant))
+        for (name, path) in [("key", key), ("spare", second.spareKey)] {
+            guard let path else { continue }
+            do throws(Failure) { try keys.make(name, path, using: &chance) } catch {
+                throw keys.made.isEmpty ? error : leftOver(error.text, keys.made)
+            }
         }
-        if let passphrase { holders.append(NamedHolder("passphrase", .passphrase(passphrase))) }
-        return holders
-    }
-
-    private func make(
-        _ path: String, _ rings: Rings, _ chance: inout SystemRandomNumberGenerator
-    ) throws(Failure) -> Secret {
-        let secret = Secret.drawn(by: &chance)
-        let file = KeyFile(repository: rings.repository, tenant: rings.tenant, secret: secret)
-        try backed("Give a new path, on a disk that keeps it.") { () throws(BackupFailure) in
-            try KeyStorage.make(file, path)
+        if let passphrase {
+            keys.holders.append(NamedHolder("passphrase", .passphrase(passphrase)))
         }
-        return secret
+        if let recipient { keys.holders.append(NamedHolder("escrow", recipient)) }
+        return keys
     }
 
     /// Nothing was sealed by then: whatever is there can go.
-    private func leftOver(_ why: String, in isStored: Bool) -> Failure {
-        var left = [key]
-        if isStored { left += [second.spareKey, "what is in \(place)"].compactMap(\.self) }
-        return Failure(
+    private func leftOver(_ why: String, _ left: [String]) -> Failure {
+        Failure(
             .refused,
             "\(why)\n  No backup depends on it yet: delete \(Words.list(left)), and try again.")
     }

@@ -16,8 +16,11 @@ struct RepositoryOptions: ParsableArguments {
     var config: String?
     @Option(help: "The repository's directory, or a store file that says where it is.")
     var repository: String?
-    @Option(help: "A key file that opens it.")
+    @Option(
+        help: "What opens it: a key file, a provider file, or the private half of an escrow key.")
     var key: String?
+    @Option(help: "Whose backups, where an escrow key opens those of several tenants.")
+    var tenant: TenantID?
 
     func validate() throws {
         guard (config == nil) == (repository != nil), (repository == nil) == (key == nil) else {
@@ -27,7 +30,7 @@ struct RepositoryOptions: ParsableArguments {
 
     func vault(for demand: StoreChoice.Demand = .reading) throws -> Vault {
         let (store, file) = try place()
-        let opened = try OpenedRepository(store, key: file, for: demand)
+        let opened = try OpenedRepository(store, key: file, tenant: tenant, for: demand)
         return try backed { () throws(BackupFailure) in
             try Vault(opened.rings.store, ring: opened.ring.ring)
         }

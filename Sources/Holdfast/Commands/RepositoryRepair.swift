@@ -60,7 +60,7 @@ extension RepositoryCommand {
                         throw .store(error)
                     }
                     guard objects.isEmpty else { return }
-                    try Vault.found(opened.file.repository, in: store)
+                    try Vault.found(opened.rings.repository, in: store)
                 }
             }
         }

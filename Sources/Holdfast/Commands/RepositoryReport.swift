@@ -19,6 +19,8 @@ struct RepositoryReport: Encodable {
     let ring: UInt64
     /// The ring's: by which a first contact can be held to it.
     let digest: String
+    /// What checks the record of the tenant's erasure, when there is no ring any more.
+    let erasureKey: String
     let epochs: [Epoch]
     let keys: [Key]
 
@@ -26,6 +28,7 @@ struct RepositoryReport: Encodable {
         repository = known.ring.repository.description
         tenant = known.ring.tenant.description
         (ring, digest) = (known.number, known.digest.description)
+        erasureKey = known.ring.erasureKey.publicKey?.description ?? ""
         epochs = known.ring.turns.map {
             Epoch(epoch: $0.epoch.rawValue, since: $0.since.rawValue)
         }
@@ -42,7 +45,7 @@ struct RepositoryReport: Encodable {
         for key in self.keys { keys.add([key.name.debugDescription, key.kind]) }
         return [
             Line("repository \(repository)"), Line("tenant \(tenant)"),
-            Line("ring \(ring), digest \(digest)"),
+            Line("ring \(ring), digest \(digest)"), Line("erasure key \(erasureKey)"),
         ] + keys.lines() + epochs.lines()
     }
 }
