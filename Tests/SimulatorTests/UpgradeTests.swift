@@ -1,6 +1,7 @@
 import Mesh
-import Simulator
 import Testing
+
+@testable import Simulator
 
 @Suite("A mesh that gets a newer release")
 struct UpgradeTests {
@@ -24,5 +25,19 @@ struct UpgradeTests {
         #expect(upgrades.raised >= Self.seeds.count, "\(upgrades)")
         #expect(upgrades.installed >= 20 && upgrades.takenBack >= 3, "\(upgrades)")
         print("\(upgrades)")
+    }
+
+    /// One that mends its own log gives its base to whoever asks: so it may learn what came after it.
+    @Test(arguments: [false, true])
+    func `who had left before the raise may be turned away, a member may not`(hasLeft: Bool) {
+        var plan = Plan(seed: 31, shape: .three)
+        plan.faults = [.upgrade, .members]
+        var simulation = Simulation(plan)
+        let at = 2
+        if hasLeft { simulation.recruiting.left.insert(simulation.machines[at].id) }
+        #expect(simulation.machines[at].speaks == .first && !simulation.machines[at].wasTakenBack)
+        simulation.turnedAway(LevelAhead(mesh: .spoken, spoken: .first, place: "the base"), at)
+        #expect((simulation.report.violation == nil) == hasLeft)
+        #expect(simulation.report.upgrades.turnedAway == 1)
     }
 }
