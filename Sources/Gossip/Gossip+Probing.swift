@@ -163,10 +163,17 @@ extension Gossip {
     }
 
     /// The dead are not in the ring, for they would slow the detection of others; but one a period
-    /// is told of its death, so that both sides of a healed cut find each other.
-    mutating func reconnect(_ effects: inout [Effect]) {
+    /// is told of its death, so that both sides of a healed cut find each other. They are told in
+    /// turn, by chance only among those who have waited equally long: whoever lives is found within
+    /// as many periods as there are dead.
+    mutating func reconnect(at now: Instant, _ effects: inout [Effect]) {
         let dead = members.filter { $0.claim.standing == .dead }
-        guard let chosen = dead.randomElement(using: &random) else { return }
+        let longest = dead.map(\.toldAt).min()
+        guard
+            let chosen = dead.filter({ $0.toldAt == longest }).randomElement(using: &random),
+            let i = places[chosen.peer.node]
+        else { return }
+        members[i].toldAt = now
         send(.news, to: chosen.peer.node, &effects)
     }
 }

@@ -38,8 +38,16 @@ extension Gossip {
                 return
             }
             answer(rows, to: from, wantsAnswer: wantsAnswer, at: now, &effects)
-        case .news: break
+        case .news:
+            // The refutation was lost. Who holds this node for dead asks it nothing, and is asked
+            // nothing where it is held for dead itself: without an answer both wait for chance.
+            if message.claims.contains(where: { isOutbid($0) }) { send(.news, to: from, &effects) }
         }
+    }
+
+    /// It buries this node under an incarnation that is no longer the own one.
+    private func isOutbid(_ claim: Claim) -> Bool {
+        claim.node == own.node && claim.standing > .suspect && claim.incarnation < incarnation
     }
 
     private mutating func hear(

@@ -135,6 +135,7 @@ package struct Gossip: Sendable {
                 kept.suspectedAt = members[i].suspectedAt
                 kept.heardAt = members[i].heardAt
                 kept.answeredAt = members[i].answeredAt
+                kept.toldAt = members[i].toldAt
                 kept.deaths = members[i].deaths
                 kept.diedAt = members[i].diedAt
                 kept.holdUntil = members[i].holdUntil
@@ -209,7 +210,7 @@ package struct Gossip: Sendable {
         }
         if now >= nextReconnect {
             nextReconnect = now + settings.reconnectInterval
-            reconnect(&effects)
+            reconnect(at: now, &effects)
         }
         if now >= nextProbe {
             nextProbe = now + probeGap

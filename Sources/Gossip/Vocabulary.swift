@@ -73,6 +73,8 @@ extension Gossip {
         var heardAt: Instant?
         /// When it last answered a probe of ours, be it late or through a helper.
         var answeredAt = Instant.zero
+        /// When it was last told of its death in turn.
+        var toldAt = Instant.zero
         var deaths = 0
         var diedAt = Instant.zero
         /// A return that is not yet believed.

@@ -39,6 +39,32 @@ struct FaultTests {
         #expect(mesh.isSettled)
     }
 
+    @Test func `the dead are told so in turn`() {
+        var node = OneNode(members: 6)
+        node.hear(.news, from: 2, (3...6).map { OneNode.claim($0, .dead) })
+        node.hear(.news, from: 3, [OneNode.claim(2, .dead)])
+        node.wait(.seconds(5))
+        let told = node.sent.filter { $0.message.body == .news }.map { $0.to }
+        #expect(told.sorted() == (2...6).map { NodeID($0) })
+    }
+
+    /// It hears that it is suspected and refutes, and nobody hears that. Once it is heard again,
+    /// each of the two holds six for dead, and five of them are.
+    @Test(arguments: 1...40 as ClosedRange<UInt64>)
+    func `who was mute is found among the dead within a turn`(seed: UInt64) {
+        var mesh = VirtualMesh(members: 7, seed: seed)
+        mesh.run(for: .seconds(3))
+        for id in 2...6 as ClosedRange<UInt64> { mesh.crash(NodeID(id)) }
+        mesh.run(for: .seconds(10))
+        mesh.cuts = [VirtualMesh.Cut(from: NodeID(7), to: NodeID(1))]
+        mesh.run(for: .seconds(10))
+        #expect(mesh[1]?.liveness(of: NodeID(7)) == .dead)
+        #expect(mesh[7]?.liveness(of: NodeID(1)) == .dead)
+        mesh.cuts = []
+        mesh.run(for: .milliseconds(6_200))
+        #expect(mesh.isSettled)
+    }
+
     @Test func `a mass restart that lost its counters settles`() {
         var mesh = VirtualMesh(members: 5, seed: 7)
         for _ in 0..<4 {

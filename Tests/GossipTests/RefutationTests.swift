@@ -44,6 +44,16 @@ struct RefutationTests {
         #expect(node.persists.isEmpty)
     }
 
+    @Test func `who is buried under an incarnation it has outbid says so`() {
+        var node = OneNode(incarnation: 5)
+        node.hear(.news, from: 2, [OneNode.claim(1, .dead, 4)])
+        #expect(node.persists.isEmpty)
+        #expect(node.sent.map { $0.to } == [NodeID(2)])
+        #expect(node.sent.first?.message.incarnation == Incarnation(5))
+        node.hear(.news, from: 2)
+        #expect(node.sent.isEmpty)
+    }
+
     @Test func `a node that lost its counter outbids its own former life`() {
         var node = OneNode(incarnation: 1, boot: 12)
         node.hear(.news, from: 2, [OneNode.claim(1, .alive, 9)])
