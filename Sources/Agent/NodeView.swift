@@ -1,5 +1,6 @@
 import Alarms
 import Decisions
+import Driver
 import Gossip
 import Mesh
 import Node
@@ -117,5 +118,13 @@ struct NodeView: Sendable {
         membership.voters.all.count { voter in
             voter == seat || peers.contains { $0.node == voter && $0.liveness == .alive }
         }
+    }
+}
+
+extension Node.Event {
+    /// What the wall clock says.
+    static var wallClock: Node.Event {
+        let (wall, at) = BootClock.reading
+        return .wallClock(wall, readAt: at)
     }
 }

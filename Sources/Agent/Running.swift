@@ -155,13 +155,13 @@ final class Running: DaemonParts {
     func start() async throws {
         board.connect(parts)
         let (driver, door, scheduler) = (parts.driver, door, scheduler)
-        driver.post(.wallClock(BootClock.wall))
+        driver.post(.wallClock)
         driver.post(.announce(board.keeper.bulletin))
         let volumes = parts.volumes
         room.start(
             tell: { driver.post(.disk(hasRoom: $0)) },
             tick: {
-                driver.post(.wallClock(BootClock.wall))
+                driver.post(.wallClock)
                 volumes.scrub(at: BootClock.wall)
                 door.look()
                 scheduler?.tick()

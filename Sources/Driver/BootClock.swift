@@ -7,6 +7,20 @@ package enum BootClock {
     package static var now: Instant { Instant(nanoseconds: read(CLOCK_BOOTTIME)) }
     package static var wall: WallTime { WallTime(read(CLOCK_REALTIME)) }
 
+    /// Both at one time: read again where the thread was held up between them.
+    package static var reading: (wall: WallTime, at: Instant) {
+        var best = (wall: wall, at: now, gap: UInt64.max)
+        for _ in 0..<readingsMax where best.gap > readingGapMax {
+            let before = now
+            let time = wall
+            let gap = now.nanoseconds - before.nanoseconds
+            if gap < best.gap { best = (time, before, gap) }
+        }
+        return (best.wall, best.at)
+    }
+    private static let readingsMax = 8
+    private static let readingGapMax: UInt64 = 20_000
+
     package static var unixSeconds: UInt64 { wall.rawValue / 1_000_000_000 }
     package static var unixMilliseconds: UInt64 { wall.rawValue / 1_000_000 }
 

@@ -124,8 +124,9 @@ extension Node {
         /// The exports have finished what they had taken.
         case drained
         case incarnationPersisted(Incarnation)
-        /// The wall clock's reading now; its time runs on from there.
-        case wallClock(WallTime)
+        /// The wall clock's reading, and when it was read by the node's own clock: its time runs on from there, however long this
+        /// waits to be heard.
+        case wallClock(WallTime, readAt: Instant)
         /// Whether the log's disk has room beyond its reserve.
         case disk(hasRoom: Bool)
         /// What this node's reports in the gossip carry from now on, for other nodes' operators.

@@ -113,7 +113,7 @@ package struct Node: Core {
         case .damage(let blocks): noteDamage(blocks)
         case .drained: drained()
         case .incarnationPersisted(let own): turn(.gossip(.persisted(own)))
-        case .wallClock(let time): wall.set(time, at: self.now)
+        case .wallClock(let time, let readAt): wall.set(time, at: readAt)
         case .disk(let hasRoom): self.hasRoom = hasRoom
         case .announce(let bulletin): published.bulletin = bulletin
         case .cut(let ticket, let since): orderCut(ticket, since: since)

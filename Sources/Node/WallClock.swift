@@ -7,6 +7,7 @@ struct WallClock: Sendable {
 
     mutating func set(_ time: WallTime, at now: Instant) { (reading, readAt) = (time, now) }
 
+    /// `now` is no earlier than the reading.
     func time(at now: Instant) -> WallTime {
         WallTime(reading.rawValue + now.since(readAt).nanoseconds)
     }

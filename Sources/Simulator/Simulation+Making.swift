@@ -159,7 +159,8 @@ extension Simulation {
         if machines[at].agent != nil {
             let base = machines[at].raft { $0.basePosition.index } ?? .zero
             post(.behind(base), toVolumesOf: at)
-            turn(at, .wallClock(WallTime(1_700_000_000_000_000_000 + time.nanoseconds)))
+            let reading = WallTime(1_700_000_000_000_000_000 + time.nanoseconds)
+            turn(at, .wallClock(reading, readAt: machines[at].clock.local(time)))
             tellRoom(at)
         } else {
             turnVoter(at, .wake)

@@ -23,7 +23,7 @@ import Voting
         let start: UInt64 = 1_795_500_000_000_000_000
         var trio = try acting()
         for jump in [start, start + hour, start - hour, start] {
-            for at in 0..<3 { trio.give(at, .wallClock(WallTime(jump))) }
+            for at in 0..<3 { trio.give(at, .wallClock(WallTime(jump), readAt: trio.now)) }
             for _ in 0..<200 {
                 trio.run(.milliseconds(10))
                 #expect(trio.primary == 0)

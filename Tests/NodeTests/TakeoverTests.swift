@@ -10,7 +10,9 @@ import Voting
     private func acting(_ shape: @escaping (inout Node.Settings) -> Void = { _ in }) throws -> Trio
     {
         var trio = try Trio(shape)
-        for at in 0..<3 { trio.give(at, .wallClock(WallTime(1_795_500_000_000_000_000))) }
+        for at in 0..<3 {
+            trio.give(at, .wallClock(WallTime(1_795_500_000_000_000_000), readAt: trio.now))
+        }
         #expect(trio.run(upTo: .seconds(2)) { $0.primary == 0 })
         trio.run(.seconds(10))
         return trio
@@ -124,7 +126,7 @@ import Voting
         trio.crash(1)
         trio.run(.seconds(5))
         try trio.restart(1)
-        trio.give(1, .wallClock(WallTime(1_795_500_900_000_000_000)))
+        trio.give(1, .wallClock(WallTime(1_795_500_900_000_000_000), readAt: trio.now))
         #expect(trio.run(upTo: .seconds(2)) { $0.epoch(1) == Epoch(1) })
         #expect(told(trio, 1).isEmpty)
         #expect(trio.seats[1].node.takeovers.map(\.at) == [promoted])
