@@ -40,13 +40,17 @@ package final class CopiedStore: ObjectStore {
     private let missed = NIOLockedValueBox<[Int: (failures: Int, last: ObjectStoreFailure)]>([:])
 
     /// Opens none yet. `stores` are at least one, the leading one first. `isNew` where the repository is still to be made.
-    package init(_ stores: [Copy], _ demand: Demand, isNew: Bool = false) {
+    /// `now` is by what clock those that are away are passed over.
+    package init(
+        _ stores: [Copy], _ demand: Demand, isNew: Bool = false,
+        now: @escaping @Sendable () -> ContinuousClock.Instant = { ContinuousClock.now }
+    ) {
         precondition(!stores.isEmpty, "a repository is somewhere")
         if case .copies(let count) = demand {
             precondition((1...stores.count).contains(count), "there are not as many stores")
         }
         let identity = isNew ? nil : Identity(isForReading: demand == .one)
-        members = stores.map { Member($0, identity) }
+        members = stores.map { Member($0, identity, now: now) }
         self.demand = demand
     }
 
@@ -98,7 +102,7 @@ package final class CopiedStore: ObjectStore {
         each(of: numbers) { number throws(ObjectStoreFailure) in
             let member = self.members[number]
             // One that all have to reach is asked in any case; the leading one is one of these.
-            if number > 0, self.needed < self.members.count, let absence = member.absence() {
+            if number > 0, self.needed < self.members.count, let absence = member.takeTurn() {
                 throw absence
             }
             return try member.put(name, bytes)
@@ -150,20 +154,35 @@ package final class CopiedStore: ObjectStore {
     package func get(
         _ name: ObjectName, _ range: Range<Int>?
     ) throws(ObjectStoreFailure) -> [UInt8] {
-        var failures: [ObjectStoreFailure?] = members.map { _ in nil }
-        // Those that did not answer a moment ago are asked last.
-        let away = members.map { $0.absence() != nil }
-        let order = members.indices.filter { !away[$0] } + members.indices.filter { away[$0] }
-        for number in order {
-            do throws(ObjectStoreFailure) {
-                let bytes = try members[number].get(name, range)
-                for (number, failure) in failures.enumerated() {
-                    if let failure { note(failure, number) }
-                }
+        var failures: [Int: ObjectStoreFailure] = [:]
+        var passedOver: [Int] = []
+        for number in members.indices {
+            if members[number].takeTurn() != nil {
+                passedOver.append(number)
+            } else if let bytes = read(name, range, number, &failures) {
                 return bytes
-            } catch { failures[number] = error }
+            }
         }
-        throw weigh(failures.compactMap(\.self))
+        // Those that did not answer a moment ago are asked last.
+        for number in passedOver {
+            if let bytes = read(name, range, number, &failures) { return bytes }
+        }
+        throw weigh(members.indices.compactMap { failures[$0] })
+    }
+
+    /// nil, and why, where that one can't give it. What another one gives is what those before it lack.
+    private func read(
+        _ name: ObjectName, _ range: Range<Int>?, _ number: Int,
+        _ failures: inout [Int: ObjectStoreFailure]
+    ) -> [UInt8]? {
+        do throws(ObjectStoreFailure) {
+            let bytes = try members[number].get(name, range)
+            for (number, failure) in failures { note(failure, number) }
+            return bytes
+        } catch {
+            failures[number] = error
+            return nil
+        }
     }
 
     /// What is to be told where none of the stores has it: that it is missing only if those have said so that must.
@@ -179,7 +198,7 @@ package final class CopiedStore: ObjectStore {
         let results = each(of: 0..<members.count) { number throws(ObjectStoreFailure) in
             let member = self.members[number]
             let canWait = number > 0 || self.demand == .one
-            if self.demand != .all, canWait, let absence = member.absence() { throw absence }
+            if self.demand != .all, canWait, let absence = member.takeTurn() { throw absence }
             return try member.list(part)
         }
         var listing: ObjectListing?

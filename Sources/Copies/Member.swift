@@ -11,26 +11,39 @@ final class Member: ObjectStore {
     private enum State: Sendable {
         case closed
         case open(any ObjectStore)
-        case away(ObjectStoreFailure, span: Duration, until: ContinuousClock.Instant)
+        case away(Absence)
+    }
+
+    private struct Absence: Sendable {
+        let failure: ObjectStoreFailure
+        var span: Duration
+        var until: ContinuousClock.Instant
+        /// Somebody has its turn to try.
+        var isTried = false
     }
 
     let name: String
+    private let now: @Sendable () -> ContinuousClock.Instant
     private let opening: @Sendable () throws(ObjectStoreFailure) -> any ObjectStore
     private let identity: Identity?
     private let state = NIOLockedValueBox(State.closed)
 
     /// `identity` is that of the repository that has to be in it; nil while one is made.
-    init(_ copy: CopiedStore.Copy, _ identity: Identity?) {
-        (name, opening, self.identity) = (copy.name, copy.open, identity)
+    init(
+        _ copy: CopiedStore.Copy, _ identity: Identity?,
+        now: @escaping @Sendable () -> ContinuousClock.Instant
+    ) {
+        (name, opening, self.identity, self.now) = (copy.name, copy.open, identity, now)
     }
 
-    /// Why it is passed over for now; nil where it is not. Once that time is over one who asks tries, and the others go on
-    /// passing it over until it has.
-    func absence() -> ObjectStoreFailure? {
+    /// Why it is passed over by who can do without it; nil where the caller is to ask it, and does. Of all who come once its
+    /// time is over one gets nil: the others pass it over until that one knows more.
+    func takeTurn() -> ObjectStoreFailure? {
         state.withLockedValue { state in
-            guard case .away(let failure, let span, let until) = state else { return nil }
-            if ContinuousClock.now < until { return failure }
-            state = .away(failure, span: span, until: ContinuousClock.now + span)
+            guard case .away(var absence) = state else { return nil }
+            if now() < absence.until { return absence.failure }
+            (absence.until, absence.isTried) = (now() + absence.span, true)
+            state = .away(absence)
             return nil
         }
     }
@@ -48,8 +61,12 @@ final class Member: ObjectStore {
     private func leave(_ failure: ObjectStoreFailure) {
         state.withLockedValue { state in
             var span = Self.awaySpanMin
-            if case .away(_, let former, _) = state { span = min(former * 2, Self.awaySpanMax) }
-            state = .away(failure, span: span, until: ContinuousClock.now + span)
+            if case .away(let former) = state {
+                // Several that asked at once have found out the same.
+                if now() < former.until, !former.isTried { return }
+                span = min(former.span * 2, Self.awaySpanMax)
+            }
+            state = .away(Absence(failure: failure, span: span, until: now() + span))
         }
     }
 

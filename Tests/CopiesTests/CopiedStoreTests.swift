@@ -20,11 +20,14 @@ private struct Bench {
         stores = ["a", "b", "c"].map { MemoryStore($0, journal) }
     }
 
-    func opened(_ demand: CopiedStore.Demand) -> CopiedStore {
+    func opened(
+        _ demand: CopiedStore.Demand,
+        now: @escaping @Sendable () -> ContinuousClock.Instant = { ContinuousClock.now }
+    ) -> CopiedStore {
         CopiedStore(
             stores.map { store in
                 CopiedStore.Copy(store.name) { () throws(ObjectStoreFailure) in store }
-            }, demand)
+            }, demand, now: now)
     }
 
     func fail(_ number: Int, _ cause: ObjectStoreFailure.Cause = .service("it is away")) {
@@ -217,5 +220,52 @@ private func failure(
         for number in 1...20 { _ = try store.put(layout.manifest(UInt64(number)), bytes) }
         #expect(bench.stores[2].contents.withLockedValue { $0.requests } == 1)
         #expect(store.shortfalls.first?.failures == 20)
+    }
+
+    /// Whoever asks has to be the one who tries: else a store that is back is never tried by those who need it.
+    @Test func `a read that does without a store leaves the turn to try it to others`() throws {
+        let bench = Bench()
+        let clock = NIOLockedValueBox(ContinuousClock.now)
+        let store = bench.opened(.copies(1), now: { clock.withLockedValue { $0 } })
+        bench.fail(2)
+        _ = try store.put(layout.manifest(1), bytes)
+        bench.stores[2].contents.withLockedValue { $0.failure = nil }
+        clock.withLockedValue { $0 += .seconds(31) }
+        for _ in 0..<5 { _ = try store.get(layout.manifest(1), nil) }
+        _ = try store.put(layout.manifest(2), bytes)
+        #expect(bench.having(layout.manifest(2)) == ["a", "b", "c"])
+    }
+
+    @Test func `a store that stays away is tried at twice the distance each time`() throws {
+        let bench = Bench()
+        let clock = NIOLockedValueBox(ContinuousClock.now)
+        let store = bench.opened(.copies(1), now: { clock.withLockedValue { $0 } })
+        bench.fail(2)
+        var tried: [Int] = []
+        for second in 0..<4_000 {
+            let before = bench.stores[2].contents.withLockedValue { $0.requests }
+            _ = try store.put(layout.manifest(UInt64(second + 1)), bytes)
+            if bench.stores[2].contents.withLockedValue({ $0.requests }) > before {
+                tried.append(second)
+            }
+            clock.withLockedValue { $0 += .seconds(1) }
+        }
+        #expect(tried == [0, 30, 90, 210, 450, 930, 1_890, 2_850, 3_810])
+    }
+
+    @Test func `what is replaced, or taken out of the way, is so in every store`() throws {
+        let bench = Bench()
+        let store = bench.opened(.all)
+        _ = try store.put(manifest, bytes)
+        try store.replace(manifest, with: [7])
+        #expect(bench.stores.map { $0.objects[manifest] } == [[7], [7], [7]])
+        bench.stores[1].objects[manifest] = nil
+        try store.quarantine(manifest)
+        #expect(bench.having(manifest) == [])
+        let again = failure { () throws(ObjectStoreFailure) in
+            try store.quarantine(manifest)
+            return 0
+        }
+        #expect(again?.cause == .missing)
     }
 }
