@@ -159,10 +159,12 @@ final class BackupDesk: Sendable {
         }
         let store = try StoreChoice.open(settings.store, for: .writing)
         let rings = try key.rings(in: store)
+        let known = ring.withLockedValue { $0 }
         let newest =
-            if let known = ring.withLockedValue({ $0 }) {
+            if let known {
                 try rings.newest(openedBy: key.holder, since: known)
             } else { try rings.newest(openedBy: key.holder) }
+        if newest.number != known?.number { try rings.settle(newest.number) }
         keep(newest)
         return (key, rings, newest)
     }

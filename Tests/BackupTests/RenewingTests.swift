@@ -1,4 +1,5 @@
 @testable import Backup
+import Copies
 import Mesh
 @testable import Repository
 import Sealing
@@ -95,6 +96,31 @@ import Testing
             after: it.first, for: [holder], at: WallTime(Self.day), using: &it.chance)
         let taken = try #require(try it.renewed(it.first, by: holder, onDay: 100))
         #expect(taken.number == 2 && taken.digest == made.digest)
+    }
+
+    /// What is sealed by a ring that one store alone has is lost with that store.
+    @Test func `a ring that the leading store alone took is used only once the others have it`()
+        throws
+    {
+        let holder = KeyHolder.file(try Rig.secret(50))
+        var it = try Founded([holder, try Self.recipient(60)])
+        let (here, there) = (it.store, MemoryStore(it.store.objects))
+        let both = CopiedStore(
+            [here, there].map { store in
+                CopiedStore.Copy("memory") { () throws(ObjectStoreFailure) in store }
+            }, .copies(2))
+        let rings = Rings(both, repository: it.rings.repository, tenant: it.rings.tenant)
+        there.stop(afterPuts: 0)
+        func renewed() throws -> KnownRing? {
+            try rings.renewed(
+                it.first, by: holder, olderThan: Self.age, at: WallTime(100 * Self.day),
+                using: &it.chance)
+        }
+        #expect(try words { _ = try renewed() }.contains("2 copies have to be made"))
+        #expect(here.objects[rings.name(2)] != nil && there.objects[rings.name(2)] == nil)
+        there.stop(afterPuts: .max)
+        #expect(try renewed()?.number == 2)
+        #expect(there.objects[rings.name(2)] == here.objects[rings.name(2)])
     }
 
     /// B5: what lies there for seven years is read by the newest ring, through all that were made by themselves.
