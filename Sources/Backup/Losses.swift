@@ -32,7 +32,7 @@ struct Losses {
     private var lost: Set<Digest> = []
 
     /// `objects` are those of which no copy is whole.
-    init(_ vault: Vault, packs objects: Set<ObjectName>) throws(BackupFailure) {
+    init(_ vault: Vault, without objects: Set<ObjectName>) throws(BackupFailure) {
         self.vault = vault
         catalog = try Catalog(vault)
         fetcher = BlobFetcher(vault, catalog)

@@ -63,23 +63,47 @@ package struct Repair: Sendable {
         let findings = Dictionary(grouping: found.findings.filter { $0.problem != .stranger }) {
             $0.name
         }
-        let standing = try? CopyStanding(copies, besides: away, vault.layout)
-        var gone: Gone?
+        let standing = Self.result { () throws(BackupFailure) in
+            try CopyStanding(copies, besides: away, vault.layout)
+        }
+        let stale = (try? standing.get())?.stale ?? []
+        var gone = Result<Gone, BackupFailure>.failure(.givenUp)
+        var looked: Int?
         for (count, name) in order(findings.keys.compactMap(ObjectName.init)).enumerated() {
             // What tells of collections is mended before it is asked.
-            if rank(name) > 0, gone == nil || count % Self.objectsPerLook == 0 {
-                gone = standing.flatMap { try? Gone(vault, $0) }
+            if rank(name) > 0, looked.map({ count - $0 >= Self.objectsPerLook }) ?? true {
+                gone = Self.result { () throws(BackupFailure) in
+                    try Gone(vault, try standing.get())
+                }
+                looked = count
             }
             var own = findings[name.text] ?? []
-            if own.contains(where: { $0.problem == .missing }), rank(name) > 0,
-                gone?.contains(name) ?? true
-            {
-                report.passedOver.append(name)
-                own.removeAll { $0.problem == .missing }
-            }
-            if !own.isEmpty { mend(name, own, standing?.stale ?? [], &away, &report) }
+            if rank(name) > 0 { leaveOut(&own, name, gone, &report) }
+            if !own.isEmpty { mend(name, own, stale, &away, &report) }
         }
         return report
+    }
+
+    /// Of what is missing, that which was let go of; and all of it where nobody can tell.
+    private func leaveOut(
+        _ findings: inout [Scrub.Finding], _ name: ObjectName, _ gone: Result<Gone, BackupFailure>,
+        _ report: inout Report
+    ) {
+        let missing = findings.filter { $0.problem == .missing }
+        guard !missing.isEmpty else { return }
+        switch gone {
+        case .success(let gone):
+            guard gone.contains(name) else { return }
+            report.passedOver.append(name)
+        case .failure(let why): report.failed += missing.map { ($0, why) }
+        }
+        findings.removeAll { $0.problem == .missing }
+    }
+
+    private static func result<Value>(
+        _ body: () throws(BackupFailure) -> Value
+    ) -> Result<Value, BackupFailure> {
+        do throws(BackupFailure) { return .success(try body()) } catch { return .failure(error) }
     }
 
     /// What is led to comes before what leads there, so that whoever reads meanwhile finds it.
@@ -108,7 +132,9 @@ package struct Repair: Sendable {
         var held = Held(isBlind: !away.isEmpty)
         for (number, copy) in copies.enumerated() where !away.contains(number) {
             do throws(ObjectStoreFailure) {
-                held.bytes.append(try copy.store.get(name, nil))
+                let bytes = try copy.store.get(name, nil)
+                scrub.pace.wait(for: bytes.count)
+                held.bytes.append(bytes)
                 if !stale.contains(number) { held.isOnlyStale = false }
             } catch { if error.cause.mayPass { held.isBlind = true } }
         }
@@ -169,7 +195,7 @@ package struct Repair: Sendable {
                 let rebuild = try IndexRebuild(vault, copies.map(\.store)).run()
                 if rebuild.isComplete { setAside(indexes, &report) }
             }
-            report.losses = try Losses(vault, packs: Set(report.lost)).all()
+            report.losses = try Losses(vault, without: Set(report.lost)).all()
         } catch { report.losses = nil }
     }
 

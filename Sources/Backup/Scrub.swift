@@ -34,7 +34,7 @@ package struct Scrub: Sendable {
     let copies: [StoreCopy]
     let check: ObjectCheck
     private let workers: Workers
-    private let pace: Pace
+    let pace: Pace
     private let advanced: @Sendable (Int) -> Void
 
     /// Without a `vault` no key is needed. Reads at most so many bytes in a second, of all stores together; `advanced` is told of
@@ -158,7 +158,7 @@ package struct Scrub: Sendable {
 }
 
 /// Holds threads up, so that together they come to no more than so many bytes in a second.
-private final class Pace: Sendable {
+final class Pace: Sendable {
     private let bytesPerSecond: UInt64?
     private let began = ContinuousClock.now
     private let byteCount = NIOLockedValueBox<UInt64>(0)
@@ -174,14 +174,8 @@ private final class Pace: Sendable {
         let due = began + .seconds(Double(total) / Double(max(bytesPerSecond, 1)))
         let left = due - ContinuousClock.now
         guard left > .zero else { return }
-        let nanoseconds = left / .nanoseconds(1)
-        Thread.sleep(nanoseconds)
-    }
-}
-
-private enum Thread {
-    static func sleep(_ nanoseconds: Double) {
-        _ = DispatchSemaphore(value: 0).wait(timeout: .now() + .nanoseconds(Int(nanoseconds)))
+        _ = DispatchSemaphore(value: 0).wait(
+            timeout: .now() + .nanoseconds(Int(left / .nanoseconds(1))))
     }
 }
 

@@ -349,6 +349,34 @@ private struct Twins {
         #expect(packs > 0)
     }
 
+    /// An erased tenant's record is signed by a key that nobody has any more; the repository has other tenants.
+    @Test func `the record of an erasure is no damage, and is copied like the rest`() throws {
+        let twins = try Twins()
+        let name = Layout(TenantID(high: 8, low: 9)).erasure(1)
+        twins.stores[0].change(name) { $0 = Array("signed".utf8) }
+        #expect(try twins.scrubbed().findings.map(\.problem) == [.missing])
+        #expect(try twins.repaired().repaired.map(\.name) == [name.text])
+        #expect(try twins.scrubbed().findings == [])
+        #expect(try twins.scrubbed(withKey: false).findings == [])
+    }
+
+    @Test func `where nobody can tell what was let go of, what is missing is told as a failure`()
+        throws
+    {
+        let twins = try Twins()
+        _ = try Collector(
+            twins.vault(.all), Pruning.newestOnly(), now: WallTime(Pruning.start), lost: []
+        ).prune()
+        let decided = Layout(try Rig.ring().tenant).collection(1, .decided)
+        for store in 0...1 { twins.flip(decided, in: store, at: 100) }
+        let pack = try #require(twins.packs.first)
+        twins.stores[1].change(pack) { $0 = nil }
+        let report = try twins.repaired()
+        #expect(report.passedOver == [] && report.lost == [decided])
+        #expect(report.failed.map(\.finding.name) == [pack.text])
+        #expect(twins.stores[1].objects[pack] == nil)
+    }
+
     @Test func `a store that is away is told, and the others are read`() throws {
         let twins = try Twins()
         let (one, other) = (twins.stores[0], twins.stores[1])
