@@ -27,7 +27,7 @@ OBJECTS ?= 500
 # How many disk operations the power is cut at.
 OPERATIONS ?= 10000
 # Tests of what has threads.
-SHELLS ?= ^(Backup|Control|Driver|Holdfast|Journal|Launch|ObjectStores|Transport|Volumes)Tests
+SHELLS ?= ^(Backup|Control|Copies|Driver|Holdfast|Journal|KeyServices|Launch|ObjectStores|Transport|Volumes)Tests
 # Files that measure nothing go to memory or TMPDIR; what the agents write goes to TMPDIR.
 MEASURE := PYTHONDONTWRITEBYTECODE=1 python3
 EXECUTABLES := --bin .build/release

@@ -8,7 +8,7 @@ extension Rings {
     package static func find(
         _ holder: KeyHolder, in store: any ObjectStore, tenant: TenantID? = nil
     ) throws(BackupFailure) -> Rings {
-        let repository = try repository(in: store)
+        let repository = try Vault.repository(in: store)
         if let tenant { return Rings(store, repository: repository, tenant: tenant) }
         let tenants = try newestRings(in: store)
         guard !tenants.isEmpty else { throw .key("there is no key ring of any tenant there") }
@@ -30,18 +30,6 @@ extension Rings {
         throw .key(
             "wrong key: the \(holder.kind) that was given opens the rings of none of "
                 + "\(tenants.count) tenants")
-    }
-
-    private static func repository(
-        in store: any ObjectStore
-    ) throws(BackupFailure) -> RepositoryID {
-        let bytes: [UInt8]
-        do throws(ObjectStoreFailure) { bytes = try store.get(Layout.repository, nil) } catch {
-            throw .store(error)
-        }
-        do throws(ObjectDamage) { return try RepositoryObject(parsing: bytes).id } catch {
-            throw .damaged(Layout.repository, error)
-        }
     }
 
     private static func newestRings(

@@ -35,6 +35,13 @@ package struct Vault: Sendable {
         }
     }
 
+    /// Which repository a store has in it.
+    static func repository(in store: any ObjectStore) throws(BackupFailure) -> RepositoryID {
+        try store.reading(Layout.repository) { bytes throws(ObjectDamage) in
+            try RepositoryObject(parsing: bytes).id
+        }
+    }
+
     /// Makes a store a repository, once.
     package static func found(
         _ id: RepositoryID, in store: any ObjectStore

@@ -97,6 +97,10 @@ struct OpenedRepository {
         (self.key, self.rings) = (key, rings)
     }
 
+    func vault() throws(Failure) -> Vault {
+        try backed { () throws(BackupFailure) in try Vault(rings.store, ring: ring.ring) }
+    }
+
     func report(of ring: KnownRing) throws(Failure) -> RepositoryReport {
         let wrappings = try backed { () throws(BackupFailure) in
             try rings.wrappings(ring.number)

@@ -30,10 +30,7 @@ struct RepositoryOptions: ParsableArguments {
 
     func vault(for demand: StoreChoice.Demand = .reading) throws -> Vault {
         let (store, file) = try place()
-        let opened = try OpenedRepository(store, key: file, tenant: tenant, for: demand)
-        return try backed { () throws(BackupFailure) in
-            try Vault(opened.rings.store, ring: opened.ring.ring)
-        }
+        return try OpenedRepository(store, key: file, tenant: tenant, for: demand).vault()
     }
 
     private func place() throws -> (store: StoreSettings, key: String) {

@@ -19,7 +19,7 @@ extension RepositoryCommand {
         @OptionGroup var options: OutputOptions
         @Argument(help: "The repository's directory, or the store file that says where it is.")
         var place: String
-        @Option(help: "A key file that opens it.") var key: String
+        @OptionGroup var key: FirstKeyOptions
         @OptionGroup var pace: PaceOptions
         @Flag(
             help:
@@ -29,8 +29,8 @@ extension RepositoryCommand {
 
         func run() throws {
             let settings = try ConfigFile.store(place)
-            if newCopies { try Self.found(settings, key: key) }
-            let vault = try OpenedRepository.vault(settings, key: key)
+            if newCopies { try Self.found(settings, key) }
+            let vault = try OpenedRepository(settings, key, for: .reading).vault()
             let progress = RestoreProgress("reading", shows: options.output == .table)
             let repair = Repair(
                 vault, threads: RepositoryOptions.threads, bytesPerSecond: pace.rate
@@ -44,14 +44,15 @@ extension RepositoryCommand {
 
         /// Whose repository it is comes first into an empty store, and all else by the repair. The first store is none that can be
         /// new: what it leads has to come from somewhere.
-        private static func found(_ settings: StoreSettings, key: String) throws(Failure) {
+        private static func found(_ settings: StoreSettings, _ key: FirstKeyOptions) throws(Failure)
+        {
             guard case .several(let stores, _) = settings else {
                 throw Failure(
                     .refused,
                     "there is one store\n  Name the others in a store file: docs/backups.md.")
             }
             // Whoever has the wrong key, or no leading store, makes nothing a copy.
-            let opened = try OpenedRepository(stores[0], key: key, for: .reading)
+            let opened = try OpenedRepository(stores[0], key, for: .reading)
             for settings in stores.dropFirst() {
                 let store = try settings.opened(for: .all)
                 try backed { () throws(BackupFailure) in

@@ -2,6 +2,7 @@ internal import Admin
 internal import ArgumentParser
 internal import Backup
 internal import FoundationEssentials
+internal import Mesh
 internal import Repository
 internal import Settings
 internal import StoreChoice
@@ -60,12 +61,17 @@ extension RepositoryCommand {
         @OptionGroup var options: OutputOptions
         @Argument(help: "The repository's directory, or the store file that says where it is.")
         var place: String
-        @Option(help: "A key file that opens it.") var key: String?
+        @Option(help: "A key file, the private half of an escrow key, or a provider file.")
+        var key: String?
+        @Option(help: "Whose backups, where an escrow key opens those of several tenants.")
+        var tenant: TenantID?
         @OptionGroup var pace: PaceOptions
 
         func run() throws {
             let settings = try ConfigFile.store(place)
-            let vault = try key.map { try OpenedRepository.vault(settings, key: $0) }
+            let vault = try key.map {
+                try OpenedRepository(settings, key: $0, tenant: tenant, for: .reading).vault()
+            }
             let store = try vault?.store ?? settings.opened(for: .reading)
             let progress = RestoreProgress("scrubbing", shows: options.output == .table)
             let scrub = Scrub(
@@ -109,13 +115,4 @@ extension Scrub.Report {
         findings.filter { $0.problem == .stranger }.map { "\($0.name) in \($0.store)" }
     }
     var absence: [String] { absent.sorted { $0.key < $1.key }.map { "\($0.value)" } }
-}
-
-extension OpenedRepository {
-    static func vault(_ settings: StoreSettings, key: String) throws(Failure) -> Vault {
-        let opened = try OpenedRepository(settings, key: key, for: .reading)
-        return try backed { () throws(BackupFailure) in
-            try Vault(opened.rings.store, ring: opened.ring.ring)
-        }
-    }
 }
