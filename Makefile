@@ -24,6 +24,8 @@ SEEDS_MAX ?= 200
 POINTS ?= 1000
 # In how many objects a byte turns.
 OBJECTS ?= 500
+# How many volumes get a past.
+HISTORIES ?= 200
 # How many disk operations the power is cut at.
 OPERATIONS ?= 10000
 # Tests of what has threads.
@@ -48,7 +50,7 @@ fi
 endef
 
 .PHONY: deps deps-rigs deps-bench build release rig test scenarios test-thread lint format proto demo takeover takeover-idle witness \
-	full-disk torture backup backup-killpoints bitrot schedule pitr s3 resync members upgrade rot bench-journal bench-gossip bench-backup simulate mutants powercut \
+	full-disk torture backup backup-killpoints bitrot schedule histories pitr s3 resync members upgrade rot bench-journal bench-gossip bench-backup simulate mutants powercut \
 	fuzz-build fuzz corpus
 
 deps:
@@ -163,6 +165,11 @@ schedule: release
 	$(MEASURE) Tests/Rig/schedule.py $(EXECUTABLES)
 
 # By Debian's python, which has Debian's libnbd.
+# HISTORIES volumes with trims, growth and power cuts, backed up as they changed and whole.
+histories: release rig
+	PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 Tests/Rig/histories.py $(EXECUTABLES) $(RIG) --histories $(HISTORIES) \
+		$(if $(SEED),--seed $(SEED))
+
 # A volume at POINTS times drawn at random, over three timelines, restored from the shipped log and compared with what was written.
 pitr: release
 	PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 Tests/Rig/pitr.py $(EXECUTABLES) --points $(POINTS) $(if $(SEED),--seed $(SEED))

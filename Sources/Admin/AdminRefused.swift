@@ -46,6 +46,7 @@ package enum VolumeRefused: Hashable, Sendable {
     case nameUnlawful(name: String, expected: String)
     case sizeUnlawful(byteCount: UInt64, expected: String)
     case inUse(name: String, clients: Int)
+    case shrinks(name: String, from: UInt64, to: UInt64)
     case tooMany(limit: Int)
 }
 

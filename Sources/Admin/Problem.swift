@@ -151,6 +151,11 @@ extension Problem {
                 "volume-in-use", 409, "The volume is in use",
                 "\(counted(clients, "client has", "clients have")) \(name) open.",
                 "Disconnect them, then ask again.")
+        case .shrinks(let name, let from, let to):
+            self.init(
+                "volume-shrinks", 409, "Volumes never get shorter",
+                "\(name) has \(from) bytes, and \(to) are fewer.",
+                "Make a new volume of that size and copy into it what you need.")
         case .tooMany(let limit):
             self.init(
                 "too-many-volumes", 409, "Too many volumes",

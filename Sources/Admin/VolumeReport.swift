@@ -46,6 +46,13 @@ package struct VolumesReport: Codable, Hashable, Sendable {
     package init(volumes: [VolumeReport]) { self.volumes = volumes }
 }
 
+/// The body of `PATCH /v1/volumes/NAME`.
+package struct VolumeGrowth: Codable, Hashable, Sendable {
+    /// What it shall have; never less than it has.
+    package var byteCount: UInt64
+    package init(byteCount: UInt64) { self.byteCount = byteCount }
+}
+
 /// The body of `POST /v1/volumes`.
 package struct VolumeRequest: Codable, Hashable, Sendable {
     package var name: String

@@ -46,6 +46,19 @@ struct AgentDoor: AdminDoor {
         return report(volume, exports.status.first { $0.name == volume.name })
     }
 
+    func growVolume(
+        named name: String, _ growth: VolumeGrowth
+    ) async throws(AdminRefused) -> Admin.VolumeReport {
+        let volumes = view.volumes
+        guard let known = volumes.first(where: { $0.name == name }) else {
+            throw .volume(.unknown(name: name, known: volumes.map(\.name).sorted()))
+        }
+        let answer = await ask(.command(.growVolume(known.id, byteCount: growth.byteCount)))
+        guard case .grown(let volume) = try outcome(answer, doing: "grow \(name)")
+        else { throw .node(.mishap(why: "an answer to another question")) }
+        return report(volume, exports.status.first { $0.name == volume.name })
+    }
+
     func deleteVolume(named name: String) async throws(AdminRefused) {
         let view = view
         let open = exports.status
@@ -179,6 +192,8 @@ extension AdminRefused {
                     byteCount: count,
                     expected: "a multiple of \(Decisions.volumeGrain) up to "
                         + "\(Decisions.volumeByteCountMax)"))
+        case .volumeShrinks(let name, let from, let to):
+            self = .volume(.shrinks(name: name, from: from, to: to))
         case .tooManyVolumes(let limit): self = .volume(.tooMany(limit: limit))
         case .unknownRegion(let region): self = .region(.unknown(name: region.text, known: []))
         case .wishPending, .noWish, .wishIsJoint, .memberExists, .memberFormer, .memberUnknown,

@@ -93,6 +93,13 @@ package final class ImageTarget: CellTarget {
         }
     }
 
+    /// Longer by what reads zero.
+    package func grow(to byteCount: UInt64) throws(BackupFailure) {
+        guard ftruncate(file.number, off_t(byteCount)) == 0 else {
+            throw file.failure("make room for \(byteCount) bytes in")
+        }
+    }
+
     /// All of it is durable, under its name, when this returns.
     package func finish() throws(BackupFailure) {
         guard fsync(file.number) == 0 else { throw file.failure("sync") }

@@ -8,6 +8,10 @@ package protocol AdminDoor: Sendable {
     func raft() async throws(AdminRefused) -> RaftReport
     /// Returns once the volume is agreed on; the request's name and size are unchecked.
     func createVolume(_ request: VolumeRequest) async throws(AdminRefused) -> VolumeReport
+    /// Returns once that is agreed on; to the size that it has is no change.
+    func growVolume(
+        named name: String, _ growth: VolumeGrowth
+    ) async throws(AdminRefused) -> VolumeReport
     func deleteVolume(named name: String) async throws(AdminRefused)
     /// Returns once the new primary acts.
     func switchover(to region: String) async throws(AdminRefused) -> SwitchoverReport

@@ -52,6 +52,8 @@ extension Answer {
                 self.init(200, VolumesReport(volumes: try await door.status().volumes))
             case .createVolume(let request):
                 self.init(201, try await door.createVolume(request))
+            case .growVolume(let name, let growth):
+                self.init(200, try await door.growVolume(named: name, growth))
             case .deleteVolume(let name):
                 try await door.deleteVolume(named: name)
                 self.init(204)

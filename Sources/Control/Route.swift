@@ -7,6 +7,7 @@ package enum Route: Hashable, Sendable {
     case raft
     case volumes
     case createVolume(VolumeRequest)
+    case growVolume(named: String, VolumeGrowth)
     case deleteVolume(named: String)
     case switchover(SwitchoverRequest)
     case changeMembers(MembersRequest)
@@ -42,6 +43,9 @@ extension Route {
         case .volumes: AdminRequest("GET", "/v1/volumes")
         case .createVolume(let request):
             AdminRequest("POST", "/v1/volumes", body: JSON.encoded(request))
+        case .growVolume(let name, let growth):
+            AdminRequest(
+                "PATCH", "/v1/volumes/" + PercentText.encoded(name), body: JSON.encoded(growth))
         case .deleteVolume(let name):
             AdminRequest("DELETE", "/v1/volumes/" + PercentText.encoded(name))
         case .switchover(let request):

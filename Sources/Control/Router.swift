@@ -30,18 +30,22 @@ package enum Router {
             try demand(["GET", "POST"], request)
             return request.method == "GET" ? .backup : .beginBackup(try body(request))
         case let path where path.hasPrefix(alarmsPrefix):
-            return .clearAlarm(named: try deletion(at: path, behind: alarmsPrefix, request))
+            let code = try name(in: path, behind: alarmsPrefix)
+            try demand(["DELETE"], request)
+            return .clearAlarm(named: code)
         default:
-            return .deleteVolume(named: try deletion(at: path, behind: volumesPrefix, request))
+            let name = try name(in: path, behind: volumesPrefix)
+            try demand(["DELETE", "PATCH"], request)
+            return request.method == "DELETE"
+                ? .deleteVolume(named: name) : .growVolume(named: name, try body(request))
         }
     }
 
     private static let alarmsPrefix = "/v1/alarms/"
     private static let volumesPrefix = "/v1/volumes/"
 
-    /// The name of what is to go.
-    private static func deletion(
-        at path: String, behind prefix: String, _ request: AdminRequest
+    private static func name(
+        in path: String, behind prefix: String
     ) throws(HTTPRefused) -> String {
         guard path.hasPrefix(prefix) else { throw .pathUnknown(path) }
         let name = path.dropFirst(prefix.count)
@@ -49,7 +53,6 @@ package enum Router {
         guard let name = PercentText.decoded(name) else {
             throw .malformed(why: "\(path) is not percent-encoded UTF-8.")
         }
-        try demand(["DELETE"], request)
         return name
     }
 

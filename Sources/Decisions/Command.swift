@@ -32,6 +32,8 @@ package enum Command: Hashable, Sendable {
     case relinquish(epoch: Epoch)
     case createVolume(name: String, byteCount: UInt64, durability: Durability)
     case deleteVolume(VolumeID)
+    /// Makes it longer; what is added reads zero. To the size that it has is no change.
+    case growVolume(VolumeID, byteCount: UInt64)
     /// The region that takes over first when several could. No failback follows from it.
     case prefer(RegionName)
     /// Wishes this of the members; whoever leads sees to it.
@@ -52,6 +54,7 @@ package enum Command: Hashable, Sendable {
             .first
         case .raiseLevel(let level): level.previous
         case .backup: .backups
+        case .growVolume: .growth
         }
     }
 }
@@ -62,6 +65,8 @@ package enum Outcome: Hashable, Sendable {
     case relinquished(Primary)
     case created(Volume)
     case deleted(Volume)
+    /// As it is now.
+    case grown(Volume)
     case preferred(RegionName)
     case wished(MemberChange)
     case cancelled(MemberChange)
@@ -88,6 +93,7 @@ package enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
     case volumeUnknown(VolumeID)
     case volumeName(String)
     case volumeByteCount(UInt64)
+    case volumeShrinks(name: String, from: UInt64, to: UInt64)
     case tooManyVolumes(limit: Int)
     case tooManySessions(limit: Int)
     case wishPending(MemberChange)
@@ -129,6 +135,9 @@ package enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
         case .volumeByteCount(let count):
             "a volume of \(count) bytes is not a multiple of \(Decisions.volumeGrain) between "
                 + "\(Decisions.volumeGrain) and \(Decisions.volumeByteCountMax)"
+        case .volumeShrinks(let name, let from, let to):
+            "volume \(name) has \(from) bytes, and would lose what lies behind byte \(to): "
+                + "volumes only grow"
         case .tooManyVolumes(let limit): "there are \(limit) volumes, and no more are allowed"
         case .tooManySessions(let limit): "\(limit) sessions are open, and no more are allowed"
         case .wishPending(let change): "the members are changing already: \(change)"

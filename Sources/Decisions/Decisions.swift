@@ -126,6 +126,7 @@ package struct Decisions: Hashable, Sendable {
         case .command(.createVolume(let name, let byteCount, let durability)):
             try createVolume(name, byteCount, durability)
         case .command(.deleteVolume(let id)): try deleteVolume(id)
+        case .command(.growVolume(let id, let byteCount)): try growVolume(id, byteCount)
         case .command(.prefer(let region)): try prefer(region)
         case .command(.changeMembers(let change)): try wish(change, at: step.index)
         case .command(.cancelMembers): try cancelWish()
@@ -213,6 +214,22 @@ package struct Decisions: Hashable, Sendable {
             throw .volumeUnknown(id)
         }
         return .deleted(volumes.remove(at: place))
+    }
+
+    private mutating func growVolume(
+        _ id: VolumeID, _ byteCount: UInt64
+    ) throws(Refusal) -> Outcome {
+        guard let place = volumes.firstIndex(where: { $0.id == id }) else {
+            throw .volumeUnknown(id)
+        }
+        let old = volumes[place]
+        guard Self.isVolumeByteCount(byteCount) else { throw .volumeByteCount(byteCount) }
+        guard byteCount >= old.byteCount else {
+            throw .volumeShrinks(name: old.name, from: old.byteCount, to: byteCount)
+        }
+        volumes[place] = Volume(
+            id: id, name: old.name, byteCount: byteCount, durability: old.durability)
+        return .grown(volumes[place])
     }
 
     private mutating func prefer(_ region: RegionName) throws(Refusal) -> Outcome {

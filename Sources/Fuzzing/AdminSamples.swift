@@ -9,6 +9,7 @@ enum AdminSamples {
         let routes: [Route] = [
             .status, .members, .raft, .volumes, .alarms,
             .createVolume(VolumeRequest(name: "db-1", byteCount: 1 << 30, mode: .sync)),
+            .growVolume(named: "db-1", VolumeGrowth(byteCount: 1 << 31)),
             .deleteVolume(named: "a b/ü"), .switchover(SwitchoverRequest(region: "faro")),
             .changeMembers(MembersRequest(coming: 4, leaving: 3, witness: true)), .cancelMembers,
             .clearAlarm(named: "replica-lost"), .log(LogQuery(from: 1, to: 9, max: 5)),

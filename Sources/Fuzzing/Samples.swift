@@ -98,6 +98,7 @@ enum Samples {
             .promote(node: NodeID(2), epoch: Epoch(2), warrant: .leaseEnded(renewal: LogIndex(2))),
             .createVolume(name: "db-1", byteCount: 1 << 30, durability: .sync),
             .createVolume(name: "scratch", byteCount: 4_096, durability: .async),
+            .growVolume(VolumeID(1), byteCount: 2 << 30),
             .deleteVolume(VolumeID(1)), .prefer(faro), .relinquish(epoch: Epoch(1)),
             .promote(node: NodeID(2), epoch: Epoch(2), warrant: .relinquished(at: LogIndex(7))),
             .changeMembers(.add(Newcomer(node: NodeID(4), region: oslo))), .cancelMembers,

@@ -13,10 +13,12 @@ package struct FeatureLevel: Hashable, Comparable, Sendable, CustomStringConvert
 
     /// The release that knew of no levels. A mesh that has agreed on nothing stands here.
     package static let first = FeatureLevel(known: 1)
-    /// What this program speaks: the levels themselves came with it, and backups on a schedule.
+    /// What this program speaks: the levels themselves came with it, backups on a schedule, and volumes that grow.
     package static let spoken = FeatureLevel(known: 2)
     /// From here on members tell in the log who makes a backup.
     package static let backups = FeatureLevel(known: 2)
+    /// From here on a volume can be made longer.
+    package static let growth = FeatureLevel(known: 2)
     /// The lowest one beside which this program works: its neighbour.
     package static let lowest = first
 

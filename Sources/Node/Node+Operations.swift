@@ -164,7 +164,8 @@ extension Command {
     /// What a node may have proposed for its operator, and for its own backups; the primary's seat is no such thing.
     fileprivate func isAsked(by node: NodeID) -> Bool {
         switch self {
-        case .createVolume, .deleteVolume, .prefer, .changeMembers, .cancelMembers: true
+        case .createVolume, .deleteVolume, .growVolume, .prefer, .changeMembers, .cancelMembers:
+            true
         case .backup(.claimed(_, _, let claimant, _)): claimant == node
         case .backup(.made(let made, _)): made.node == node
         case .backup: true

@@ -38,6 +38,7 @@ extension Ruling {
                     volume.id, name: volume.name, byteCount: volume.byteCount,
                     isSync: volume.durability == .sync)
             case .deleted(let volume): .deleted(volume.id)
+            case .grown(let volume): .grown(volume.id, byteCount: volume.byteCount)
             default: .nothing
             }
     }

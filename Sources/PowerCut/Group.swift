@@ -8,8 +8,10 @@ internal import VolumeCore
 /// them the volumes as plain bytes, worked out from the entries by nothing of VolumeCore's.
 struct Group: Sendable {
     static let id = GroupID(3)
-    /// Two cells and a part of one, so that a piece may be a part of a cell.
+    /// Two cells and a part of one, so that a piece may be a part of a cell; a volume may grow from there.
     static let volumeByteCount = 3 * (64 << 10) - 4_096
+    static let grain = 4_096
+    static let grainsMax = 100
     static let volumesMax = 3
 
     /// From index 1 on.
@@ -55,6 +57,9 @@ struct Group: Sendable {
             volumes[id] = [UInt8](repeating: 0, count: Self.volumeByteCount)
             nextVolume = max(nextVolume, id.rawValue + 1)
         case .deleted(let id): volumes[id] = nil
+        case .grown(let id, let byteCount):
+            let added = Int(byteCount) - (volumes[id]?.count ?? 0)
+            volumes[id]? += [UInt8](repeating: 0, count: added)
         case .accepted:
             let write = try VolumeWrite(parsing: ruled.entry)
             let range = Int(write.range.lowerBound)..<Int(write.range.upperBound)
@@ -70,6 +75,10 @@ struct Group: Sendable {
         case .write: return Ruled(entry, .accepted)
         case .command:
             let id = VolumeID(entry.payload.last.map(UInt64.init) ?? 0)
+            if entry.payload.count == 3 {
+                let grains = UInt64(entry.payload[entry.payload.startIndex + 1])
+                return Ruled(entry, .grown(id, byteCount: grains * UInt64(grain)))
+            }
             guard entry.payload.count == 1 else { return Ruled(entry, .deleted(id)) }
             let byteCount = UInt64(volumeByteCount)
             return Ruled(
@@ -90,7 +99,13 @@ extension Group {
             return Draft(.command, epoch: Epoch(1), payload: [UInt8(nextVolume)])
         case 1 where isQuiet && known.count > 1:
             return Draft(.command, epoch: Epoch(1), payload: [0, UInt8(known[0].rawValue)])
-        case 2: return Draft(.membership, epoch: Epoch(1), payload: [7])
+        case 2 where isQuiet && !known.isEmpty:
+            let id = known[Int(random.next() % UInt64(known.count))]
+            let grains = (volumes[id]?.count ?? 0) / Self.grain + Int(1 + random.next() % 20)
+            guard grains <= Self.grainsMax else { break }
+            return Draft(
+                .command, epoch: Epoch(1), payload: [1, UInt8(grains), UInt8(id.rawValue)])
+        case 3: return Draft(.membership, epoch: Epoch(1), payload: [7])
         default: break
         }
         // A volume of the tail may go again with it, or is going.
@@ -104,10 +119,11 @@ extension Group {
     ) throws -> VolumeWrite {
         let number = try number(of: id, behind: tail)
         let generation = ExportGeneration(epoch: Epoch(1), opening: 1)
-        let offset = random.next() % UInt64(Self.volumeByteCount)
+        let length = UInt64(volumes[id]?.count ?? 0)
+        let offset = random.next() % length
         let isLong = random.chance(1, in: 8)
         let longest: UInt64 = isLong ? 80_000 : 3_000
-        let count = min(1 + random.next() % longest, UInt64(Self.volumeByteCount) - offset)
+        let count = min(1 + random.next() % longest, length - offset)
         let operation: [VolumeWrite.Operation] = [.write, .write, .write, .zeroes, .trim]
         let drawn = operation[Int(random.next() % 5)]
         guard drawn != .write else {

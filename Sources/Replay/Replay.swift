@@ -9,7 +9,7 @@ package struct Replay: Sendable {
     /// A volume as far as the replay has come.
     package struct Volume: Hashable, Sendable {
         package let name: String
-        package let byteCount: UInt64
+        package fileprivate(set) var byteCount: UInt64
         /// The last write that is in it: the log may hold it once more (protocol-rules 16).
         fileprivate var generation: ExportGeneration
         fileprivate var number: UInt64
@@ -28,6 +28,8 @@ package struct Replay: Sendable {
         case zero(VolumeID, Range<UInt64>)
         case create(VolumeID)
         case delete(VolumeID)
+        /// It is this long now, and reads zero behind where it ended.
+        case grow(VolumeID, byteCount: UInt64)
     }
 
     package private(set) var volumes: [VolumeID: Volume]
@@ -58,6 +60,10 @@ package struct Replay: Sendable {
             volumes[id] = Volume(name: name, byteCount: byteCount, generation: .none, number: 0)
             return .create(id)
         case .deleted(let id): return volumes.removeValue(forKey: id).map { _ in .delete(id) }
+        case .grown(let id, let byteCount):
+            guard let volume = volumes[id], volume.byteCount < byteCount else { return nil }
+            volumes[id]?.byteCount = byteCount
+            return .grow(id, byteCount: byteCount)
         case .accepted: return try write(entry)
         }
     }

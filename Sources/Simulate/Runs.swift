@@ -20,6 +20,7 @@ final class Runs: Sendable {
         var mends = Mends()
         var imageMends = 0
         var cutPieces = 0
+        var growths = 0
         var backups = 0
         var quorumsAlone = 0
         var shortfalls: UInt64 = 0
@@ -105,6 +106,7 @@ final class Runs: Sendable {
             sum.mends.add(report.mends)
             sum.imageMends += report.imageMends
             sum.cutPieces += report.cutPieces
+            sum.growths += report.growths
             sum.backups += report.backups
             sum.quorumsAlone += report.quorumsAlone
             sum.spent += took
@@ -162,7 +164,7 @@ final class Runs: Sendable {
             + "\"turned_away\":\(sum.upgrades.turnedAway),\"raised\":\(sum.upgrades.raised)},"
             + "\"quorums_alone\":\(sum.quorumsAlone),\"mends\":{\"here\":\(sum.mends.here),"
             + "\"by_peers\":\(sum.mends.byPeers),\"by_base\":\(sum.mends.byBase),\"cuts\":\(sum.mends.cuts)},"
-            + "\"image_mends\":\(sum.imageMends),\"cut_pieces\":\(sum.cutPieces),\"backups\":\(sum.backups),"
+            + "\"image_mends\":\(sum.imageMends),\"cut_pieces\":\(sum.cutPieces),\"backups\":\(sum.backups),\"growths\":\(sum.growths),"
             + "\"faults\":{\(counts.joined(separator: ","))}}"
     }
 }

@@ -27,6 +27,8 @@ struct Client {
     let name: String
     /// Blocks that nobody else writes.
     let own: Range<Int>
+    /// What the disk grows by is its own too.
+    let takesGrowth: Bool
     var random: SeededRandom
     let thinks: ClosedRange<Interval>
     let burstMax: Int
@@ -43,6 +45,11 @@ struct Client {
     var turn: UInt64 = 0
     /// All of the last burst is answered and not flushed.
     var wantsFlush = false
+
+    func own(through session: Session) -> Range<Int> {
+        guard takesGrowth else { return own }
+        return own.lowerBound..<Int(session.door.byteCount) / Ledger.blockByteCount
+    }
 
     var session: Session? {
         if case .connected(let session) = phase { return session }

@@ -39,6 +39,12 @@ struct Ledger {
 
     var byteCount: UInt64 { UInt64(blocks.count * Self.blockByteCount) }
 
+    /// A client was told that the disk is so long.
+    mutating func grow(to byteCount: UInt64) {
+        let added = Int(byteCount) / Self.blockByteCount - blocks.count
+        blocks += Array(repeating: Block(), count: max(added, 0))
+    }
+
     /// The next version of a block, and its bytes unless it shall be zero.
     mutating func issue(_ block: Int, isZero: Bool) -> UInt64 {
         blocks[block].issued += 1

@@ -19,6 +19,10 @@ final class Agent {
     /// The exports that clients can connect to.
     var open: [OpenExport] = []
 
+    func grow(_ volume: VolumeID, to byteCount: UInt64) {
+        for at in open.indices where open[at].volume == volume { open[at].byteCount = byteCount }
+    }
+
     /// The core does, and is woken where its deadline has come, as the driver has it.
     func handle(_ event: Node.Event, at now: Instant, _ effects: inout [Node.Effect]) -> Instant {
         node.handle(event, at: now, &effects)
@@ -41,7 +45,7 @@ struct OpenExport {
     let volume: VolumeID
     let name: String
     let generation: ExportGeneration
-    let byteCount: UInt64
+    var byteCount: UInt64
 }
 
 /// What waits for the volumes' thread.

@@ -68,6 +68,7 @@ struct Welcome {
     let life: UInt64
     let volume: VolumeID
     let generation: ExportGeneration
+    let byteCount: UInt64
 }
 
 extension ConnectionID {

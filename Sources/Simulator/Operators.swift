@@ -20,6 +20,8 @@ struct Operators {
     /// Volumes that come and go.
     private(set) var spare: [VolumeID] = []
     private var pending: [Node.OperationID: (operation: Node.Operation, began: Moment)] = [:]
+    /// Volumes that may get longer: how long they are, as far as answers told, and may be.
+    private var lengths: [VolumeID: (length: UInt64, most: UInt64)] = [:]
     /// By shared name, what was asked and answered.
     private var histories: [String: [History<NamedVolume, Moment>.Call]] = [:]
     /// Volumes with a shared name, as far as answers told of them.
@@ -38,7 +40,7 @@ struct Operators {
                         name: name, byteCount: ledgers[disk].byteCount, durability: .sync)), time)
         }
         guard isStormy else { return nil }
-        switch random.next() % 8 {
+        switch random.next() % 9 {
         case 0:
             let place = Int(random.next() % UInt64(Simulation.regions.count))
             return ask(.switchOver(Simulation.regions[place]), time)
@@ -58,8 +60,24 @@ struct Operators {
             let isLast = random.chance(3, in: 4)
             let volume = isLast ? last : known[Int(random.next() % UInt64(known.count))]
             return ask(.command(.deleteVolume(volume)), time)
+        case 8: return growth().map { ask(.command($0), time) }
         default: return nil
         }
+    }
+
+    /// By a block, by less than a cell, and by more than one.
+    private static let growths: [UInt64] = [4_096, 8_192, 60 << 10, 68 << 10]
+    /// A replica that copies has to have come to an end of it before the run's.
+    private static let diskGrowthMax: UInt64 = 68 << 10
+    private static let spareGrowthMax: UInt64 = 8 << 10
+
+    private mutating func growth() -> Command? {
+        let known = lengths.keys.sorted()
+        guard !known.isEmpty else { return nil }
+        let volume = known[Int(random.next() % UInt64(known.count))]
+        let more = Self.growths[Int(random.next() % UInt64(Self.growths.count))]
+        guard let known = lengths[volume], known.length + more <= known.most else { return nil }
+        return .growVolume(volume, byteCount: known.length + more)
     }
 
     private func create(_ name: String) -> Node.Operation {
@@ -79,14 +97,23 @@ struct Operators {
         switch (command, answer) {
         case (.createVolume(let name, _, _), .done(.created(let volume))):
             missing.removeAll { $0 == name }
-            if name.hasPrefix(Self.sparePrefix) { spare.append(volume.id) }
+            let isSpare = name.hasPrefix(Self.sparePrefix)
+            if isSpare { spare.append(volume.id) }
+            if !Self.sharedNames.contains(name) {
+                let most = isSpare ? Self.spareGrowthMax : Self.diskGrowthMax
+                lengths[volume.id] = (volume.byteCount, volume.byteCount + most)
+            }
             if Self.sharedNames.contains(name) { shared[volume.id] = name }
             note(.create(volume.id), name, began, time)
         case (.createVolume(let name, _, _), .done(.refused(.volumeExists))):
             missing.removeAll { $0 == name }
             note(.createRefused, name, began, time)
         case (.createVolume(let name, _, _), .unknown): note(.create(nil), name, began, nil)
+        case (.growVolume(let id, _), .done(.grown(let volume))):
+            let known = lengths[id]?.length ?? 0
+            lengths[id]?.length = max(known, volume.byteCount)
         case (.deleteVolume(let id), .done(.deleted)):
+            lengths[id] = nil
             note(.delete(id), shared[id], began, time)
         case (.deleteVolume(let id), .done(.refused)):
             note(.deleteRefused(id), shared[id], began, time)
@@ -131,6 +158,7 @@ extension Simulation {
         switch operation {
         case .command(.createVolume(let name, _, _)): "create volume \(name)"
         case .command(.deleteVolume(let id)): "delete volume \(id)"
+        case .command(.growVolume(let id, let count)): "grow volume \(id) to \(count) bytes"
         case .command: "another command"
         case .switchOver(let region): "switch over to \(region)"
         }

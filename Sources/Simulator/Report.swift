@@ -38,6 +38,8 @@ package struct Report: Sendable {
     package internal(set) var imageMends = 0
     /// Pieces of cuts that were compared with what there had been.
     package internal(set) var cutPieces = 0
+    /// Open volumes that grew.
+    package internal(set) var growths = 0
     /// Whether a majority had to serve while the others stayed broken.
     package internal(set) var quorumsAlone = 0
     /// From each of the plan's falls of a primary to the first flush that another answered.

@@ -65,7 +65,13 @@ extension Simulation {
         _ at: Int, _ volume: VolumeID, _ name: String, _ generation: ExportGeneration
     ) {
         guard let disk = clients.first(where: { $0.name == name })?.disk else { return }
-        let byteCount = Int(ledgers[disk].byteCount)
+        let byteCount = machines[at].open(name).map { Int($0.byteCount) } ?? 0
+        if byteCount < Int(ledgers[disk].byteCount) {
+            check(
+                "a volume never gets shorter: node \(machines[at].id) serves \(byteCount) bytes of "
+                    + "\(name), and a client was told of \(ledgers[disk].byteCount)")
+        }
+        ledgers[disk].grow(to: UInt64(byteCount))
         var effects: [ExportEffect] = []
         let now = machines[at].clock.local(time)
         // Another one may have written since.

@@ -66,7 +66,7 @@ extension Simulation {
         let welcome = open.map {
             Welcome(
                 machine: machine, life: machines[machine].life, volume: $0.volume,
-                generation: $0.generation)
+                generation: $0.generation, byteCount: $0.byteCount)
         }
         agenda.push(time + .microseconds(150), .welcome(connection, welcome))
     }
@@ -78,6 +78,8 @@ extension Simulation {
             clients[at].phase = .seeking
             return goOn(at)
         }
+        // What one export said stands: the mesh agreed on it before.
+        ledgers[clients[at].disk].grow(to: welcome.byteCount)
         clients[at].phase = .connected(Client.Session(connection: connection, door: welcome))
         clients[at].asked = [:]
         clients[at].wantsFlush = false
@@ -132,14 +134,14 @@ extension Simulation {
             if clients[at].random.chance(4, in: 5) { return flush(at, session) }
         }
         let count = 1 + Int(clients[at].random.next() % UInt64(clients[at].burstMax))
-        let own = clients[at].own
+        let own = clients[at].own(through: session)
         let first = own.lowerBound + Int(clients[at].random.next() % UInt64(own.count))
         // The same place again, while the first time is on its way into the log.
         let returns = clients[at].random.chance(1, in: 3)
         var block = first
         for number in 0..<count {
             let length = min(1 + Int(clients[at].random.next() % 3), own.upperBound - block)
-            write(at, session, block..<block + length)
+            write(at, session, block..<block + length, of: own)
             block += length + Int(clients[at].random.next() % 3)
             if returns, number % 2 == 1 { block = first }
             if block >= own.upperBound { break }
@@ -148,12 +150,15 @@ extension Simulation {
         turnClient(at, after: Client.patience)
     }
 
-    private mutating func write(_ at: Int, _ session: Client.Session, _ asked: Range<Int>) {
+    private mutating func write(
+        _ at: Int, _ session: Client.Session, _ asked: Range<Int>, of own: Range<Int>
+    ) {
         let disk = clients[at].disk
         let kind = clients[at].random.next() % 16
         let cell = asked.lowerBound / Ledger.cellBlockCount * Ledger.cellBlockCount
         // Now and then what fstrim does.
-        let isCell = kind == 0 && clients[at].own.count > Ledger.cellBlockCount
+        let isCell =
+            kind == 0 && cell >= own.lowerBound && cell + Ledger.cellBlockCount <= own.upperBound
         let blocks = isCell ? cell..<cell + Ledger.cellBlockCount : asked
         let isZero = kind < 2
         let isDurable = clients[at].random.chance(1, in: 8)
@@ -186,7 +191,7 @@ extension Simulation {
 
     private mutating func read(_ at: Int, _ session: Client.Session, from: Int?) {
         let disk = clients[at].disk
-        let total = ledgers[disk].blocks.count
+        let total = Int(session.door.byteCount) / Ledger.blockByteCount
         let first = from ?? Int(clients[at].random.next() % UInt64(total))
         let count = min(1 + Int(clients[at].random.next() % 8), total - first)
         let least = (first..<first + count).map {

@@ -221,6 +221,10 @@ extension Simulation {
                     volume: volume, name: name, generation: generation, byteCount: byteCount))
             opened(name)
             audit(at, volume, name, generation)
+        case .grown(let volume, let byteCount):
+            tell(at, "serves volume \(volume) with \(byteCount) bytes")
+            report.growths += 1
+            machines[at].agent?.grow(volume, to: byteCount)
         case .ended(let volume, _):
             tell(at, "ends the export of volume \(volume)")
             machines[at].agent?.open.removeAll { $0.volume == volume }

@@ -52,6 +52,7 @@ extension Simulation {
         operators.missing = sizes.indices.map { "disk-\($0)" }
         // Two clients share the first disk.
         let shares: [(disk: Int, own: Range<Int>)] = [(0, 0..<32), (0, 32..<64), (1, 0..<sizes[1])]
+        func isLast(_ own: Range<Int>, of disk: Int) -> Bool { own.upperBound == sizes[disk] }
         // A full load hides what an idle mesh does wrong, and the other way round.
         report.leisure = [1, 2, 6][Int(chance.next() % 3)]
         let leisure = UInt64(report.leisure)
@@ -60,6 +61,7 @@ extension Simulation {
             clients.append(
                 Client(
                     disk: share.disk, name: "disk-\(share.disk)", own: share.own,
+                    takesGrowth: isLast(share.own, of: share.disk),
                     random: chance.fork(), thinks: pace...(pace * 4),
                     burstMax: Int.random(in: 4...10, using: &chance)))
         }

@@ -115,6 +115,30 @@ struct CellMap: Hashable, Sendable {
         return ranges
     }
 
+    /// The same set of the volume grown. Cells may be larger there, and one is in it if a part of it was.
+    func grown(to byteCount: UInt64) -> CellMap {
+        var grown = CellMap(byteCount: byteCount)
+        for range in ranges { grown.insert(range) }
+        return grown
+    }
+
+    /// What lies in cells of this set and did not in those of `old`, from before the volume grew.
+    func added(to old: CellMap) -> [Range<UInt64>] {
+        var added: [Range<UInt64>] = []
+        for range in ranges {
+            let before = range.clamped(to: 0..<old.byteCount)
+            var offset = before.lowerBound
+            while offset < before.upperBound {
+                let run = old.run(at: offset, in: before)
+                if !run.isSet { added.append(offset..<run.end) }
+                offset = run.end
+            }
+            let behind = max(range.lowerBound, old.byteCount)
+            if behind < range.upperBound { added.append(behind..<range.upperBound) }
+        }
+        return added
+    }
+
     var isEmpty: Bool { bits.allSatisfy { $0 == 0 } }
 
     /// What the cells of the set hold together.

@@ -44,6 +44,13 @@ struct ChangeRing: Hashable, Sendable {
         spans[spans.count - 1].cells.insert(range)
     }
 
+    /// The same account of the volume grown.
+    func grown(to byteCount: UInt64) -> ChangeRing {
+        var grown = self
+        for at in spans.indices { grown.spans[at].cells = spans[at].cells.grown(to: byteCount) }
+        return grown
+    }
+
     /// With each checkpoint: a replica's own account begins at one.
     mutating func close() { isClosed = true }
 

@@ -20,6 +20,8 @@ package enum Ruling: Hashable, Sendable {
     /// `isSync`: a FLUSH waits for the commit, not only for the primary's own disk.
     case created(VolumeID, name: String, byteCount: UInt64, isSync: Bool)
     case deleted(VolumeID)
+    /// It is this long from here on.
+    case grown(VolumeID, byteCount: UInt64)
 }
 
 /// One connection of a client, as long as the process lives.
@@ -127,6 +129,8 @@ package enum ExportEffect: Hashable, Sendable {
     case checkpointed(LogIndex)
     case opened(VolumeID, name: String, ExportGeneration, byteCount: UInt64)
     case ended(VolumeID, ExportGeneration)
+    /// An open volume is so long now. A client learns of it when it connects anew.
+    case grown(VolumeID, byteCount: UInt64)
     /// Nothing is pending or waiting any more.
     case drained
     /// A committed record changed nothing: for counters and logs.

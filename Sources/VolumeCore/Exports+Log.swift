@@ -46,6 +46,13 @@ extension Exports {
             invariant(refused == nil, "volume \(volume) is open behind its end")
             core.skip(entry.index)
             return .nothing
+        case .grown(let volume, let byteCount):
+            let refused = try core.grow(volume, to: byteCount)
+            core.skip(entry.index)
+            if let refused { return .refused(.ungrowable(refused)) }
+            if core.isResyncing { pull.askAnew(volume, core.missing(of: volume)) }
+            if isOpen(volume) { effects.append(.grown(volume, byteCount: byteCount)) }
+            return .nothing
         case .created(let id, let name, let byteCount, let isSync):
             let refused = try core.create(id, name: name, byteCount: byteCount, isSync: isSync)
             core.skip(entry.index)

@@ -133,6 +133,12 @@ struct Pull: Sendable {
         outstanding.removeAll { $0.piece.volume == volume }
     }
 
+    /// Other cells of the volume are missing than those that were asked for.
+    mutating func askAnew(_ volume: VolumeID, _ missing: CellMap?) {
+        forget(volume)
+        unasked?[volume] = missing
+    }
+
     /// Takes out the next piece to be asked for.
     mutating func next(_ limits: VolumeLimits.Resync) -> Piece? {
         if let piece = backlog.popLast() { return piece }

@@ -114,7 +114,8 @@ extension VolumeCore {
     private mutating func adopt(_ record: VolumeState.Record) throws(DiskError) -> Volume {
         var record = record
         guard let place = position(of: record.id),
-            volumes[place].record.byteCount == record.byteCount
+            volumes[place].record.canGrow(to: record.byteCount)
+                || volumes[place].record.byteCount == record.byteCount
         else {
             let (image, sums) = try createFiles(record.id, record.byteCount)
             for file in [image, sums] { try disk.sync(file) }
@@ -122,13 +123,28 @@ extension VolumeCore {
             return Volume(record: record, image: image, sums: sums)
         }
         let old = volumes[place]
-        record.takeOver(old.record)
+        record.takeOver(try grownForSource(place, to: record.byteCount))
         // Also where the map here says so already: a crash may have kept what lay there before.
         for gap in record.allocation.gaps where !isPlanted(.keepsForeignGaps) {
             try disk.deallocate(old.image, gap)
         }
         try disk.sync(old.image)
         return Volume(record: record, image: old.image, sums: old.sums)
+    }
+
+    /// What is here of a volume that has grown meanwhile. Of a cell that is longer now, or one with others,
+    /// all has to come.
+    private mutating func grownForSource(
+        _ place: Int, to byteCount: UInt64
+    ) throws(DiskError) -> VolumeState.Record {
+        let old = volumes[place].record
+        guard old.byteCount < byteCount else { return old }
+        try lengthenFiles(place, to: byteCount)
+        try disk.sync(volumes[place].sums)
+        var grown = old.grown(to: byteCount)
+        for range in grown.allocation.added(to: old.allocation)
+        where !isPlanted(.keepsShortCells) { grown.missing.insert(range) }
+        return grown
     }
 
     /// Takes the log's word for where it stands, though nothing of it was applied here.

@@ -218,7 +218,9 @@ extension VolumeCore {
         guard cut != nil, !isPlanted(.writesOverTheCut) else { return }
         let id = volumes[place].id
         guard var part = cut?.parts.removeValue(forKey: id) else { return }
-        for granule in Cut.granules(range) where part.isLeft(granule) {
+        // What was added since the cut began is no part of it.
+        let range = range.clamped(to: 0..<part.byteCount)
+        for granule in range.isEmpty ? 0..<0 : Cut.granules(range) where part.isLeft(granule) {
             let own = part.range(of: granule)
             guard cutKeptBytes + own.count <= limits.cutByteCountMax else {
                 cut?.giveUp()

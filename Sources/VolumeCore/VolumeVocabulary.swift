@@ -62,6 +62,7 @@ package enum Applied: Hashable, Sendable {
         case outOfRange
         case malformed(VolumeWriteRefused)
         case uncreatable(VolumeRefused)
+        case ungrowable(VolumeRefused)
     }
 }
 

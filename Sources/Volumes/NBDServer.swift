@@ -44,7 +44,7 @@ package final class NBDServer: Sendable {
         let volume: VolumeID
         let name: String
         let generation: ExportGeneration
-        let byteCount: UInt64
+        var byteCount: UInt64
         var fault: String?
         var connections: Set<ConnectionID> = []
     }
@@ -178,6 +178,8 @@ package final class NBDServer: Sendable {
                 open(
                     Export(
                         volume: volume, name: name, generation: generation, byteCount: byteCount))
+            case .grown(let volume, let byteCount):
+                state.withLockedValue { $0.exports[volume]?.byteCount = byteCount }
             case .ended(let volume, let generation):
                 // The refusals of what waited go before the end.
                 deliver(replies, check)

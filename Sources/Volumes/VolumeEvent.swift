@@ -31,6 +31,7 @@ package enum ClientEvent: Sendable {
     case reply(RequestID, VolumeReply)
     case opened(VolumeID, name: String, ExportGeneration, byteCount: UInt64)
     case ended(VolumeID, ExportGeneration)
+    case grown(VolumeID, byteCount: UInt64)
 }
 
 /// The volumes in figures.

@@ -224,6 +224,8 @@ extension VolumeThread {
             case .opened(let volume, let name, let generation, let byteCount):
                 served.append(.opened(volume, name: name, generation, byteCount: byteCount))
             case .ended(let volume, let generation): served.append(.ended(volume, generation))
+            case .grown(let volume, let byteCount):
+                served.append(.grown(volume, byteCount: byteCount))
             case .applied(let index): told.append(.applied(index))
             case .checkpointed(let index): told.append(.checkpointed(index))
             case .drained: told.append(.drained)
@@ -324,7 +326,7 @@ extension VolumeThread.Work {
         switch event {
         case .opened(let volume, _, let generation, _): open[volume] = generation
         case .ended(let volume, _): open[volume] = nil
-        case .reply: break
+        case .reply, .grown: break
         }
     }
 }

@@ -33,6 +33,11 @@ extension Command {
             }
         case .deleteVolume(let volume):
             payload.deleteVolume = DeleteVolumeCommand.with { $0.volume = volume.rawValue }
+        case .growVolume(let volume, let byteCount):
+            payload.growVolume = GrowVolumeCommand.with {
+                $0.volume = volume.rawValue
+                $0.byteCount = byteCount
+            }
         case .prefer(let region):
             payload.prefer = PreferCommand.with { $0.region = region.text }
         case .changeMembers(let change): payload.changeMembers = ChangeMembersCommand(change)
@@ -57,6 +62,8 @@ extension Command {
                 name: command.name, byteCount: command.byteCount,
                 durability: try Durability(command.durability))
         case .deleteVolume(let command): self = .deleteVolume(VolumeID(command.volume))
+        case .growVolume(let command):
+            self = .growVolume(VolumeID(command.volume), byteCount: command.byteCount)
         case .prefer(let command): self = .prefer(try RegionName(checked: command.region))
         case .changeMembers(let command): self = .changeMembers(try MemberChange(command))
         case .cancelMembers: self = .cancelMembers

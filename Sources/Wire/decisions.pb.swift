@@ -148,6 +148,21 @@ nonisolated struct DeleteVolumeCommand: Sendable {
   init() {}
 }
 
+/// A volume only ever gets longer.
+nonisolated struct GrowVolumeCommand: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var volume: UInt64 = 0
+
+  var byteCount: UInt64 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
 nonisolated struct PreferCommand: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -413,6 +428,14 @@ nonisolated struct CommandPayload: Sendable {
     set {command = .failedBackup(newValue)}
   }
 
+  var growVolume: GrowVolumeCommand {
+    get {
+      if case .growVolume(let v)? = command {return v}
+      return GrowVolumeCommand()
+    }
+    set {command = .growVolume(newValue)}
+  }
+
   /// Tells apart who asked the same of the same node twice; 0 where nobody waits for an answer.
   var request: UInt64 = 0
 
@@ -431,6 +454,7 @@ nonisolated struct CommandPayload: Sendable {
     case renewBackup(BackupRenewCommand)
     case madeBackup(BackupMadeCommand)
     case failedBackup(BackupFailedCommand)
+    case growVolume(GrowVolumeCommand)
 
   }
 
@@ -882,6 +906,41 @@ nonisolated extension DeleteVolumeCommand: SwiftProtobuf.Message, SwiftProtobuf.
   }
 }
 
+nonisolated extension GrowVolumeCommand: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = "GrowVolumeCommand"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}volume\0\u{3}byte_count\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.volume) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.byteCount) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.volume != 0 {
+      try visitor.visitSingularUInt64Field(value: self.volume, fieldNumber: 1)
+    }
+    if self.byteCount != 0 {
+      try visitor.visitSingularUInt64Field(value: self.byteCount, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: GrowVolumeCommand, rhs: GrowVolumeCommand) -> Bool {
+    if lhs.volume != rhs.volume {return false}
+    if lhs.byteCount != rhs.byteCount {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension PreferCommand: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = "PreferCommand"
   static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}region\0")
@@ -1236,7 +1295,7 @@ nonisolated extension BackupFailedCommand: SwiftProtobuf.Message, SwiftProtobuf.
 
 nonisolated extension CommandPayload: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = "CommandPayload"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}promote\0\u{1}relinquish\0\u{3}create_volume\0\u{3}delete_volume\0\u{1}prefer\0\u{1}request\0\u{3}change_members\0\u{3}cancel_members\0\u{3}raise_level\0\u{3}claim_backup\0\u{3}renew_backup\0\u{3}made_backup\0\u{3}failed_backup\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}promote\0\u{1}relinquish\0\u{3}create_volume\0\u{3}delete_volume\0\u{1}prefer\0\u{1}request\0\u{3}change_members\0\u{3}cancel_members\0\u{3}raise_level\0\u{3}claim_backup\0\u{3}renew_backup\0\u{3}made_backup\0\u{3}failed_backup\0\u{3}grow_volume\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1401,6 +1460,19 @@ nonisolated extension CommandPayload: SwiftProtobuf.Message, SwiftProtobuf._Mess
           self.command = .failedBackup(v)
         }
       }()
+      case 14: try {
+        var v: GrowVolumeCommand?
+        var hadOneofValue = false
+        if let current = self.command {
+          hadOneofValue = true
+          if case .growVolume(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.command = .growVolume(v)
+        }
+      }()
       default: break
       }
     }
@@ -1465,6 +1537,10 @@ nonisolated extension CommandPayload: SwiftProtobuf.Message, SwiftProtobuf._Mess
     case .failedBackup?: try {
       guard case .failedBackup(let v)? = self.command else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
+    }()
+    case .growVolume?: try {
+      guard case .growVolume(let v)? = self.command else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
     }()
     default: break
     }

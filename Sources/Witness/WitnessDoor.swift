@@ -154,6 +154,12 @@ struct WitnessDoor: AdminDoor {
         throw .node(.witness(cannot: "keeps no volumes"))
     }
 
+    func growVolume(
+        named name: String, _ growth: VolumeGrowth
+    ) async throws(AdminRefused) -> VolumeReport {
+        throw .node(.witness(cannot: "keeps no volumes"))
+    }
+
     func deleteVolume(named name: String) async throws(AdminRefused) {
         throw .node(.witness(cannot: "keeps no volumes"))
     }

@@ -60,6 +60,18 @@ final class FakeDoor: AdminDoor {
         return made
     }
 
+    func growVolume(
+        named name: String, _ growth: VolumeGrowth
+    ) async throws(AdminRefused) -> VolumeReport {
+        let grown = volumes.withLockedValue { volumes -> VolumeReport? in
+            guard let place = volumes.firstIndex(where: { $0.name == name }) else { return nil }
+            volumes[place].byteCount = growth.byteCount
+            return volumes[place]
+        }
+        guard let grown else { throw .volume(.unknown(name: name, known: [])) }
+        return grown
+    }
+
     func deleteVolume(named name: String) async throws(AdminRefused) {
         let wasThere = volumes.withLockedValue { volumes in
             let before = volumes.count

@@ -15,6 +15,7 @@ struct RouterTests {
         Route.status, .members, .raft, .volumes,
         .createVolume(VolumeRequest(name: "db", byteCount: 1 << 34, mode: .async)),
         .alarms, .clearAlarm(named: "replica-lost"), .clearAlarm(named: "no such/na%me"),
+        .growVolume(named: "db", VolumeGrowth(byteCount: 8_192)),
         .deleteVolume(named: "db"), .deleteVolume(named: "no such/na%me? é"),
         .changeMembers(MembersRequest(coming: 4, leaving: 3, witness: true)), .cancelMembers,
         .switchover(SwitchoverRequest(region: "us-west-2")), .log(LogQuery()),
@@ -35,7 +36,7 @@ struct RouterTests {
 
     @Test(arguments: [
         ("POST", "/v1/status", ["GET"]), ("DELETE", "/v1/volumes", ["GET", "POST"]),
-        ("GET", "/v1/volumes/db", ["DELETE"]), ("GET", "/v1/switchover", ["POST"]),
+        ("GET", "/v1/volumes/db", ["DELETE", "PATCH"]), ("GET", "/v1/switchover", ["POST"]),
         ("DELETE", "/v1/members", ["GET", "POST"]), ("GET", "/v1/members/wish", ["DELETE"]),
         ("HEAD", "/v1/log", ["GET"]), ("get", "/v1/raft", ["GET"]),
     ])

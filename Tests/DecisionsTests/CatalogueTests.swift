@@ -37,6 +37,28 @@ struct CatalogueTests {
         #expect(decisions.next(create("a", byteCount)).refusal == .volumeByteCount(byteCount))
     }
 
+    @Test func `a volume gets longer, and never shorter`() {
+        var decisions = Decisions.pair
+        func grow(_ id: UInt64, _ byteCount: UInt64) -> Decisions.Deed {
+            .command(.growVolume(VolumeID(id), byteCount: byteCount))
+        }
+        _ = decisions.next(create("a", 8_192))
+        #expect(
+            decisions.next(grow(1, 16_384)).refusal
+                == .levelTooLow(mesh: .first, needed: .growth))
+        _ = decisions.next(.command(.raiseLevel(.growth)))
+        let longer = Volume(id: VolumeID(1), name: "a", byteCount: 16_384, durability: .sync)
+        #expect(decisions.next(grow(1, 16_384)) == .grown(longer))
+        // Asked again by who got no answer.
+        #expect(decisions.next(grow(1, 16_384)) == .grown(longer))
+        #expect(
+            decisions.next(grow(1, 8_192)).refusal
+                == .volumeShrinks(name: "a", from: 16_384, to: 8_192))
+        #expect(decisions.next(grow(1, 16_385)).refusal == .volumeByteCount(16_385))
+        #expect(decisions.next(grow(2, 16_384)).refusal == .volumeUnknown(VolumeID(2)))
+        #expect(decisions.volumes == [longer])
+    }
+
     @Test func `the catalogue is bounded`() {
         var decisions = Decisions.pair
         for i in 0..<Decisions.volumesMax { _ = decisions.next(create("v\(i)")) }

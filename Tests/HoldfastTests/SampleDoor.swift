@@ -29,6 +29,20 @@ struct SampleDoor: AdminDoor {
             isOpen: true, socket: "/run/holdfast/volumes/\(request.name).sock")
     }
 
+    func growVolume(
+        named name: String, _ growth: VolumeGrowth
+    ) async throws(AdminRefused) -> VolumeReport {
+        guard var volume = report.volumes.first(where: { $0.name == name }) else {
+            throw .volume(.unknown(name: name, known: report.volumes.map(\.name)))
+        }
+        guard growth.byteCount >= volume.byteCount else {
+            throw .volume(
+                .shrinks(name: name, from: volume.byteCount, to: growth.byteCount))
+        }
+        volume.byteCount = growth.byteCount
+        return volume
+    }
+
     func deleteVolume(named name: String) async throws(AdminRefused) {
         guard report.volumes.contains(where: { $0.name == name }) else {
             throw .volume(.unknown(name: name, known: []))

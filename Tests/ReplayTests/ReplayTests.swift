@@ -28,6 +28,7 @@ private struct History {
     init(seed: UInt64, count: Int) {
         random = SeededRandom(seed: seed)
         promote(.firstPrimary)
+        command(.raiseLevel(.growth))
         while entries.count < count { happen() }
     }
 
@@ -72,6 +73,7 @@ private struct History {
         case 2: delete()
         case 3: add(.blank, epoch: epoch, []) { _, _ in }
         case 4: opening += 1
+        case 5: grow()
         default: write()
         }
     }
@@ -87,6 +89,18 @@ private struct History {
         }
     }
     private var nextVolume = UInt64(1)
+
+    private mutating func grow() {
+        guard let id = now.keys.sorted().randomElement(using: &random), let image = now[id] else {
+            return
+        }
+        // Now and then one that would make it shorter.
+        let count = UInt64(image.bytes.count) + 4_096 * (random.next() % 4) - 4_096
+        command(.growVolume(id, byteCount: count)) {
+            let added = Int(count) - image.bytes.count
+            if added > 0 { $0[id]?.bytes += [UInt8](repeating: 0, count: added) }
+        }
+    }
 
     private mutating func delete() {
         guard random.next() % 3 == 0, let id = now.keys.sorted().first else { return }
@@ -145,6 +159,9 @@ private struct History {
                 images[id]?.replaceSubrange(
                     Int(range.lowerBound)..<Int(range.upperBound), with: zeros)
             case .delete(let id): images[id] = nil
+            case .grow(let id, let byteCount):
+                let added = Int(byteCount) - (images[id]?.count ?? 0)
+                images[id]? += [UInt8](repeating: 0, count: added)
             case .create(let id):
                 let byteCount = try #require(replay.volumes[id]?.byteCount)
                 images[id] = [UInt8](repeating: 0, count: Int(byteCount))

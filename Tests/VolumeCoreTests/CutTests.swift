@@ -125,6 +125,23 @@ import Testing
         #expect(log.core.cutIndex == nil)
     }
 
+    @Test func `what is added to a volume meanwhile is no part of a cut`() throws {
+        var log = try Log([69_632])
+        try log.write(1, at: 0, [UInt8](repeating: 7, count: 69_632))
+        let before = log.core.applied
+        let volume = try log.core.beginCut(since: nil).get().volumes[0]
+        #expect(try log.core.grow(VolumeID(1), to: 262_144) == nil)
+        try log.write(1, at: 60_000, [UInt8](repeating: 8, count: 120_000))
+        #expect(volume.byteCount == 69_632)
+        let bytes = try log.core.readCut(VolumeID(1), at: 0, count: 69_632).get()
+        #expect(bytes.allSatisfy { $0 == 7 })
+        let behind = try log.core.readCut(VolumeID(1), at: 81_920, count: 16_384)
+        #expect(behind == .failure(.outOfRange))
+        log.core.endCut()
+        let next = try log.core.beginCut(since: before).get().volumes[0]
+        #expect(next.byteCount == 262_144 && next.changed == [0..<196_608])
+    }
+
     @Test func `what changed since an earlier cut is told, and all else is the same`() throws {
         var log = try Log([2 << 20])
         try log.write(1, at: 0, [1])

@@ -26,6 +26,7 @@ struct Pair {
     var now = Instant(nanoseconds: 1)
     var volumes: [VolumeID] = []
     var numbers: [VolumeID: UInt64] = [:]
+    private var lengths: [VolumeID: UInt64] = [:]
     /// What the replica said of itself last.
     var standing: ResyncStanding??
     var completions = 0
@@ -65,6 +66,13 @@ struct Pair {
         try append(.created(id, name: "v\(id)", byteCount: byteCount, isSync: true))
     }
 
+    func length(of id: VolumeID) -> UInt64 { lengths[id] ?? byteCount }
+
+    mutating func grow(_ id: VolumeID, by count: UInt64) throws {
+        lengths[id] = length(of: id) + count
+        try append(.grown(id, byteCount: length(of: id)))
+    }
+
     mutating func delete(_ id: VolumeID) throws {
         volumes.removeAll { $0 == id }
         try append(.deleted(id))
@@ -102,6 +110,10 @@ struct Pair {
         }
         guard !volumes.isEmpty else { return try create() }
         let id = volumes[Int(random.next() % UInt64(volumes.count))]
+        let byteCount = length(of: id)
+        if random.chance(1, in: 20), byteCount < 24 * Self.cell {
+            return try grow(id, by: (1 + random.next() % 30) * 4_096)
+        }
         let offset = random.next() % (byteCount / 512) * 512
         let longest: UInt64 = random.chance(1, in: 6) ? 3 * Self.cell : 9_000
         let end = min(offset + 512 + random.next() % longest / 512 * 512, byteCount)
@@ -203,7 +215,7 @@ struct Pair {
 
     func bytes(_ core: VolumeCore<SimulatedDisk>, _ id: VolumeID) throws -> [UInt8] {
         var core = core
-        return try core.readCommitted(id, at: 0, count: Int(byteCount)).get()
+        return try core.readCommitted(id, at: 0, count: Int(length(of: id))).get()
     }
 
     func expectEqual(sourceLocation: SourceLocation = #_sourceLocation) throws {

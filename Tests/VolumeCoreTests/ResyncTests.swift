@@ -43,6 +43,43 @@ struct ResyncTests {
         #expect(pair.copied == 3 * Pair.cell)
     }
 
+    @Test func `of a volume that grew meanwhile only what is new and what changed is copied`()
+        throws
+    {
+        var pair = try Pair(seed: 2, cells: 40)
+        try pair.create()
+        let volume = pair.volumes[0]
+        try pair.write(volume, 0..<pair.byteCount)
+        try pair.follow(.max)
+        _ = try pair.giveB(.checkpoint)
+        _ = try pair.giveA(.checkpoint)
+        // Its last cell, which was short, and five more of which one is written.
+        try pair.grow(volume, by: 5 * Pair.cell)
+        try pair.write(volume, 42 * Pair.cell..<42 * Pair.cell + 512)
+        try pair.forget()
+        try pair.finish()
+        try pair.expectEqual()
+        #expect(pair.copied == 2 * Pair.cell)
+        try pair.crash()
+        try pair.finish()
+        try pair.expectEqual()
+    }
+
+    @Test func `a volume that grows while it is copied comes whole`() throws {
+        var pair = try Pair(seed: 5, cells: 20, piece: 16 << 10)
+        let volume = try pair.beginCopying()
+        for _ in 0..<8 {
+            try pair.grow(volume, by: 4_096)
+            try pair.write(volume, pair.length(of: volume) - 4_096..<pair.length(of: volume))
+            try pair.tick()
+            try pair.mail()
+            try pair.follow()
+        }
+        try pair.finish()
+        try pair.expectEqual()
+        #expect(pair.completions == 1)
+    }
+
     @Test func `one that falls behind again while it copies still knows what is missing`() throws {
         var pair = try Pair(seed: 12)
         try pair.create()

@@ -15,7 +15,7 @@ struct CodecTests {
         .relinquish(epoch: Epoch(3)),
         .createVolume(name: "disk1", byteCount: 1 << 30, durability: .sync),
         .createVolume(name: "disk2", byteCount: 4_096, durability: .async),
-        .deleteVolume(VolumeID(1)),
+        .deleteVolume(VolumeID(1)), .growVolume(VolumeID(7), byteCount: 1 << 42),
         .prefer(west),
         .changeMembers(.add(Newcomer(node: NodeID(4), region: west))),
         .changeMembers(.remove(NodeID(2))),

@@ -68,7 +68,7 @@ struct MomentRestore {
     struct Image {
         let name: String
         let path: String
-        let byteCount: UInt64
+        var byteCount: UInt64
         let target: ImageTarget
     }
     struct Done {
@@ -207,6 +207,9 @@ struct MomentRestore {
             try images[volume]?.target.write(Array(data), at: offset)
         case .zero(let volume, let range): try images[volume]?.target.zero(range)
         case .delete(let volume): images[volume] = nil
+        case .grow(let volume, let byteCount):
+            try images[volume]?.target.grow(to: byteCount)
+            images[volume]?.byteCount = byteCount
         case .create(let id):
             guard let volume = replay.volumes[id] else { return }
             images[id] = try image(volume.name, volume.byteCount)

@@ -4,8 +4,8 @@ internal import Control
 
 struct VolumeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "volume", abstract: "Makes, deletes and lists protected disks.",
-        subcommands: [Create.self, List.self, Delete.self])
+        commandName: "volume", abstract: "Makes, lists, grows and deletes protected disks.",
+        subcommands: [Create.self, List.self, Grow.self, Delete.self])
 
     struct Create: AskingCommand {
         static let configuration = CommandConfiguration(
@@ -44,6 +44,33 @@ struct VolumeCommand: AsyncParsableCommand {
                 report.volumes.isEmpty
                     ? [Line("there are no volumes")]
                     : StatusScreen.table(of: report.volumes, withSockets: true).lines()
+            }
+        }
+    }
+
+    struct Grow: AskingCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Makes a volume longer, in every region.",
+            discussion: """
+                What is added reads zero. A client learns of it when it connects anew. Volumes never get shorter.
+                """)
+
+        @ParentCommand var root: Holdfast
+        @OptionGroup var options: OutputOptions
+        @Argument var name: String
+        @Option(
+            help: "What it shall have in all: 20G, 1T (powers of 1024).",
+            transform: ByteSize.init(argument:))
+        var size: ByteSize
+
+        func run() async throws {
+            let growth = VolumeGrowth(byteCount: size.byteCount)
+            try await ask(.growVolume(named: name, growth)) { (volume: VolumeReport) in
+                let clients =
+                    volume.clients > 0 ? "; its client sees that once it connects anew" : ""
+                return [
+                    Line("volume \(volume.name) has \(Words.bytes(volume.byteCount))\(clients)")
+                ]
             }
         }
     }
