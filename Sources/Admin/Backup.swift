@@ -59,6 +59,8 @@ package struct BackupJobReport: Codable, Hashable, Sendable {
     package var log: LogShippingReport?
     /// Where a repository is in several stores: why some of them lack what others have. nil where none does.
     package var lacking: [String]?
+    /// What the last full backup found changed that the log had not told of: earlier backups may be wrong there.
+    package var untold: [String]?
     /// nil where the cluster file has none.
     package var schedule: BackupScheduleReport?
 

@@ -22,6 +22,7 @@ extension AgentDoor {
         var report = job
         report.log = shipper?.report
         report.lacking = backups?.lacksReported
+        report.untold = backups?.untoldReported
         report.schedule = settings.cluster.backups.map { scheduleReport($0, view) }
         return report
     }

@@ -37,6 +37,7 @@ final class BackupDesk: Sendable {
     /// The newest ring that was read: the next one has to follow it.
     private let ring = NIOLockedValueBox<KnownRing?>(nil)
     let ends = BackupEnds()
+    private let untold = NIOLockedValueBox<[String]>([])
     private let queue = DispatchQueue(label: "holdfast.backup", qos: .utility)
 
     var cluster: ClusterID { cut.cluster }
@@ -68,6 +69,7 @@ final class BackupDesk: Sendable {
             let run = BackupRun(vault, cut, by: writer, threads: Self.threads)
             job.withLockedValue { $0 = .running(run, since: began, claim) }
             result = .success(try run.make(isFull: isFull, at: BootClock.wall))
+            note(run.account)
         } catch { result = .failure(error) }
         let took = BootClock.now.since(began)
         let progress = job.withLockedValue { job in
@@ -100,6 +102,27 @@ final class BackupDesk: Sendable {
             logger.error("a store lacks what others have", metadata: ["why": "\(words)"])
         }
         lacking.withLockedValue { $0 = words }
+    }
+
+    /// A full backup that finds it right again ends it.
+    private func note(_ account: AccountStanding) {
+        switch account {
+        case .untried: return
+        case .unknown(let failure):
+            return logger.warning(
+                "what changed can't be compared with the backup before",
+                metadata: ["why": "\(failure)"])
+        case .right: untold.withLockedValue { $0 = [] }
+        case .wrong(let changes): untold.withLockedValue { $0 = changes.map { "\($0)" } }
+        }
+        for change in untold.withLockedValue({ $0 }) {
+            logger.critical(
+                "a backup of what changed missed a change", metadata: ["what": "\(change)"])
+        }
+    }
+
+    var untoldReported: [String]? {
+        untold.withLockedValue { $0.isEmpty ? nil : $0 }
     }
 
     var lacksReported: [String]? {

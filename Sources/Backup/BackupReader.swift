@@ -67,6 +67,27 @@ package final class BackupReader: Sendable {
         return ranges
     }
 
+    /// Which of those cells read zero; all behind the map's end do.
+    func zeros(
+        of map: VolumeMap, in cells: Range<UInt64>
+    ) throws(BackupFailure) -> RangeSet<UInt64> {
+        var nodes = FetchedNodes(fetcher: fetcher)
+        var zeros = RangeSet<UInt64>()
+        let known = cells.clamped(to: 0..<map.shape.cellCount)
+        if known.upperBound < cells.upperBound {
+            zeros.insert(contentsOf: known.upperBound..<cells.upperBound)
+        }
+        do {
+            try map.forEach(in: known, nodes: &nodes) { run in
+                if case .stored = run.slot { return }
+                zeros.insert(contentsOf: run.cells)
+            }
+        } catch let failure as BackupFailure {
+            throw failure
+        } catch { throw .volume("a map can't be read: \(error)") }
+        return zeros
+    }
+
     private struct Wanted: Sendable {
         let location: BlobLocation
         let cell: UInt64

@@ -24,6 +24,13 @@ package final class BackupRun: Sendable {
     private struct State: Sendable {
         var progress = Progress()
         var writer: BackupWriter?
+        var account = AccountStanding.untried
+    }
+
+    /// The backup before, and what the log said has changed since, by volume.
+    private struct Account {
+        let former: Manifest
+        let told: [VolumeID: [Range<UInt64>]]
     }
 
     private let vault: Vault
@@ -46,23 +53,53 @@ package final class BackupRun: Sendable {
         return progress
     }
 
+    /// Of a full backup, once it is made.
+    package var account: AccountStanding { state.withLockedValue { $0.account } }
+
     /// Reads what changed since the newest backup of this mesh, or everything: where `isFull` says so, where there is
     /// none, and of each volume of which nobody knows what changed.
     package func make(isFull: Bool, at time: WallTime) throws(BackupFailure) -> ManifestObject {
         let session = try Sessions(vault).begin(writer, at: time)
-        return try session.ending { () throws(BackupFailure) in
-            try make(isFull: isFull, in: session)
+        var account: Account?
+        let made = try session.ending { () throws(BackupFailure) in
+            try make(isFull: isFull, in: session, &account)
         }
+        if isFull, let account {
+            let standing = compare(made.manifest, account)
+            state.withLockedValue { $0.account = standing }
+        }
+        return made
+    }
+
+    /// The backup is made, and right: what the comparison finds is told beside it.
+    private func compare(_ made: Manifest, _ account: Account) -> AccountStanding {
+        var wrong: [UntoldChange] = []
+        do throws(BackupFailure) {
+            let reader = try BackupReader(vault, threads: 1)
+            for volume in made.volumes {
+                let before = account.former.volumes.first { $0.id == volume.id }?.map
+                guard let before, let told = account.told[volume.id],
+                    before.shape.cellByteCount == volume.map.shape.cellByteCount
+                else { continue }
+                let ranges = try reader.untold(volume.map, since: before, told: told)
+                if !ranges.isEmpty {
+                    wrong.append(
+                        UntoldChange(
+                            volume: volume.name, ranges: ranges, since: account.former.sequence))
+                }
+            }
+        } catch { return .unknown(error) }
+        return wrong.isEmpty ? .right : .wrong(wrong)
     }
 
     private func make(
-        isFull: Bool, in session: Session
+        isFull: Bool, in session: Session, _ account: inout Account?
     ) throws(BackupFailure) -> ManifestObject {
         let manifests = Manifests(vault)
         let newest = try manifests.newest()
         let writer = try BackupWriter(vault, in: session, threads: threads)
         state.withLockedValue { $0.writer = writer }
-        let parent = isFull ? nil : newest.flatMap { vault.keepsIDs(since: $0.epoch) ? $0 : nil }
+        let parent = newest.flatMap { vault.keepsIDs(since: $0.epoch) ? $0 : nil }
         let cut = try holder.begin(since: parent?.manifest.position.index)
         var isHeld = true
         defer { if isHeld { holder.end() } }
@@ -70,8 +107,9 @@ package final class BackupRun: Sendable {
             try Self.check(newest.manifest, before: cut.place)
         }
         let former = since == true ? parent : nil
+        account = former.map { Account(former: $0.manifest, told: cut.told) }
         let plans = try cut.volumes.map { volume throws(BackupFailure) in
-            try Plan(volume, since: former)
+            try Plan(volume, since: former, isFull: isFull)
         }
         let wanted = plans.reduce(0) { $0 + $1.wantedByteCount }
         state.withLockedValue {
@@ -85,7 +123,7 @@ package final class BackupRun: Sendable {
         let pieces = try writer.store(cut.state)
         try writer.finish()
         state.withLockedValue { $0.progress.phase = .committing }
-        let isIncremental = former != nil && plans.contains { $0.since != nil }
+        let isIncremental = plans.contains { $0.since != nil }
         try session.commits()
         return try manifests.commit { (newest) throws(BackupFailure) in
             if let newest { _ = try Self.check(newest.manifest, before: cut.place) }
@@ -131,7 +169,9 @@ package final class BackupRun: Sendable {
         let shape: VolumeShape
         let since: ChangedCells?
 
-        init(_ volume: HeldCut.Volume, since former: ManifestObject?) throws(BackupFailure) {
+        init(
+            _ volume: HeldCut.Volume, since former: ManifestObject?, isFull: Bool
+        ) throws(BackupFailure) {
             self.volume = volume
             let before = former?.manifest.volumes.first { $0.id == volume.id }?.map
             // A volume keeps its cells' length for good, or nothing of it would be found again.
@@ -144,7 +184,7 @@ package final class BackupRun: Sendable {
             }
             self.shape = shape
             since =
-                if let former, let before, let changed = volume.changed {
+                if !isFull, let former, let before, let changed = volume.changed {
                     ChangedCells(
                         before, epoch: former.epoch, cells: shape.cells(over: changed),
                         byteCountMin: volume.byteCount)

@@ -46,6 +46,14 @@ package struct HeldCut: Sendable {
     /// In the order of their ids.
     package let volumes: [Volume]
 
+    /// What is known to have changed, of volumes of which that is known.
+    var told: [VolumeID: [Range<UInt64>]] {
+        Dictionary(
+            uniqueKeysWithValues: volumes.compactMap { volume in
+                volume.changed.map { (volume.id, $0) }
+            })
+    }
+
     package init(place: Place, state: [UInt8], volumes: [Volume]) {
         (self.place, self.state, self.volumes) = (place, state, volumes)
     }

@@ -14,6 +14,8 @@ private final class Held: CutHolder {
         var volumes: [UInt64: [UInt8]] = [:]
         /// Changed since any earlier place; of others nobody knows.
         var changed: [UInt64: [Range<UInt64>]] = [:]
+        /// Of volumes that have holes.
+        var allocated: [UInt64: [Range<UInt64>]] = [:]
         var decisions: [UInt8] = [7]
         var since: LogIndex?
         var held = 0
@@ -40,7 +42,8 @@ private final class Held: CutHolder {
                     HeldCut.Volume(
                         id: VolumeID(id), name: "v\(id)", isSync: true,
                         lastWrite: Manifest.WriteMark(generation: 4, number: state.index),
-                        byteCount: UInt64(bytes.count), allocated: [0..<UInt64(bytes.count)],
+                        byteCount: UInt64(bytes.count),
+                        allocated: state.allocated[id] ?? [0..<UInt64(bytes.count)],
                         changed: state.changed[id])
                 })
         }
@@ -68,6 +71,17 @@ private final class Held: CutHolder {
     }
 
     func end() { state.withLockedValue { $0.held -= 1 } }
+}
+
+extension AccountStanding {
+    fileprivate var words: String {
+        switch self {
+        case .untried: "untried"
+        case .right: "right"
+        case .wrong(let changes): "wrong: \(changes)"
+        case .unknown(let failure): "unknown: \(failure)"
+        }
+    }
 }
 
 @Suite("A backup from cut to manifest") struct BackupRunTests {
@@ -128,8 +142,59 @@ private final class Held: CutHolder {
         #expect(progress.wantedByteCount == 2 * 16_384 && progress.phase == .committing)
         #expect(progress.readByteCount == 2 * 16_384)
         try check(second.manifest, vault)
-        try check(try make(vault, full: true).made.manifest, vault)
-        #expect(held.now.since == nil)
+        let (whole, _) = try make(vault, full: true)
+        #expect(whole.manifest.kind == .full && held.now.since == LogIndex(20))
+        try check(whole.manifest, vault)
+    }
+
+    /// Whoever tells what changed may err: a full backup reads everything, and finds it out.
+    @Test func `a full backup finds what the account of changes missed`() throws {
+        let vault = try Rig.vault(store)
+        held.change { $0.volumes = [1: Self.bytes(1, 200_000), 2: Self.bytes(2, 65_536)] }
+        let first = BackupRun(vault, held, by: "node", threads: 2)
+        _ = try first.make(isFull: true, at: .zero)
+        #expect(first.account.words == "untried")
+        held.change {
+            $0.index = 20
+            $0.volumes[1]?[40_000] ^= 1
+            $0.volumes[1]?[199_999] ^= 1
+            $0.volumes[1]? += [UInt8](repeating: 0, count: 100_000)
+            $0.changed = [1: [40_000..<40_001, 199_999..<200_000], 2: []]
+        }
+        let right = BackupRun(vault, held, by: "node", threads: 2)
+        _ = try right.make(isFull: true, at: .zero)
+        #expect(right.account.words == "right")
+        held.change {
+            $0.index = 30
+            $0.volumes[1]?[100_000] ^= 1
+            $0.volumes[1]?[250_000] = 9
+            $0.changed = [1: [250_000..<250_001], 2: []]
+        }
+        let wrong = BackupRun(vault, held, by: "node", threads: 2)
+        let made = try wrong.make(isFull: true, at: .zero)
+        let untold = UntoldChange(volume: "v1", ranges: [98_304..<114_688], since: 2)
+        #expect(wrong.account.words == "wrong: [\(untold)]")
+        #expect(
+            "\(untold)".contains("volume v1 differs from backup 2 in 16384 bytes, first at 98304"))
+        // What it holds is right all the same.
+        try check(made.manifest, vault)
+    }
+
+    @Test func `zeros that another member has as a hole are no change`() throws {
+        let vault = try Rig.vault(store)
+        held.change {
+            $0.volumes = [1: Self.bytes(1, 65_536) + [UInt8](repeating: 0, count: 65_536)]
+        }
+        _ = try make(vault)
+        held.change {
+            $0.index = 20
+            $0.changed = [1: []]
+            $0.allocated = [1: [0..<65_536]]
+        }
+        let run = BackupRun(vault, held, by: "node", threads: 2)
+        let made = try run.make(isFull: true, at: .zero)
+        #expect(run.account.words == "right")
+        try check(made.manifest, vault)
     }
 
     @Test func `a volume of which nobody knows what changed is read whole`() throws {

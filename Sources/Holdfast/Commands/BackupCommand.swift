@@ -58,7 +58,7 @@ struct BackupCommand: AsyncParsableCommand {
                     "the agent was started again meanwhile, and its backup is not made\n"
                         + "  Ask for it again; `holdfast backup list` shows those that are made.")
             }
-            try options.show(job, BackupWords.lines(job))
+            try options.show(job, BackupWords.lines(job) + BackupWords.untold(job))
         }
 
         private func job(_ route: Route) async throws -> BackupJobReport {
@@ -83,6 +83,7 @@ struct BackupCommand: AsyncParsableCommand {
                     + (job.lacking ?? []).map {
                         Line("a store lacks what others have: \($0)", .bad)
                     }
+                    + BackupWords.untold(job)
                     + (job.schedule.map(BackupWords.lines) ?? [])
             }
         }
@@ -107,6 +108,15 @@ enum BackupWords {
                         + "\(Words.bytes(job.readBytes)) read, \(Words.bytes(job.storedBytes)) stored",
                     .good)
             ]
+        }
+    }
+
+    /// Of a full backup, whose own bytes are right.
+    static func untold(_ job: BackupJobReport) -> [Line] {
+        (job.untold ?? []).map {
+            Line(
+                "what the log told of changes is wrong: \($0). Keep this backup, and report it",
+                .bad)
         }
     }
 
