@@ -50,7 +50,7 @@ fi
 endef
 
 .PHONY: deps deps-rigs deps-bench build release rig test scenarios test-thread lint format proto demo takeover takeover-idle witness \
-	full-disk torture backup backup-killpoints bitrot schedule histories pitr s3 resync members upgrade rot bench-journal bench-gossip bench-backup simulate mutants powercut \
+	full-disk torture backup backup-killpoints bitrot rehearse schedule histories pitr s3 resync members upgrade rot bench-journal bench-gossip bench-backup simulate mutants powercut \
 	fuzz-build fuzz corpus
 
 deps:
@@ -160,12 +160,16 @@ backup: release rig
 bitrot: release rig
 	$(MEASURE) Tests/Rig/bitrot.py $(EXECUTABLES) $(RIG) --objects $(OBJECTS) $(if $(SEED),--seed $(SEED))
 
+# Restores for a trial, checked by e2fsck, thrown away.
+rehearse: release
+	$(MEASURE) Tests/Rig/rehearse.py $(EXECUTABLES)
+
 # Backups that the mesh makes by its schedule, while whoever makes one is killed.
 schedule: release
 	$(MEASURE) Tests/Rig/schedule.py $(EXECUTABLES)
 
-# By Debian's python, which has Debian's libnbd.
-# HISTORIES volumes with trims, growth and power cuts, backed up as they changed and whole.
+# HISTORIES volumes with trims, growth and power cuts, backed up as they changed and whole; by Debian's python,
+# which has Debian's libnbd.
 histories: release rig
 	PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 Tests/Rig/histories.py $(EXECUTABLES) $(RIG) --histories $(HISTORIES) \
 		$(if $(SEED),--seed $(SEED))
@@ -213,6 +217,8 @@ test: deps
 	$(MEASURE) Tests/Rig/rot.py --bin .build/debug $(RIG)
 	$(MEASURE) Tests/Rig/rot_images.py --bin .build/debug $(RIG)
 	$(MEASURE) Tests/Rig/schedule.py --bin .build/debug
+	$(MEASURE) Tests/Rig/rehearse.py --bin .build/debug
+	PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 Tests/Rig/histories.py --bin .build/debug $(RIG) --histories 20
 
 # Writes the scenarios anew, with what comes of them now: read the difference.
 scenarios:

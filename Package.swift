@@ -84,10 +84,11 @@ let package = Package(
         .target(name: "CNaming"),
         .target(name: "CSpawn"),
         .target(name: "CPassphrase", linkerSettings: [.linkedLibrary(":libargon2.a")]),
+        shell("Children", ["CSpawn", "Mesh"]),
         shell("Journal", ["CDisk", "Disk", "JournalCore", "Mesh", "Record", locks]),
         pure("JournalCore", ["Disk", "Mesh", "Planted", "Record"]),
         shell(
-            "KeyServices", ["CSpawn", "Mesh", "Repository", "S3Protocol", "S3Store", "Sealing"]),
+            "KeyServices", ["Children", "Mesh", "Repository", "S3Protocol", "S3Store", "Sealing"]),
         pure("Mending", ["Mesh", "Record"]),
         pure("Mesh", []),
         pure("NBDProtocol", []),
@@ -197,7 +198,7 @@ let package = Package(
                 "Admin", "Alarms", "Backup", "Certificates", "Control", "Decisions", "Disk",
                 "Journal", "JournalCore", "Mesh", "Record", "Replay", "Repository", "Retention",
                 "Schedule", "Sealing", "Settings", "Store", "StoreChoice", "VolumeCore", "Wire",
-                argumentParser, locks, yams,
+                "Children", argumentParser, locks, yams,
             ], path: "Sources/Holdfast"),
         tests("AdminTests", ["Admin"]),
         tests("AlarmsTests", ["Admin", "Alarms", "Mesh"]),
@@ -230,6 +231,7 @@ let package = Package(
         tests(
             "JournalTests",
             ["Disk", "Journal", "JournalCore", "Mesh", "Record", "SimulatedDisk", locks]),
+        tests("ChildrenTests", ["Children", "Mesh"]),
         tests(
             "KeyServicesTests",
             [

@@ -1,3 +1,4 @@
+internal import Children
 package import Mesh
 package import Repository
 internal import S3Protocol
@@ -53,7 +54,7 @@ package struct CommandKey: KeyService {
         let ours = [deed.rawValue, owner.repository.description, owner.tenant.description]
         let child: Child
         do throws(ChildFailure) {
-            child = try Child(words + ours, input: input, within: timeout)
+            child = try Child(words + ours, input: .bytes(input), within: timeout)
         } catch { throw .service("\(name): \(error.words)") }
         guard let why = Self.fault(child, deed, timeout) else { return child.said }
         if deed == .unwrap, child.outcome == .exited(Self.wrongKeyCode) { throw .wrongKey }

@@ -1,38 +1,58 @@
 internal import CSpawn
 internal import Glibc
-internal import Mesh
+package import Mesh
 
 /// One run of a program with something on its standard input: what it said, and how it ended. It always ends.
-struct Child {
-    /// Bytes on standard output; whoever says more is ended.
-    static let saidByteCountMax = 8 << 10
+package struct Child: Sendable {
+    /// What it is given on its standard input.
+    package enum Input: Sendable {
+        case bytes([UInt8])
+        /// An open file of ours, which stays ours.
+        case file(CInt)
+    }
+
+    /// Whether one that says too much on its standard output is of no use.
+    package enum Excess: Sendable {
+        case ends
+        /// What comes behind is read and forgotten.
+        case isForgotten
+    }
+
+    /// Bytes of standard output that are kept.
+    package static let saidByteCountMax = 8 << 10
     /// Bytes of standard error that are kept; what comes after these is read and forgotten.
-    static let errorsByteCountMax = 4 << 10
+    package static let errorsByteCountMax = 4 << 10
     /// All that it finds in its environment.
-    static let environment = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"]
+    private static let environment = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"]
 
     /// How long a killed one may take to be gone.
-    static let dyingMax = Interval.seconds(5)
+    private static let dyingMax = Interval.seconds(5)
 
-    enum Outcome: Hashable {
+    package enum Outcome: Hashable, Sendable {
         case exited(CInt)
         case killed(signal: CInt)
         case tooLate
         case tooMuch
     }
 
-    private(set) var said: [UInt8] = []
-    private(set) var errors: [UInt8] = []
-    private(set) var outcome = Outcome.tooLate
+    package private(set) var said: [UInt8] = []
+    package private(set) var errors: [UInt8] = []
+    package private(set) var outcome = Outcome.tooLate
+    private let excess: Excess
 
     /// `arguments` begin with the program's path. Blocks until it has ended, or was ended with its process group.
-    init(
-        _ arguments: [String], input: [UInt8], within limit: Interval
+    package init(
+        _ arguments: [String], input: Input, within limit: Interval, excess: Excess = .ends
     ) throws(ChildFailure) {
+        self.excess = excess
         let deadline = Self.now + limit
         var pipes = try Pipes()
-        try pipes.fill(input)
-        let id = try Self.spawn(arguments, pipes)
+        var file: CInt?
+        switch input {
+        case .bytes(let bytes): try pipes.fill(bytes)
+        case .file(let number): file = number
+        }
+        let id = try Self.spawn(arguments, pipes, file)
         pipes.closeItsEnds()
         let isRead = read(pipes, until: deadline)
         let hasEnded = isRead && Self.awaitEnd(of: id, until: deadline)
@@ -63,7 +83,9 @@ struct Child {
                 if each.fd == pipes.said { said += bytes } else { errors += bytes }
                 errors = Array(errors.prefix(Self.errorsByteCountMax))
             }
-            guard said.count <= Self.saidByteCountMax else {
+            guard said.count > Self.saidByteCountMax else { continue }
+            said.removeLast(said.count - Self.saidByteCountMax)
+            if excess == .ends {
                 outcome = .tooMuch
                 return false
             }
@@ -92,13 +114,14 @@ struct Child {
 extension Child {
     /// Not through a shell, in a process group of its own, with nothing open but what it is given.
     private static func spawn(
-        _ arguments: [String], _ pipes: borrowing Pipes
+        _ arguments: [String], _ pipes: borrowing Pipes, _ file: CInt?
     ) throws(ChildFailure) -> pid_t {
         var id = pid_t()
         let result = unsafe withStrings(arguments) { words in
             unsafe withStrings(environment) { environment in
                 unsafe holdfast_spawn(
-                    words, environment, pipes.its.input, pipes.its.output, pipes.its.errors, &id)
+                    words, environment, file ?? pipes.its.input, pipes.its.output, pipes.its.errors,
+                    &id)
             }
         }
         guard result == 0 else { throw ChildFailure("cannot start", result) }
@@ -138,8 +161,8 @@ extension Child {
 }
 
 /// Why a program did not run.
-struct ChildFailure: Error {
-    let words: String
+package struct ChildFailure: Error {
+    package let words: String
     init(_ deed: String, _ code: CInt) {
         words = "\(deed): \(unsafe String(cString: strerror(code)))"
     }
