@@ -56,8 +56,19 @@ struct AgentDoor: AdminDoor {
         let answer = await ask(.command(.growVolume(known.id, byteCount: growth.byteCount)))
         guard case .grown(let volume) = try outcome(answer, doing: "grow \(name)")
         else { throw .node(.mishap(why: "an answer to another question")) }
+        await awaitLength(volume.byteCount, of: volume.name)
         return report(volume, exports.status.first { $0.name == volume.name })
     }
+
+    /// Whoever connects behind the answer finds the volume so long, where it is served here.
+    private func awaitLength(_ byteCount: UInt64, of name: String) async {
+        let end = BootClock.now + Self.lengthWaitMax
+        while BootClock.now < end,
+            let served = exports.status.first(where: { $0.name == name }),
+            served.byteCount < byteCount
+        { try? await Task.sleep(for: .milliseconds(5)) }
+    }
+    private static let lengthWaitMax = Interval.seconds(5)
 
     func deleteVolume(named name: String) async throws(AdminRefused) {
         let view = view

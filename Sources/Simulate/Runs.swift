@@ -78,6 +78,7 @@ final class Runs: Sendable {
         if sum.seeds >= 20, sum.resyncs == 0 {
             omissions.append("replica that was away for longer than its log")
         }
+        if sum.seeds >= 20, sum.growths == 0 { omissions.append("volume that grew") }
         if sum.seeds >= 200, options.faults == nil {
             omissions += Fault.allCases.filter { sum.faults[$0] == nil }.map(\.rawValue)
         }

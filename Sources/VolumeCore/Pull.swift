@@ -136,7 +136,7 @@ struct Pull: Sendable {
     /// Other cells of the volume are missing than those that were asked for.
     mutating func askAnew(_ volume: VolumeID, _ missing: CellMap?) {
         forget(volume)
-        unasked?[volume] = missing
+        unasked?[volume] = missing?.isEmpty ?? true ? nil : missing
     }
 
     /// Takes out the next piece to be asked for.

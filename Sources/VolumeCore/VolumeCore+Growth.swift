@@ -10,10 +10,11 @@ extension VolumeCore {
         _ id: VolumeID, to byteCount: UInt64
     ) throws(DiskError) -> VolumeRefused? {
         guard let place = position(of: id) else { return .unknownVolume }
-        let old = volumes[place].record
-        guard byteCount > old.byteCount else { return nil }
-        guard old.canGrow(to: byteCount) else { return .oversized }
+        guard byteCount > volumes[place].record.byteCount else { return nil }
+        guard volumes[place].record.canGrow(to: byteCount) else { return .oversized }
         try lengthenFiles(place, to: byteCount)
+        try sumMixedCells(place, to: byteCount)
+        let old = volumes[place].record
         // Its files are longer, though no byte of them was written: the next checkpoint syncs that.
         volumes[place].isDirty = true
         let missing = old.missing.heldByteCount
@@ -26,7 +27,13 @@ extension VolumeCore {
             try disk.deallocate(volumes[place].image, range)
             try setSum(.zeros, blockNumbers(range), place)
         }
+        // Counted anew: cells that got longer hold more.
+        scrubbed = (0, 0)
         guard resync != nil else { return nil }
+        // Such a cell may have become one that is missing as a whole.
+        for range in record.missing.ranges {
+            volumes[place].record.damaged.remove(blockNumbers(range))
+        }
         // A cell that comes in pieces is another one now.
         asked.removeAll { $0.piece.volume == id }
         for cell in piecesLeft.keys where cell.volume == id { piecesLeft[cell] = nil }
@@ -42,6 +49,25 @@ extension VolumeCore {
         ]
         for (file, count) in files where try disk.byteCount(file) < count {
             try disk.resize(file, to: count)
+        }
+    }
+
+    /// Cells of an earlier release's image that are about to become one with a cell that has sums get theirs
+    /// before: else all of it would be taken as it is.
+    mutating func sumMixedCells(_ place: Int, to byteCount: UInt64) throws(DiskError) {
+        let record = volumes[place].record
+        guard let unsummed = record.unsummed,
+            CellMap.cellByteCount(of: byteCount) != unsummed.cellByteCount
+        else { return }
+        var summed = record.allocation
+        summed.subtract(unsummed)
+        var mixed = summed.grown(to: byteCount)
+        mixed.formIntersection(unsummed.grown(to: byteCount))
+        for range in mixed.ranges {
+            for offset in stride(
+                from: range.lowerBound, to: min(range.upperBound, record.byteCount),
+                by: Int(unsummed.cellByteCount))
+            { try sumCell(at: offset, place) }
         }
     }
 

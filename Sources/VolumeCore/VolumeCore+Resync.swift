@@ -25,7 +25,7 @@ extension VolumeCore {
     /// Nothing is missing, and what was copied is one moment's.
     var isWhole: Bool {
         guard let resync, resync.phase == .copying,
-            handed >= resync.target, applied >= resync.target
+            handed >= resync.target, applied >= resync.target, applied >= replayEnd
         else { return false }
         return volumes.allSatisfy(\.record.missing.isEmpty)
     }
@@ -137,9 +137,11 @@ extension VolumeCore {
     private mutating func grownForSource(
         _ place: Int, to byteCount: UInt64
     ) throws(DiskError) -> VolumeState.Record {
-        let old = volumes[place].record
-        guard old.byteCount < byteCount else { return old }
+        guard volumes[place].record.byteCount < byteCount else { return volumes[place].record }
         try lengthenFiles(place, to: byteCount)
+        try sumMixedCells(place, to: byteCount)
+        try writeOutSums()
+        let old = volumes[place].record
         try disk.sync(volumes[place].sums)
         var grown = old.grown(to: byteCount)
         for range in grown.allocation.added(to: old.allocation)

@@ -14,6 +14,7 @@ internal import Synchronization
 package struct NBDExportStatus: Hashable, Sendable {
     package let name: String
     package let generation: ExportGeneration
+    package let byteCount: UInt64
     package let connections: Int
     /// Why its socket is not there; the volume is then reachable over TCP only.
     package let socketFault: String?
@@ -132,7 +133,7 @@ package final class NBDServer: Sendable {
         state.withLockedValue { state in
             state.exports.values.sorted { $0.name < $1.name }.map {
                 NBDExportStatus(
-                    name: $0.name, generation: $0.generation,
+                    name: $0.name, generation: $0.generation, byteCount: $0.byteCount,
                     connections: $0.connections.count, socketFault: $0.fault)
             }
         }

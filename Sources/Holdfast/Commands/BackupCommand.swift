@@ -9,7 +9,8 @@ struct BackupCommand: AsyncParsableCommand {
         commandName: "backup",
         abstract: "Makes backups, shows and checks those that there are, and lets them go.",
         subcommands: [
-            Run.self, Status.self, List.self, Show.self, Verify.self, Rehearse.self, Diff.self, HoldCommand.self,
+            Run.self, Status.self, List.self, Show.self, Verify.self, Rehearse.self, Diff.self,
+            HoldCommand.self,
             Release.self, Prune.self, EndSession.self,
         ])
 
