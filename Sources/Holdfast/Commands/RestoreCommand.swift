@@ -57,6 +57,13 @@ struct RestoreCommand: ParsableCommand {
         }
     }
 
+    private var sink: ImageSink {
+        let above = to.lastIndex(of: "/").map { $0 == to.startIndex ? "/" : String(to[..<$0]) }
+        return ImageSink(folder: volume == nil ? to : above ?? ".") { [volume, to] name in
+            volume.map { $0 == name ? to : nil } ?? "\(to)/\(name).raw"
+        }
+    }
+
     private var moment: RestoreMoment? {
         if let atTime { return .time(atTime.wall) }
         if let atIndex { return .index(LogIndex(atIndex)) }
@@ -73,6 +80,9 @@ struct RestoreCommand: ParsableCommand {
         try refuseExisting(wanted)
         let reader = try backed { () throws(BackupFailure) in
             try BackupReader(vault, threads: RepositoryOptions.threads)
+        }
+        try backed { () throws(BackupFailure) in
+            try reader.checkRoom(for: wanted.map(\.volume), in: sink)
         }
         let damage = Damaged.volumes(wanted.map(\.volume)) { at throws(BackupFailure) in
             let (volume, path) = wanted[at]
@@ -97,22 +107,21 @@ struct RestoreCommand: ParsableCommand {
 
     private func restore(_ moment: RestoreMoment, _ vault: Vault) throws {
         let progress = RestoreProgress("replaying", shows: options.output == .table)
-        let restore = MomentRestore(vault: vault, moment: moment) { name in
-            volume.map { $0 == name ? to : nil } ?? "\(to)/\(name).raw"
-        }
+        let restore = MomentRestore(vault: vault, moment: moment, sink: sink)
         let done = try backed { () throws(BackupFailure) in
             let done = try restore.run { progress.add($0) }
-            guard !done.images.isEmpty else {
+            guard !done.targets.isEmpty else {
                 throw .volume(
                     "there was no volume\(volume.map { " \($0)" } ?? "") then: entry \(done.position.index)"
                 )
             }
-            for image in done.images { try image.target.finish() }
+            for (_, target) in done.targets { try target.image.finish() }
             return done
         }
         progress.end()
-        let images = done.images.map {
-            Restored.Image(volume: $0.name, path: $0.path, byteCount: $0.byteCount)
+        let images = done.targets.map { _, target in
+            Restored.Image(
+                volume: target.name, path: target.path, byteCount: target.byteCount)
         }
         let place = "entry \(done.position.index), \(Words.moment(done.time.rawValue))"
         try options.show(
