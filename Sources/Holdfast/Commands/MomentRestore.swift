@@ -41,6 +41,8 @@ protocol RestoreSink {
     func wants(_ name: String) -> Bool
     /// What there is, and how much of it is needed besides the volumes' bytes: asked for before anything is made.
     func room() throws(BackupFailure) -> (room: Room, besides: UInt64)
+    /// Nothing is made before this, and all else is known to be there.
+    func begin() throws(BackupFailure)
     /// nil for one that is not wanted.
     func target(_ volume: RestoredVolume) throws(BackupFailure) -> Target?
     /// The log deleted it.
@@ -85,6 +87,8 @@ struct ImageSink: RestoreSink {
         (try Room(in: folder), 0)
     }
 
+    func begin() {}
+
     func wants(_ name: String) -> Bool { path(name) != nil }
 
     func target(_ volume: RestoredVolume) throws(BackupFailure) -> Target? {
@@ -127,6 +131,7 @@ struct MomentRestore<Sink: RestoreSink> {
         let reader = try BackupReader(vault, threads: RepositoryOptions.threads)
         var replay = try replay(manifest, reader)
         try reader.checkRoom(for: manifest.volumes, in: sink)
+        try sink.begin()
         var targets: [VolumeID: Sink.Target] = [:]
         for volume in manifest.volumes {
             guard let target = try sink.target(RestoredVolume(volume)) else { continue }
@@ -151,7 +156,8 @@ struct MomentRestore<Sink: RestoreSink> {
             targets: targets.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
     }
 
-    /// The newest backup that is not behind the moment, of the mesh that made the newest of all.
+    /// The newest backup that is not behind the moment. An index is of the mesh that made the newest of all; a time tells by
+    /// itself of which, where one mesh followed another in this repository.
     private func ground() throws(BackupFailure) -> (Manifest, KeyEpoch) {
         let manifests = Manifests(vault)
         if case .backup(let number) = moment { return try backup(number, manifests) }
@@ -160,9 +166,9 @@ struct MomentRestore<Sink: RestoreSink> {
         for number in try manifests.numbers().reversed() {
             let object = try manifests.manifest(number)
             let manifest = object.manifest
-            guard manifest.cluster == newest?.cluster, manifest.group == newest?.group else {
-                continue
-            }
+            let isNewest =
+                manifest.cluster == newest?.cluster && manifest.group == newest?.group
+            guard isNewest || moment.isTime else { continue }
             guard moment.isBefore(manifest) else { return (manifest, object.epoch) }
             first = manifest
         }

@@ -8,11 +8,15 @@ internal import Repository
 struct RestoreCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "restore",
-        abstract: "Brings volumes back from a repository into raw images; no agent has to run.",
+        abstract:
+            "Brings volumes back from a repository into raw images, or a whole mesh; no agent has to run.",
         discussion: """
             An image gets its name once all of it is checked and on the disk; a restore that fails leaves nothing behind \
             that could be taken for one. Nothing is ever written over. Where the mesh ships its log, any moment since the \
             first backup that is kept can be had: the log is replayed from the newest backup before it.
+
+            --cluster fills the data directory of a data member of a new mesh instead of images, with all volumes and what \
+            was decided (docs/backups.md, "When everything is gone").
             """)
 
     struct Restored: Encodable {
@@ -47,9 +51,18 @@ struct RestoreCommand: ParsableCommand {
     @Option(help: "One volume; then --to names its image.")
     var volume: String?
     @Option(help: "With --volume the image, else a directory that gets one of each: NAME.raw.")
-    var to: String
+    var to: String?
+    @Option(
+        help: "The file of a node of a new mesh, whose data directory gets all there is.")
+    var cluster: String?
 
     func validate() throws {
+        guard (to == nil) != (cluster == nil) else {
+            throw ValidationError("Give --to PLACE for images, or --cluster FILE for a new mesh.")
+        }
+        guard cluster == nil || volume == nil else {
+            throw ValidationError("A mesh is restored whole: leave out --volume.")
+        }
         let kinds = [number != nil, atTime != nil, atIndex != nil, latest].count { $0 }
         guard kinds <= 1 else {
             throw ValidationError(
@@ -58,8 +71,9 @@ struct RestoreCommand: ParsableCommand {
     }
 
     private var sink: ImageSink {
+        let to = to ?? ""
         let above = to.lastIndex(of: "/").map { $0 == to.startIndex ? "/" : String(to[..<$0]) }
-        return ImageSink(folder: volume == nil ? to : above ?? ".") { [volume, to] name in
+        return ImageSink(folder: volume == nil ? to : above ?? ".") { [volume] name in
             volume.map { $0 == name ? to : nil } ?? "\(to)/\(name).raw"
         }
     }
@@ -72,6 +86,10 @@ struct RestoreCommand: ParsableCommand {
 
     func run() throws {
         let vault = try place.vault()
+        if let cluster {
+            let moment = moment ?? .backup(number)
+            return try MeshRestore(vault: vault, moment: moment, config: cluster).run(options)
+        }
         if let moment { return try restore(moment, vault) }
         let manifest = try RepositoryOptions.manifest(number, in: vault)
         let wanted = try wanted(manifest)
@@ -134,6 +152,7 @@ struct RestoreCommand: ParsableCommand {
     private func wanted(
         _ manifest: Manifest
     ) throws(Failure) -> [(volume: Manifest.Volume, path: String)] {
+        let to = to ?? ""
         guard let name = volume else {
             guard !manifest.volumes.isEmpty else {
                 throw Failure(.refused, "backup \(manifest.sequence) holds no volumes")

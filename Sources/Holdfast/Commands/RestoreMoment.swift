@@ -14,6 +14,8 @@ enum RestoreMoment: Equatable {
     /// As far as the archived log goes.
     case latest
 
+    var isTime: Bool { if case .time = self { true } else { false } }
+
     /// Whether an entry of that place and time is behind it.
     func isPassed(by entry: Entry) -> Bool {
         switch self {
