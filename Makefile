@@ -50,7 +50,7 @@ fi
 endef
 
 .PHONY: deps deps-rigs deps-bench build release rig test scenarios test-thread lint format proto demo takeover takeover-idle witness \
-	full-disk torture backup backup-killpoints bitrot rehearse schedule histories pitr s3 resync members upgrade rot bench-journal bench-gossip bench-backup simulate mutants powercut \
+	full-disk torture backup demo-bare-metal backup-killpoints bitrot rehearse schedule histories pitr s3 resync members upgrade rot bench-journal bench-gossip bench-backup simulate mutants powercut \
 	fuzz-build fuzz corpus
 
 deps:
@@ -173,6 +173,10 @@ schedule: release
 histories: release rig
 	PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 Tests/Rig/histories.py $(EXECUTABLES) $(RIG) --histories $(HISTORIES) \
 		$(if $(SEED),--seed $(SEED))
+
+# All regions are lost, and come back from the repository and the spare key alone.
+demo-bare-metal: release rig
+	PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 Tests/Rig/bare_metal.py $(EXECUTABLES) $(RIG) $(if $(SEED),--seed $(SEED))
 
 # A volume at POINTS times drawn at random, over three timelines, restored from the shipped log and compared with what was written.
 pitr: release

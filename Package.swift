@@ -149,6 +149,12 @@ let package = Package(
                 nioPosix, nioSSL,
             ]
         ),
+        shell(
+            "Revival",
+            [
+                "Backup", "Disk", "Journal", "JournalCore", "Mesh", "Raft", "Record", "Store",
+                "VolumeCore", locks,
+            ]),
         shell("Store", ["Mesh"]),
         shell(
             "StoreChoice",
@@ -196,8 +202,9 @@ let package = Package(
             "Holdfast",
             [
                 "Admin", "Alarms", "Backup", "Certificates", "Control", "Decisions", "Disk",
-                "Journal", "JournalCore", "Mesh", "Record", "Replay", "Repository", "Retention",
-                "Schedule", "Sealing", "Settings", "Store", "StoreChoice", "VolumeCore", "Wire",
+                "Journal", "JournalCore", "Launch", "Mesh", "Raft", "Record", "Replay",
+                "Repository", "Retention", "Revival", "Schedule", "Sealing", "Settings", "Store",
+                "StoreChoice", "VolumeCore", "Wire",
                 "Children", argumentParser, locks, yams,
             ], path: "Sources/Holdfast"),
         tests("AdminTests", ["Admin"]),
@@ -266,6 +273,12 @@ let package = Package(
             ]),
         tests("RepositoryTests", ["Mesh", "Record", "Repository", "Sealing"]),
         tests("RetentionTests", ["Mesh", "Retention"]),
+        tests(
+            "RevivalTests",
+            [
+                "Disk", "Journal", "JournalCore", "Mesh", "Raft", "Record", "Revival", "Store",
+                "VolumeCore",
+            ]),
         tests("S3ProtocolTests", ["Mesh", "S3Protocol", "Sealing"]),
         tests("ScenarioTests", ["Mesh", "Scenario"]),
         tests("ScheduleTests", ["Decisions", "Mesh", "Schedule"]),

@@ -6,7 +6,7 @@ package import Sealing
 package final class BackupReader: Sendable {
     private let vault: Vault
     private let catalog: Catalog
-    private let fetcher: BlobFetcher
+    let fetcher: BlobFetcher
     private let workers: Workers
 
     package init(_ vault: Vault, threads: Int) throws(BackupFailure) {

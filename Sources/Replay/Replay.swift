@@ -37,7 +37,8 @@ package struct Replay: Sendable {
     package private(set) var position: Position
     private var rulings: Rulings
 
-    var decisions: Decisions { rulings.decisions }
+    /// What was decided up to there.
+    package var decisions: Decisions { rulings.decisions }
 
     /// As of `position`: what was decided there, and which volumes there were.
     package init(

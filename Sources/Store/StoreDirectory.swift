@@ -15,12 +15,13 @@ package struct StoreDirectory: Hashable, Sendable {
 
     /// The part that holds what the node has promised.
     package static let journal = "journal"
+    package static let volumes = "volumes"
     /// Made at every start, and empty until something is stored there.
-    private static let parts = [journal, "volumes"]
+    static let parts = [journal, volumes]
     /// docs/formats/journal.md.
     private static let segmentPrefix = "segment-"
     /// An empty file system holds it.
-    private static let lostAndFound = "lost+found"
+    static let lostAndFound = "lost+found"
 
     package init(
         _ path: String, of node: NodeID, in cluster: ClusterID, members: String, config: String
@@ -40,6 +41,7 @@ package struct StoreDirectory: Hashable, Sendable {
             throw StateFile.Failed(path: path, deed: "create directory", code: errno)
         }
         let held = try held()
+        guard !held.contains(Self.restoring) else { throw StoreRefused.halfRestored(self) }
         guard held.isEmpty else { throw StoreRefused.taken(self, holds: held) }
         let identity = Identity(cluster: cluster, node: node, store: store, members: members)
         try file.replace(Array(identity.text.utf8))
@@ -52,7 +54,8 @@ package struct StoreDirectory: Hashable, Sendable {
     /// mesh began may the cluster file name others.
     package func identity(membersMayDiffer: Bool = false) throws -> Identity {
         guard let bytes = try file.read(bytesMax: Identity.bytesMax) else {
-            throw StoreRefused.absent(self)
+            throw try held().contains(Self.restoring)
+                ? StoreRefused.halfRestored(self) : StoreRefused.absent(self)
         }
         guard let text = String(validating: bytes, as: UTF8.self),
             let found = Identity(parsing: text)
@@ -98,16 +101,16 @@ package struct StoreDirectory: Hashable, Sendable {
         return try !journalHasFiles(in: path)
     }
 
-    var parent: String {
+    package var parent: String {
         let names = path.split(separator: "/").dropLast()
         return (path.hasPrefix("/") ? "/" : "") + names.joined(separator: "/")
     }
 
-    private var file: StateFile { StateFile(Identity.fileName, in: path) }
+    var file: StateFile { StateFile(Identity.fileName, in: path) }
 
     /// All that is there except what an empty file system, a refused start or an interrupted `make`
     /// leaves.
-    private func held() throws -> [String] {
+    func held() throws -> [String] {
         let unfinished = Identity.fileName + StateFile.unfinishedSuffix
         return try FileSystem.names(in: path).filter { name in
             if name == Self.lostAndFound || name == unfinished { return false }

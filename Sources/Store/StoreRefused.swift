@@ -10,6 +10,10 @@ package enum StoreRefused: Error, Hashable, Sendable, CustomStringConvertible {
     case illegible(StoreDirectory)
     /// The journal had files, and has none any more.
     case journalGone(StoreDirectory)
+    /// A restore began to fill it, and did not end.
+    case halfRestored(StoreDirectory)
+    /// Another process restores into it now.
+    case restoring(StoreDirectory)
     /// A store is to be made in a directory that is not there.
     case parentAbsent(StoreDirectory)
     /// A store is to be made where something is already.
@@ -47,6 +51,13 @@ package enum StoreRefused: Error, Hashable, Sendable, CustomStringConvertible {
             "\(store.path)/\(StoreDirectory.journal) has no segments, and \(Self.file(store)) says that "
                 + "node \(store.node) has served: the journal's disk is not mounted or was "
                 + "emptied. Mount it. Without its own journal this node must not vote"
+        case .halfRestored(let store):
+            """
+            \(store.path) holds what a restore began and did not end: no node can start on it.
+              Ask for the restore again, with the same words: it begins anew.
+            """
+        case .restoring(let store):
+            "another process restores into \(store.path) now: wait for it"
         case .parentAbsent(let store):
             """
             \(store.path) can't be made: the directory that it is to be in is not there.

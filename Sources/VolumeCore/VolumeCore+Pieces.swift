@@ -101,7 +101,7 @@ extension VolumeCore {
     }
 
     /// Whole blocks go into the image, and are told; what is left at the ends goes into the overlay.
-    private mutating func take(
+    mutating func take(
         _ part: Range<UInt64>, _ bytes: ArraySlice<UInt8>?, _ place: Int
     ) throws(DiskError) -> Range<UInt64> {
         func slice(_ range: Range<UInt64>) -> ArraySlice<UInt8>? {

@@ -54,6 +54,10 @@ struct ParsingTests {
         ["backup", "rehearse", "--config", "a", "--scratch", "s", "--timeout", "0"],
         ["backup", "list"], ["backup", "list", "--config", "a", "--key", "b"],
         ["backup", "verify", "--repository", "a"], ["backup", "show", "x", "--config", "a"],
+        ["restore", "--config", "a", "--cluster", "b", "--to", "c"],
+        ["restore", "--config", "a", "--cluster", "b", "--volume", "c"],
+        ["restore", "--cluster", "b"],
+        ["restore", "2", "--latest", "--config", "a", "--cluster", "b"],
         ["restore", "--config", "a"], ["restore", "-1", "--config", "a", "--to", "b"],
     ])
     func `misuse is told before anything is done`(arguments: [String]) {

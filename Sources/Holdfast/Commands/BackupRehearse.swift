@@ -108,6 +108,7 @@ extension BackupCommand {
             for each in manifest.volumes where volume.map({ $0 == each.name }) ?? true {
                 let path = "\(folder.path)/\(each.name).raw"
                 do throws(BackupFailure) {
+                    try reader.checkRoom(for: [each], in: sink(folder))
                     let image = try ImageTarget(path, byteCount: each.map.shape.byteCount)
                     try reader.restore(each.map, to: image)
                     try image.finish()
@@ -126,16 +127,23 @@ extension BackupCommand {
         private func rehearseLatest(
             _ vault: Vault, _ folder: ScratchFolder
         ) throws -> (UInt64, UInt64, [Report.Volume]) {
-            let restore = MomentRestore(vault: vault, moment: .latest) { name in
-                volume.map { $0 == name } ?? true ? "\(folder.path)/\(name).raw" : nil
-            }
+            let restore = MomentRestore(vault: vault, moment: .latest, sink: sink(folder))
             let done = try backed { () throws(BackupFailure) in
                 let done = try restore.run { _ in }
-                for image in done.images { try image.target.finish() }
+                for (_, target) in done.targets { try target.image.finish() }
                 return done
             }
-            let volumes = done.images.map { checked($0.name, $0.byteCount, $0.path) }
+            let volumes = done.targets.map { _, target in
+                checked(target.name, target.byteCount, target.path)
+            }
             return (done.manifest.sequence, done.position.index.rawValue, volumes)
+        }
+
+        private func sink(_ folder: ScratchFolder) -> ImageSink {
+            let path = folder.path
+            return ImageSink(folder: path) { name in
+                volume.map { $0 == name } ?? true ? "\(path)/\(name).raw" : nil
+            }
         }
 
         private func checked(

@@ -8,11 +8,15 @@ internal import Repository
 struct RestoreCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "restore",
-        abstract: "Brings volumes back from a repository into raw images; no agent has to run.",
+        abstract:
+            "Brings volumes back from a repository into raw images, or a whole mesh; no agent has to run.",
         discussion: """
             An image gets its name once all of it is checked and on the disk; a restore that fails leaves nothing behind \
             that could be taken for one. Nothing is ever written over. Where the mesh ships its log, any moment since the \
             first backup that is kept can be had: the log is replayed from the newest backup before it.
+
+            --cluster fills the data directory of a data member of a new mesh instead of images, with all volumes and what \
+            was decided (docs/backups.md, "When everything is gone").
             """)
 
     struct Restored: Encodable {
@@ -47,13 +51,30 @@ struct RestoreCommand: ParsableCommand {
     @Option(help: "One volume; then --to names its image.")
     var volume: String?
     @Option(help: "With --volume the image, else a directory that gets one of each: NAME.raw.")
-    var to: String
+    var to: String?
+    @Option(
+        help: "The file of a node of a new mesh, whose data directory gets all there is.")
+    var cluster: String?
 
     func validate() throws {
+        guard (to == nil) != (cluster == nil) else {
+            throw ValidationError("Give --to PLACE for images, or --cluster FILE for a new mesh.")
+        }
+        guard cluster == nil || volume == nil else {
+            throw ValidationError("A mesh is restored whole: leave out --volume.")
+        }
         let kinds = [number != nil, atTime != nil, atIndex != nil, latest].count { $0 }
         guard kinds <= 1 else {
             throw ValidationError(
                 "Give a backup's NUMBER, --at-time, --at-index or --latest: one of them.")
+        }
+    }
+
+    private var sink: ImageSink {
+        let to = to ?? ""
+        let above = to.lastIndex(of: "/").map { $0 == to.startIndex ? "/" : String(to[..<$0]) }
+        return ImageSink(folder: volume == nil ? to : above ?? ".") { [volume] name in
+            volume.map { $0 == name ? to : nil } ?? "\(to)/\(name).raw"
         }
     }
 
@@ -65,6 +86,10 @@ struct RestoreCommand: ParsableCommand {
 
     func run() throws {
         let vault = try place.vault()
+        if let cluster {
+            let moment = moment ?? .backup(number)
+            return try MeshRestore(vault: vault, moment: moment, config: cluster).run(options)
+        }
         if let moment { return try restore(moment, vault) }
         let manifest = try RepositoryOptions.manifest(number, in: vault)
         let wanted = try wanted(manifest)
@@ -73,6 +98,9 @@ struct RestoreCommand: ParsableCommand {
         try refuseExisting(wanted)
         let reader = try backed { () throws(BackupFailure) in
             try BackupReader(vault, threads: RepositoryOptions.threads)
+        }
+        try backed { () throws(BackupFailure) in
+            try reader.checkRoom(for: wanted.map(\.volume), in: sink)
         }
         let damage = Damaged.volumes(wanted.map(\.volume)) { at throws(BackupFailure) in
             let (volume, path) = wanted[at]
@@ -97,22 +125,21 @@ struct RestoreCommand: ParsableCommand {
 
     private func restore(_ moment: RestoreMoment, _ vault: Vault) throws {
         let progress = RestoreProgress("replaying", shows: options.output == .table)
-        let restore = MomentRestore(vault: vault, moment: moment) { name in
-            volume.map { $0 == name ? to : nil } ?? "\(to)/\(name).raw"
-        }
+        let restore = MomentRestore(vault: vault, moment: moment, sink: sink)
         let done = try backed { () throws(BackupFailure) in
             let done = try restore.run { progress.add($0) }
-            guard !done.images.isEmpty else {
+            guard !done.targets.isEmpty else {
                 throw .volume(
                     "there was no volume\(volume.map { " \($0)" } ?? "") then: entry \(done.position.index)"
                 )
             }
-            for image in done.images { try image.target.finish() }
+            for (_, target) in done.targets { try target.image.finish() }
             return done
         }
         progress.end()
-        let images = done.images.map {
-            Restored.Image(volume: $0.name, path: $0.path, byteCount: $0.byteCount)
+        let images = done.targets.map { _, target in
+            Restored.Image(
+                volume: target.name, path: target.path, byteCount: target.byteCount)
         }
         let place = "entry \(done.position.index), \(Words.moment(done.time.rawValue))"
         try options.show(
@@ -125,6 +152,7 @@ struct RestoreCommand: ParsableCommand {
     private func wanted(
         _ manifest: Manifest
     ) throws(Failure) -> [(volume: Manifest.Volume, path: String)] {
+        let to = to ?? ""
         guard let name = volume else {
             guard !manifest.volumes.isEmpty else {
                 throw Failure(.refused, "backup \(manifest.sequence) holds no volumes")

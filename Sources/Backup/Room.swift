@@ -1,0 +1,51 @@
+internal import Glibc
+package import Repository
+
+/// What a place has room for. Who restores asks first: a disk that runs full half-way takes down what else is on it.
+package struct Room: Hashable, Sendable {
+    package let path: String
+    package let byteCount: UInt64
+
+    package init(_ byteCount: UInt64, in path: String) {
+        (self.path, self.byteCount) = (path, byteCount)
+    }
+
+    /// What this process may still write to the file system that `path`, which is there, is on.
+    package init(in path: String) throws(BackupFailure) {
+        var status = statvfs()
+        guard unsafe statvfs(path, &status) == 0 else {
+            throw .volume(
+                "cannot ask \(path) for its room: \(unsafe String(cString: strerror(errno)))")
+        }
+        self.init(UInt64(status.f_bavail) * UInt64(status.f_frsize), in: path)
+    }
+}
+
+extension BackupReader {
+    /// Bytes of the cells that a restore writes: neither holes nor zeros take room.
+    package func storedByteCount(_ map: VolumeMap) throws(BackupFailure) -> UInt64 {
+        var (count, size) = (UInt64(0), map.shape.cellByteCount)
+        size = min(size, map.shape.byteCount)
+        var nodes = FetchedNodes(fetcher: fetcher)
+        do {
+            try map.forEach(in: 0..<map.shape.cellCount, nodes: &nodes) { run in
+                if case .stored = run.slot { count += UInt64(run.cells.count) * size }
+            }
+        } catch let failure as BackupFailure {
+            throw failure
+        } catch { throw .volume("its map can't be read: \(error)") }
+        return count
+    }
+
+    /// How much has to be there, where that is more than there is; nil where it fits. The maps are walked only where the
+    /// volumes would not fit as they look to their guests.
+    package func roomLacking(
+        for maps: [VolumeMap], besides bytes: UInt64 = 0, in room: Room
+    ) throws(BackupFailure) -> UInt64? {
+        let whole = maps.reduce(bytes) { $0 + $1.shape.byteCount }
+        guard whole > room.byteCount else { return nil }
+        var needed = bytes
+        for map in maps { needed += try storedByteCount(map) }
+        return needed > room.byteCount ? needed : nil
+    }
+}

@@ -1,0 +1,259 @@
+internal import Admin
+internal import Backup
+internal import Decisions
+internal import Glibc
+internal import JournalCore
+internal import Launch
+internal import Mesh
+internal import NIOConcurrencyHelpers
+internal import Record
+internal import Repository
+internal import Revival
+internal import Settings
+internal import Store
+internal import VolumeCore
+internal import Wire
+
+/// `restore --cluster`: a data member of a new mesh, made from nothing but a repository (ADR 17).
+struct MeshRestore {
+    /// What was made, for a program.
+    struct Made: Encodable {
+        struct Restored: Encodable {
+            let name: String
+            let byteCount: UInt64
+        }
+        let data: String
+        let node: UInt64
+        let region: String
+        let store: String?
+        /// The backup it began with, and the last entry that is in it.
+        let number: UInt64
+        let index: UInt64
+        let replayed: UInt64
+        /// The first primary's is the next one.
+        let epoch: UInt64
+        let volumes: [Restored]
+    }
+
+    let vault: Vault
+    let moment: RestoreMoment
+    /// The new node's file.
+    let config: String
+
+    func run(_ options: OutputOptions) throws {
+        let settings = try ConfigFile.agent(config)
+        try check(settings)
+        let progress = RestoreProgress("restoring", shows: options.output == .table)
+        let directory = StoreDirectory(
+            settings.node.data, of: settings.member.id, in: settings.cluster.cluster,
+            members: settings.cluster.roles, config: config)
+        let sink = RevivalSink(directory, progress)
+        let restore = MomentRestore(vault: vault, moment: moment, sink: sink)
+        let (done, epoch) = try backed { () throws(BackupFailure) in
+            try history().refuse(settings.cluster.cluster)
+            let done = try restore.run { progress.add($0) }
+            try sink.check(done.decisions)
+            return (done, try history().epoch(above: done.decisions.tenure.epoch))
+        }
+        let decisions = try refounded(done.decisions, settings.cluster, epoch)
+        let identity = try sink.finish(
+            RevivedStore.Beginning(
+                position: done.position, membership: settings.cluster.membership,
+                decisions: decisions.encoded))
+        progress.end()
+        let made = Made(
+            data: directory.path, node: settings.member.id.rawValue,
+            region: settings.member.region.text, store: identity.store?.description,
+            number: done.manifest.sequence, index: done.position.index.rawValue,
+            replayed: done.entries, epoch: epoch.rawValue,
+            volumes: decisions.volumes.map {
+                Made.Restored(name: $0.name, byteCount: $0.byteCount)
+            })
+        try options.show(made, lines(made, of: done.time))
+    }
+
+    private func check(_ settings: AgentSettings) throws(Failure) {
+        guard settings.member.role == .data else {
+            throw Failure(
+                .refused,
+                "node \(settings.member.id) is a witness, which holds no volumes\n"
+                    + "  Nothing is restored there: holdfast init --config \(config)")
+        }
+        guard !settings.node.founding else {
+            throw Failure(
+                .refused,
+                "\(config) says that node \(settings.member.id) founds its mesh\n  Put `founding: false` into the "
+                    + "file of every node: what is restored is not begun with, and nodes that were only made with "
+                    + "init must not begin an empty mesh.")
+        }
+        guard settings.cluster.witnesses.count <= 1 else {
+            throw Failure(
+                .refused,
+                "\(settings.node.cluster) names two witnesses, and a mesh begins with at most one\n"
+                    + "  Take one of them out.")
+        }
+    }
+
+    private func history() throws(BackupFailure) -> MeshHistory { try MeshHistory(vault) }
+
+    private func refounded(
+        _ decisions: Decisions, _ cluster: ClusterSettings, _ epoch: Epoch
+    ) throws(Failure) -> Decisions {
+        func seat(_ member: Member) -> Decisions.Seat {
+            Decisions.Seat(node: member.id, region: member.region)
+        }
+        guard let first = cluster.order.first else {
+            throw Failure(.refused, "the mesh has no data member: name some in its cluster file")
+        }
+        return decisions.refounded(
+            by: cluster.dataMembers.map(seat), first: first,
+            witness: cluster.witness.map(seat), epoch: epoch)
+    }
+
+    private func lines(_ made: Made, of time: WallTime) -> [Line] {
+        let behind = made.replayed > 0 ? " and \(made.replayed) entries of the log behind it" : ""
+        let others =
+            made.replayed > 0 ? "--at-index \(made.index)" : "backup \(made.number)"
+        return [
+            Line(
+                "made \(made.data) for node \(made.node) in \(made.region): "
+                    + "\(counted(made.volumes.count, "volume")) as of entry \(made.index), "
+                    + "\(Words.moment(time.rawValue)), of backup \(made.number)\(behind)", .good),
+            Line("next: the same on the other data members, with \(others); then start them all"),
+            Line("next: holdfast-agent --config \(config)"),
+        ]
+    }
+}
+
+/// Which meshes a repository knows.
+private struct MeshHistory {
+    private let meshes: [ClusterID: Set<GroupID>]
+    private let newest: Epoch
+    private let vault: Vault
+
+    /// A manifest that can't be read tells nothing: what it would have said is less than what the new epochs are apart.
+    init(_ vault: Vault) throws(BackupFailure) {
+        let manifests = Manifests(vault)
+        var (meshes, newest) = ([ClusterID: Set<GroupID>](), Epoch.zero)
+        for number in try manifests.numbers() {
+            guard let manifest = try? manifests.manifest(number).manifest else { continue }
+            meshes[manifest.cluster, default: []].insert(manifest.group)
+            newest = max(newest, manifest.epoch)
+        }
+        (self.meshes, self.newest, self.vault) = (meshes, newest, vault)
+    }
+
+    /// Nodes of one mesh trust each other, and its backups follow each other: no other mesh may have its name.
+    func refuse(_ cluster: ClusterID) throws(BackupFailure) {
+        guard meshes[cluster] == nil else {
+            throw .refused(
+                "mesh \(cluster) has backups in this repository\n  The new mesh has to be another one: give its "
+                    + "cluster file an id of its own, and its nodes certificates of a new authority."
+            )
+        }
+    }
+
+    /// Above every epoch that the repository has seen, and far from those that it has not.
+    func epoch(above epoch: Epoch) throws(BackupFailure) -> Epoch {
+        var newest = max(newest, epoch)
+        for (cluster, groups) in meshes {
+            for group in groups {
+                let archive = LogArchive(vault, cluster: cluster, group: group)
+                guard let first = try archive.firsts().last,
+                    let entries = try? archive.stretch(first).entries()
+                else { continue }
+                newest = entries.reduce(newest) { max($0, $1.epoch) }
+            }
+        }
+        guard let next = Decisions.refoundingEpoch(above: newest) else {
+            throw .refused("no epoch is left above \(newest)")
+        }
+        return next
+    }
+}
+
+/// A node's data directory as what a restore fills.
+private final class RevivalSink: RestoreSink {
+    struct Target: RestoreTarget {
+        let id: VolumeID
+        let store: RevivedStore
+        let progress: RestoreProgress
+
+        func write(_ bytes: [UInt8], at offset: UInt64) throws(BackupFailure) {
+            try store.write(bytes, at: offset, of: id)
+            progress.add(bytes.count)
+        }
+        func zero(_ range: Range<UInt64>) throws(BackupFailure) { try store.zero(range, of: id) }
+        func grow(to byteCount: UInt64) throws(BackupFailure) {
+            try store.grow(id, to: byteCount)
+        }
+    }
+
+    private let directory: StoreDirectory
+    private let progress: RestoreProgress
+    private let made = NIOLockedValueBox<RevivedStore?>(nil)
+
+    init(_ directory: StoreDirectory, _ progress: RestoreProgress) {
+        (self.directory, self.progress) = (directory, progress)
+    }
+
+    func wants(_ name: String) -> Bool { true }
+
+    func room() throws(BackupFailure) -> (room: Room, besides: UInt64) {
+        let path = directory.path
+        // The nearest one that is there; the volumes may have a disk of their own.
+        let places = ["\(path)/\(StoreDirectory.volumes)", path, directory.parent]
+        let place = places.first { unsafe access($0, F_OK) == 0 } ?? path
+        return (try Room(in: place), RoomWatch.reserveBytes)
+    }
+
+    func begin() throws(BackupFailure) {
+        do {
+            let store = try RevivedStore(directory)
+            made.withLockedValue { $0 = store }
+        } catch { throw .refused("\(error)") }
+    }
+
+    func target(_ volume: RestoredVolume) throws(BackupFailure) -> Target? {
+        let store = try store()
+        try store.create(
+            volume.id, name: volume.name, byteCount: volume.byteCount, isSync: volume.isSync)
+        return Target(id: volume.id, store: store, progress: progress)
+    }
+
+    func drop(_ target: Target) throws(BackupFailure) { try target.store.delete(target.id) }
+
+    /// The volumes are those that were decided on, or what was read is not one moment's.
+    func check(_ decisions: Decisions) throws(BackupFailure) {
+        let held = try store().volumes.map { "\($0.id) \($0.name) \($0.byteCount) \($0.isSync)" }
+        let decided = decisions.volumes.map {
+            "\($0.id) \($0.name) \($0.byteCount) \($0.durability == .sync)"
+        }
+        guard held == decided else {
+            throw .volume(
+                "the volumes that came back are not those that were decided on: \(held) and \(decided)"
+            )
+        }
+    }
+
+    func finish(_ beginning: RevivedStore.Beginning) throws(Failure) -> Identity {
+        var chance = SystemRandomNumberGenerator()
+        let own = JournalSettings(cluster: directory.cluster, group: GroupID(1))
+        do {
+            return try store().finish(
+                beginning, own, as: StoreID(high: chance.next(), low: chance.next()),
+                random: SeededRandom(seed: chance.next()))
+        } catch {
+            throw Failure(
+                .refused,
+                "\(directory.path) was not made a node's: \(error)\n  Ask again: it begins anew.")
+        }
+    }
+
+    private func store() throws(BackupFailure) -> RevivedStore {
+        guard let store = made.withLockedValue({ $0 }) else {
+            throw .volume("\(directory.path) is not made yet")
+        }
+        return store
+    }
+}
