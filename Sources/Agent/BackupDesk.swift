@@ -1,4 +1,5 @@
 import Admin
+import Alarms
 import Backup
 import Decisions
 import Dispatch
@@ -36,6 +37,8 @@ final class BackupDesk: Sendable {
     private static let failuresShown = 3
     /// The newest ring that was read: the next one has to follow it.
     private let ring = NIOLockedValueBox<KnownRing?>(nil)
+    /// Why the newest ring's key is older than it may get.
+    private let unrotated = NIOLockedValueBox<(epoch: KeyEpoch, Sight.Rotation)?>(nil)
     let ends = BackupEnds()
     private let queue = DispatchQueue(label: "holdfast.backup", qos: .utility)
 
@@ -175,7 +178,12 @@ final class BackupDesk: Sendable {
             if let known, known.number > newest.number { return }
             known = newest
         }
+        let epoch = newest.ring.current.epoch
+        unrotated.withLockedValue { if let old = $0, epoch > old.epoch { $0 = nil } }
     }
+
+    /// Until this node reads of a later key, whoever made it.
+    var rotation: Sight.Rotation? { unrotated.withLockedValue { $0?.1 } }
 
     /// What can't be renewed is told each time, and keeps no backup from being made: it is sealed as before.
     private func freshVault() throws(BackupFailure) -> Vault {
@@ -197,6 +205,9 @@ final class BackupDesk: Sendable {
             }
         } catch {
             logger.error("the key of backups is not rotated", metadata: ["why": "\(error)"])
+            let old = known.ring.current
+            let rotation = Sight.Rotation(since: old.since.unixSeconds, failure: "\(error)")
+            unrotated.withLockedValue { $0 = (old.epoch, rotation) }
         }
         return try vault(rings, newest)
     }

@@ -21,6 +21,8 @@ package enum AlarmCode: String, CaseIterable, Hashable, Sendable {
     case volumeWithoutSocket = "volume-without-socket"
     case backupOverdue = "backup-overdue"
     case backupFailing = "backup-failing"
+    case logShippingLate = "log-shipping-late"
+    case keyNotRotated = "key-not-rotated"
 
     /// Of something that happened once: it stands until an operator clears it. All others end by
     /// themselves, with what they tell of.
