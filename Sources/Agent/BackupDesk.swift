@@ -39,6 +39,8 @@ final class BackupDesk: Sendable {
     private let ring = NIOLockedValueBox<KnownRing?>(nil)
     /// Why the newest ring's key is older than it may get.
     private let unrotated = NIOLockedValueBox<(epoch: KeyEpoch, Sight.Rotation)?>(nil)
+    /// When all locks are to be looked at again, and why that could not be done.
+    private let locks = NIOLockedValueBox<(dueAt: Instant, failure: Sight.Locks?)>((.zero, nil))
     let ends = BackupEnds()
     private let queue = DispatchQueue(label: "holdfast.backup", qos: .utility)
 
@@ -79,8 +81,42 @@ final class BackupDesk: Sendable {
         }
         note(result, progress, took)
         ends.add(claim, result)
-        if let opened, case .success = result { catchUp(opened) }
+        if let opened, case .success = result {
+            catchUp(opened)
+            extendLocks()
+        }
     }
+
+    /// Locks of objects that backups still rest on must not run out. Each object is asked for, so all are looked at only eight
+    /// times in the days of a lock, and after each start.
+    private func extendLocks() {
+        guard let days = settings.store.lockDays else { return }
+        let now = BootClock.now
+        guard now >= locks.withLockedValue({ $0.dueAt }) else { return }
+        do throws(BackupFailure) {
+            let reports = try StoreChoice.extendLocks(of: settings.store)
+            for report in reports {
+                logger.notice(
+                    "locks of objects were looked at",
+                    metadata: [
+                        "store": "\(report.store)", "looked": "\(report.looked)",
+                        "extended": "\(report.extended)",
+                    ])
+            }
+            locks.withLockedValue { $0 = (now + .seconds(days * 86_400 / 8), nil) }
+        } catch {
+            logger.error("locks of objects are not extended", metadata: ["why": "\(error)"])
+            let failure = Sight.Locks(failingSince: BootClock.unixSeconds, failure: "\(error)")
+            locks.withLockedValue {
+                $0.failure = Sight.Locks(
+                    failingSince: $0.failure?.failingSince ?? failure.failingSince,
+                    failure: failure.failure)
+            }
+        }
+    }
+
+    /// Why locks run out, since the first backup behind which they could not be extended.
+    var locksFailure: Sight.Locks? { locks.withLockedValue { $0.failure } }
 
     /// Brings to the other stores what they missed. All lists are read for it: behind the first backup, since others may have put
     /// something before, and where a store failed.

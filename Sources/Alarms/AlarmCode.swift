@@ -23,6 +23,7 @@ package enum AlarmCode: String, CaseIterable, Hashable, Sendable {
     case backupFailing = "backup-failing"
     case logShippingLate = "log-shipping-late"
     case keyNotRotated = "key-not-rotated"
+    case locksNotExtended = "locks-not-extended"
 
     /// Of something that happened once: it stands until an operator clears it. All others end by
     /// themselves, with what they tell of.

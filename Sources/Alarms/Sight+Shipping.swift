@@ -32,6 +32,29 @@ extension Sight {
         }
     }
 
+    /// Why locks of objects could not be extended.
+    package struct Locks: Hashable, Sendable {
+        /// Unix seconds.
+        package let failingSince: UInt64
+        package let failure: String
+
+        package init(failingSince: UInt64, failure: String) {
+            (self.failingSince, self.failure) = (failingSince, failure)
+        }
+    }
+
+    var lockAlarms: [Alarm] {
+        guard let locks else { return [] }
+        return [
+            alarm(
+                .locksNotExtended, .warning, since: locks.failingSince,
+                "the locks of what backups rest on could not be extended, and will run out: \(locks.failure)",
+                do:
+                    "see to that, then `holdfast repository extend-locks`; \"Locked objects\" in docs/backups.md "
+                    + "says what the credentials have to be allowed")
+        ]
+    }
+
     var shippingAlarms: [Alarm] {
         guard let shipping else { return [] }
         let failingSince = shipping.failingSince ?? now

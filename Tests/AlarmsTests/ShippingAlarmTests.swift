@@ -44,4 +44,13 @@ struct ShippingAlarmTests {
             #expect(alarms.first?.text.contains(words) == true, "\(words)")
         }
     }
+
+    @Test func `locks that run out are told, with since when and why`() {
+        let alarms = Calm.alarms { sight in
+            sight.locks = Sight.Locks(failingSince: Calm.now - 60, failure: "not allowed")
+        }
+        #expect(alarms.map(\.code) == ["locks-not-extended"])
+        #expect(alarms.first?.since == Calm.now - 60)
+        #expect(alarms.first?.text.contains("not allowed") == true)
+    }
 }
