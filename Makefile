@@ -50,7 +50,7 @@ fi
 endef
 
 .PHONY: deps deps-rigs deps-bench build release rig test scenarios test-thread lint format proto demo takeover takeover-idle witness \
-	full-disk torture backup demo-bare-metal backup-killpoints bitrot rehearse schedule histories pitr s3 resync members upgrade rot bench-journal bench-gossip bench-backup simulate mutants powercut \
+	full-disk torture backup demo-bare-metal backup-killpoints bitrot rehearse schedule histories pitr wal-lag s3 resync members upgrade rot bench-journal bench-gossip bench-backup simulate mutants powercut \
 	fuzz-build fuzz corpus
 
 deps:
@@ -181,6 +181,11 @@ demo-bare-metal: release rig
 # A volume at POINTS times drawn at random, over three timelines, restored from the shipped log and compared with what was written.
 pitr: release
 	PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 Tests/Rig/pitr.py $(EXECUTABLES) --points $(POINTS) $(if $(SEED),--seed $(SEED))
+
+# How long writes take to each replica's disk, and how old what is missing in the repository gets, with a primary killed.
+wal-lag: release
+	PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 Tests/Rig/wal_lag.py $(EXECUTABLES) $(if $(SECONDS),--seconds $(SECONDS)) \
+		$(if $(EVERY),--every $(EVERY))
 
 # Who backs up, collects and rotates keys is killed behind each write; a writer and a collector take turns in every order.
 backup-killpoints: deps

@@ -59,10 +59,13 @@ package struct FollowerReport: Codable, Hashable, Sendable {
     package var lagEntries: UInt64?
     /// Since it last said anything in this term; nil when it never did.
     package var heardMilliseconds: UInt64?
+    /// nil of a witness, and until it has acknowledged a write.
+    package var writes: WriteLagReport?
 
     package init(
         node: UInt64, feeding: Feeding, matchIndex: UInt64?, nextIndex: UInt64,
-        inFlightBytes: UInt64, lagEntries: UInt64?, heardMilliseconds: UInt64?
+        inFlightBytes: UInt64, lagEntries: UInt64?, heardMilliseconds: UInt64?,
+        writes: WriteLagReport? = nil
     ) {
         self.node = node
         self.feeding = feeding
@@ -71,6 +74,27 @@ package struct FollowerReport: Codable, Hashable, Sendable {
         self.inFlightBytes = inFlightBytes
         self.lagEntries = lagEntries
         self.heardMilliseconds = heardMilliseconds
+        self.writes = writes
+    }
+}
+
+/// How long clients' writes took from their answer at the primary to this follower's disk, since the answering node leads.
+///
+/// A percentile is the shortest time that so many hundredths of all these writes took at most, rounded up by a sixteenth or less.
+package struct WriteLagReport: Codable, Hashable, Sendable {
+    /// Writes that it has acknowledged as durable.
+    package var count: UInt64
+    package var p50Microseconds: UInt64
+    package var p99Microseconds: UInt64
+    package var maxMicroseconds: UInt64
+
+    package init(
+        count: UInt64, p50Microseconds: UInt64, p99Microseconds: UInt64, maxMicroseconds: UInt64
+    ) {
+        self.count = count
+        self.p50Microseconds = p50Microseconds
+        self.p99Microseconds = p99Microseconds
+        self.maxMicroseconds = maxMicroseconds
     }
 }
 

@@ -26,6 +26,9 @@ extension AgentDoor {
         sight.wish = wish(view)
         sight.resync = view.resync
         sight.backups = backupSight(view)
+        sight.shipping = shipper?.sight
+        sight.rotation = backups?.rotation
+        sight.locks = backups?.locksFailure
         sight.lag = lag(of: settings.member.id, view)
         sight.peers = settings.others.map { member in
             let known = view.peers.first { $0.node == member.id }

@@ -80,7 +80,9 @@ extension AgentDoor {
             nextIndex: progress.next.rawValue, inFlightBytes: UInt64(progress.inFlightBytes),
             lagEntries: progress.knownMatch.map { view.raft.last.index.distance(above: $0) },
             heardMilliseconds: progress.hasAnswered
-                ? view.now.since(progress.heardAt).nanoseconds / 1_000_000 : nil)
+                ? view.now.since(progress.heardAt).nanoseconds / 1_000_000 : nil,
+            writes: view.lags.replicas.first { $0.node == progress.node }
+                .flatMap { WriteLagReport($0.histogram) })
     }
 
     private func primary(_ view: NodeView) -> PrimaryReport? {
@@ -188,6 +190,17 @@ extension ScrubReport {
             doneBytes: standing.doneByteCount, wholeBytes: standing.wholeByteCount,
             lastCompletedAt: standing.ended == .zero
                 ? nil : standing.ended.rawValue / 1_000_000_000)
+    }
+}
+
+extension WriteLagReport {
+    init?(_ histogram: LagHistogram) {
+        guard let median = histogram.percentile(50), let p99 = histogram.percentile(99) else {
+            return nil
+        }
+        self.init(
+            count: histogram.count, p50Microseconds: median, p99Microseconds: p99,
+            maxMicroseconds: histogram.longest.nanoseconds / 1_000)
     }
 }
 

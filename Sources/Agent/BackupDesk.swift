@@ -1,4 +1,5 @@
 import Admin
+import Alarms
 import Backup
 import Decisions
 import Dispatch
@@ -36,6 +37,10 @@ final class BackupDesk: Sendable {
     private static let failuresShown = 3
     /// The newest ring that was read: the next one has to follow it.
     private let ring = NIOLockedValueBox<KnownRing?>(nil)
+    /// Why the newest ring's key is older than it may get.
+    private let unrotated = NIOLockedValueBox<(epoch: KeyEpoch, Sight.Rotation)?>(nil)
+    /// When all locks are to be looked at again, and why that could not be done.
+    private let locks = NIOLockedValueBox<(dueAt: Instant, failure: Sight.Locks?)>((.zero, nil))
     let ends = BackupEnds()
     private let untold = NIOLockedValueBox<[String]>([])
     private let queue = DispatchQueue(label: "holdfast.backup", qos: .utility)
@@ -78,8 +83,42 @@ final class BackupDesk: Sendable {
         }
         note(result, progress, took)
         ends.add(claim, result)
-        if let opened, case .success = result { catchUp(opened) }
+        if let opened, case .success = result {
+            catchUp(opened)
+            extendLocks()
+        }
     }
+
+    /// Locks of objects that backups still rest on must not run out. Each object is asked for, so all are looked at only eight
+    /// times in the days of a lock, and after each start.
+    private func extendLocks() {
+        guard let days = settings.store.lockDays else { return }
+        let now = BootClock.now
+        guard now >= locks.withLockedValue({ $0.dueAt }) else { return }
+        do throws(BackupFailure) {
+            let reports = try StoreChoice.extendLocks(of: settings.store)
+            for report in reports {
+                logger.notice(
+                    "locks of objects were looked at",
+                    metadata: [
+                        "store": "\(report.store)", "looked": "\(report.looked)",
+                        "extended": "\(report.extended)",
+                    ])
+            }
+            locks.withLockedValue { $0 = (now + .seconds(days * 86_400 / 8), nil) }
+        } catch {
+            logger.error("locks of objects are not extended", metadata: ["why": "\(error)"])
+            let failure = Sight.Locks(failingSince: BootClock.unixSeconds, failure: "\(error)")
+            locks.withLockedValue {
+                $0.failure = Sight.Locks(
+                    failingSince: $0.failure?.failingSince ?? failure.failingSince,
+                    failure: failure.failure)
+            }
+        }
+    }
+
+    /// Why locks run out, since the first backup behind which they could not be extended.
+    var locksFailure: Sight.Locks? { locks.withLockedValue { $0.failure } }
 
     /// Brings to the other stores what they missed. All lists are read for it: behind the first backup, since others may have put
     /// something before, and where a store failed.
@@ -198,7 +237,12 @@ final class BackupDesk: Sendable {
             if let known, known.number > newest.number { return }
             known = newest
         }
+        let epoch = newest.ring.current.epoch
+        unrotated.withLockedValue { if let old = $0, epoch > old.epoch { $0 = nil } }
     }
+
+    /// Until this node reads of a later key, whoever made it.
+    var rotation: Sight.Rotation? { unrotated.withLockedValue { $0?.1 } }
 
     /// What can't be renewed is told each time, and keeps no backup from being made: it is sealed as before.
     private func freshVault() throws(BackupFailure) -> Vault {
@@ -220,6 +264,9 @@ final class BackupDesk: Sendable {
             }
         } catch {
             logger.error("the key of backups is not rotated", metadata: ["why": "\(error)"])
+            let old = known.ring.current
+            let rotation = Sight.Rotation(since: old.since.unixSeconds, failure: "\(error)")
+            unrotated.withLockedValue { $0 = (old.epoch, rotation) }
         }
         return try vault(rings, newest)
     }

@@ -1,4 +1,5 @@
 import Admin
+import Alarms
 import Backup
 import Decisions
 import Dispatch
@@ -12,6 +13,7 @@ import NIOConcurrencyHelpers
 import Node
 import Raft
 import Record
+import Settings
 import Voting
 
 /// Ships this node's log while it acts as primary.
@@ -20,31 +22,37 @@ final class LogShipper: Sendable {
     static let tailByteCount = 512 << 20
 
     private let shipping: LogShipping
+    private let settings: NodeSettings.Shipping
     private let desk: BackupDesk
     private let logger: Logger
     private let queue = DispatchQueue(label: "holdfast.shipping", qos: .utility)
-    /// When the newest turn began.
+    /// When the newest turn that has ended began.
     private let turnedAt = NIOLockedValueBox(WallTime.zero)
     private let isStopped = NIOLockedValueBox(false)
     private let told = NIOLockedValueBox(Told())
     private struct Told: Sendable {
         var failure: String?
+        var failingSince: WallTime?
         var breaks: UInt64 = 0
     }
 
-    init(_ log: NodeLog, _ desk: BackupDesk, _ logger: Logger) {
-        (self.desk, self.logger) = (desk, logger)
-        shipping = LogShipping(log) { () throws(BackupFailure) in
+    init(
+        _ log: NodeLog, _ settings: NodeSettings.Shipping, _ desk: BackupDesk, _ logger: Logger
+    ) {
+        (self.settings, self.desk, self.logger) = (settings, desk, logger)
+        shipping = LogShipping(log, every: settings.every) { () throws(BackupFailure) in
             LogArchive(try desk.vault(), cluster: desk.cluster, group: Running.group)
         }
     }
 
     func start() {
-        let period = DispatchTimeInterval.nanoseconds(Int(LogShipping.period.nanoseconds))
+        let period = DispatchTimeInterval.nanoseconds(Int(settings.every.nanoseconds))
         queue.asyncAfter(deadline: .now() + period) { [self] in
             guard !isStopped.withLockedValue({ $0 }) else { return }
-            turnedAt.withLockedValue { $0 = BootClock.wall }
+            let now = BootClock.wall
             shipping.turn()
+            // Not before: what the turn before it found says nothing of what came since.
+            turnedAt.withLockedValue { $0 = now }
             note(shipping.standing)
             start()
         }
@@ -56,8 +64,10 @@ final class LogShipper: Sendable {
     /// Each change once: a store that is away for hours fails at each turn.
     private func note(_ standing: LogShipping.Standing) {
         let before = told.withLockedValue { told in
-            defer { told = Told(failure: standing.failure, breaks: standing.breaks) }
-            return told
+            let before = told
+            told = Told(failure: standing.failure, breaks: standing.breaks)
+            if told.failure != nil { told.failingSince = before.failingSince ?? BootClock.wall }
+            return before
         }
         if let failure = standing.failure, failure != before.failure {
             logger.error(
@@ -87,6 +97,17 @@ final class LogShipper: Sendable {
             unixMilliseconds: standing.end.map { $0.time.rawValue / 1_000_000 },
             behindMilliseconds: behind(standing), breaks: standing.breaks,
             failure: standing.failure)
+    }
+
+    /// nil while another node ships.
+    var sight: Sight.Shipping? {
+        let standing = shipping.standing
+        guard standing.phase != .standsBy else { return nil }
+        let told = told.withLockedValue { $0 }
+        return Sight.Shipping(
+            behind: behind(standing).map { $0 / 1_000 }, failure: told.failure,
+            failingSince: told.failingSince?.unixSeconds,
+            lateAfter: settings.lateAfter.nanoseconds / 1_000_000_000)
     }
 
     /// At most so much is missing: what came since the newest turn was looked at by nobody.

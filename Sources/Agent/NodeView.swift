@@ -49,6 +49,7 @@ struct NodeView: Sendable {
     let seats: [NodeID]
     /// Of the last entry that this process applied, by its leader's clock.
     let appliedTime: WallTime?
+    let lags: ReplicaLags
 
     init(_ node: borrowing Node, now: Instant) {
         let raft = node.voter.raft
@@ -80,6 +81,7 @@ struct NodeView: Sendable {
         backups = node.decisions.backups
         seats = node.decisions.seats.map(\.node)
         appliedTime = node.appliedTime
+        lags = node.lags
         let leads = wish != nil && raft.role == .leader
         waitsFor = leads ? node.members.waitsFor : nil
         stoodFor = leads ? now.since(node.members.movedAt) : nil

@@ -125,8 +125,9 @@ final class Running: DaemonParts {
         let writer = "node \(settings.member.id) of mesh \(settings.cluster.cluster)"
         let backups = settings.backup.map { BackupDesk($0, by: writer, cut, logger) }
         shipper =
-            if let backups, settings.backup?.shipsLog == true {
-                LogShipper(NodeLog(driver: driver, keeper: keeper), backups, logger)
+            if let backups, let backup = settings.backup, backup.shipsLog {
+                LogShipper(
+                    NodeLog(driver: driver, keeper: keeper), backup.shipping, backups, logger)
             } else { nil }
         door = AgentDoor(
             current: current, board: board, parts: parts, exports: exports,

@@ -125,7 +125,8 @@ final class Switchboard: Sendable {
     func heard(_ event: VolumeEvent) {
         guard let driver = parts?.driver else { return }
         switch event {
-        case .propose(let drafts, round: let round): driver.post(.write(drafts, round))
+        case .propose(let drafts, round: let round):
+            driver.post(.write(drafts, round, answeredAt: BootClock.now))
         case .applied(let index): driver.post(.applied(through: index))
         case .checkpointed(let index): driver.post(.checkpointed(index))
         case .drained: driver.post(.drained)

@@ -21,6 +21,9 @@ package enum AlarmCode: String, CaseIterable, Hashable, Sendable {
     case volumeWithoutSocket = "volume-without-socket"
     case backupOverdue = "backup-overdue"
     case backupFailing = "backup-failing"
+    case logShippingLate = "log-shipping-late"
+    case keyNotRotated = "key-not-rotated"
+    case locksNotExtended = "locks-not-extended"
 
     /// Of something that happened once: it stands until an operator clears it. All others end by
     /// themselves, with what they tell of.

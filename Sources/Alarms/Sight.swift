@@ -118,6 +118,12 @@ package struct Sight: Hashable, Sendable {
     package var socketFaults: [String: String] = [:]
     /// nil where the cluster file has no schedule for them.
     package var backups: Backups?
+    /// nil while this node does not ship the log.
+    package var shipping: Shipping?
+    /// nil where the key of this node's backups is as young as it has to be, or is not known to be older.
+    package var rotation: Rotation?
+    /// nil where locks of objects were extended the last time that it was due.
+    package var locks: Locks?
 
     package init(
         own: NodeID, region: String, data: String, now: UInt64, quorum: QuorumReport,

@@ -20,18 +20,16 @@ package protocol ShippedLog: Sendable {
 ///
 /// Only what is committed is shipped (protocol-rules 23), so nothing that a deposed primary alone held is ever there.
 package final class LogShipping: Sendable {
-    /// How often a turn is due, and so about how old the newest durable entry gets.
-    package static let period = Interval.seconds(1)
     /// Renewals of the lease alone are not worth an object more often.
     static let idlePeriod = Interval.seconds(60)
     /// How much of the log is looked at for the first write that is missing.
     static let lookByteCount = 256 << 10
     /// How often in a row somebody else may come first.
     static let triesMax = 4
-    /// After so many turns the keys are read anew: they may have been rotated.
-    static let turnsPerOpening: UInt64 = 60
-    /// Turns that are passed over after a failure: twice as many each time, and so many at most.
-    static let pauseMax: UInt64 = 30
+    /// How often the keys are read anew: they may have been rotated.
+    static let openingPeriod = Interval.seconds(60)
+    /// Turns are passed over after a failure: twice as many each time, and for so long at most.
+    static let pauseMax = Interval.seconds(30)
 
     package struct Standing: Hashable, Sendable {
         package enum Phase: Hashable, Sendable {
@@ -64,14 +62,17 @@ package final class LogShipping: Sendable {
         var pause: UInt64 = 0
     }
 
+    /// How often a turn is due, and so about how old the newest durable entry gets.
+    private let period: Interval
     private let log: any ShippedLog
     private let open: @Sendable () throws(BackupFailure) -> LogArchive
     private let state = NIOLockedValueBox(State())
 
     package init(
-        _ log: any ShippedLog, open: @escaping @Sendable () throws(BackupFailure) -> LogArchive
+        _ log: any ShippedLog, every period: Interval = .seconds(1),
+        open: @escaping @Sendable () throws(BackupFailure) -> LogArchive
     ) {
-        (self.log, self.open) = (log, open)
+        (self.log, self.period, self.open) = (log, period, open)
     }
 
     package var standing: Standing { state.withLockedValue { $0.standing } }
@@ -90,6 +91,8 @@ package final class LogShipping: Sendable {
         state.withLockedValue { $0.standing.missing = missing }
     }
 
+    private func turns(in length: Interval) -> UInt64 { length.nanoseconds / period.nanoseconds }
+
     private func attempt() {
         do throws(BackupFailure) {
             try ship()
@@ -99,7 +102,7 @@ package final class LogShipping: Sendable {
                 state.standing.phase = .fails("\(error)")
                 state.archive = nil
                 state.failures += 1
-                state.pause = min(1 << min(state.failures, 16), Self.pauseMax)
+                state.pause = min(1 << min(state.failures, 16), turns(in: Self.pauseMax))
             }
         }
     }
@@ -144,7 +147,8 @@ package final class LogShipping: Sendable {
     private func archive() throws(BackupFailure) -> LogArchive {
         let known = state.withLockedValue { state in
             state.turns += 1
-            return state.turns % Self.turnsPerOpening == 0 ? nil : state.archive
+            let isDue = state.turns % max(1, turns(in: Self.openingPeriod)) == 0
+            return isDue ? nil : state.archive
         }
         if let known { return known }
         let archive = try open()

@@ -60,9 +60,9 @@ package struct Repair: Sendable {
         var report = Report(scrub: found)
         // A store that fails as a whole is not asked for each object anew.
         var away = Set(found.absent.keys)
-        let findings = Dictionary(grouping: found.findings.filter { $0.problem != .stranger }) {
-            $0.name
-        }
+        let past = Set(copies.filter(\.isPast).map(\.name))
+        let findings = Dictionary(
+            grouping: found.findings.compactMap { mendable($0, past) }, by: \.name)
         let standing = Self.result { () throws(BackupFailure) in
             try CopyStanding(copies, besides: away, vault.layout)
         }
@@ -82,6 +82,15 @@ package struct Repair: Sendable {
             if !own.isEmpty { mend(name, own, stale, &away, &report) }
         }
         return report
+    }
+
+    /// What was there before can't be put right, and is none of what has to be; but what is different from it may have to.
+    private func mendable(_ finding: Scrub.Finding, _ past: Set<String>) -> Scrub.Finding? {
+        if finding.problem == .stranger { return nil }
+        guard past.contains(finding.store) else { return finding }
+        guard case .differs(let store) = finding.problem else { return nil }
+        return Scrub.Finding(
+            store: store, name: finding.name, problem: .differs(from: finding.store))
     }
 
     /// Of what is missing, that which was let go of; and all of it where nobody can tell.
@@ -122,6 +131,8 @@ package struct Repair: Sendable {
     /// What the copies hold under a name.
     private struct Held {
         var bytes: [[UInt8]] = []
+        /// What was there first, where that is known.
+        var past: [[UInt8]] = []
         /// Of those that are not behind in collections.
         var isOnlyStale = true
         /// Some copy could not be asked, or not be read.
@@ -135,6 +146,7 @@ package struct Repair: Sendable {
                 let bytes = try copy.store.get(name, nil)
                 scrub.pace.wait(for: bytes.count)
                 held.bytes.append(bytes)
+                if copy.isPast { held.past.append(bytes) }
                 if !stale.contains(number) { held.isOnlyStale = false }
             } catch { if error.cause.mayPass { held.isBlind = true } }
         }
@@ -152,7 +164,10 @@ package struct Repair: Sendable {
         if isMissing, held.isOnlyStale, !held.bytes.isEmpty {
             return report.passedOver.append(name)
         }
-        let wholes = Set(held.bytes.filter { check.damage(name, $0) == nil })
+        var wholes = Set(held.bytes.filter { check.damage(name, $0) == nil })
+        // Who came first put what was meant to be there; what opens besides came from who should not have put it.
+        let first = wholes.intersection(held.past)
+        if wholes.count > 1, first.count == 1 { wholes = first }
         guard wholes.count < 2 else { return report.conflicts.append(name) }
         let whole = wholes.first ?? Combination.of(held.bytes) { check.damage(name, $0) == nil }
         guard let whole else {
@@ -192,7 +207,9 @@ package struct Repair: Sendable {
         do throws(BackupFailure) {
             let indexes = lost.filter { Layout.kind($0) == .index }
             if !indexes.isEmpty {
-                let rebuild = try IndexRebuild(vault, copies.map(\.store)).run()
+                let rebuild = try IndexRebuild(
+                    vault, copies.filter { !$0.isPast }.map(\.store)
+                ).run()
                 if rebuild.isComplete { setAside(indexes, &report) }
             }
             report.losses = try Losses(vault, without: Set(report.lost)).all()
@@ -202,7 +219,7 @@ package struct Repair: Sendable {
     private func setAside(_ indexes: [ObjectName], _ report: inout Report) {
         for name in indexes {
             var isAside = true
-            for copy in copies {
+            for copy in copies where !copy.isPast {
                 do throws(ObjectStoreFailure) { try copy.store.quarantine(name) } catch {
                     if error.cause != .missing { isAside = false }
                 }

@@ -10,12 +10,13 @@ package final class CopiedStore: ObjectStore {
     /// A store that has a copy, or is to have one.
     package struct Copy: Sendable {
         package let name: String
+        package let isPast: Bool
         package let open: @Sendable () throws(ObjectStoreFailure) -> any ObjectStore
 
         package init(
-            _ name: String,
+            _ name: String, isPast: Bool = false,
             open: @escaping @Sendable () throws(ObjectStoreFailure) -> any ObjectStore
-        ) { (self.name, self.open) = (name, open) }
+        ) { (self.name, self.isPast, self.open) = (name, isPast, open) }
     }
 
     /// Which of the stores have to take part.
@@ -54,7 +55,7 @@ package final class CopiedStore: ObjectStore {
         self.demand = demand
     }
 
-    package var copies: [StoreCopy] { members.map { StoreCopy($0.name, $0) } }
+    package var copies: [StoreCopy] { members.map { StoreCopy($0.name, $0, isPast: $0.isPast) } }
 
     /// In the order of the stores.
     package var shortfalls: [Shortfall] {

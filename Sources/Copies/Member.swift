@@ -23,6 +23,7 @@ final class Member: ObjectStore {
     }
 
     let name: String
+    let isPast: Bool
     private let now: @Sendable () -> ContinuousClock.Instant
     private let opening: @Sendable () throws(ObjectStoreFailure) -> any ObjectStore
     private let identity: Identity?
@@ -33,7 +34,8 @@ final class Member: ObjectStore {
         _ copy: CopiedStore.Copy, _ identity: Identity?,
         now: @escaping @Sendable () -> ContinuousClock.Instant
     ) {
-        (name, opening, self.identity, self.now) = (copy.name, copy.open, identity, now)
+        (name, isPast, opening) = (copy.name, copy.isPast, copy.open)
+        (self.identity, self.now) = (identity, now)
     }
 
     /// Why it is passed over by who can do without it; nil where the caller is to ask it, and does. Of all who come once its

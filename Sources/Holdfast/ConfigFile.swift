@@ -97,6 +97,7 @@ enum ConfigFile {
             }
         let days = backup.rotatePeriod.nanoseconds / 86_400_000_000_000
         return "backup: {\(place), key: \(backup.key), shipLog: \(backup.shipsLog), "
+            + "shipEvery: \(backup.shipping.every), shipLateAfter: \(backup.shipping.lateAfter), "
             + "rotateDays: \(days)}"
     }
 

@@ -6,6 +6,8 @@ internal import VolumeCore
 /// pend (`VolumeLimits.pendingByteCountMax`).
 struct DraftQueue: Sendable {
     private var drafts: [Draft] = []
+    /// When each was answered.
+    private var times: [Instant] = []
     private var head = 0
 
     var isEmpty: Bool { head == drafts.count }
@@ -14,13 +16,14 @@ struct DraftQueue: Sendable {
     private(set) var round = ProposalRound.zero
 
     /// A new round proposes again what an earlier one still had here.
-    mutating func append(_ more: [Draft], _ round: ProposalRound) {
+    mutating func append(_ more: [Draft], _ round: ProposalRound, answeredAt time: Instant) {
         if round != self.round { removeAll() }
         self.round = round
         drafts += more
+        times += repeatElement(time, count: more.count)
     }
 
-    mutating func removeAll() { (drafts, head) = ([], 0) }
+    mutating func removeAll() { (drafts, times, head) = ([], [], 0) }
 
     /// The oldest ones, at least one and then up to `bytesMax`.
     func front(bytesMax: Int) -> ArraySlice<Draft> {
@@ -32,10 +35,14 @@ struct DraftQueue: Sendable {
         return drafts[head..<end]
     }
 
+    /// When the oldest ones were answered.
+    func times(ofFirst count: Int) -> ArraySlice<Instant> { times[head..<head + count] }
+
     mutating func removeFirst(_ count: Int) {
         head += count
         guard head * 2 > drafts.count else { return }
         drafts.removeFirst(head)
+        times.removeFirst(head)
         head = 0
     }
 }

@@ -114,7 +114,7 @@ extension Node {
         /// The volumes are durable outside the log up to here.
         case checkpointed(LogIndex)
         /// Writes that clients were answered, in order.
-        case write([Draft], ProposalRound)
+        case write([Draft], ProposalRound, answeredAt: Instant = .distantFuture)
         case operate(OperationID, Operation)
         /// What the volumes lack now, knowing that the log begins behind an index; nil once they are a
         /// whole replica.

@@ -6,9 +6,10 @@ internal import Voting
 
 /// The way of a write into the log.
 extension Node {
-    mutating func queue(_ writes: [Draft], _ round: ProposalRound) {
+    mutating func queue(_ writes: [Draft], _ round: ProposalRound, answeredAt time: Instant) {
         guard case .acting(let acting) = office else { return }
-        drafts.append(writes.filter { $0.epoch == acting.epoch }, round)
+        drafts.append(
+            writes.filter { $0.epoch == acting.epoch }, round, answeredAt: min(time, now))
     }
 
     /// A full disk stalls the writes here, before the log fails on it.
@@ -21,6 +22,8 @@ extension Node {
             let front = drafts.front(bytesMax: settings.proposalBytesMax)
             guard propose(Array(front)) == nil, let accepted else { return }
             noteRenewal()
+            lags.placed(
+                at: accepted.first.index, answeredAt: drafts.times(ofFirst: front.count), by: now)
             drafts.removeFirst(front.count)
             out.append(.placed(first: accepted.first.index, count: accepted.count, drafts.round))
         }

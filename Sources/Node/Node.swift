@@ -22,6 +22,8 @@ package struct Node: Core {
     var observed: ObservedLease
     /// Writes of the exports that the log has not taken yet, in order.
     var drafts = DraftQueue()
+    /// Since this node leads.
+    package internal(set) var lags = ReplicaLags()
     var operations = OperationQueue()
     var checkpoints = Checkpoints()
     /// The last entry that the volumes were handed by this process.
@@ -107,7 +109,7 @@ package struct Node: Core {
         case .fetched(let fetch, let entries): turn(.raft(.fetched(fetch, entries)))
         case .applied(let index): turn(.raft(.applied(index)))
         case .checkpointed(let index): checkpoints.volumesDurable(through: index)
-        case .write(let drafts, let round): queue(drafts, round)
+        case .write(let drafts, let round, let time): queue(drafts, round, answeredAt: time)
         case .operate(let id, let operation): accept(operation, id)
         case .resync(let standing, let index): resynced(standing, behind: index)
         case .damage(let blocks): noteDamage(blocks)
@@ -130,6 +132,7 @@ package struct Node: Core {
             pendingYield = nil
             yield(to: target)
         }
+        lags.look(voter.raft.progress, at: now)
         pumpDrafts()
         tend()
         pumpOperations()
@@ -237,6 +240,7 @@ package struct Node: Core {
         case .preCandidate, .candidate: story.stood(at: now)
         case .leader:
             ledAt = now
+            lags = ReplicaLags()
             levels.begin(at: now)
             transfers = TransferAttempts()
             story.led(at: now)

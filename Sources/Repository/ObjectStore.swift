@@ -39,9 +39,11 @@ package struct StoreCopy: Sendable {
     /// As failures name it.
     package let name: String
     package let store: any ObjectStore
+    /// It holds what was there before, which can be read and nothing else.
+    package let isPast: Bool
 
-    package init(_ name: String, _ store: any ObjectStore) {
-        (self.name, self.store) = (name, store)
+    package init(_ name: String, _ store: any ObjectStore, isPast: Bool = false) {
+        (self.name, self.store, self.isPast) = (name, store, isPast)
     }
 }
 

@@ -16,6 +16,34 @@ package struct S3Time: Hashable, Sendable {
             + digits(second / 3_600, 2) + digits(second / 60 % 60, 2) + digits(second % 60, 2) + "Z"
     }
 
+    /// As in `2015-08-30T12:36:00Z`.
+    package var date: String {
+        let all = Array(text)
+        func part(_ range: Range<Int>) -> String { String(all[range]) }
+        return
+            "\(part(0..<4))-\(part(4..<6))-\(part(6..<8))T\(part(9..<11)):\(part(11..<13)):\(part(13..<15))Z"
+    }
+
+    /// Reads that, also with a fraction of a second, which is left out; nil for anything else.
+    package static func unixSeconds(date text: String) -> UInt64? {
+        let bytes = Array(text.utf8)
+        guard bytes.count >= 20, bytes.last == UInt8(ascii: "Z") else { return nil }
+        func number(_ range: Range<Int>) -> UInt64? {
+            String(validating: bytes[range], as: UTF8.self).flatMap { UInt64($0) }
+        }
+        guard let year = number(0..<4), let month = number(5..<7), let day = number(8..<10),
+            let hour = number(11..<13), let minute = number(14..<16), let second = number(17..<19),
+            (1_970...9_999).contains(year), (1...12).contains(month), (1...31).contains(day),
+            hour < 24, minute < 60, second < 61
+        else { return nil }
+        // The inverse of `date`: years begin with March.
+        let (shifted, place) = month > 2 ? (year, month - 3) : (year - 1, month + 9)
+        let (era, yearOfEra) = shifted.quotientAndRemainder(dividingBy: 400)
+        let dayOfYear = (153 * place + 2) / 5 + day - 1
+        let days = era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear
+        return (days - 719_468) * 86_400 + hour * 3_600 + minute * 60 + second
+    }
+
     /// Of the Gregorian calendar, counted in years that begin with March: leap days come last.
     private static func date(_ days: UInt64) -> (year: UInt64, month: UInt64, day: UInt64) {
         let shifted = days + 719_468

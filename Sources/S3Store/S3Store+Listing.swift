@@ -7,9 +7,7 @@ extension S3Store {
 
     package func list(_ part: ObjectName?) throws(ObjectStoreFailure) -> ObjectListing {
         let deed = S3Deed("list", part?.text ?? "all")
-        let beginning =
-            part.map { place.key($0.text) + "/" }
-            ?? (place.prefix.isEmpty ? "" : place.prefix + "/")
+        let beginning = beginning(of: part)
         var listing = ObjectListing()
         var token: String?
         for _ in 0..<Self.pagesMax {
@@ -25,6 +23,60 @@ extension S3Store {
         throw failure(
             deed,
             .service("its list has more than \(Self.pagesMax) pages: too much for one repository"))
+    }
+
+    /// All versions of all objects, by name, the newest of each first.
+    func versions(
+        of part: ObjectName?, _ deed: S3Deed
+    ) throws(ObjectStoreFailure) -> [String: [S3VersionPage.Entry]] {
+        let beginning = beginning(of: part)
+        var found: [String: [S3VersionPage.Entry]] = [:]
+        var after: (key: String, version: String)?
+        for _ in 0..<Self.pagesMax {
+            let page = try versionPage(beginning, after, deed)
+            for entry in page.entries {
+                guard let name = place.name(entry.key) else {
+                    let key = S3Problem.shown(entry.key)
+                    throw failure(
+                        deed, .service("its list names \(key), which was not asked for"))
+                }
+                found[name, default: []].append(entry)
+            }
+            guard let next = page.next else { return found }
+            guard after.map({ $0 != next }) ?? true else {
+                throw failure(
+                    deed, .service("its list goes in circles: that is a fault of the store"))
+            }
+            after = next
+        }
+        throw failure(
+            deed,
+            .service("its list has more than \(Self.pagesMax) pages: too much for one repository"))
+    }
+
+    private func versionPage(
+        _ beginning: String, _ after: (key: String, version: String)?, _ deed: S3Deed
+    ) throws(ObjectStoreFailure) -> S3VersionPage {
+        var query = [("versions", ""), ("encoding-type", "url"), ("prefix", beginning)]
+        if let after {
+            query.append(("key-marker", after.key))
+            if !after.version.isEmpty { query.append(("version-id-marker", after.version)) }
+        }
+        let told = try ask(S3Request(.get, path: place.path, query: query), deed) { answer in
+            do throws(S3ListPage.Refused) {
+                _ = try S3VersionPage(parsing: answer.body)
+                return nil
+            } catch { return error.description }
+        }
+        guard told.verdict == .done else { throw failure(deed, told.verdict.causeOfNone) }
+        do throws(S3ListPage.Refused) {
+            return try S3VersionPage(parsing: told.answer.body)
+        } catch { throw failure(deed, .service(error.description)) }
+    }
+
+    private func beginning(of part: ObjectName?) -> String {
+        part.map { place.key($0.text) + "/" }
+            ?? (place.prefix.isEmpty ? "" : place.prefix + "/")
     }
 
     /// All names in the quarantine that begin so.

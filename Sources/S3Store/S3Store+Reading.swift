@@ -13,9 +13,12 @@ extension S3Store {
         }
     }
 
-    func all(_ name: String, _ deed: S3Deed) throws(ObjectStoreFailure) -> [UInt8] {
+    func all(
+        _ name: String, version: String? = nil, _ deed: S3Deed
+    ) throws(ObjectStoreFailure) -> [UInt8] {
         let request = S3Request(
-            .get, path: place.path(name), headers: [("x-amz-checksum-mode", "ENABLED")])
+            .get, path: place.path(name), query: version.map { [("versionId", $0)] } ?? [],
+            headers: [("x-amz-checksum-mode", "ENABLED")])
         let told = try ask(request, deed, bodyIsObject: true) { answer in
             // Of what was put in parts, which we never do, it is the digest of the parts' digests.
             guard let kept = answer.headers["x-amz-checksum-sha256"], !kept.contains("-"),

@@ -28,13 +28,18 @@ package final class S3Store: ObjectStore {
     let world: S3World
     let signer: S3Signer
     let carrier: any S3Carrier
+    /// nil locks nothing; what the bucket does by itself it does all the same.
+    package let lock: S3Lock?
+    /// Whether an object of ours was seen to be locked.
+    let isLockSeen = NIOLockedValueBox(false)
     private let isTried = NIOLockedValueBox(false)
 
     package init(
         _ place: S3Place, _ credentials: S3Credentials, carrier: any S3Carrier,
-        patience: S3Patience = S3Patience(), world: S3World = .ofThisMachine
+        lock: S3Lock? = nil, patience: S3Patience = S3Patience(), world: S3World = .ofThisMachine
     ) {
         (self.place, self.carrier, self.patience, self.world) = (place, carrier, patience, world)
+        self.lock = lock
         signer = S3Signer(credentials, region: place.region)
     }
 
@@ -83,6 +88,7 @@ package final class S3Store: ObjectStore {
         let told = try ask(request, body: bytes, deed, fault: Self.strangeSuccess)
         guard told.verdict == .done else { throw failure(deed, told.verdict.cause) }
         try compare(told.answer, request.bodyDigest, deed)
+        try confirmLock(name.text, deed)
     }
 
     private func keepAside(
@@ -123,11 +129,14 @@ extension S3Store {
         _ name: String, _ bytes: [UInt8], isFirst: Bool = true
     ) -> S3Request {
         let digest = Digest(of: bytes.span)
+        let lock = Self.isLocked(name) ? lock?.headers(at: world.unixSeconds()) ?? [] : []
         // The service compares what came with both: with the one of the signature, and with the one that it keeps.
         return S3Request(
             .put, path: place.path(name),
-            headers: (isFirst ? [("if-none-match", "*")] : []) + [
+            headers: (isFirst ? [("if-none-match", "*")] : []) + lock + [
                 ("content-type", "application/octet-stream"),
+                // Some ask for its name, too, where a bucket locks objects by itself.
+                ("x-amz-sdk-checksum-algorithm", "SHA256"),
                 ("x-amz-checksum-sha256", digest.base64),
             ], bodyDigest: digest)
     }
@@ -144,6 +153,7 @@ extension S3Store {
             switch told.verdict {
             case .done:
                 try compare(told.answer, request.bodyDigest, deed)
+                try confirmLock(name, deed)
                 return .stored
             case .isThere, .conflict:
                 guard let there = try allOrNothing(name, deed) else {
@@ -183,6 +193,7 @@ extension S3Store {
     /// twice under a name that is no object's: the second has to be refused.
     private func tryOut(_ deed: S3Deed) throws(ObjectStoreFailure) {
         guard !isTried.withLockedValue({ $0 }) else { return }
+        try tryLock(deed)
         let bytes = Array("what is there is never written over\n".utf8)
         for _ in 1...Self.trialsMax {
             let verdict = try ask(

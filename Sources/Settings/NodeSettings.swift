@@ -23,8 +23,24 @@ package struct NodeSettings: Hashable, Sendable {
         package let key: String
         /// While this node is primary, the log goes to the repository too.
         package let shipsLog: Bool
+        package let shipping: Shipping
         /// What is older is sealed by another key than the next backup.
         package let rotatePeriod: Interval
+    }
+
+    /// How the log goes to the repository.
+    package struct Shipping: Hashable, Sendable {
+        /// Each time an object is made of what came since, and objects cost money: one a second are 2.6 million a month.
+        package static let everyDefault = Interval.seconds(1)
+        package static let everyMin = Interval.milliseconds(200)
+        package static let everyMax = Interval.seconds(60)
+        package static let lateAfterDefault = Interval.seconds(30)
+        package static let lateAfterMin = Interval.seconds(2)
+        package static let lateAfterMax = Interval.seconds(86_400)
+
+        package let every: Interval
+        /// A write that is missing for so long is alarmed about.
+        package let lateAfter: Interval
     }
 
     package enum LogLevel: String, Hashable, Sendable, CaseIterable {
@@ -142,13 +158,31 @@ package struct NodeSettings: Hashable, Sendable {
         let key = backup.required(
             "key", expected: "the path of a key file or a provider file", parse: path)
         let ships = backup.optional("shipLog", expected: "true or false", parse: Bool.init)
+        let shipping = Self.shipping(&backup)
         let days = Self.days("rotateDays", 1...Self.rotateDaysMax, &backup)
         let place = Self.place(directory, store, placed.line, &backup)
         section.adopt(backup.finish())
         guard let place, let key else { return nil }
         return Backup(
-            place: place, key: key.value, shipsLog: ships?.value ?? true,
+            place: place, key: key.value, shipsLog: ships?.value ?? true, shipping: shipping,
             rotatePeriod: .seconds((days ?? Self.rotateDaysDefault) * 86_400))
+    }
+
+    private static func shipping(_ backup: inout Section) -> Shipping {
+        let every = backup.duration("shipEvery", Shipping.everyMin...Shipping.everyMax)
+        let late = backup.duration(
+            "shipLateAfter", Shipping.lateAfterMin...Shipping.lateAfterMax)
+        let shipping = Shipping(
+            every: every?.value ?? Shipping.everyDefault,
+            lateAfter: late?.value ?? Shipping.lateAfterDefault)
+        // What goes each second is a second or two old all the time.
+        if shipping.lateAfter < shipping.every * 2 {
+            backup.report(
+                backup.path(of: "shipLateAfter"), line: late?.line ?? every?.line,
+                "\(shipping.lateAfter) is less than twice shipEvery (\(shipping.every)): the alarm would "
+                    + "stand all the time")
+        }
+        return shipping
     }
 
     private static func place(
@@ -225,6 +259,7 @@ package struct AgentSettings: Hashable, Sendable {
         /// The path of a key file or a provider file.
         package let key: String
         package let shipsLog: Bool
+        package let shipping: NodeSettings.Shipping
         package let rotatePeriod: Interval
     }
 
@@ -259,7 +294,7 @@ package struct AgentSettings: Hashable, Sendable {
                 }
             return Backup(
                 store: store, key: backup.key, shipsLog: backup.shipsLog,
-                rotatePeriod: backup.rotatePeriod)
+                shipping: backup.shipping, rotatePeriod: backup.rotatePeriod)
         }
         self.node = node
         self.cluster = cluster

@@ -1,3 +1,4 @@
+internal import Mesh
 internal import Yams
 
 /// A mapping that is being read: takes each key once, collects every fault, and at the end names
@@ -83,6 +84,13 @@ struct Section {
             return nil
         }
         return Placed(value: value, line: placed.line, key: placed.key)
+    }
+
+    mutating func duration(_ key: String, _ range: ClosedRange<Interval>) -> Placed<Interval>? {
+        optional(key, expected: "a duration of \(range.lowerBound) to \(range.upperBound)") {
+            text in
+            Interval(duration: text).flatMap { range.contains($0) ? $0 : nil }
+        }
     }
 
     mutating func required<Value>(

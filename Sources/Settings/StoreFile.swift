@@ -10,6 +10,15 @@ package enum StoreSettings: Hashable, Sendable {
     /// How many stores one repository may be in.
     package static let storesMax = 8
 
+    /// The fewest days for which any of them locks objects; nil where none does.
+    package var lockDays: UInt64? {
+        switch self {
+        case .directory: nil
+        case .s3(let s3): s3.lock?.days
+        case .several(let stores, _): stores.compactMap(\.lockDays).min()
+        }
+    }
+
     /// A store file: `s3`, or `stores` and `minCopies`. Relative paths in it are relative to the file.
     package init(parsing text: String, file: String, isForAgent: Bool) throws(Faults) {
         var document = try Section(document: text, file: file)

@@ -10,6 +10,20 @@ package struct S3Settings: Hashable, Sendable {
         case virtualHost
     }
 
+    /// Until when objects can't be deleted by anybody, or only by who may end locks.
+    package struct Lock: Hashable, Sendable {
+        package enum Mode: String, Hashable, Sendable {
+            case compliance
+            case governance
+        }
+        /// Less would run out before anybody noticed a thief.
+        package static let daysMin: UInt64 = 7
+        package static let daysMax: UInt64 = 36_500
+
+        package let mode: Mode
+        package let days: UInt64
+    }
+
     package static let timeoutDefault = Interval.seconds(600)
     package static let timeoutMin = Interval.seconds(1)
     package static let timeoutMax = Interval.seconds(3_600)
@@ -27,6 +41,8 @@ package struct S3Settings: Hashable, Sendable {
     package let ca: String?
     /// How long one object is tried for, all retries together.
     package let timeout: Interval
+    /// nil where objects are not locked by us.
+    package let lock: Lock?
 
     /// Relative paths in the file are relative to the file. An agent has no environment to take credentials from. Adds what is
     /// wrong to `document`, and is nil then.
@@ -59,6 +75,7 @@ package struct S3Settings: Hashable, Sendable {
                 (Self.timeoutMin...Self.timeoutMax).contains($0) ? $0 : nil
             }
         }
+        let lock = Self.lock(&s3)
         let faults = s3.finish()
         document.adopt(faults)
         guard faults.isEmpty, let bucket, let region else { return nil }
@@ -67,6 +84,23 @@ package struct S3Settings: Hashable, Sendable {
         self.addressing = addressing?.value ?? .path
         (self.credentials, self.ca) = (credentials?.value, ca?.value)
         self.timeout = timeout?.value ?? Self.timeoutDefault
+        self.lock = lock
+    }
+
+    private static func lock(_ s3: inout Section) -> Lock? {
+        guard let placed = s3.node("lock") else { return nil }
+        var section = Section(placed.value, file: s3.file, path: placed.key)
+        let mode = section.required(
+            "mode",
+            expected: "compliance (nobody can end it), or governance (who is allowed to can)",
+            parse: Lock.Mode.init(rawValue:))
+        let range = Lock.daysMin...Lock.daysMax
+        let days = section.required(
+            "days", expected: "a number of days from \(Lock.daysMin) to \(Lock.daysMax)"
+        ) { text in UInt64(text).flatMap { range.contains($0) ? $0 : nil } }
+        s3.adopt(section.finish())
+        guard let mode, let days else { return nil }
+        return Lock(mode: mode.value, days: days.value)
     }
 
     /// In the clear only where nobody can listen, or where it is allowed in so many words.

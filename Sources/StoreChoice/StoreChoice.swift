@@ -43,7 +43,7 @@ package enum StoreChoice {
         }
     }
 
-    private static func copy(
+    static func copy(
         of settings: StoreSettings, _ environment: @escaping @Sendable (String) -> String?
     ) -> CopiedStore.Copy {
         let name = name(of: settings)
@@ -80,16 +80,17 @@ package enum StoreChoice {
         return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
     }
 
-    private static func s3(
+    static func s3(
         _ settings: S3Settings, _ environment: (String) -> String?
-    ) throws(BackupFailure) -> any ObjectStore {
+    ) throws(BackupFailure) -> S3Store {
         let place = S3Place(settings)
         var patience = S3Patience()
         patience.total = settings.timeout
         do throws(S3Mishap) {
             let carrier = try HTTPCarrier(place, patience, authorities: settings.ca)
             return S3Store(
-                place, try credentials(settings, environment), carrier: carrier, patience: patience)
+                place, try credentials(settings, environment), carrier: carrier,
+                lock: settings.lock.map(S3Lock.init), patience: patience)
         } catch {
             guard case .hopeless(let words) = error else { throw .key("\(place): \(error)") }
             throw .key("\(place) can't be opened: \(words)")
@@ -121,6 +122,17 @@ package enum StoreChoice {
         do throws(S3Credentials.Refused) { return try S3Credentials(parsing: bytes) } catch {
             throw .hopeless("\(path) \(error)")
         }
+    }
+}
+
+extension S3Lock {
+    fileprivate init(_ lock: S3Settings.Lock) {
+        let mode: Mode =
+            switch lock.mode {
+            case .compliance: .compliance
+            case .governance: .governance
+            }
+        self.init(mode, days: lock.days)
     }
 }
 

@@ -7,7 +7,7 @@ import Testing
 @testable import Backup
 
 /// One repository in two stores, with two backups of a volume.
-private struct Twins {
+struct Twins {
     let stores = [MemoryStore(), MemoryStore()]
     let volume: MemoryVolume
     let backups: [Manifest]
@@ -27,16 +27,19 @@ private struct Twins {
     }
 
     static func opened(
-        _ stores: [MemoryStore], _ demand: CopiedStore.Demand = .copies(2)
+        _ stores: [MemoryStore], _ demand: CopiedStore.Demand = .copies(2), past: Int? = nil
     ) -> CopiedStore {
         CopiedStore(
             stores.enumerated().map { number, store in
-                CopiedStore.Copy("store \(number)") { () throws(ObjectStoreFailure) in store }
+                CopiedStore.Copy("store \(number)", isPast: number == past) {
+                    () throws(ObjectStoreFailure) in store
+                }
             }, demand)
     }
 
-    func vault(_ demand: CopiedStore.Demand = .one) throws -> Vault {
-        try Vault(Self.opened(stores, demand), ring: Rig.ring(), limits: Rig.small)
+    /// `past` is the store that can only be read.
+    func vault(_ demand: CopiedStore.Demand = .one, past: Int? = nil) throws -> Vault {
+        try Vault(Self.opened(stores, demand, past: past), ring: Rig.ring(), limits: Rig.small)
     }
 
     var names: [ObjectName] { stores[0].objects.keys.sorted() }

@@ -245,7 +245,18 @@ struct ScreenTests {
             RaftReport(
                 node: 1, leader: 1, standing: Samples.standing(.leader), voters: [1, 2],
                 followers: [follower]))
-        #expect(lines.last?.text == "   2  probe        ?     9        0 B       ?  not yet")
+        #expect(
+            lines.last?.text
+                == "   2  probe        ?     9        0 B       ?  not yet           -    -")
+        let writes = WriteLagReport(
+            count: 9, p50Microseconds: 2_000, p99Microseconds: 11_951, maxMicroseconds: 12_000)
+        var told = follower
+        told.writes = writes
+        let next = RaftCommand.lines(
+            RaftReport(
+                node: 1, leader: 1, standing: Samples.standing(.leader), voters: [1, 2],
+                followers: [told]))
+        #expect(next.last?.text.hasSuffix("not yet      2.0 ms  12.0 ms") == true)
     }
 
     @Test func `the first line's colour says the state as well`() {

@@ -97,9 +97,12 @@ final class S3Bench: Bench {
     }
 
     func opened() throws -> any ObjectStore { opened(S3Patience()) }
-    func opened(_ patience: S3Patience, world: S3World = .ofThisMachine) -> S3Store {
+    func opened(
+        _ patience: S3Patience, lock: S3Lock? = nil, world: S3World = .ofThisMachine
+    ) -> S3Store {
         S3Store(
-            place(bucket: bucket), credentials, carrier: carrier, patience: patience, world: world)
+            place(bucket: bucket), credentials, carrier: carrier, lock: lock, patience: patience,
+            world: world)
     }
 
     func gone() throws -> any ObjectStore {

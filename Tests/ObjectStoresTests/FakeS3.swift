@@ -16,21 +16,40 @@ final class FakeS3: S3Carrier {
         case garbled(@Sendable (S3Answer) -> S3Answer)
     }
 
+    /// What a bucket with versions keeps, which one that locks objects is.
+    struct Version: Sendable {
+        let id: String
+        /// nil of a delete marker.
+        let bytes: [UInt8]?
+        var mode: String?
+        var until: String?
+    }
+
     struct State: Sendable {
         var objects: [String: [UInt8]] = [:]
+        /// The oldest first.
+        var versions: [String: [Version]] = [:]
+        var versionCount = 0
         var faults: [Fault] = []
         var requests: [S3Request] = []
     }
 
     static let bucket = "bucket"
     private let bucket: String
-    private let pageMax: Int
+    let pageMax: Int
     /// Whether it keeps the promise of `If-None-Match`.
     private let knowsConditions: Bool
+    let locks: Bool
+    /// One that says so and does nothing about it.
+    private let forgetsLocks: Bool
     let state = NIOLockedValueBox(State())
 
-    init(bucket: String = FakeS3.bucket, pageMax: Int = 2, knowsConditions: Bool = true) {
+    init(
+        bucket: String = FakeS3.bucket, pageMax: Int = 2, knowsConditions: Bool = true,
+        locks: Bool = false, forgetsLocks: Bool = false
+    ) {
         (self.bucket, self.pageMax, self.knowsConditions) = (bucket, pageMax, knowsConditions)
+        (self.locks, self.forgetsLocks) = (locks, forgetsLocks)
     }
 
     func carry(
@@ -64,11 +83,14 @@ final class FakeS3: S3Carrier {
     private func reply(_ request: S3Request, _ body: [UInt8], _ state: inout State) -> S3Answer {
         let parts = request.path.dropFirst().split(separator: "/", maxSplits: 1)
         guard parts.first.map(String.init) == bucket else { return Self.error(404, "NoSuchBucket") }
-        guard parts.count == 2 else { return list(request, state) }
+        guard parts.count == 2 else { return ofBucket(request, state) }
         let key = PercentEncoding.decoded(String(parts[1])) ?? ""
         func header(_ name: String) -> String? {
             request.headers.first { $0.name == name }?.value
         }
+        let asked = Self.query(request)
+        if asked["retention"] != nil { return retain(key, asked["versionId"], body, &state) }
+        if header(Self.mode) != nil, !locks { return Self.error(400, "InvalidRequest") }
         switch request.method {
         case .post: return Self.error(405, "MethodNotAllowed")
         case .put:
@@ -76,18 +98,22 @@ final class FakeS3: S3Carrier {
                 return Self.error(412, "PreconditionFailed")
             }
             state.objects[key] = body
+            add(key, body, forgetsLocks ? nil : header(Self.mode), header(Self.until), &state)
             return S3Answer(status: 200)
         case .delete:
+            if let id = asked["versionId"] { return delete(key, id, &state) }
             state.objects[key] = nil
+            add(key, nil, nil, nil, &state)
             return S3Answer(status: 204)
         case .get:
+            if locks { return version(key, asked["versionId"], header("range"), state) }
             guard let bytes = state.objects[key] else { return Self.error(404, "NoSuchKey") }
             guard let range = header("range") else { return S3Answer(status: 200, body: bytes) }
             return Self.part(of: bytes, range)
         }
     }
 
-    private static func part(of bytes: [UInt8], _ range: String) -> S3Answer {
+    static func part(of bytes: [UInt8], _ range: String) -> S3Answer {
         let ends = range.dropFirst("bytes=".count).split(separator: "-").compactMap { Int($0) }
         guard ends[0] < bytes.count else {
             return error(416, "InvalidRange", ["content-range": "bytes */\(bytes.count)"])
@@ -98,12 +124,15 @@ final class FakeS3: S3Carrier {
             status: 206, headers: ["content-range": words], body: Array(bytes[part]))
     }
 
-    private func list(_ request: S3Request, _ state: State) -> S3Answer {
-        var asked: [String: String] = [:]
-        for pair in request.query.split(separator: "&") {
+    static func query(_ request: S3Request) -> [String: String] {
+        request.query.split(separator: "&").reduce(into: [:]) { asked, pair in
             let halves = pair.split(separator: "=", omittingEmptySubsequences: false)
             asked[String(halves[0])] = PercentEncoding.decoded(String(halves[1]))
         }
+    }
+
+    func list(_ request: S3Request, _ state: State) -> S3Answer {
+        let asked = Self.query(request)
         let keys = state.objects.keys.sorted().filter {
             $0.hasPrefix(asked["prefix"] ?? "") && $0 > asked["continuation-token"] ?? ""
         }

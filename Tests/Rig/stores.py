@@ -97,7 +97,8 @@ class SeaweedFS(Service):
         os.makedirs(os.path.join(self.home, "data"), exist_ok=True)
         return [os.path.join(PROGRAMS, "weed"), "server", f"-dir={self.home}/data", "-ip=127.0.0.1",
                 "-ip.bind=127.0.0.1", "-filer", "-s3", f"-s3.config={self.home}/s3.json",
-                "-master.volumeSizeLimitMB=256", "-s3.port.iceberg=0", "-s3.port.lance=0", *self.flags]
+                # Each bucket takes several volumes of its own.
+                "-master.volumeSizeLimitMB=256", "-volume.max=100", "-s3.port.iceberg=0", "-s3.port.lance=0", *self.flags]
 
     def prepare(self):
         self.client.create_bucket(Bucket=BUCKET)

@@ -248,6 +248,31 @@ struct AgentSettingsTests {
         }
     }
 
+    @Test func `the log is shipped each second and late after thirty, or as is set`() throws {
+        func read(_ words: String) throws(Faults) -> NodeSettings.Shipping? {
+            try NodeSettings(
+                parsing: "node: 1\ncluster: c\ntls: {ca: a, certificate: b, key: c}\n"
+                    + "backup: {directory: d, key: k\(words)}", file: "n"
+            ).backup?.shipping
+        }
+        let usual = try #require(try read(""))
+        #expect(usual.every == .seconds(1) && usual.lateAfter == .seconds(30))
+        let set = try #require(try read(", shipEvery: 200ms, shipLateAfter: 2s"))
+        #expect(set.every == .milliseconds(200) && set.lateAfter == .seconds(2))
+        #expect(try read(", shipEvery: 60s, shipLateAfter: 1d")?.every == .seconds(60))
+        for text in ["199ms", "61s", "1", "often"] {
+            let faults = #expect(throws: Faults.self) { try read(", shipEvery: \(text)") }
+            #expect(faults?.all.map(\.key) == ["backup.shipEvery"])
+        }
+        for words in [
+            "shipLateAfter: 1s", "shipLateAfter: 2d", "shipEvery: 16s",
+            "shipEvery: 2s, shipLateAfter: 3s",
+        ] {
+            let faults = #expect(throws: Faults.self) { try read(", \(words)") }
+            #expect(faults?.all.map(\.key) == ["backup.shipLateAfter"], "\(words)")
+        }
+    }
+
     @Test func `a node's faults are told together`() {
         do {
             _ = try NodeSettings(

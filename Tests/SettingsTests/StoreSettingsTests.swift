@@ -95,6 +95,43 @@ private func faults(replacing old: String, with new: String) -> [String] {
         #expect(found.contains { $0.hasPrefix(said) }, "\(found)")
     }
 
+    @Test func `objects are locked as the file says, or not at all`() throws {
+        func lock(_ words: String) throws -> S3Settings.Lock? {
+            try read("s3: {bucket: backups, region: r, credentials: c\(words)}").lock
+        }
+        #expect(try lock("") == nil)
+        let set = try #require(try lock(", lock: {mode: compliance, days: 30}"))
+        #expect(set.mode == .compliance && set.days == 30)
+        #expect(try lock(", lock: {mode: governance, days: 7}")?.mode == .governance)
+        let several = try StoreSettings(
+            parsing: """
+                stores:
+                  - directory: /d
+                  - s3: {bucket: one, region: r, credentials: c, lock: {mode: governance, days: 9}}
+                  - s3: {bucket: two, region: r, credentials: c, lock: {mode: governance, days: 8}}
+                minCopies: 1
+                """, file: "f", isForAgent: true)
+        #expect(several.lockDays == 8)
+        #expect(StoreSettings.directory("/d").lockDays == nil)
+    }
+
+    @Test(arguments: [
+        ("{mode: strict, days: 30}", "s3.lock.mode: expected compliance (nobody can end it), or"),
+        ("{mode: compliance, days: 6}", "s3.lock.days: expected a number of days from 7 to 36500"),
+        (
+            "{mode: compliance, days: 30d}",
+            "s3.lock.days: expected a number of days from 7 to 36500"
+        ),
+        ("{mode: compliance}", "s3.lock.days: is missing"),
+        ("{days: 30}", "s3.lock.mode: is missing"),
+        ("{mode: compliance, days: 30, years: 1}", "s3.lock.years: is not a known key"),
+        ("compliance", "s3.lock: expected a mapping"),
+    ])
+    func `a lock that is wrong is named, with what would be right`(words: String, said: String) {
+        let found = faults("s3: {bucket: backups, region: r, credentials: c, lock: \(words)}")
+        #expect(found.contains { $0.hasPrefix("f:1: \(said)") }, "\(found)")
+    }
+
     @Test(arguments: [
         "http://127.0.0.1:8333", "http://localhost:9000/", "http://[::1]:9000", "http://127.9.9.9",
     ])

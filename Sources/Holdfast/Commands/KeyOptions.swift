@@ -85,8 +85,15 @@ struct OpenedRepository {
         _ settings: StoreSettings, key path: String, tenant: TenantID? = nil,
         for demand: StoreChoice.Demand
     ) throws(Failure) {
+        try self.init(try settings.opened(for: demand), of: settings, key: path, tenant: tenant)
+    }
+
+    /// In a store that was opened already.
+    init(
+        _ store: any ObjectStore, of settings: StoreSettings, key path: String,
+        tenant: TenantID? = nil
+    ) throws(Failure) {
         let key = try backed { () throws(BackupFailure) in try KeyChoice.open(path) }
-        let store = try settings.opened(for: demand)
         let remedy = "Check that \(path) is a key to \(StoreChoice.name(of: settings))."
         let rings = try backed(remedy) { () throws(BackupFailure) in
             try key.rings(in: store, tenant: tenant)

@@ -39,7 +39,8 @@ struct RaftCommand: AskingCommand {
     private static func table(of followers: [FollowerReport]) -> Table {
         var table = Table([
             ("NODE", .right), ("FEEDING", .left), ("MATCH", .right), ("NEXT", .right),
-            ("IN FLIGHT", .right), ("BEHIND", .right), ("HEARD", .right),
+            ("IN FLIGHT", .right), ("BEHIND", .right), ("HEARD", .right), ("WRITES P50", .right),
+            ("P99", .right),
         ])
         for follower in followers {
             table.add([
@@ -47,8 +48,13 @@ struct RaftCommand: AskingCommand {
                 follower.matchIndex.map(String.init) ?? "?", "\(follower.nextIndex)",
                 Words.bytes(follower.inFlightBytes), follower.lagEntries.map(String.init) ?? "?",
                 follower.heardMilliseconds.map { "\($0) ms ago" } ?? "not yet",
+                length(follower.writes?.p50Microseconds), length(follower.writes?.p99Microseconds),
             ])
         }
         return table
+    }
+
+    private static func length(_ microseconds: UInt64?) -> String {
+        microseconds.map { "\(($0 + 99) / 1_000).\(($0 + 99) / 100 % 10) ms" } ?? "-"
     }
 }

@@ -12,7 +12,9 @@ struct RepositoryCommand: ParsableCommand {
         commandName: "repository",
         abstract: "Makes a place for backups, shows its keys and rotates them.",
         subcommands: [
-            Create.self, Show.self, Rotate.self, ScrubCommand.self, RepairCommand.self, Keygen.self,
+            Create.self, Show.self, Rotate.self, ScrubCommand.self, RepairCommand.self,
+            ExtendLocks.self,
+            Keygen.self,
             EraseTenant.self, CheckErasure.self,
         ])
 

@@ -1,6 +1,7 @@
 internal import Admin
 internal import ArgumentParser
 internal import Backup
+internal import FoundationEssentials
 internal import Repository
 internal import Settings
 internal import StoreChoice
@@ -26,11 +27,19 @@ extension RepositoryCommand {
                 "Makes stores of the store file that are empty copies, too; an empty one may be a disk that is not mounted."
         )
         var newCopies = false
+        @Flag(
+            help:
+                "Looks in buckets behind what was deleted or written over, too, and puts back what was there first."
+        )
+        var versions = false
 
         func run() throws {
             let settings = try ConfigFile.store(place)
             if newCopies { try Self.found(settings, key) }
-            let vault = try OpenedRepository(settings, key, for: .reading).vault()
+            let vault =
+                versions
+                ? try Self.withVersions(settings, key)
+                : try OpenedRepository(settings, key, for: .reading).vault()
             let progress = RestoreProgress("reading", shows: options.output == .table)
             let repair = Repair(
                 vault, threads: RepositoryOptions.threads, bytesPerSecond: pace.rate
@@ -40,6 +49,20 @@ extension RepositoryCommand {
             let repaired = RepairReport(report)
             try options.show(repaired, repaired.lines)
             guard repaired.isWhole else { throw Failure(.refused, repaired.words) }
+        }
+
+        /// Each bucket's earlier versions are one more copy, from which the repair takes what the bucket lacks.
+        private static func withVersions(
+            _ settings: StoreSettings, _ key: FirstKeyOptions
+        ) throws(Failure) -> Vault {
+            let hidden = try backed { () throws(BackupFailure) in
+                try StoreChoice.openHidden(settings) { ProcessInfo.processInfo.environment[$0] }
+            }
+            let vault = try OpenedRepository(
+                hidden.store, of: settings, key: key.key, tenant: key.tenant
+            ).vault()
+            hidden.choose(by: vault)
+            return vault
         }
 
         /// Whose repository it is comes first into an empty store, and all else by the repair. The first store is none that can be

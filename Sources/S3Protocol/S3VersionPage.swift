@@ -1,0 +1,53 @@
+/// One page of a list of all versions of objects (ListObjectVersions).
+package struct S3VersionPage: Hashable, Sendable {
+    package struct Entry: Hashable, Sendable {
+        package let key: String
+        package let version: String
+        /// Deleted: no bytes, and whatever is older is hidden behind it.
+        package let isMarker: Bool
+        package let byteCount: Int
+    }
+
+    /// By key, and of each the newest version first, as services list them.
+    package let entries: [Entry]
+    /// By which the next page is asked for; nil on the last one.
+    package let next: (key: String, version: String)?
+
+    package init(parsing body: [UInt8]) throws(S3ListPage.Refused) {
+        let root: XMLElement
+        do throws(XMLElement.Refused) { root = try XMLElement(parsing: body) } catch {
+            throw .notXML(error)
+        }
+        guard root.name == "ListVersionsResult" else { throw .notAList(root.name) }
+        let isEncoded = root.text("EncodingType") == "url"
+        func plain(_ text: String) -> String {
+            isEncoded ? PercentEncoding.decoded(text) ?? text : text
+        }
+        var entries: [Entry] = []
+        for each in root.children where ["Version", "DeleteMarker"].contains(each.name) {
+            let isMarker = each.name == "DeleteMarker"
+            let count = isMarker ? 0 : each.text("Size").flatMap { Int($0) } ?? -1
+            guard let key = each.text("Key"), let version = each.text("VersionId"), count >= 0
+            else { throw .entry(entries.count) }
+            entries.append(
+                Entry(
+                    key: plain(key), version: version, isMarker: isMarker,
+                    byteCount: count))
+        }
+        self.entries = entries
+        switch root.text("IsTruncated") {
+        case "true": break
+        case "false":
+            next = nil
+            return
+        default: throw .noEnd
+        }
+        guard let key = root.text("NextKeyMarker"), !key.isEmpty else { throw .noNext }
+        next = (plain(key), root.text("NextVersionIdMarker") ?? "")
+    }
+
+    package static func == (a: Self, b: Self) -> Bool {
+        a.entries == b.entries && a.next?.key == b.next?.key && a.next?.version == b.next?.version
+    }
+    package func hash(into hasher: inout Hasher) { hasher.combine(entries) }
+}

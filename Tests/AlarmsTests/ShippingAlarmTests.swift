@@ -1,0 +1,56 @@
+import Admin
+import Alarms
+import Mesh
+import Testing
+
+@Suite("Alarms of the log's shipping and of old keys")
+struct ShippingAlarmTests {
+    private func shipping(
+        behind: UInt64?, failure: String? = nil, failingFor seconds: UInt64? = nil
+    ) -> [Alarm] {
+        Calm.alarms { sight in
+            sight.shipping = Sight.Shipping(
+                behind: behind, failure: failure, failingSince: seconds.map { Calm.now - $0 },
+                lateAfter: 30)
+        }
+    }
+
+    @Test func `a write that is missing for as long as is set is told, and none before`() {
+        #expect(shipping(behind: 29, failure: "no room left", failingFor: 4_000) == [])
+        let late = shipping(behind: 30)
+        #expect(late.map(\.code) == ["log-shipping-late"])
+        #expect(late.map(\.severity) == [.warning])
+        #expect(late.first?.since == Calm.now - 30)
+        #expect(late.first?.text.contains("is shipped late") == true)
+        #expect(
+            shipping(behind: 31, failure: "no room left", failingFor: 3).first?.text.contains(
+                ": no room left;") == true)
+    }
+
+    @Test func `where nobody knows what is missing, it counts since when it fails`() {
+        #expect(shipping(behind: nil) == [], "a look that failed once says nothing")
+        #expect(shipping(behind: nil, failure: "away", failingFor: 29) == [])
+        let failing = shipping(behind: nil, failure: "away", failingFor: 30)
+        #expect(failing.map(\.code) == ["log-shipping-late"])
+        #expect(failing.first?.text.contains("has not been shipped") == true)
+    }
+
+    @Test func `a key that could not be rotated is told, with how old it is and why`() {
+        let alarms = Calm.alarms { sight in
+            sight.rotation = Sight.Rotation(since: 1_795_768_200, failure: "a key is not here")
+        }
+        #expect(alarms.map(\.code) == ["key-not-rotated"])
+        for words in ["2026-11-27 08:30 UTC", "a key is not here"] {
+            #expect(alarms.first?.text.contains(words) == true, "\(words)")
+        }
+    }
+
+    @Test func `locks that run out are told, with since when and why`() {
+        let alarms = Calm.alarms { sight in
+            sight.locks = Sight.Locks(failingSince: Calm.now - 60, failure: "not allowed")
+        }
+        #expect(alarms.map(\.code) == ["locks-not-extended"])
+        #expect(alarms.first?.since == Calm.now - 60)
+        #expect(alarms.first?.text.contains("not allowed") == true)
+    }
+}
