@@ -8,7 +8,8 @@ internal import Voting
 extension Node {
     mutating func queue(_ writes: [Draft], _ round: ProposalRound) {
         guard case .acting(let acting) = office else { return }
-        drafts.append(writes.filter { $0.epoch == acting.epoch }, round)
+        let areOwn = writes.allSatisfy { $0.epoch == acting.epoch }
+        drafts.append(areOwn ? writes : writes.filter { $0.epoch == acting.epoch }, round)
     }
 
     /// A full disk stalls the writes here, before the log fails on it.
@@ -18,8 +19,8 @@ extension Node {
         else { return }
         // While the disk is late, what comes meanwhile goes down together instead of one by one.
         while !drafts.isEmpty, voter.raft.writesUnderWay < settings.writesUnderWayMax {
-            let front = drafts.front(bytesMax: settings.proposalBytesMax)
-            guard propose(Array(front)) == nil, let accepted else { return }
+            let front = Array(drafts.front(bytesMax: settings.proposalBytesMax))
+            guard propose(front) == nil, let accepted else { return }
             noteRenewal()
             drafts.removeFirst(front.count)
             out.append(.placed(first: accepted.first.index, count: accepted.count, drafts.round))
