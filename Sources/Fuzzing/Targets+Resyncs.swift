@@ -29,7 +29,7 @@ extension FuzzTarget {
 
     /// A replica that lacks something: what every manifest is given to.
     private static let asking: VolumeCore<HollowDisk>? = {
-        guard var core = try? VolumeCore(disk: HollowDisk()),
+        guard var core = try? VolumeCore(disk: HollowDisk(), limits: .fuzzed),
             (try? core.create(VolumeID(1), name: "a", byteCount: 256 << 10)) == .some(nil)
         else { return nil }
         core.skip(LogIndex(1))
@@ -48,7 +48,7 @@ extension FuzzTarget {
         guard var core = asking else { throw Broken(promise: "a replica falls behind") }
         guard try core.adopt(bytes) else { return .refused }
         try promise(core.isResyncing && !core.isAsking, "who has a manifest copies")
-        let again = try VolumeCore(disk: core.disk)
+        let again = try VolumeCore(disk: core.disk, limits: .fuzzed)
         try promise(again.list == core.list, "the volumes are found again")
         try promise(
             (again.applied, again.missingByteCount) == (core.applied, core.missingByteCount),
@@ -79,8 +79,8 @@ extension FuzzTarget {
         var opening = input.rest()
         if mode.seals { Seal.opening(&opening) }
         if !opening.isEmpty { disk.plant(opening, as: "volumes.opening") }
-        guard var core = try? VolumeCore(disk: disk) else { return .refused }
-        let again = try VolumeCore(disk: core.disk)
+        guard var core = try? VolumeCore(disk: disk, limits: .fuzzed) else { return .refused }
+        let again = try VolumeCore(disk: core.disk, limits: .fuzzed)
         try promise(again.list == core.list, "the volumes are found again")
         try promise(
             (again.applied, again.isResyncing) == (core.applied, core.isResyncing),
@@ -98,7 +98,7 @@ extension FuzzTarget {
         let epoch = Epoch(UInt64(UInt32.max))
         let (first, second) = (try core.newGeneration(epoch), try core.newGeneration(epoch))
         try promise(second > first, "no generation is given out twice")
-        let again = try VolumeCore(disk: core.disk)
+        let again = try VolumeCore(disk: core.disk, limits: .fuzzed)
         try promise(
             again.list.map(\.name) == core.list.map(\.name) && again.applied == core.checkpointed,
             "a checkpoint is found again")

@@ -18,7 +18,7 @@ struct VolumeModel {
 
     /// Made once; each input gets a copy.
     static let fresh: VolumeModel? = {
-        guard var core = try? VolumeCore(disk: HollowDisk()),
+        guard var core = try? VolumeCore(disk: HollowDisk(), limits: .fuzzed),
             (try? core.create(volume, name: "a", byteCount: byteCount)) == .some(nil),
             core.open(volume, generation: generation) == nil
         else { return nil }
@@ -111,4 +111,14 @@ struct VolumeModel {
         try core.checkpoint()
         try read(0, Int(Self.byteCount))
     }
+}
+
+extension VolumeLimits {
+    /// Few pages of sums: 4,096 took more of an input's time than its bytes did, for they are made and
+    /// copied with each; and of so few one soon takes another's place.
+    static let fuzzed: VolumeLimits = {
+        var limits = VolumeLimits()
+        limits.sumPagesMax = 2
+        return limits
+    }()
 }

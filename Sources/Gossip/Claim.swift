@@ -53,6 +53,11 @@ extension Gossip {
                 node, standing, incarnation, boot, accusers: accusers + other.accusers)
         }
 
+        /// Whether to join `other` surely changes nothing.
+        func covers(_ other: Claim) -> Bool {
+            rank == other.rank ? accusers == other.accusers : !(rank < other.rank)
+        }
+
         private var rank: Rank { Rank(incarnation: incarnation, standing: standing, boot: boot) }
 
         private struct Rank: Hashable, Comparable {
@@ -67,6 +72,7 @@ extension Gossip {
 
         /// The smallest few of a union: still associative, commutative and idempotent.
         private static func bounded(_ accusers: [NodeID]) -> [NodeID] {
+            if accusers.count <= 1 { return accusers }
             var kept: [NodeID] = []
             for accuser in accusers.sorted() where kept.last != accuser { kept.append(accuser) }
             return Array(kept.prefix(Limit.accusersMax))

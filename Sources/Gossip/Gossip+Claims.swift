@@ -13,6 +13,8 @@ extension Gossip {
             counters.strangers += 1
             return false
         }
+        // As nearly every message says: asked in place, before anything is copied.
+        guard !members[i].claim.covers(claim) else { return false }
         let before = members[i].claim
         let merged = before.joined(with: claim)
         guard merged != before else { return false }
@@ -52,6 +54,7 @@ extension Gossip {
     }
 
     mutating func buryOverdue(at now: Instant, _ effects: inout [Effect]) {
+        guard !suspects.isEmpty else { return }
         for node in suspects.sorted() {
             guard let i = places[node], members[i].claim.standing == .suspect,
                 now >= suspicionEnd(of: members[i])
@@ -107,6 +110,7 @@ extension Gossip {
     }
 
     mutating func reportHeld(at now: Instant, _ effects: inout [Effect]) {
+        guard !held.isEmpty else { return }
         for node in held.sorted() {
             if let i = places[node] { settle(i, at: now, &effects) }
         }

@@ -15,7 +15,7 @@ extension Gossip {
     mutating func probeNext(at now: Instant, _ effects: inout [Effect]) {
         for _ in 0...members.count where !isPlanted(.neverProbes) {
             if ring.isEmpty {
-                ring = members.filter { $0.claim.standing <= .suspect }.map(\.peer.node)
+                ring = nodes { $0 <= .suspect }
                 guard !ring.isEmpty else { return }
                 ring.shuffle(using: &random)
             }
@@ -52,6 +52,8 @@ extension Gossip {
             }
             askHelpers(of: i, &effects)
         }
+        // Hardly ever.
+        guard probes.contains(where: { now >= $0.endsAt }) else { return }
         let failed = probes.filter { now >= $0.endsAt }
         probes.removeAll { now >= $0.endsAt }
         for probe in failed { fail(probe, at: now, &effects) }
@@ -67,8 +69,7 @@ extension Gossip {
     /// SWIM §3.1's k helpers. A small mesh asks everybody: memberlist drew at random with
     /// replacement by rejection, and with three members often asked nobody (its #350).
     private mutating func chooseHelpers(for target: NodeID) -> [NodeID] {
-        let able = members.filter { $0.peer.node != target && $0.claim.standing <= .suspect }
-            .map(\.peer.node)
+        let able = nodes { $0 <= .suspect }.filter { $0 != target }
         if isSmall || able.count <= settings.helpers { return able }
         return Array(able.shuffled(using: &random).prefix(settings.helpers))
     }
@@ -167,6 +168,7 @@ extension Gossip {
     /// turn, by chance only among those who have waited equally long: whoever lives is found within
     /// as many periods as there are dead.
     mutating func reconnect(at now: Instant, _ effects: inout [Effect]) {
+        guard members.contains(where: { $0.claim.standing == .dead }) else { return }
         let dead = members.filter { $0.claim.standing == .dead }
         let longest = dead.map(\.toldAt).min()
         guard

@@ -148,44 +148,52 @@ extension Gossip {
             claims.append(members[i].claim)
             room -= GossipCodec.byteCount(members[i].claim)
         }
-        for told in Self.draw(&claimRumours, max: limit) where told != node || !isFirst {
-            guard let i = places[told] else { continue }
+        Self.arrange(&claimRumours, max: limit)
+        for at in claimRumours.indices {
+            let told = claimRumours[at].node
+            guard told != node || !isFirst, let i = places[told] else { continue }
             let bytes = GossipCodec.byteCount(members[i].claim)
             guard bytes <= room, claims.count < Limit.claimsMax else { break }
             room -= bytes
             claims.append(members[i].claim)
-            Self.count(told, in: &claimRumours)
+            claimRumours[at].transmissions += 1
         }
         var registers: [HealthMap.Register] = []
-        for told in Self.draw(&registerRumours, max: limit) where told != node {
-            guard let register = healthMap[told] else { continue }
+        Self.arrange(&registerRumours, max: limit)
+        for at in registerRumours.indices where registerRumours[at].node != node {
+            guard let register = healthMap[registerRumours[at].node] else { continue }
             let bytes = GossipCodec.byteCount(register)
             guard bytes <= room else { break }
             room -= bytes
             registers.append(register)
-            Self.count(told, in: &registerRumours)
+            registerRumours[at].transmissions += 1
         }
         effects.append(.send(message(body, claims: claims, registers: registers), to: node))
     }
 
     /// Drops what was told often enough; the rest by how often it was told.
-    private static func draw(_ rumours: inout [Rumour], max limit: Int) -> [NodeID] {
-        guard !rumours.isEmpty else { return [] }
+    private static func arrange(_ rumours: inout [Rumour], max limit: Int) {
+        guard !rumours.isEmpty else { return }
         rumours.removeAll { $0.transmissions >= limit }
         // In place, for all that counts is what was told how often.
-        rumours.sort { ($0.transmissions, $0.node) < ($1.transmissions, $1.node) }
-        return rumours.map(\.node)
+        if rumours.count > 1 {
+            rumours.sort { ($0.transmissions, $0.node) < ($1.transmissions, $1.node) }
+        }
     }
 
-    private static func count(_ node: NodeID, in rumours: inout [Rumour]) {
-        guard let i = rumours.firstIndex(where: { $0.node == node }) else { return }
-        rumours[i].transmissions += 1
+    /// Those who stand so. Not by filtering members: each is copied then, with all that it refers to.
+    func nodes(_ isMeant: (Liveness) -> Bool) -> [NodeID] {
+        var nodes: [NodeID] = []
+        for member in members where isMeant(member.claim.standing) {
+            nodes.append(member.peer.node)
+        }
+        return nodes
     }
 
     /// Who hears a verdict at once: in a small mesh everybody who has not left, also the dead, who
     /// may not be; in a large one a few, and the rest by piggyback.
     mutating func audience() -> [NodeID] {
-        let present = members.filter { $0.claim.standing != .left }.map(\.peer.node)
+        let present = nodes { $0 != .left }
         guard !isSmall else { return present }
         return Array(present.shuffled(using: &random).prefix(settings.helpers))
     }
@@ -199,7 +207,7 @@ extension Gossip {
     /// Push-pull anti-entropy: with everybody at the first (joining) in a small mesh, later with
     /// one at random, the dead included.
     mutating func synchronize(_ effects: inout [Effect]) {
-        let present = members.filter { $0.claim.standing != .left }.map(\.peer.node)
+        let present = nodes { $0 != .left }
         guard let partner = present.randomElement(using: &random) else { return }
         let isJoining = !members.contains { $0.heardAt != nil }
         for node in isJoining ? audience() : [partner] {

@@ -15,7 +15,7 @@ package struct Gossip: Sendable {
 
     /// Everybody else, sorted.
     var members: [Member] = []
-    var places: [NodeID: Int] = [:]
+    var places = Places()
     var random: SeededRandom
     var sequence: UInt64
     var probes: [Probe] = []
@@ -146,8 +146,7 @@ package struct Gossip: Sendable {
         }
         members = next
         aliveCount = members.count { $0.claim.standing == .alive }
-        places = [:]
-        for (i, member) in members.enumerated() { places[member.peer.node] = i }
+        places = Places(next.map(\.peer.node))
         let known = places
         let me = own.node
         probes.removeAll { known[$0.target] == nil }

@@ -42,10 +42,9 @@ struct CommitFrame: Hashable, Sendable {
 
     /// Seeds the batch's checksum, so that the same bytes elsewhere have another.
     static func seed(segment: SegmentID, start: Int, previousChain: UInt32) -> UInt32 {
-        var bytes: [UInt8] = []
-        bytes.append(littleEndian: [segment.high, segment.low, UInt64(start)])
-        bytes.append(littleEndian: previousChain)
-        return Checksum.crc32c(bytes)
+        Checksum.crc32c(
+            littleEndian: previousChain,
+            seed: Checksum.crc32c(littleEndian: [segment.high, segment.low, UInt64(start)]))
     }
 
     /// Writes the frame over zeros, and gives its own checksum, on which the next batch builds.

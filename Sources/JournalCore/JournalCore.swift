@@ -100,6 +100,10 @@ package struct JournalCore<D: Disk>: Sendable {
         base.position.index >= index || self.term(at: index) == term
     }
 
+    /// The same, asked in place: across modules what is not mutating is asked of a copy.
+    package mutating func isHolding(_ index: LogIndex, _ term: Term) -> Bool { holds(index, term) }
+    package mutating func end() -> Position { last }
+
     /// Makes `changes` safe, all or none of them, in one batch with one sync.
     package mutating func append(_ changes: [LogChange]) throws(JournalError) {
         if let failure { throw failure }

@@ -165,7 +165,8 @@ extension Node {
         case answer(OperationID, Answer)
         /// Going on would lose data: the process stops and says why.
         case halt(Halt)
-        case happened(Happening)
+        /// Apart, for the largest are these, and every effect takes as much room as one could.
+        indirect case happened(Happening)
     }
 
     package enum Halt: Hashable, Sendable {

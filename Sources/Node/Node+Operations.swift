@@ -29,7 +29,11 @@ struct OperationQueue: Sendable {
     private var requests: UInt64 = 0
 
     var deadline: Instant { pending.isEmpty ? .distantFuture : min(nextTry, firstDeadline) }
-    private var firstDeadline: Instant { pending.map(\.deadline).min() ?? .distantFuture }
+    private var firstDeadline: Instant {
+        var first = Instant.distantFuture
+        for operation in pending { first = min(first, operation.deadline) }
+        return first
+    }
 
     /// No process of this node has spoken under `incarnation` before.
     mutating func nextRequest(_ incarnation: Incarnation) -> UInt64 {

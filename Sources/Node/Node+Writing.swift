@@ -8,8 +8,10 @@ internal import Voting
 extension Node {
     mutating func queue(_ writes: [Draft], _ round: ProposalRound, answeredAt time: Instant) {
         guard case .acting(let acting) = office else { return }
+        let areOwn = writes.allSatisfy { $0.epoch == acting.epoch }
         drafts.append(
-            writes.filter { $0.epoch == acting.epoch }, round, answeredAt: min(time, now))
+            areOwn ? writes : writes.filter { $0.epoch == acting.epoch }, round,
+            answeredAt: min(time, now))
     }
 
     /// A full disk stalls the writes here, before the log fails on it.
@@ -19,8 +21,8 @@ extension Node {
         else { return }
         // While the disk is late, what comes meanwhile goes down together instead of one by one.
         while !drafts.isEmpty, voter.raft.writesUnderWay < settings.writesUnderWayMax {
-            let front = drafts.front(bytesMax: settings.proposalBytesMax)
-            guard propose(Array(front)) == nil, let accepted else { return }
+            let front = Array(drafts.front(bytesMax: settings.proposalBytesMax))
+            guard propose(front) == nil, let accepted else { return }
             noteRenewal()
             lags.placed(
                 at: accepted.first.index, answeredAt: drafts.times(ofFirst: front.count), by: now)

@@ -48,10 +48,19 @@ struct Configurations: Sendable {
 
     /// All that may decide as long as only `index` is known to be committed, the newest last.
     func possible(from index: LogIndex) -> [Membership] {
-        // Nearly always: a leader asks with each heartbeat, and far more often while its log waits.
-        if newest.index <= index { return [newest.membership] }
-        let start = earlier.lastIndex { $0.index <= index } ?? 0
-        return earlier[start...].map(\.membership) + [newest.membership]
+        var possible: [Membership] = []
+        forEachPossible(from: index) { possible.append($0) }
+        return possible
+    }
+
+    /// Without a list of them: a leader asks with each heartbeat, and far more often while its log waits.
+    func forEachPossible(from index: LogIndex, _ body: (Membership) -> Void) {
+        // Nearly always it is the newest alone.
+        if newest.index > index {
+            let start = earlier.lastIndex { $0.index <= index } ?? 0
+            for former in earlier[start...] { body(former.membership) }
+        }
+        body(newest.membership)
     }
 
     /// The one in force when everything up to `index` is applied.

@@ -1,7 +1,20 @@
 package import Mesh
 package import Record
 
-package enum Role: Hashable, Sendable { case follower, preCandidate, candidate, leader }
+@usableFromInline package enum Role: Hashable, Sendable {
+    case follower, preCandidate, candidate, leader
+
+    // Asked with every event, from other modules too: what the compiler writes would be called there by
+    // way of a witness table.
+    @inlinable package static func == (a: Self, b: Self) -> Bool {
+        switch (a, b) {
+        case (.follower, .follower), (.preCandidate, .preCandidate), (.candidate, .candidate),
+            (.leader, .leader):
+            true
+        default: false
+        }
+    }
+}
 
 /// All that can happen to a core.
 package enum Event: Hashable, Sendable {

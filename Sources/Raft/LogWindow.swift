@@ -63,6 +63,9 @@ struct LogWindow: Hashable, Sendable {
     func settled(at index: LogIndex) -> Configuration? { configurations.settled(at: index) }
     func isSettled(at index: LogIndex) -> Bool { configurations.isSettled(at: index) }
     func memberships(from index: LogIndex) -> [Membership] { configurations.possible(from: index) }
+    func forEachMembership(from index: LogIndex, _ body: (Membership) -> Void) {
+        configurations.forEachPossible(from: index, body)
+    }
     func membership(at index: LogIndex) -> Membership { configurations.inForce(at: index) }
 
     /// nil below the base and above the end.

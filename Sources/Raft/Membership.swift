@@ -17,6 +17,11 @@ package struct Electorate: Hashable, Sendable {
     package var quorum: Int { count / 2 + 1 }
     package func contains(_ node: NodeID) -> Bool { data.contains(node) || witness == node }
 
+    func isQuorum(_ contains: (NodeID) -> Bool) -> Bool {
+        let those = data.count(where: contains) + (witness.map { contains($0) ? 1 : 0 } ?? 0)
+        return count > 0 && those >= quorum
+    }
+
     /// With so many data voters that hold an entry, every majority that contains the witness has
     /// one of them: D − q + 2 (ADR 2, rule 1).
     package var copiesToForget: Int { data.count - quorum + 2 }
@@ -41,13 +46,25 @@ package struct Electorate: Hashable, Sendable {
     private func floor(
         of count: Int, _ data: [NodeID], _ witness: NodeID?, _ value: (NodeID) -> UInt64
     ) -> UInt64 {
-        var reached = data.map(value)
-        if let witness { reached.append(value(witness)) }
+        let all = data.count + (witness == nil ? 0 : 1)
+        // No array where so few vote as ever do: its memory would cost more than all the rest.
+        guard all <= 8 else {
+            return Self.floor(of: count, (data + (witness.map { [$0] } ?? [])).map(value))
+        }
+        var reached = InlineArray<8, UInt64>(repeating: 0)
+        for at in data.indices { reached[at] = value(data[at]) }
+        if let witness { reached[all - 1] = value(witness) }
         var floor: UInt64 = 0
-        for one in reached where one > floor && reached.count(where: { $0 >= one }) >= count {
-            floor = one
+        for at in 0..<all where reached[at] > floor {
+            var those = 0
+            for other in 0..<all where reached[other] >= reached[at] { those += 1 }
+            if those >= count { floor = reached[at] }
         }
         return floor
+    }
+
+    private static func floor(of count: Int, _ reached: [UInt64]) -> UInt64 {
+        reached.sorted()[reached.count - count]
     }
 }
 
@@ -92,9 +109,9 @@ package struct Membership: Hashable, Sendable, CustomStringConvertible {
 
     package var hasWitness: Bool { voters.witness != nil || outgoing?.witness != nil }
 
-    /// The halves in which `node` votes as the witness.
-    func halves(witnessedBy node: NodeID) -> [Electorate] {
-        [voters, outgoing].compactMap { $0?.witness == node ? $0 : nil }
+    func forEachHalf(_ body: (Electorate) -> Void) {
+        body(voters)
+        if let outgoing { body(outgoing) }
     }
 
     package func votes(_ node: NodeID) -> Bool {
@@ -120,7 +137,9 @@ package struct Membership: Hashable, Sendable, CustomStringConvertible {
         return outgoing.map { min(floor, $0.majorityFloor(value)) } ?? floor
     }
 
-    package func isQuorum(_ nodes: [NodeID]) -> Bool {
-        quorumFloor { nodes.contains($0) ? 1 : 0 } == 1
+    package func isQuorum(_ nodes: [NodeID]) -> Bool { isQuorum { nodes.contains($0) } }
+
+    package func isQuorum(_ contains: (NodeID) -> Bool) -> Bool {
+        voters.isQuorum(contains) && outgoing.map { $0.isQuorum(contains) } ?? true
     }
 }

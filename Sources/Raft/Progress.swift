@@ -45,7 +45,10 @@ package struct Progress: Hashable, Sendable {
     /// From an append to its acknowledgement, smoothed.
     package var answerTime: Interval = .zero
     /// Only of a witness.
-    package var witness: WitnessFeed?
+    package var witness: WitnessFeed? { didSet { takesEntries = witness?.streams ?? true } }
+    /// A witness gets entries only while too few data voters keep up. Asked of each follower with every
+    /// event, and so kept apart: a look into the feed copies it.
+    private(set) var takesEntries = true
     package internal(set) var loss: Loss?
     /// Its log counts, and its volumes lack something: it is no heir.
     package private(set) var isPartial = false
@@ -67,7 +70,7 @@ package struct Progress: Hashable, Sendable {
     /// Whether it said anything in this term, so that `heardAt` is more than the election's time.
     package var hasAnswered: Bool { round > 0 || match > .zero }
     /// Until its loss is made good it counts for nothing but being heard.
-    package var isForgetful: Bool { loss?.isMadeGood == false }
+    @inline(__always) package var isForgetful: Bool { loss?.isMadeGood == false }
     /// Whether it can lead, and serve.
     package var isHeir: Bool { !isForgetful && !isPartial }
 
@@ -137,9 +140,6 @@ package struct Progress: Hashable, Sendable {
         guard let loss, !loss.isMadeGood else { return true }
         return answered.map { $0 > loss.newestRound } ?? false
     }
-
-    /// A witness gets entries only while too few data voters keep up.
-    var takesEntries: Bool { witness?.streams ?? true }
 
     /// Entries are about to be appended behind `last`.
     mutating func owes(after last: LogIndex, at now: Instant) {

@@ -2,27 +2,28 @@ package import Mesh
 internal import Planted
 internal import Record
 
+// What is asked with every letter is inlined: to call it would copy the whole core.
 extension Raft {
     /// The shorter end of an election timeout: several of what was measured, within named limits,
     /// and longer after each election that failed, in case nothing could be measured.
-    package var electionTimeout: Interval {
+    @inline(__always) package var electionTimeout: Interval {
         let patient = usualTimeout + usualTimeout / 2 * min(failedElections, 8)
         return min(patient, max(settings.electionCeiling, settings.electionFloor))
     }
 
     /// However many elections failed.
-    var usualTimeout: Interval {
+    @inline(__always) var usualTimeout: Interval {
         let wanted = max(settings.electionFloor, measured * settings.roundTripsPerElection)
         return min(wanted, max(settings.electionCeiling, settings.electionFloor))
     }
 
     /// What a round trip and a save take here or, as the leader says, elsewhere.
-    var measured: Interval { max(roundTrip + disk.saveTime, announcedByLeader) }
+    @inline(__always) var measured: Interval { max(roundTrip + disk.saveTime, announcedByLeader) }
 
     /// A leader whose disk completes nothing for longer than any election takes leads no more. Not
     /// sooner: until then its followers commit without it, and stepping down ends every client's
     /// connection (ADR 3).
-    var stallLimit: Interval { max(electionTimeout, settings.diskStallLimit) }
+    @inline(__always) var stallLimit: Interval { max(electionTimeout, settings.diskStallLimit) }
 
     /// Raft §5.2: chance keeps rivals from splitting every vote. Where an order of preference is
     /// known each rank has a span of its own, so that the best one left usually stands alone.
@@ -57,7 +58,7 @@ extension Raft {
     }
 
     /// Who is best when the present leader is gone goes first, not one place behind it.
-    private var rankToStand: Int {
+    @inline(__always) private var rankToStand: Int {
         let own = membership.rank(seat)
         guard let leader, leader != seat, membership.rank(leader) < own else { return own }
         return own - 1

@@ -16,7 +16,7 @@ extension Raft {
     }
 
     /// All that is committed equals every later leader's log (Raft §5.4.3).
-    func holds(_ position: Position) -> Bool {
+    @inline(__always) func holds(_ position: Position) -> Bool {
         position.index <= commitIndex || log.term(at: position.index) == position.term
     }
 
@@ -39,7 +39,9 @@ extension Raft {
     }
 
     /// Consecutive, and of no later term than `newest`.
-    func isLawful(_ entries: [Entry], after previous: Position, through newest: Term) -> Bool {
+    @inline(__always) func isLawful(
+        _ entries: [Entry], after previous: Position, through newest: Term
+    ) -> Bool {
         var before = previous
         for entry in entries {
             guard entry.index == before.index.next, entry.term >= before.term,

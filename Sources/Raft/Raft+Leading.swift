@@ -91,7 +91,11 @@ extension Raft {
         progressIndex(of: node).map { progress[$0].heardAt } ?? .zero
     }
 
-    func progressIndex(of node: NodeID) -> Int? { progress.firstIndex { $0.node == node } }
+    // By index: a closure would be given a copy of each.
+    func progressIndex(of node: NodeID) -> Int? {
+        for at in progress.indices where progress[at].node == node { return at }
+        return nil
+    }
 
     mutating func startRound() {
         round += 1
@@ -260,7 +264,7 @@ extension Raft {
             to: progress[at].node)
     }
 
-    private func hasRoom(_ at: Int) -> Bool {
+    @inline(__always) private func hasRoom(_ at: Int) -> Bool {
         progress[at].inFlight.count < settings.inFlightLettersMax
             && progress[at].inFlightBytes < settings.inFlightBytesMax
     }

@@ -51,15 +51,16 @@ extension Raft {
     /// Who copies what it lacks holds the log, and not what lies below its base. If all who are whole
     /// were lost while one that is whole lacks the log, nothing could bring that one up to date.
     private var wholeFloor: LogIndex {
-        let halves = log.memberships(from: commitIndex).flatMap {
-            [$0.voters, $0.outgoing].compactMap(\.self)
-        }
-        let floors = halves.map { half in
-            half.dataFloor(half.copiesToOutlast) { node in
-                min(acknowledgedIndex(node), knownWhole(node).rawValue)
+        var lowest = UInt64.max
+        log.forEachMembership(from: commitIndex) { membership in
+            membership.forEachHalf { half in
+                let floor = half.dataFloor(half.copiesToOutlast) { node in
+                    min(acknowledgedIndex(node), knownWhole(node).rawValue)
+                }
+                lowest = min(lowest, floor)
             }
         }
-        return LogIndex(floors.min() ?? 0)
+        return LogIndex(lowest)
     }
 
     private func knownWhole(_ node: NodeID) -> LogIndex {

@@ -21,9 +21,7 @@ extension Raft {
     mutating func beginStreams() {
         guard commitIndex < log.lastIndex else { return }
         for at in progress.indices
-        where progress[at].witness?.streams == false && progress[at].witness?.base != nil
-            && needsEntries(at)
-        {
+        where !progress[at].takesEntries && progress[at].witness?.base != nil && needsEntries(at) {
             // Moved first, the base saves sending what is safe without the witness.
             let base = moveBase(at) ?? .zero
             progress[at].witness?.streams = true
@@ -49,17 +47,21 @@ extension Raft {
     /// Rules 1 and 2: every majority with the witness has a data voter that holds all up to here.
     func forgettable(by at: Int) -> LogIndex {
         let node = progress[at].node
-        let halves = log.memberships(from: commitIndex).flatMap { $0.halves(witnessedBy: node) }
-        // It votes no more, and is to learn that.
-        if halves.isEmpty { return settledIndex }
         let missing =
             settings.witnessCopiesMissing + (isPlanted(.forgetsOneCopyTooEarly) ? 1 : 0)
-        let floors = halves.map { half in
-            half.dataFloor(half.copiesToForget - missing) {
-                acknowledgedIndex($0)
+        var lowest: UInt64?
+        log.forEachMembership(from: commitIndex) { membership in
+            membership.forEachHalf { half in
+                guard half.witness == node else { return }
+                let floor = half.dataFloor(half.copiesToForget - missing) {
+                    acknowledgedIndex($0)
+                }
+                lowest = min(lowest ?? .max, floor)
             }
         }
-        let copied = LogIndex(floors.min() ?? 0)
+        // It votes no more, and is to learn that.
+        guard let lowest else { return settledIndex }
+        let copied = LogIndex(lowest)
         return min(max(copied, progress[at].witness?.absent ?? .zero), settledIndex)
     }
 
@@ -104,19 +106,17 @@ extension Raft {
         (rounds.last { $0.at + patience <= now } ?? rounds.first)?.commit ?? .zero
     }
 
-    private func patience(withFollowerAt at: Int) -> Interval {
+    @inline(__always) private func patience(withFollowerAt at: Int) -> Interval {
         settings.heartbeat * settings.witnessPatience + max(progress[at].answerTime, measured)
     }
 
-    private func answerDueAt(_ at: Int) -> Instant {
+    @inline(__always) private func answerDueAt(_ at: Int) -> Instant {
         progress[at].movedAt + patience(withFollowerAt: at)
     }
 
     /// When a data voter next stops keeping up, so that commits wait no longer than they must.
-    var witnessDueAt: Instant {
-        guard commitIndex < log.lastIndex,
-            progress.contains(where: { $0.witness?.streams == false })
-        else { return .distantFuture }
+    mutating func nextWitnessDue() -> Instant {
+        guard commitIndex < log.lastIndex, isStarvingWitness else { return .distantFuture }
         var earliest = Instant.distantFuture
         for at in progress.indices
         where progress[at].witness == nil && progress[at].match < log.lastIndex {
@@ -125,6 +125,12 @@ extension Raft {
             if dueAt > now { earliest = min(earliest, dueAt) }
         }
         return earliest
+    }
+
+    // By index: a closure would be given a copy of each follower.
+    @inline(__always) private var isStarvingWitness: Bool {
+        for at in progress.indices where !progress[at].takesEntries { return true }
+        return false
     }
 
     /// What a heartbeat asks about: the entry before the follower's next, or of a witness that gets

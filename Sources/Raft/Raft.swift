@@ -77,9 +77,13 @@ package struct Raft: Sendable {
     /// Whom this witness last told to stand.
     var caredFor: NodeID?
 
-    /// When `.deadlineReached` must next be delivered; earlier does no harm. Found once an event: it is
+    /// When something is due of which nobody else will tell: `.deadlineReached` must be delivered then;
+    /// earlier does no harm. Found once an event: it is
     /// asked for more often.
     package private(set) var deadline = Instant.distantFuture
+    /// The first index of this leader's own term; nil while this node doesn't lead, and on a
+    /// witness, which appends nothing. Found once an event, too.
+    package private(set) var termStartIndex: LogIndex?
 
     /// What this event wants, in order: while one is handled, the caller's.
     var out: [Effect] = []
@@ -144,16 +148,13 @@ package struct Raft: Sendable {
         invariant(log.last.term <= term, "a node knows the term of every entry it holds")
         if awaitsBase { self.isWhole = false }
         rearmElection()
-        deadline = due
+        rearm()
     }
 
     package var lastPosition: Position { log.last }
     package var basePosition: Position { log.base }
     package var membership: Membership { log.membership }
     package var durableIndex: LogIndex { disk.durable }
-    /// The first index of this leader's own term; nil while this node doesn't lead, and on a
-    /// witness, which appends nothing.
-    package var termStartIndex: LogIndex? { role == .leader && !isCaretaker ? termStart : nil }
     /// Writes that the disk has not answered yet.
     package var writesUnderWay: Int { disk.outstanding.count }
     package var isTransferring: Bool { transfer != nil }
@@ -162,11 +163,13 @@ package struct Raft: Sendable {
     /// What the entries in memory weigh.
     package var tailByteCount: Int { log.tailBytes }
 
-    /// When something is due of which nobody else will tell. Inlined, or every event of a follower would
-    /// copy the whole core to ask it this.
-    @inline(__always) private var due: Instant { role == .leader ? dueToLeader : electionAt }
-    private var dueToLeader: Instant {
-        min(heartbeatAt, disk.stallsAt(after: stallLimit), witnessDueAt)
+    /// Finds what is asked between events. Mutating, and so is what it asks:
+    /// a getter would work on a copy of the whole core, with every event.
+    private mutating func rearm() {
+        deadline =
+            role == .leader
+            ? min(heartbeatAt, disk.stallsAt(after: stallLimit), nextWitnessDue()) : electionAt
+        termStartIndex = role == .leader && !isCaretaker ? termStart : nil
     }
 
     /// The only door.
@@ -193,7 +196,7 @@ package struct Raft: Sendable {
         case .fetched(let fetch, let entries): fetched(fetch, entries)
         }
         settle()
-        deadline = due
+        rearm()
     }
 
     /// What every event may have made possible.
@@ -238,7 +241,7 @@ package struct Raft: Sendable {
         return .paused(for: now.since(heartbeatAt))
     }
 
-    func letter(to node: NodeID, _ body: Letter.Body) -> Letter {
+    @inline(__always) func letter(to node: NodeID, _ body: Letter.Body) -> Letter {
         Letter(from: seat, to: node, group: group, term: term, body: body)
     }
 

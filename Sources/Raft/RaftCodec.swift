@@ -33,24 +33,21 @@ extension Letter {
 
     package var encoded: [UInt8] {
         let entries = body.entries
-        guard !entries.isEmpty else { return head }
-        var bytes = head
-        bytes.reserveCapacity(entries.reduce(bytes.count) { $0 + $1.bytes.count })
+        var bytes = head(with: entries.reduce(0) { $0 + $1.bytes.count })
         for entry in entries { bytes += entry.bytes }
         return bytes
     }
 
     /// The encoding in parts, so that entries go from the log to the wire without a copy.
     package var pieces: [[UInt8]] {
-        [head] + body.entries.map(\.bytes)
+        [head(with: 0)] + body.entries.map(\.bytes)
     }
 
-    /// All but the entries.
-    private var head: [UInt8] {
+    /// All but the entries, with room for so much behind it.
+    private func head(with room: Int) -> [UInt8] {
         var head: [UInt8] = []
-        head.reserveCapacity(Self.headByteCount)
-        head.append(littleEndian: Self.version)
-        head.append(littleEndian: body.kind)
+        head.reserveCapacity(Self.headByteCount + room)
+        head.append(littleEndian: UInt16(body.kind) << 8 | UInt16(Self.version))
         head.append(
             littleEndian: [from.rawValue, to.rawValue, group.rawValue, term.rawValue])
         body.encode(into: &head)
@@ -123,8 +120,8 @@ extension Letter.Body {
         case .preVote(let last), .vote(let last): bytes.append(last)
         case .preVoteAnswer(let granted), .voteAnswer(let granted): bytes.append(granted ? 1 : 0)
         case .append(let previous, let commit, let entries):
-            bytes.append(previous)
-            bytes.append(name: commit)
+            bytes.append(
+                littleEndian: [previous.index.rawValue, previous.term.rawValue, commit.rawValue])
             // The entries follow, or are pieces of their own.
             bytes.append(littleEndian: UInt32(entries.count))
         case .appended(let through): bytes.append(name: through)
@@ -132,9 +129,9 @@ extension Letter.Body {
             bytes.append(name: previous)
             bytes.append(hint)
         case .heartbeat(let heartbeat):
-            bytes.append(heartbeat.previous)
             bytes.append(
                 littleEndian: [
+                    heartbeat.previous.index.rawValue, heartbeat.previous.term.rawValue,
                     heartbeat.commit.rawValue, heartbeat.floor.rawValue, heartbeat.round,
                     heartbeat.measured.nanoseconds,
                 ])
@@ -142,8 +139,7 @@ extension Letter.Body {
             bytes.append(littleEndian: round)
             // Nobody but a replica that is not whole says more than earlier releases did.
             bytes.append((holds ? 1 : 0) | (isWhole ? 0 : 2))
-            bytes.append(name: through)
-            bytes.append(name: base)
+            bytes.append(littleEndian: [through.rawValue, base.rawValue])
         case .snapshot(let chunk):
             bytes.append(chunk.position)
             bytes.append(littleEndian: UInt32(chunk.byteCount))

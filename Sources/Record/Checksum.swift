@@ -15,4 +15,23 @@ package enum Checksum {
             return unsafe holdfast_crc32c(seed, base + range.lowerBound, range.count)
         }
     }
+
+    /// Of words as they would stand in bytes, little-endian, without an array for them.
+    package static func crc32c<let wordCount: Int>(
+        littleEndian words: InlineArray<wordCount, UInt64>
+    ) -> UInt32 {
+        var words = words
+        for at in words.indices { words[at] = words[at].littleEndian }
+        return unsafe words.span.bytes.withUnsafeBytes { all in
+            guard let base = all.baseAddress else { return 0 }
+            return unsafe holdfast_crc32c(0, base, all.count)
+        }
+    }
+
+    package static func crc32c(littleEndian word: UInt32, seed: UInt32) -> UInt32 {
+        unsafe withUnsafeBytes(of: word.littleEndian) { all in
+            guard let base = all.baseAddress else { return seed }
+            return unsafe holdfast_crc32c(seed, base, all.count)
+        }
+    }
 }

@@ -188,7 +188,9 @@ extension Section {
             throw fault(nil, "has more than \(Self.aliasesMax) aliases (*name); write them out")
         }
         let node: Node?
-        do { node = try Yams.compose(yaml: text) } catch {
+        // Yams would look up the encoding in the environment, which costs a sixth of the parsing, and
+        // would print what it finds there.
+        do { node = try Yams.compose(yaml: text, .default, .default, .utf8) } catch {
             throw fault((error as? YamlError)?.line, "is not YAML: \(error)")
         }
         guard let node else { throw fault(nil, "is empty; expected a mapping of keys") }

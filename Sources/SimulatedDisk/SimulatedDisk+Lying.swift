@@ -6,16 +6,19 @@ struct PastWrite: Sendable {
     let before: [UInt8]
 }
 
+extension SimulatedDisk.File {
+    func past(_ number: Int, _ range: Range<Int>) -> PastWrite {
+        let kept = range.clamped(to: 0..<durable.count)
+        return PastWrite(file: number, range: range, before: Array(durable[kept]))
+    }
+}
+
 /// A disk that says it wrote, and did not, or did elsewhere.
 extension SimulatedDisk {
     private static var pastMax: Int { 16 }
 
-    mutating func remember(_ number: Int) {
-        guard let file = files[number] else { return }
-        for range in file.dirtyRanges {
-            let kept = range.clamped(to: 0..<file.durable.count)
-            past.append(PastWrite(file: number, range: range, before: Array(file.durable[kept])))
-        }
+    mutating func remember(_ writes: [PastWrite]) {
+        past += writes
         past.removeFirst(max(0, past.count - Self.pastMax))
     }
 

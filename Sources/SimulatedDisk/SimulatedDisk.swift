@@ -227,8 +227,14 @@ extension SimulatedDisk {
             files.change(number) { $0.dirty = SectorSet() }
             throw DiskError(.sync, name, .system(5))
         }
-        if remembersWrites { remember(number) }
-        files.change(number) { $0.sync() }
+        let remembers = remembersWrites
+        var past: [PastWrite] = []
+        files.change(number) { file in
+            let ranges = file.dirtyRanges
+            if remembers { past = ranges.map { file.past(number, $0) } }
+            file.sync(ranges)
+        }
+        if !past.isEmpty { remember(past) }
     }
 
     package mutating func rename(_ name: String, to other: String) throws(DiskError) {
@@ -256,7 +262,8 @@ extension SimulatedDisk {
         nameChanges = []
     }
 
-    private func place(_ file: FileHandle, _ deed: DiskError.Deed)
+    // Inlined, or every operation would copy the whole disk to ask it this.
+    @inline(__always) private func place(_ file: FileHandle, _ deed: DiskError.Deed)
         throws(DiskError) -> (file: Int, name: String)
     {
         guard let known = handles[file.rawValue] else {

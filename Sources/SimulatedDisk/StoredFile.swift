@@ -26,7 +26,7 @@ extension SimulatedDisk {
         }
 
         /// What is dirty is safe from here on.
-        mutating func sync() {
+        mutating func sync(_ dirtyRanges: [Range<Int>]) {
             if durable.count > current.count {
                 durable.removeLast(durable.count - current.count)
             }

@@ -51,11 +51,19 @@ struct OpenExport {
 /// What waits for the volumes' thread.
 struct VolumesDesk {
     private(set) var events: [ExportEvent] = []
-    var isScheduled = false
+    private var isScheduled = false
     private(set) var turns: UInt64 = 0
     /// As posted, and how many of the events that end or begin a tenure were handled.
     private(set) var lease = PostedLease()
     private var tenure: UInt64 = 0
+
+    /// Holds nothing but room, which the events take in turn.
+    private var spare: [ExportEvent] = []
+
+    mutating func end(_ begun: consuming [ExportEvent]) {
+        begun.removeAll(keepingCapacity: true)
+        spare = begun
+    }
 
     /// Whether what comes next takes the time of a checkpoint.
     var isCheckpointNext: Bool { events.first?.isCheckpoint == true }
@@ -76,11 +84,19 @@ struct VolumesDesk {
         events = []
     }
 
+    /// Whether a turn has to be scheduled, which it is from then on.
+    mutating func schedules() -> Bool {
+        guard !isScheduled, !events.isEmpty else { return false }
+        isScheduled = true
+        return true
+    }
+
     /// Gives the next turn what waits, up to a checkpoint that is not the first: while one is made, all
-    /// before it is applied and told, and nothing of it durable.
+    /// before it is applied and told, and nothing of it durable. Its room comes back with `end`.
     mutating func begin() -> [ExportEvent] {
         (isScheduled, turns) = (false, turns + 1)
         var begun: [ExportEvent] = []
+        swap(&begun, &spare)
         swap(&begun, &events)
         if let next = begun.dropFirst().firstIndex(where: \.isCheckpoint) {
             events = Array(begun[next...])
@@ -265,7 +281,8 @@ final class Machine {
 
     /// Below what its transport greets nobody.
     var meshLevel: FeatureLevel {
-        agent?.node.decisions.level ?? voter?.toldLevel ?? .first
+        guard let agent else { return Self.toldLevel(&voter) ?? .first }
+        return agent.node.decisions.level
     }
 
     /// Whether its disk holds this entry, or has a base that stands for it.
@@ -274,26 +291,36 @@ final class Machine {
     }
 
     /// In place: a copy of a journal counts every reference in it, and each commit asks all machines.
-    private static func holds(
+    @inline(never) private static func holds(
         _ log: inout JournalCore<SimulatedDisk>?, _ index: LogIndex, _ term: Term
     ) -> Bool? { log?.isHolding(index, term) }
 
-    var voterDeadline: Instant { voter?.deadline ?? .distantFuture }
+    var voterDeadline: Instant { Self.deadline(&voter) ?? .distantFuture }
 
     // Asked with nearly every event, and so not by way of a copy of the core.
-    var role: RaftRole? { agent?.node.voter.raft.role ?? voter?.raft.role }
-    var term: Term? { agent?.node.voter.raft.term ?? voter?.raft.term }
+    var role: RaftRole? {
+        guard let agent else { return Self.role(&voter) }
+        return agent.node.voter.raft.role
+    }
+    var term: Term? {
+        guard let agent else { return Self.term(&voter) }
+        return agent.node.voter.raft.term
+    }
+
+    // In place, as `Agent.raft`. Never inlined: then a voter would be copied before it is known that there
+    // is none.
+    @inline(never) private static func role(_ voter: inout Voter?) -> RaftRole? { voter?.raft.role }
+    @inline(never) private static func term(_ voter: inout Voter?) -> Term? { voter?.raft.term }
+    @inline(never) private static func deadline(_ voter: inout Voter?) -> Instant? {
+        voter?.deadline
+    }
+    @inline(never) private static func toldLevel(_ voter: inout Voter?) -> FeatureLevel? {
+        voter?.toldLevel
+    }
 
     /// Reads the consensus core, whichever process holds it.
     func raft<T>(_ body: (Raft) -> T) -> T? {
         if let agent { return agent.raft(body) }
         return voter.map { body($0.raft) }
-    }
-}
-
-extension JournalCore {
-    /// Mutating, or it would be asked of a copy.
-    fileprivate mutating func isHolding(_ index: LogIndex, _ term: Term) -> Bool {
-        holds(index, term)
     }
 }

@@ -88,22 +88,21 @@ extension Simulation {
         }
         guard !running.isEmpty else { return }
         let at = running[rivals.draw(running.count)]
-        guard let node = machines[at].agent?.node, let time = node.appliedTime,
-            node.meshLevel >= .backups
+        guard let agent = machines[at].agent, let time = agent.node.appliedTime,
+            agent.node.decisions.level >= .backups
         else { return }
         for other in running
         where machines[other].agent?.node.decisions.appliedIndex
-            == node.decisions.appliedIndex
+            == agent.node.decisions.appliedIndex
         {
-            guard machines[other].agent?.node.decisions.backups != node.decisions.backups else {
-                continue
-            }
+            guard machines[other].agent?.node.decisions.backups != agent.node.decisions.backups
+            else { continue }
             return check("nodes \(machines[at].id) and \(machines[other].id) differ over backups")
         }
         guard
-            let (id, news) = rivals.next(at, machines[at].id, node.decisions.backups, time)
+            let (id, news) = rivals.next(at, machines[at].id, agent.node.decisions.backups, time)
         else { return }
-        tell(at, "says of backups: \(news)")
+        tell(at, "says of backups: ", news)
         turn(at, .operate(id, .command(.backup(news))))
     }
 }

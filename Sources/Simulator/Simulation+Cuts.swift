@@ -98,7 +98,7 @@ extension Simulation {
         switch read {
         case .success(let bytes):
             let wanted = watch.wanted[volume]?[range]
-            guard wanted?.elementsEqual(bytes) == true else {
+            guard let wanted, areSame(wanted[...], bytes[...]) else {
                 check(
                     "a cut gives what there was: node \(machines[watch.machine].id) gives other "
                         + "bytes of volume \(volume) in \(range) than it had at \(watch.index)")

@@ -129,9 +129,7 @@ extension Simulation {
 
     private mutating func scheduleVolumes(_ at: Int) {
         let machine = machines[at]
-        guard let agent = machine.agent, !agent.volumes.isScheduled, !agent.volumes.events.isEmpty
-        else { return }
-        agent.volumes.isScheduled = true
+        guard let agent = machine.agent, agent.volumes.schedules() else { return }
         var took = random.interval(in: machine.pace.apply)
         if agent.volumes.isCheckpointNext {
             took = took + random.interval(in: machine.pace.checkpoint)
@@ -156,6 +154,7 @@ extension Simulation {
             if plan.mutant == nil || !isShortCut(event, at) { handle(event, at) }
             guard machine.life == life, machine.isUp else { return }
         }
+        agent.volumes.end(events)
     }
 
     /// Whether a mutant answers in the exports' place.

@@ -27,7 +27,7 @@ extension Simulation {
     /// elsewhere must not be whole there alone.
     func mayLose(_ at: Int) -> Bool {
         let holders = holdsWhole(except: [at])
-        return holders.count > 1 || holders.contains(where: isSound)
+        return holders.count > 1 || holders.contains { isSound($0) }
     }
 
     /// Whether the images hold no damage, found or not, and none is about to be done.

@@ -17,13 +17,17 @@ extension Simulation {
     /// of its own term's entries (Raft §5.4.2).
     mutating func checkCommit(_ index: LogIndex, _ term: Term?, _ at: Int) {
         guard let term, report.violation == nil else { return }
-        let holders = machines.filter { $0.holds(index, term) }.map(\.id)
         // A follower learns late under whom it was decided.
         let isDecided =
             machines[at].role == .leader
-            ? (machines[at].raft { $0.membership } ?? membership).isQuorum(holders)
-            : recruiting.configurations.reversed().contains { $0.membership.isQuorum(holders) }
+            ? (machines[at].raft { $0.membership } ?? membership).isQuorum {
+                isHeld($0, index, term)
+            }
+            : recruiting.configurations.reversed().contains {
+                $0.membership.isQuorum { isHeld($0, index, term) }
+            }
         if !isDecided {
+            let holders = machines.filter { $0.holds(index, term) }.map(\.id)
             check(
                 "a commit is on a quorum's disks: node \(machines[at].id) takes \(index)@\(term) for "
                     + "committed, which nodes \(holders) hold")
@@ -34,6 +38,10 @@ extension Simulation {
                 "a leader commits its own term: node \(machines[at].id) leads term \(leads) and "
                     + "counts \(index)@\(term)")
         }
+    }
+
+    private func isHeld(_ node: NodeID, _ index: LogIndex, _ term: Term) -> Bool {
+        machines[place(of: node)].holds(index, term)
     }
 
     /// What is on its way to a member's log.
@@ -49,7 +57,7 @@ extension Simulation {
 
     /// What is committed and on a disk stays there.
     private mutating func checkReplacement(_ entries: [Entry], _ at: Int) {
-        guard let first = entries.first?.index, let last = machines[at].journal?.last.index
+        guard let first = entries.first?.index, let last = machines[at].journal?.end().index
         else { return }
         var index = first
         while index <= last, let term = watch.committedTerm(at: index) {

@@ -89,8 +89,9 @@ extension Simulation {
     /// Its peers' transports refuse it, and it theirs.
     func isShutOut(_ at: Int) -> Bool { machines[at].speaks < levels.highest }
 
-    /// Whether two machines' transports greet each other, as `Gate` judges.
-    func areGreeting(_ a: Int, _ b: Int) -> Bool {
+    /// Whether two machines' transports greet each other, as `Gate` judges. Inlined, or each letter would
+    /// copy the whole simulation to ask it this.
+    @inline(__always) func areGreeting(_ a: Int, _ b: Int) -> Bool {
         guard upgrades else { return true }
         let least = max(machines[a].meshLevel, machines[b].meshLevel)
         return min(machines[a].speaks, machines[b].speaks) >= least
@@ -149,12 +150,13 @@ extension Simulation {
 
     /// It never falls: whoever has applied the raise, or has a base behind it, knows it.
     mutating func checkLevel(_ at: Int) {
-        guard let decisions = machines[at].agent?.node.decisions else { return }
-        let due = levels.level(at: decisions.appliedIndex)
-        guard decisions.level < due else { return }
+        guard let agent = machines[at].agent else { return }
+        let (applied, level) = (agent.node.decisions.appliedIndex, agent.node.decisions.level)
+        let due = levels.level(at: applied)
+        guard level < due else { return }
         check(
-            "a level never falls: node \(machines[at].id) has applied \(decisions.appliedIndex) and "
-                + "holds feature level \(decisions.level), where the log gives \(due)")
+            "a level never falls: node \(machines[at].id) has applied \(applied) and "
+                + "holds feature level \(level), where the log gives \(due)")
     }
 
     /// Liveness: all speak it, nobody comes or goes.

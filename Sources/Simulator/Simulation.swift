@@ -11,7 +11,10 @@ internal import Voting
 
 /// A whole mesh on virtual time, in one thread and from one seed: the production cores, journals
 /// and exports on simulated disks, clocks and links.
-package struct Simulation {
+///
+/// Not copyable: its methods call each other with every event, and each call of one that changes nothing
+/// would else count all references of a copy (3 % of a run).
+package struct Simulation: ~Copyable {
     static let cluster = ClusterID(high: 0x686f_6c64, low: 0x6661_7374)
     static let group = GroupID(1)
 
@@ -223,7 +226,12 @@ package struct Simulation {
     }
 
     mutating func tell(_ machine: Int?, _ text: String) {
-        story.tell(time, machine.map { machines[$0].id }, text)
+        story.tell(StoryLine(time, machine.map { machines[$0].id }, text))
+    }
+
+    /// What `rest` comes to in words stands behind the others.
+    mutating func tell(_ machine: Int, _ text: String, _ rest: any Sendable) {
+        story.tell(StoryLine(time, machines[machine].id, text, rest))
     }
 
     /// Stops the run if something is broken.

@@ -5,7 +5,15 @@ package struct StoryLine: Sendable, CustomStringConvertible {
     package let at: Moment
     /// nil where it concerns no single member.
     package let member: NodeID?
-    package let text: String
+    private let words: String
+    /// Put into words only where the line is read: of many runs none ever is.
+    private let rest: (any Sendable)?
+
+    init(_ at: Moment, _ member: NodeID?, _ words: String, _ rest: (any Sendable)? = nil) {
+        (self.at, self.member, self.words, self.rest) = (at, member, words, rest)
+    }
+
+    package var text: String { rest.map { words + "\($0)" } ?? words }
 
     package var description: String {
         "\(at)  \(member.map { "node \($0)" } ?? "mesh  ")  \(text)"
@@ -19,8 +27,7 @@ struct Story {
     private var ring: [StoryLine] = []
     private var next = 0
 
-    mutating func tell(_ at: Moment, _ member: NodeID?, _ text: String) {
-        let line = StoryLine(at: at, member: member, text: text)
+    mutating func tell(_ line: StoryLine) {
         if ring.count < Self.linesMax {
             ring.append(line)
         } else {

@@ -101,6 +101,10 @@ extension MembersImage {
         guard !former.contains(coming), leaving == 0 || present.contains(leaving) else {
             throw .unlawful(field: "wish", value: "of one who is no member")
         }
+        // Who leaves is remembered, and never comes back.
+        guard coming != leaving || leaving == 0 else {
+            throw .unlawful(field: "wish", value: "to replace a member by itself")
+        }
         guard wish.since <= image.appliedIndex, wish.joint <= image.appliedIndex else {
             throw .unlawful(field: "wish", value: "from behind what was applied")
         }

@@ -75,7 +75,7 @@ extension Cluster {
             let at = Int(witness.rawValue) - 1
             let base = nodes[at].raft.basePosition
             let possible = foremost.log.memberships(from: foremost.commitIndex)
-            for half in possible.flatMap({ $0.halves(witnessedBy: witness) }) {
+            for half in possible.flatMap(\.halves) where half.witness == witness {
                 let lacking = half.data.count { !nodes[Int($0.rawValue) - 1].disk.holds(base) }
                 if lacking + 1 >= half.quorum {
                     violations.append(
@@ -144,4 +144,8 @@ extension Cluster {
         }
         return nil
     }
+}
+
+extension Membership {
+    fileprivate var halves: [Electorate] { [voters] + (outgoing.map { [$0] } ?? []) }
 }
