@@ -76,6 +76,7 @@ enum ConfigFile {
             secondaryRegions: []
             lease: \(cluster.lease.length)
             \(scheduleText(cluster))
+            \(regionsText(cluster))
 
             """
     }
@@ -108,6 +109,13 @@ enum ConfigFile {
         }
         let full = backups.full.map { ", full: \"\($0)\"" } ?? ""
         return "backups: {schedule: \"\(backups.runs)\"\(full)}"
+    }
+
+    private static func regionsText(_ cluster: ClusterSettings) -> String {
+        guard let regions = cluster.backupRegions else {
+            return "# backupRegions: [region, …]  (none: backups may lie anywhere)"
+        }
+        return "backupRegions: [\(regions.names.joined(separator: ", "))]"
     }
 
     static func nodeText(_ node: NodeSettings) -> String {
@@ -143,6 +151,7 @@ enum ConfigFile {
             secondaryRegions: [\(secondaries)]
             lease: \(cluster.lease.length)
             \(scheduleText(cluster))
+            \(regionsText(cluster))
 
             """
     }

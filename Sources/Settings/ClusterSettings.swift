@@ -34,6 +34,8 @@ package struct ClusterSettings: Hashable, Sendable {
     package let lease: LeaseTerms
     /// nil where the mesh makes none by itself.
     package let backups: BackupSchedule?
+    /// nil where backups may lie anywhere.
+    package let backupRegions: BackupRegions?
 
     package var dataMembers: [Member] { members.filter { $0.role == .data } }
     /// Whose majority decides, as text: "1 data, 2 data, 3 witness".
@@ -59,6 +61,7 @@ package struct ClusterSettings: Hashable, Sendable {
         ) { Interval(duration: $0).flatMap { LeaseTerms(length: $0) } }
 
         let backups = section.backups()
+        let backupRegions = section.backupRegions()
         Self.check(members, &section)
         Self.check(primary, secondaries, members, &section)
         let faults = section.finish()
@@ -69,7 +72,7 @@ package struct ClusterSettings: Hashable, Sendable {
         self.members = members.map(\.value).sorted { $0.id < $1.id }
         primaryRegion = primary.value
         secondaryRegions = secondaries.map(\.value)
-        (self.lease, self.backups) = (lease, backups)
+        (self.lease, self.backups, self.backupRegions) = (lease, backups, backupRegions)
     }
 
     private static func members(_ section: inout Section) -> [Section.Placed<Member>] {

@@ -19,6 +19,8 @@ package struct NodeSettings: Hashable, Sendable {
 
         /// Of the repository.
         package let place: Place
+        /// In which region a directory is; nil where nobody said so.
+        package let region: String?
         /// The path of a key file or a provider file; what is in it is never part of the settings.
         package let key: String
         /// While this node is primary, the log goes to the repository too.
@@ -155,6 +157,8 @@ package struct NodeSettings: Hashable, Sendable {
         let directory = backup.optional(
             "directory", expected: "a repository's directory", parse: path)
         let store = backup.optional("store", expected: "a store file's path", parse: path)
+        let region = backup.optional(
+            "region", expected: "the region that the directory is in", parse: S3Settings.region)
         let key = backup.required(
             "key", expected: "the path of a key file or a provider file", parse: path)
         let ships = backup.optional("shipLog", expected: "true or false", parse: Bool.init)
@@ -164,7 +168,8 @@ package struct NodeSettings: Hashable, Sendable {
         section.adopt(backup.finish())
         guard let place, let key else { return nil }
         return Backup(
-            place: place, key: key.value, shipsLog: ships?.value ?? true, shipping: shipping,
+            place: place, region: region?.value, key: key.value, shipsLog: ships?.value ?? true,
+            shipping: shipping,
             rotatePeriod: .seconds((days ?? Self.rotateDaysDefault) * 86_400))
     }
 
@@ -288,9 +293,12 @@ package struct AgentSettings: Hashable, Sendable {
         backup = try node.backup.map { backup throws(Faults) in
             let store: StoreSettings =
                 switch backup.place {
-                case .directory(let path): .directory(path)
-                case .store(let file):
-                    try StoreSettings(parsing: try load(file), file: file, isForAgent: true)
+                case .directory(let path):
+                    try Self.directory(path, in: backup.region, cluster.backupRegions, file)
+                case .store(let store):
+                    try StoreSettings(
+                        parsing: try load(store), file: store, isForAgent: true,
+                        regions: cluster.backupRegions)
                 }
             return Backup(
                 store: store, key: backup.key, shipsLog: backup.shipsLog,
@@ -299,5 +307,16 @@ package struct AgentSettings: Hashable, Sendable {
         self.node = node
         self.cluster = cluster
         self.member = member
+    }
+
+    private static func directory(
+        _ path: String, in region: String?, _ allowed: BackupRegions?, _ file: String
+    ) throws(Faults) -> StoreSettings {
+        if let words = allowed?.fault(of: region) {
+            throw Faults(all: [
+                Fault(file: file, line: nil, key: "backup.directory", problem: words)
+            ])
+        }
+        return .directory(path)
     }
 }

@@ -20,15 +20,23 @@ package enum StoreSettings: Hashable, Sendable {
     }
 
     /// A store file: `s3`, or `stores` and `minCopies`. Relative paths in it are relative to the file.
-    package init(parsing text: String, file: String, isForAgent: Bool) throws(Faults) {
+    /// Where the mesh says in which regions backups may lie, `regions` are these; the file may narrow them.
+    package init(
+        parsing text: String, file: String, isForAgent: Bool, regions: BackupRegions? = nil
+    ) throws(Faults) {
         var document = try Section(document: text, file: file)
+        let allowed = [regions, document.backupRegions()].compactMap(\.self)
         let one = document.node("s3")
         let several = document.node("stores")
         var settings: StoreSettings?
         switch (one, several) {
         case (let placed?, nil):
-            settings = S3Settings(placed, in: &document, isForAgent: isForAgent).map { .s3($0) }
-        case (nil, .some): settings = Self.several(&document, isForAgent: isForAgent)
+            let s3 = S3Settings(placed, in: &document, isForAgent: isForAgent)
+            if let s3 {
+                document.confirm(s3.region, of: placed.key, line: placed.line, in: allowed)
+            }
+            settings = s3.map { .s3($0) }
+        case (nil, .some): settings = Self.several(&document, isForAgent: isForAgent, allowed)
         case (nil, nil):
             document.report(
                 "s3", line: 1,
@@ -42,14 +50,18 @@ package enum StoreSettings: Hashable, Sendable {
         self = settings
     }
 
-    private static func several(_ document: inout Section, isForAgent: Bool) -> StoreSettings? {
+    private static func several(
+        _ document: inout Section, isForAgent: Bool, _ allowed: [BackupRegions]
+    ) -> StoreSettings? {
         let items = document.list("stores", required: true)
         if !(2...storesMax).contains(items.count) {
             document.report("stores", line: nil, "expected 2 to \(storesMax) stores")
         }
         var stores: [StoreSettings] = []
         for item in items {
-            guard let store = store(item, &document, isForAgent: isForAgent) else { continue }
+            guard let store = store(item, &document, isForAgent: isForAgent, allowed) else {
+                continue
+            }
             if stores.contains(store) {
                 document.report(item.key, line: item.line, "is the same store as another one")
             }
@@ -66,18 +78,30 @@ package enum StoreSettings: Hashable, Sendable {
     }
 
     private static func store(
-        _ item: Section.Placed<Node>, _ document: inout Section, isForAgent: Bool
+        _ item: Section.Placed<Node>, _ document: inout Section, isForAgent: Bool,
+        _ allowed: [BackupRegions]
     ) -> StoreSettings? {
         var section = Section(item.value, file: document.file, path: item.key)
         let directory = section.optional(
             "directory", expected: "a repository's directory",
             parse: Section.path(beside: document.file))
+        let region = section.optional(
+            "region", expected: "the region that the directory is in", parse: S3Settings.region)
         let s3 = section.node("s3")
         var settings: StoreSettings?
         switch (directory, s3) {
-        case (let directory?, nil): settings = .directory(directory.value)
+        case (let directory?, nil):
+            section.confirm(region?.value, of: item.key, line: item.line, in: allowed)
+            settings = .directory(directory.value)
         case (nil, let placed?):
-            settings = S3Settings(placed, in: &section, isForAgent: isForAgent).map { .s3($0) }
+            let s3 = S3Settings(placed, in: &section, isForAgent: isForAgent)
+            if let region {
+                section.report(region.key, line: region.line, "is a directory's; s3 has its own")
+            }
+            if let s3 {
+                section.confirm(s3.region, of: placed.key, line: placed.line, in: allowed)
+            }
+            settings = s3.map { .s3($0) }
         case (.some, .some):
             section.report(item.key, line: item.line, "is a directory and a bucket; which of them?")
         case (nil, nil):

@@ -217,6 +217,84 @@ private func faults(replacing old: String, with new: String) -> [String] {
     }
 }
 
+@Suite("In which regions backups may lie") struct BackupRegionsTests {
+    private static func faults(
+        _ backup: String, store: String? = nil, regions: String = "[eu-central-1, eu-north-1]"
+    ) -> [String] {
+        do {
+            _ = try AgentSettings(file: "/e/node.yaml") { file in
+                switch file {
+                case "/e/node.yaml":
+                    "node: 1\ncluster: c.yaml\ntls: {ca: a, certificate: b, key: c}\n\(backup)"
+                case "/e/c.yaml":
+                    """
+                    cluster: 00000000000000000000000000000001
+                    members: [{id: 1, region: a, role: data, address: "a:1"}]
+                    primaryRegion: a
+                    backupRegions: \(regions)
+                    """
+                case "/e/s": store
+                default: nil
+                }
+            }
+            return []
+        } catch { return error.all.map(\.description) }
+    }
+
+    private static func bucket(_ region: String) -> String {
+        "{bucket: backups, region: \(region), credentials: c}"
+    }
+    private static let refusal =
+        "and backups may lie in eu-central-1, eu-north-1 (backupRegions in /e/c.yaml) only"
+
+    @Test func `a bucket in a region that is not allowed is a fault, and no other`() {
+        let backup = "backup: {store: s, key: k}"
+        #expect(Self.faults(backup, store: "s3: \(Self.bucket("eu-north-1"))") == [])
+        #expect(
+            Self.faults(backup, store: "s3: \(Self.bucket("us-east-1"))") == [
+                "/e/s:1: s3: is in us-east-1, \(Self.refusal)"
+            ])
+        let several =
+            "stores:\n  - s3: \(Self.bucket("eu-north-1"))\n  - s3: \(Self.bucket("us-east-1"))\nminCopies: 1"
+        #expect(
+            Self.faults(backup, store: several) == [
+                "/e/s:3: stores[1].s3: is in us-east-1, \(Self.refusal)"
+            ])
+    }
+
+    @Test func `a directory has to say where it is, where that matters`() {
+        #expect(
+            Self.faults("backup: {directory: d, key: k}") == [
+                "/e/node.yaml: backup.directory: does not say in which region it is, \(Self.refusal)"
+            ])
+        #expect(Self.faults("backup: {directory: d, region: eu-north-1, key: k}") == [])
+        #expect(Self.faults("backup: {directory: d, region: us-east-1, key: k}").count == 1)
+        let stores =
+            "stores:\n  - {directory: /a, region: eu-north-1}\n  - directory: /b\nminCopies: 1"
+        #expect(
+            Self.faults("backup: {store: s, key: k}", store: stores) == [
+                "/e/s:3: stores[1]: does not say in which region it is, \(Self.refusal)"
+            ])
+    }
+
+    @Test func `a store file may say so for commands, which read no cluster file`() throws {
+        let text = "backupRegions: [eu-north-1]\ns3: \(Self.bucket("eu-central-1"))"
+        #expect(throws: Faults.self) {
+            try StoreSettings(parsing: text, file: "f", isForAgent: false)
+        }
+        #expect(
+            Self.faults("backup: {store: s, key: k}", store: text) == [
+                "/e/s:2: s3: is in eu-central-1, and backups may lie in eu-north-1 (backupRegions in /e/s) only"
+            ])
+    }
+
+    @Test(arguments: ["[]", "eu-central-1", "[EU]", "[eu-north-1, {}]"])
+    func `a list that is none is a fault`(regions: String) {
+        let found = Self.faults("", regions: regions)
+        #expect(found.count == 1 && found[0].hasPrefix("/e/c.yaml:4: backupRegions"), "\(found)")
+    }
+}
+
 private let several = """
     stores:
       - directory: backups
