@@ -202,7 +202,7 @@ let package = Package(
             "Holdfast",
             [
                 "Admin", "Alarms", "Backup", "Certificates", "Control", "Decisions", "Disk",
-                "Journal", "JournalCore", "Launch", "Mesh", "Raft", "Record", "Replay",
+                "Journal", "JournalCore", "Launch", "Mesh", "NBDProtocol", "Record", "Replay",
                 "Repository", "Retention", "Revival", "Schedule", "Sealing", "Settings", "Store",
                 "StoreChoice", "VolumeCore", "Wire",
                 "Children", argumentParser, locks, yams,

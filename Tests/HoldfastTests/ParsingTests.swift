@@ -56,6 +56,8 @@ struct ParsingTests {
         ["backup", "verify", "--repository", "a"], ["backup", "show", "x", "--config", "a"],
         ["restore", "--config", "a", "--cluster", "b", "--to", "c"],
         ["restore", "--config", "a", "--cluster", "b", "--volume", "c"],
+        ["restore", "--config", "a", "--into", "b"],
+        ["restore", "--config", "a", "--into", "b", "--volume", "c", "--to", "d"],
         ["restore", "--cluster", "b"],
         ["restore", "2", "--latest", "--config", "a", "--cluster", "b"],
         ["restore", "--config", "a"], ["restore", "-1", "--config", "a", "--to", "b"],

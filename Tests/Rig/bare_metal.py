@@ -10,6 +10,7 @@ end two regions and a witness are made of the same repository, as of a moment be
 
 import argparse
 import filecmp
+import glob
 import json
 import os
 import shutil
@@ -333,6 +334,77 @@ def backs_up(findings, repository, mesh, loss, model):
     findings.expect(check.returncode == 0, f"the backup of the new mesh is whole: {check}")
 
 
+def into_the_mesh(findings, repository, mesh, loss, model):
+    """A moment of the old mesh, and a backup, as new volumes of the mesh that runs; asked of a node that is not primary it is refused."""
+    primary = mesh.primary()
+    other = next(node for node in mesh.data_nodes if node is not primary)
+    at = pitr.moment(loss.moment_ns + pitr.SLACK_NS)
+    words = ("restore", "--repository", repository.path, "--key", repository.key, "--volume", pitr.VOLUME)
+
+    def ask(node, *more):
+        return repository.holdfast("--socket", f"{node.run}/admin.sock", *words, *more, check=False)
+    for node, into, said in ((other, "then", "does not act as primary"), (primary, "ledger", "is there already")):
+        refused = ask(node, "--into", into)
+        findings.expect(refused.returncode == 1 and said in refused.stderr, f"{said}: {refused}")
+    made = ask(primary, "--at-time", at, "--into", "then")
+    findings.expect(made.returncode == 0, f"a moment is restored into the mesh: {made}")
+    newest = ask(primary, "--into", "newest")
+    findings.expect(newest.returncode == 0, f"the newest backup is restored into the mesh: {newest}")
+    none = ask(primary, "--at-time", "2001-01-01T00:00:00Z", "--into", "never")
+    findings.expect(none.returncode == 1, f"a moment before all backups is none: {none}")
+    raw = os.path.join(repository.scratch, "raw")
+    repository.ask("restore", "--volume", pitr.VOLUME, "--to", raw)
+    primary.kill()
+    heir = tools.wait_until("another region takes over", NOTICE_SECONDS_MAX, lambda: next(
+        (node for node in [mesh.primary()] if node and node is not primary), None))
+    mesh.await_served(heir, "then", "newest", pitr.VOLUME)
+    read = copy(heir, "then", os.path.join(repository.scratch, "read"))
+    with open(read, "rb") as file:
+        findings.expect(file.read() in model.images(loss.moment_ns), "it has what there was, in another region too")
+    read = copy(heir, "newest", read)
+    findings.expect(filecmp.cmp(raw, read, shallow=False), "and so has the newest backup")
+    volumes = {each["name"] for each in json.loads(heir.holdfast("volume", "list", "-o", "json").stdout)["volumes"]}
+    findings.expect("never" not in volumes, f"what can't be restored leaves no volume: {volumes}")
+    os.remove(raw)
+    os.remove(read)
+    primary.start()
+    faults.await_caught_up(mesh, NOTICE_SECONDS_MAX)
+    damaged_into(findings, repository, mesh, ask)
+
+
+def damaged_into(findings, repository, mesh, ask):
+    """Each pack in turn is damaged: what was begun then is taken back. The ids of volumes tell that some were begun."""
+    primary = mesh.primary()
+
+    def next_id():
+        made = json.loads(primary.holdfast("volume", "create", "probe", "--size", "1M", "-o", "json").stdout)
+        primary.holdfast("volume", "delete", "probe", "--yes")
+        return made["id"]
+    number = min(backup["number"] for backup in listed(repository))
+    packs = glob.glob(os.path.join(repository.path, "**", "packs", "**", "*"), recursive=True)
+    before, passed = next_id(), 0
+    for path in filter(os.path.isfile, packs):
+        with open(path, "rb") as file:
+            content = file.read()
+        overwrite(path, content.translate(bytes(byte ^ 1 for byte in range(256))))
+        said = ask(primary, str(number), "--into", "damaged")
+        overwrite(path, content)
+        names = {each["name"] for each in json.loads(primary.holdfast("volume", "list", "-o", "json").stdout)["volumes"]}
+        if said.returncode == 0:
+            passed += 1
+            primary.holdfast("volume", "delete", "damaged", "--yes")
+        else:
+            findings.expect("damaged" not in names, f"what fails is taken back: {said}, {names}")
+    begun = next_id() - before - 1 - passed
+    findings.expect(begun > 0, "some volume was begun, and taken back")
+    findings.say(f"{len(packs)} objects damaged in turn: {passed} restored into the mesh, {begun} begun and taken back")
+
+
+def overwrite(path, content):
+    with open(path, "r+b") as file:
+        file.write(content)
+
+
 def listed(repository):
     return json.loads(repository.ask("backup", "list", "-o", "json").stdout)["backups"]
 
@@ -361,29 +433,38 @@ def old_node_returns(findings, mesh, relic, options):
     run = os.path.join(relic, "r1")
     os.mkdir(run, 0o700)
     program = os.path.join(os.path.abspath(options.bin), "holdfast-agent")
-    with open(os.path.join(relic, "log"), "wb") as log:
+    logs = [os.path.join(relic, "log"), *(mesh.nodes[node].log for node in NEW_IDS[1:])]
+    told = []
+
+    def ask():
+        said = subprocess.run([os.path.join(options.bin, "holdfast"), "--socket", f"{run}/admin.sock", "status", "-o", "json"],
+                              capture_output=True, text=True)
+        told.extend([json.loads(said.stdout)] if said.returncode == 0 else [])
+        return bool(told)
+
+    def refusals_told():
+        lines = []
+        for path in logs:
+            with open(path, errors="replace") as log:
+                lines += [line.strip() for line in log if "peer refused" in line]
+        return lines
+    with open(logs[0], "wb") as log:
         with subprocess.Popen(["setpriv", "--pdeathsig", "KILL", program, "--config",
                                os.path.join(relic, "node-1", "node.yaml")], stdout=log, stderr=log) as process:
-            told = []
             try:
+                tools.wait_until("the old node answers", READY_SECONDS_MAX, ask)
+                words = tools.wait_until("it is refused, and that is told", READY_SECONDS_MAX, refusals_told)
                 until = time.monotonic() + RETURN_SECONDS
                 while time.monotonic() < until:
-                    said = subprocess.run([os.path.join(options.bin, "holdfast"), "--socket", f"{run}/admin.sock", "status",
-                                           "-o", "json"], capture_output=True, text=True)
-                    told += [json.loads(said.stdout)] if said.returncode == 0 else []
+                    ask()
                     time.sleep(0.2)
-                findings.expect(process.poll() is None and told, "the old node runs")
+                findings.expect(process.poll() is None, "the old node runs")
             finally:
                 process.kill()
     findings.expect(not any(said.get("leader") or (said.get("primary") or {}).get("acting") for said in told),
                     "a node of the old mesh leads nobody and serves nothing")
     after = mesh.primary().status()
     findings.expect(after["primary"]["epoch"] == before["primary"]["epoch"], "the new mesh does not notice")
-    words = []
-    for path in [os.path.join(relic, "log"), *(mesh.nodes[node].log for node in NEW_IDS[1:])]:
-        with open(path, errors="replace") as log:
-            words += [line.strip() for line in log if "peer refused" in line]
-    findings.expect(words, "a node of the old mesh is refused, and that is told")
     findings.say(f"a node of the old mesh is back: {sorted({alarm['code'] for alarm in told[-1]['alarms']})}; {words[-1:]}")
 
 
@@ -426,6 +507,7 @@ def measure_bare_metal(findings, options):
             differing, lost = served(findings, repository, mesh, loss, made, judge)
             again, lost_since, takeover = goes_on(findings, mesh, loss, judge, scratch)
             backs_up(findings, repository, mesh, loss, model)
+            into_the_mesh(findings, repository, mesh, loss, model)
             old_node_returns(findings, mesh, relic, options)
             compare(findings, mesh.primary(), loss, scratch, "at the end")
         beside_a_witness(findings, options, repository, loss, model)

@@ -5,7 +5,7 @@ internal import Mesh
 internal import NIOConcurrencyHelpers
 internal import Repository
 
-struct RestoreCommand: ParsableCommand {
+struct RestoreCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "restore",
         abstract:
@@ -35,6 +35,7 @@ struct RestoreCommand: ParsableCommand {
         let bytes: UInt64
     }
 
+    @ParentCommand var root: Holdfast
     @OptionGroup var place: RepositoryOptions
     @OptionGroup var options: OutputOptions
     @Argument(help: "The backup's number. Default: the newest.")
@@ -56,9 +57,19 @@ struct RestoreCommand: ParsableCommand {
         help: "The file of a node of a new mesh, whose data directory gets all there is.")
     var cluster: String?
 
+    @Option(
+        help:
+            "With --volume the name of a new volume of the mesh that runs; asked of its primary.")
+    var into: String?
+
     func validate() throws {
-        guard (to == nil) != (cluster == nil) else {
-            throw ValidationError("Give --to PLACE for images, or --cluster FILE for a new mesh.")
+        guard [to, cluster, into].count(where: { $0 != nil }) == 1 else {
+            throw ValidationError(
+                "Give --to PLACE for images, --into NAME for a volume of the mesh that runs, or --cluster "
+                    + "FILE for a new mesh.")
+        }
+        guard into == nil || volume != nil else {
+            throw ValidationError("Say with --volume which one goes --into another.")
         }
         guard cluster == nil || volume == nil else {
             throw ValidationError("A mesh is restored whole: leave out --volume.")
@@ -84,8 +95,14 @@ struct RestoreCommand: ParsableCommand {
         return latest ? .latest : nil
     }
 
-    func run() throws {
+    func run() async throws {
         let vault = try place.vault()
+        if let into, let volume {
+            let moment = moment ?? .backup(number)
+            let restore = LiveRestore(
+                vault: vault, moment: moment, volume: volume, into: into, client: root.client)
+            return try await restore.run(options)
+        }
         if let cluster {
             let moment = moment ?? .backup(number)
             return try MeshRestore(vault: vault, moment: moment, config: cluster).run(options)

@@ -1,0 +1,235 @@
+internal import Admin
+internal import Backup
+internal import Control
+internal import Dispatch
+internal import Glibc
+internal import Mesh
+internal import NIOConcurrencyHelpers
+internal import Repository
+
+/// `restore --into`: a new volume of a mesh that runs gets what a volume held. What is restored goes through the log, as a guest's
+/// writes do.
+struct LiveRestore {
+    /// What was made, for a program.
+    struct Made: Encodable {
+        let volume: String
+        let into: String
+        let byteCount: UInt64
+        /// The backup that it began with, and the last entry that is in it.
+        let number: UInt64
+        let index: UInt64
+        let replayed: UInt64
+        /// Of data; holes and zeros are not written.
+        let bytes: UInt64
+    }
+
+    let vault: Vault
+    let moment: RestoreMoment
+    let volume: String
+    let into: String
+    let client: AdminClient
+
+    func run(_ options: OutputOptions) async throws {
+        try await checkPrimary()
+        let progress = RestoreProgress("restoring", shows: options.output == .table)
+        let sink = VolumeSink(volume: volume, into: into, client: client, progress: progress)
+        let made = try await offThePool {
+            do throws(BackupFailure) { return try restore(sink, progress) } catch {
+                sink.giveUp()
+                throw Failure(.refused, "\(error)\(sink.left)")
+            }
+        }
+        progress.end()
+        try options.show(
+            made,
+            [
+                Line(
+                    "\(volume) as of entry \(made.index) is in volume \(into) of the mesh", .good)
+            ])
+    }
+
+    private func restore(
+        _ sink: VolumeSink, _ progress: RestoreProgress
+    ) throws(BackupFailure) -> Made {
+        let restore = MomentRestore(vault: vault, moment: moment, sink: sink)
+        let done = try restore.run { _ in }
+        guard let target = done.targets.first?.target else {
+            throw .volume("there was no volume \(volume) then: entry \(done.position.index)")
+        }
+        try target.writer.flush()
+        return Made(
+            volume: volume, into: into, byteCount: target.byteCount,
+            number: done.manifest.sequence, index: done.position.index.rawValue,
+            replayed: done.entries, bytes: progress.byteCount)
+    }
+
+    private func checkPrimary() async throws {
+        let status: StatusReport
+        do { status = try await client.ask(.status, for: StatusReport.self) } catch {
+            throw Failure(error)
+        }
+        guard status.primary?.acting == true else {
+            throw Failure(
+                .refused,
+                "this node does not act as primary, and volumes are written there alone\n  Ask a node of "
+                    + "\(status.primary?.region ?? "the primary's region"); `holdfast status` says which."
+            )
+        }
+        guard !status.volumes.contains(where: { $0.name == into }) else {
+            throw Failure(
+                .refused,
+                "volume \(into) is there already: nothing is restored over it\n  Give another name."
+            )
+        }
+    }
+
+    /// What waits for disks and sockets must not wait on a thread that others need.
+    private func offThePool<Value: Sendable>(
+        _ deed: @escaping @Sendable () throws -> Value
+    ) async throws -> Value {
+        try await withCheckedThrowingContinuation { waiting in
+            DispatchQueue.global().async { waiting.resume(with: Result { try deed() }) }
+        }
+    }
+}
+
+/// A volume of the mesh as what a restore fills.
+private final class VolumeSink: RestoreSink, Sendable {
+    struct Target: RestoreTarget {
+        private(set) var byteCount: UInt64
+        private(set) var writer: NBDWriter
+        let sink: VolumeSink
+        let progress: RestoreProgress
+
+        func write(_ bytes: [UInt8], at offset: UInt64) throws(BackupFailure) {
+            try writer.write(bytes, at: offset)
+            progress.add(bytes.count)
+        }
+        func zero(_ range: Range<UInt64>) throws(BackupFailure) { try writer.zero(range) }
+        /// A client learns of a volume's length when it connects.
+        mutating func grow(to byteCount: UInt64) throws(BackupFailure) {
+            try writer.flush()
+            writer.hangUp()
+            writer = try sink.grown(to: byteCount)
+            self.byteCount = byteCount
+        }
+    }
+
+    private enum Stage {
+        case nothing, made
+        /// It could not be deleted again.
+        case left(String)
+    }
+
+    /// A new volume is served within this, or the mesh is in no state to be written to.
+    private static let servedTries = 100
+    private static let servedPollMicroseconds: UInt32 = 100_000
+
+    private let volume: String
+    private let into: String
+    private let client: AdminClient
+    private let progress: RestoreProgress
+    private let stage = NIOLockedValueBox(Stage.nothing)
+
+    init(volume: String, into: String, client: AdminClient, progress: RestoreProgress) {
+        (self.volume, self.into, self.client, self.progress) = (volume, into, client, progress)
+    }
+
+    func wants(_ name: String) -> Bool { name == volume }
+
+    /// Each member looks after its own room: writes stall before a disk runs full.
+    func room() -> (room: Room, besides: UInt64) { (Room(.max, in: into), 0) }
+
+    func begin() {}
+
+    func target(_ volume: RestoredVolume) throws(BackupFailure) -> Target? {
+        guard wants(volume.name) else { return nil }
+        let request = VolumeRequest(
+            name: into, byteCount: volume.byteCount, mode: volume.isSync ? .sync : .async)
+        _ = try ask(.createVolume(request), for: VolumeReport.self)
+        stage.withLockedValue { $0 = .made }
+        let writer = try NBDWriter(
+            try socket(), volume: into, byteCount: volume.byteCount)
+        return Target(
+            byteCount: volume.byteCount, writer: writer, sink: self, progress: progress)
+    }
+
+    private func grown(to byteCount: UInt64) throws(BackupFailure) -> NBDWriter {
+        let growth = VolumeGrowth(byteCount: byteCount)
+        _ = try ask(.growVolume(named: into, growth), for: VolumeReport.self)
+        return try NBDWriter(try socket(), volume: into, byteCount: byteCount)
+    }
+
+    func drop(_ target: Target) {
+        target.writer.hangUp()
+        giveUp()
+    }
+
+    /// Nothing half is left, if the mesh can still be asked.
+    func giveUp() {
+        let isMade = stage.withLockedValue { if case .made = $0 { true } else { false } }
+        guard isMade else { return }
+        let client = client
+        let route = Route.deleteVolume(named: into)
+        for _ in 0..<Self.servedTries {
+            let refused = wait { () async -> String? in
+                do throws(AskFailed) {
+                    _ = try await client.ask(route)
+                    return nil
+                } catch { return Failure(error).text }
+            }
+            stage.withLockedValue { $0 = refused.map(Stage.left) ?? .nothing }
+            if refused == nil { return }
+            // Its last client may not be gone yet.
+            usleep(Self.servedPollMicroseconds)
+        }
+    }
+
+    /// What a person has to do about what is left of it.
+    var left: String {
+        stage.withLockedValue { stage in
+            guard case .left(let why) = stage else { return "" }
+            return
+                "\n  Volume \(into) is half restored, and was not deleted again: \(why)\n  Do it "
+                + "yourself: holdfast volume delete \(into)"
+        }
+    }
+
+    private func socket() throws(BackupFailure) -> String {
+        for _ in 0..<Self.servedTries {
+            let report = try ask(.volumes, for: VolumesReport.self)
+            if let path = report.volumes.first(where: { $0.name == into })?.socket { return path }
+            usleep(Self.servedPollMicroseconds)
+        }
+        throw .volume("volume \(into) was made, and this node does not serve it")
+    }
+
+    private func ask<Value: Decodable & Sendable>(
+        _ route: Route, for type: Value.Type
+    ) throws(BackupFailure) -> Value {
+        let client = client
+        let answer = wait { () async -> Result<Value, AskFailed> in
+            do throws(AskFailed) { return .success(try await client.ask(route, for: type)) } catch {
+                return .failure(error)
+            }
+        }
+        switch answer {
+        case .success(let value): return value
+        case .failure(let failed): throw .refused(Failure(failed).text)
+        }
+    }
+
+    /// On a thread of its own, which has nothing else to do.
+    private func wait<Value: Sendable>(_ deed: @escaping @Sendable () async -> Value) -> Value {
+        let (done, box) = (DispatchSemaphore(value: 0), NIOLockedValueBox<Value?>(nil))
+        Task.detached {
+            let value = await deed()
+            box.withLockedValue { $0 = value }
+            done.signal()
+        }
+        while true {
+            done.wait()
+            if let value = box.withLockedValue({ $0 }) { return value }
+        }
+    }
+}
