@@ -172,8 +172,6 @@ package enum PlantedBug: Hashable, Sendable {
     case keepsForeignGaps
     /// Of a cell that a growth made longer nothing is zeroed.
     case growsOverRemains
-    /// A replica that copies takes a cell that got longer for what it was.
-    case keepsShortCells
     /// The state on the disk says nothing of a resync.
     case forgetsResync
     /// The log forgets what only members hold that still copy.

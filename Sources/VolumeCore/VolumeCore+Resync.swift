@@ -144,8 +144,7 @@ extension VolumeCore {
         let old = volumes[place].record
         try disk.sync(volumes[place].sums)
         var grown = old.grown(to: byteCount)
-        for range in grown.allocation.added(to: old.allocation)
-        where !isPlanted(.keepsShortCells) { grown.missing.insert(range) }
+        for range in grown.allocation.added(to: old.allocation) { grown.missing.insert(range) }
         return grown
     }
 
