@@ -73,7 +73,7 @@ package final class BackupRun: Sendable {
 
     /// The backup is made, and right: what the comparison finds is told beside it.
     private func compare(_ made: Manifest, _ account: Account) -> AccountStanding {
-        var wrong: [UntoldChange] = []
+        var (wrong, isCompared) = ([UntoldChange](), false)
         do throws(BackupFailure) {
             let reader = try BackupReader(vault, threads: 1)
             for volume in made.volumes {
@@ -82,6 +82,7 @@ package final class BackupRun: Sendable {
                     before.shape.cellByteCount == volume.map.shape.cellByteCount
                 else { continue }
                 let ranges = try reader.untold(volume.map, since: before, told: told)
+                isCompared = true
                 if !ranges.isEmpty {
                     wrong.append(
                         UntoldChange(
@@ -89,6 +90,7 @@ package final class BackupRun: Sendable {
                 }
             }
         } catch { return .unknown(error) }
+        guard isCompared else { return .untried }
         return wrong.isEmpty ? .right : .wrong(wrong)
     }
 

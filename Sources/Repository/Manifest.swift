@@ -62,11 +62,13 @@ package struct Manifest: Hashable, Sendable {
         package let lastWrite: WriteMark
         package let map: VolumeMap
 
-        /// nil for a name that is empty or too long.
+        /// nil for a name that is empty or too long, or leads out of a directory: it becomes a file's.
         package init?(
             id: VolumeID, name: String, isSync: Bool, lastWrite: WriteMark, map: VolumeMap
         ) {
-            guard (1...Manifest.nameByteCountMax) ~= name.utf8.count else { return nil }
+            guard (1...Manifest.nameByteCountMax) ~= name.utf8.count, name != ".", name != "..",
+                !name.utf8.contains(UInt8(ascii: "/")), !name.utf8.contains(0)
+            else { return nil }
             (self.id, self.name, self.isSync) = (id, name, isSync)
             (self.lastWrite, self.map) = (lastWrite, map)
         }

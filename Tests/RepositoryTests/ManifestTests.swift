@@ -48,6 +48,16 @@ import Testing
         #expect(first.sequence == 1 && some.sequence == 2 && some.predecessor != digest([]))
     }
 
+    /// Whoever has the key may seal any name, and whoever restores makes a file of it.
+    @Test(arguments: ["", ".", "..", "../x", "/etc/x", "a/b", "a\0b"])
+    func `a name that leads out of a directory is no volume's`(name: String) throws {
+        let map = VolumeMap(try #require(VolumeShape(new: 1 << 20)), top: .hole)
+        let mark = Manifest.WriteMark(generation: 1, number: 1)
+        #expect(
+            Manifest.Volume(id: VolumeID(1), name: name, isSync: true, lastWrite: mark, map: map)
+                == nil)
+    }
+
     @Test func `the largest lawful one is not too large to be read`() throws {
         let name = String(repeating: "n", count: Manifest.nameByteCountMax)
         let manifest = Self.manifest(

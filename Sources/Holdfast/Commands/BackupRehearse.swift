@@ -52,7 +52,7 @@ extension BackupCommand {
         var check: String?
         @Option(help: "How long one check may take, in seconds.")
         var timeout: UInt64 = 3_600
-        @Option(help: "A file that gets the report as JSON, whatever comes of it.")
+        @Option(help: "A file that gets the report as JSON; it is gone where there is none.")
         var report: String?
 
         private var checkWords: [String] {
@@ -73,6 +73,8 @@ extension BackupCommand {
 
         func run() throws {
             let began = (wall: Date(), clock: ContinuousClock.now)
+            // What an earlier one said must not be taken for what comes of this one.
+            if let report { try? FileManager.default.removeItem(atPath: report) }
             let vault = try place.vault()
             let folder = try ScratchFolder(in: scratch)
             let (number, index, volumes) =

@@ -145,7 +145,9 @@ private struct MeshHistory {
 
     /// Nodes of one mesh trust each other, and its backups follow each other: no other mesh may have its name.
     func refuse(_ cluster: ClusterID) throws(BackupFailure) {
-        guard meshes[cluster] == nil else {
+        let log = LogArchive(vault, cluster: cluster, group: GroupID(1))
+        // A mesh ships its log before its first backup.
+        guard meshes[cluster] == nil, try log.firsts().isEmpty else {
             throw .refused(
                 "mesh \(cluster) has backups in this repository\n  The new mesh has to be another one: give its "
                     + "cluster file an id of its own, and its nodes certificates of a new authority."

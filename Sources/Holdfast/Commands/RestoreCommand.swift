@@ -189,8 +189,8 @@ struct RestoreCommand: AsyncParsableCommand {
     private func refuseExisting(_ wanted: [(volume: Manifest.Volume, path: String)]) throws(Failure)
     {
         for (_, path) in wanted {
-            var status = stat()
-            guard unsafe lstat(path, &status) != 0 else {
+            // A link that leads nowhere is there too.
+            guard unsafe faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) != 0 else {
                 throw Failure(
                     .refused,
                     "\(path) is there already: nothing is restored over it\n  Name another place, or "
