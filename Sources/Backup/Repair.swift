@@ -177,14 +177,27 @@ package struct Repair: Sendable {
             guard let number = copies.firstIndex(where: { $0.name == finding.store }) else {
                 continue
             }
-            guard !away.contains(number) else { continue }
+            guard !away.contains(number) else {
+                report.failed.append((finding, .volume("\(finding.store) failed before this")))
+                continue
+            }
             do throws(ObjectStoreFailure) {
                 try put(whole, name, copies[number].store)
                 report.repaired.append(finding)
             } catch {
-                if error.cause.isOfTheStore { away.insert(number) }
+                if takesNothing(copies[number].store, error.cause) { away.insert(number) }
                 report.failed.append((finding, .store(error)))
             }
+        }
+    }
+
+    /// Or it is that one object, which somebody may have made so.
+    private func takesNothing(
+        _ store: any ObjectStore, _ cause: ObjectStoreFailure.Cause
+    ) -> Bool {
+        switch cause {
+        case .full, .readOnly, .storeGone: true
+        default: cause.isOfTheStore && scrub.isAway(store)
         }
     }
 

@@ -143,7 +143,7 @@ package struct Scrub: Sendable {
     }
 
     /// Whether it is the store, and not that one object, that can't be had.
-    private func isAway(_ store: any ObjectStore) -> Bool {
+    func isAway(_ store: any ObjectStore) -> Bool {
         (try? store.get(Layout.repository, nil)) == nil
     }
 

@@ -83,7 +83,13 @@ package final class S3Store: ObjectStore {
     ) throws(ObjectStoreFailure) {
         let deed = S3Deed("replace", name.text)
         try tryOut(deed)
-        if let there = try allOrNothing(name.text, deed) { try keepAside(name, there, deed) }
+        do throws(ObjectStoreFailure) {
+            if let there = try allOrNothing(name.text, deed) { try keepAside(name, there, deed) }
+        } catch {
+            // A bucket that locks keeps each version: what can't be read (too long, archived, sealed by
+            // somebody's key) stays behind the new one, and must not keep it out.
+            guard lock != nil else { throw error }
+        }
         let request = putRequest(name.text, bytes, isFirst: false)
         let told = try ask(request, body: bytes, deed, fault: Self.strangeSuccess)
         guard told.verdict == .done else { throw failure(deed, told.verdict.cause) }

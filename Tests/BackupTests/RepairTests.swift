@@ -288,6 +288,24 @@ struct Twins {
         #expect(report.objectCount == 2 * twins.names.count - 1)
     }
 
+    @Test func `one object that can't be put right does not end the repair of its store`() throws {
+        let twins = try Twins()
+        try #require(twins.packs.count > 1)
+        for pack in twins.packs { twins.flip(pack, in: 1, at: 100) }
+        let (one, other, name) = (twins.stores[0], twins.stores[1], twins.packs[0])
+        let store = CopiedStore(
+            [
+                CopiedStore.Copy("here") { () throws(ObjectStoreFailure) in one },
+                CopiedStore.Copy("there") { () throws(ObjectStoreFailure) in
+                    Forbidding(store: other, name: name, onlyReplacing: true)
+                },
+            ], .one)
+        let vault = try Vault(store, ring: Rig.ring(), limits: Rig.small)
+        let report = try Repair(vault, threads: 1).run()
+        #expect(report.failed.map(\.finding.name) == [name.text])
+        #expect(Set(report.repaired.map(\.name)) == Set(twins.packs.dropFirst().map(\.text)))
+    }
+
     @Test func `what a store missed the deletion of does not come back from it`() throws {
         let twins = try Twins()
         let writer = try twins.vault(.copies(2))
@@ -401,12 +419,14 @@ struct Twins {
 private struct Forbidding: ObjectStore {
     let store: MemoryStore
     let name: ObjectName
+    /// It may be read, and not replaced.
+    var onlyReplacing = false
 
     func put(_ name: ObjectName, _ bytes: [UInt8]) throws(ObjectStoreFailure) -> PutOutcome {
         try store.put(name, bytes)
     }
     func get(_ name: ObjectName, _ range: Range<Int>?) throws(ObjectStoreFailure) -> [UInt8] {
-        guard name != self.name else {
+        guard name != self.name || onlyReplacing else {
             throw ObjectStoreFailure("read", name.text, in: "memory", .denied)
         }
         return try store.get(name, range)
@@ -418,6 +438,9 @@ private struct Forbidding: ObjectStore {
     func quarantine(_ name: ObjectName) throws(ObjectStoreFailure) { try store.quarantine(name) }
     func deleteQuarantined(_ part: ObjectName) throws(ObjectStoreFailure) -> Int { 0 }
     func replace(_ name: ObjectName, with bytes: [UInt8]) throws(ObjectStoreFailure) {
+        guard name != self.name || !onlyReplacing else {
+            throw ObjectStoreFailure("replace", name.text, in: "memory", .service("it is archived"))
+        }
         try store.replace(name, with: bytes)
     }
 }

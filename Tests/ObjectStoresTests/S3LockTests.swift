@@ -59,6 +59,22 @@ import Testing
         #expect(others.count == 2 && others.allSatisfy { $0 == nil }, "the trial, and a quarantine")
     }
 
+    /// Archived, too long, or sealed by a key of whoever put it: it can be listed, and not read.
+    @Test func `what can't be read keeps nothing out of a bucket that keeps all versions`() throws {
+        let name = try Self.name("t/packs/aa/b")
+        for isLocked in [true, false] {
+            let room = Room(FakeS3(locks: isLocked))
+            let store = room.store(days: isLocked ? 30 : nil)
+            _ = try store.put(name, [1])
+            room.service.state.withLockedValue {
+                $0.faults = [.answer(FakeS3.error(403, "InvalidObjectState"))]
+            }
+            let refused = Self.failure { try store.replace(name, with: [3]) }
+            #expect((refused == nil) == isLocked)
+            #expect(try store.get(name, nil) == (isLocked ? [3] : [1]))
+        }
+    }
+
     @Test func `a bucket that can't lock is refused before anything is put, with what to do`()
         throws
     {
