@@ -65,11 +65,7 @@ package struct S3ListPage: Hashable, Sendable {
     }
 
     package init(parsing body: [UInt8]) throws(Refused) {
-        let root: XMLElement
-        do throws(XMLElement.Refused) { root = try XMLElement(parsing: body) } catch {
-            throw .notXML(error)
-        }
-        guard root.name == "ListBucketResult" else { throw .notAList(root.name) }
+        let root = try XMLElement(list: "ListBucketResult", of: body)
         let isEncoded = root.text("EncodingType") == "url"
         var entries: [Entry] = []
         for each in root.children where each.name == "Contents" {
@@ -84,14 +80,30 @@ package struct S3ListPage: Hashable, Sendable {
             throw .count(said: said, have: entries.count)
         }
         self.entries = entries
-        switch root.text("IsTruncated") {
-        case "true": break
-        case "false":
+        guard try root.goesOn else {
             next = nil
             return
-        default: throw .noEnd
         }
         guard let token = root.text("NextContinuationToken"), !token.isEmpty else { throw .noNext }
         next = token
+    }
+}
+
+extension XMLElement {
+    /// The root of a page of a list.
+    init(list name: String, of body: [UInt8]) throws(S3ListPage.Refused) {
+        do throws(Refused) { self = try XMLElement(parsing: body) } catch { throw .notXML(error) }
+        guard self.name == name else { throw .notAList(self.name) }
+    }
+
+    /// Whether another page follows; a page that does not say so may be cut short.
+    var goesOn: Bool {
+        get throws(S3ListPage.Refused) {
+            switch text("IsTruncated") {
+            case "true": true
+            case "false": false
+            default: throw .noEnd
+            }
+        }
     }
 }

@@ -14,11 +14,7 @@ package struct S3VersionPage: Hashable, Sendable {
     package let next: (key: String, version: String)?
 
     package init(parsing body: [UInt8]) throws(S3ListPage.Refused) {
-        let root: XMLElement
-        do throws(XMLElement.Refused) { root = try XMLElement(parsing: body) } catch {
-            throw .notXML(error)
-        }
-        guard root.name == "ListVersionsResult" else { throw .notAList(root.name) }
+        let root = try XMLElement(list: "ListVersionsResult", of: body)
         let isEncoded = root.text("EncodingType") == "url"
         func plain(_ text: String) -> String {
             isEncoded ? PercentEncoding.decoded(text) ?? text : text
@@ -35,12 +31,9 @@ package struct S3VersionPage: Hashable, Sendable {
                     byteCount: count))
         }
         self.entries = entries
-        switch root.text("IsTruncated") {
-        case "true": break
-        case "false":
+        guard try root.goesOn else {
             next = nil
             return
-        default: throw .noEnd
         }
         guard let key = root.text("NextKeyMarker"), !key.isEmpty else { throw .noNext }
         next = (plain(key), root.text("NextVersionIdMarker") ?? "")
