@@ -180,6 +180,20 @@ extension AccountStanding {
         try check(made.manifest, vault)
     }
 
+    /// Nobody is told that an earlier fault is over by a comparison that was none.
+    @Test func `where nobody knows what changed nothing is compared, and that is said`() throws {
+        let vault = try Rig.vault(store)
+        held.change { $0.volumes = [1: Self.bytes(1, 65_536)] }
+        _ = try make(vault)
+        held.change {
+            $0.index = 20
+            $0.volumes[1]?[0] ^= 1
+        }
+        let run = BackupRun(vault, held, by: "node", threads: 2)
+        _ = try run.make(isFull: true, at: .zero)
+        #expect(run.account.words == "untried")
+    }
+
     @Test func `zeros that another member has as a hole are no change`() throws {
         let vault = try Rig.vault(store)
         held.change {

@@ -9,6 +9,7 @@ end two regions and a witness are made of the same repository, as of a moment be
 """
 
 import argparse
+import contextlib
 import filecmp
 import glob
 import json
@@ -33,6 +34,7 @@ OLD_IDS, NEW_IDS = (1, 2, 3), (11, 12, 13)
 READY_SECONDS_MAX, SHIPPED_SECONDS_MAX, NOTICE_SECONDS_MAX = 60, 30, 90
 RESTORE_SECONDS_MAX, REFUSE_SECONDS_MAX, LOAD_SECONDS_MAX = 300, 20, 300
 LEDGER_SECONDS, RETURN_SECONDS = 3, 5
+ASKED_EVERY_SECONDS = 0.2
 KILLS, TRIES_MAX, CONFIG_FAULT = 6, 5, 78
 RUN_SECONDS_MAX = 900
 
@@ -159,7 +161,7 @@ def refusals(findings, repository, mesh, loss):
                 file.write(text)
         findings.expect(said.returncode == 1 and words in said.stderr and not os.path.exists(node.data),
                         f"refused with {words!r}: {said}")
-    refused("has backups in this repository",
+    refused("has backups or a log in this repository",
             [(os.path.join(mesh.home, "cluster.yaml"), mesh.identity, loss.identity)])
     refused("Put `founding: false`", [(node.config, "founding: false", "founding: true")])
     if os.geteuid() == 0:
@@ -315,8 +317,23 @@ def goes_on(findings, mesh, loss, judge, scratch):
     return differing, sum(faulty.values()), took
 
 
+def known_by_its_log(findings, repository, mesh):
+    """A mesh ships its log before its first backup: by then another one can't be restored under its name."""
+    tools.wait_until("the new mesh ships its log", SHIPPED_SECONDS_MAX,
+                     lambda: any(mesh.identity in folder for folder, _, files in os.walk(repository.path) if files))
+    node, again = mesh.nodes[NEW_IDS[0]], os.path.join(repository.scratch, "again")
+    config = node.config + ".again"
+    with open(node.config) as old, open(config, "w") as new:
+        new.write(old.read().replace(f"data: {node.data}", f"data: {again}"))
+    said = repository.holdfast("restore", "--cluster", config, "--repository", repository.path, "--key", repository.key,
+                               "--latest", check=False)
+    findings.expect(said.returncode == 1 and "has backups or a log in this repository" in said.stderr
+                    and not os.path.exists(again), f"a mesh with a log and no backup is known: {said}")
+
+
 def backs_up(findings, repository, mesh, loss, model):
     """Into the same repository: two meshes, two histories."""
+    known_by_its_log(findings, repository, mesh)
     numbers = [back["number"] for back in listed(repository)]
     node = next(node for node in mesh.data_nodes if node is not mesh.primary())
     made = back_up(node)["backup"]
@@ -457,7 +474,8 @@ def old_node_returns(findings, mesh, relic, options):
                 until = time.monotonic() + RETURN_SECONDS
                 while time.monotonic() < until:
                     ask()
-                    time.sleep(0.2)
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.wait(ASKED_EVERY_SECONDS)
                 findings.expect(process.poll() is None, "the old node runs")
             finally:
                 process.kill()

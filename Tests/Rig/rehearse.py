@@ -82,6 +82,16 @@ def partly(findings, repository, scratch):
     findings.expect(all(each["restored"] for each in volumes.values()), f"all is restored: {volumes}")
 
 
+def stale(findings, repository, scratch):
+    """What an earlier one said is not taken for what comes of one that could not begin."""
+    report = os.path.join(scratch, "report.json")
+    with open(report, "w") as file:
+        file.write('{"passed": true}')
+    told = repository.holdfast("backup", "rehearse", "--scratch", scratch, "--report", report, "--repository",
+                               repository.path + "-away", "--key", repository.key, check=False)
+    findings.expect(told.returncode == 1 and not os.path.exists(report), f"no report of before is left: {told}")
+
+
 def unsound(findings, repository, scratch):
     told, volumes, _ = rehearse(repository, scratch, "--volume", "files", check=E2FSCK)
     findings.expect(told.returncode == 1 and not volumes["files"]["check"]["passed"], f"a damaged one does not: {told}")
@@ -150,6 +160,7 @@ def measure_rehearsals(findings, options):
             sound(findings, repository, scratch, ())
             took = time.monotonic() - began
             partly(findings, repository, scratch)
+            stale(findings, repository, scratch)
             damage(original)
             put(mesh, original, "files")
             back_up(mesh.nodes[2])
@@ -157,7 +168,7 @@ def measure_rehearsals(findings, options):
             cut_off(findings, repository, scratch)
             endless(findings, repository, scratch)
             killed(findings, repository, scratch)
-    findings.figures = {"rehearsal_s": round(took, 2), "checks": 5}
+    findings.figures = {"rehearsal_s": round(took, 2), "checks": 6}
 
 
 def main():

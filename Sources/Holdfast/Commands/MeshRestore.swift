@@ -149,7 +149,7 @@ private struct MeshHistory {
         // A mesh ships its log before its first backup.
         guard meshes[cluster] == nil, try log.firsts().isEmpty else {
             throw .refused(
-                "mesh \(cluster) has backups in this repository\n  The new mesh has to be another one: give its "
+                "mesh \(cluster) has backups or a log in this repository\n  The new mesh has to be another one: give its "
                     + "cluster file an id of its own, and its nodes certificates of a new authority."
             )
         }
