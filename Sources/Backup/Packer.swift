@@ -14,7 +14,7 @@ final class Packer: Sendable {
     private let failure = NIOLockedValueBox<BackupFailure?>(nil)
 
     /// The memory of the pack that was stored last.
-    private let room = NIOLockedValueBox<[UInt8]>([])
+    private let room = Mutex<[UInt8]>([])
 
     init(_ keeper: BlobKeeper) {
         self.keeper = keeper
@@ -50,24 +50,22 @@ final class Packer: Sendable {
         // One after the other: two packs that are sealed and not stored yet would take too much memory.
         try settle()
         let (pack, faults) = try sealed()
-        queue.async(group: underWay) { [keeper, failure, room] in
+        queue.async(group: underWay) { [self] in
             do throws(BackupFailure) { try keeper.store(pack, codecFaults: faults) } catch {
                 failure.withLockedValue { $0 = error }
             }
-            room.withLockedValue { $0 = pack.bytes }
+            room.withLock { $0 = pack.bytes }
         }
     }
 
     private func sealed() throws(BackupFailure) -> (Pack, codecFaults: Int) {
-        let room = room.withLockedValue { room in
-            defer { room = [] }
-            return room
-        }
         let random = keeper.vault.draw()
         do throws(ObjectDamage) {
             return try writer.withLock { writer throws(ObjectDamage) in
                 let faults = writer.codecFaultCount
-                return (try writer.finish(random: random, in: room), faults)
+                return try room.withLock { room throws(ObjectDamage) in
+                    (try writer.finish(random: random, in: &room), faults)
+                }
             }
         } catch { throw .unreadable(error) }
     }

@@ -88,21 +88,26 @@ package struct FileDisk: Disk {
     package mutating func read(_ file: FileHandle, at offset: UInt64, count: Int)
         throws(DiskError) -> [UInt8]
     {
-        var bytes = [UInt8](repeating: 0, count: count)
-        var done = 0
-        while done < count {
-            let got = unsafe bytes.withUnsafeMutableBytes { all in
-                unsafe pread(
+        var failure: DiskError?
+        // To clear what is read over at once took a sixth of the time of reading.
+        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { all, done in
+            while done < count {
+                let got = unsafe pread(
                     CInt(file.rawValue), all.baseAddress?.advanced(by: done), count - done,
                     off_t(offset) + off_t(done))
+                if got < 0 && errno == EINTR { continue }
+                if got > 0 {
+                    done += got
+                    continue
+                }
+                failure =
+                    got < 0
+                    ? Self.error(.read, name(file))
+                    : DiskError(.read, name(file), .shortRead(wanted: count, got: done))
+                return
             }
-            if got < 0 && errno == EINTR { continue }
-            guard got >= 0 else { throw Self.error(.read, name(file)) }
-            guard got > 0 else {
-                throw DiskError(.read, name(file), .shortRead(wanted: count, got: done))
-            }
-            done += got
         }
+        if let failure { throw failure }
         return bytes
     }
 

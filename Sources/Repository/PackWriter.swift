@@ -74,10 +74,16 @@ package struct PackWriter: ~Copyable {
     }
 
     /// Seals what was added, and is empty again. `random` is drawn for this pack. Throws where the pack does not open as it
-    /// was closed; what it held is to be read again then. The pack gets the memory of `room`, such as that of a pack that is
-    /// needed no more: to have the system clear as much for each costs more than to seal it.
+    /// was closed; what it held is to be read again then.
+    package mutating func finish(random: Salt) throws(ObjectDamage) -> Pack {
+        var room: [UInt8] = []
+        return try finish(random: random, in: &room)
+    }
+
+    /// The pack takes the memory of `room`, such as that of a pack that is needed no more, and leaves nothing there: to have the
+    /// system clear as much for each costs more than to seal it. It is of use only where nothing else refers to it.
     package mutating func finish(
-        random: Salt, in room: consuming [UInt8] = []
+        random: Salt, in room: inout [UInt8]
     ) throws(ObjectDamage) -> Pack {
         defer {
             stored.removeAll(keepingCapacity: true)
@@ -89,7 +95,8 @@ package struct PackWriter: ~Copyable {
         for placed in blobs { placed.blob.append(to: &words) }
         let header = place.header(
             .pack, salt: place.key.salt(random, for: words, Checksum.crc32c(stored)))
-        var bytes = room
+        var bytes: [UInt8] = []
+        swap(&bytes, &room)
         bytes.removeAll(keepingCapacity: true)
         seal(words, header, onto: &bytes)
         try check(bytes)

@@ -204,7 +204,10 @@ import Testing
         {
             for plain in plain { writer.add(plain.span, .cell, id: digest(plain)) }
             // The memory of a pack that is needed no more.
-            let made = try writer.finish(random: salt(UInt8(number)), in: room)
+            let lay = unsafe room.withUnsafeBytes { Int(bitPattern: $0.baseAddress) }
+            let made = try writer.finish(random: salt(UInt8(number)), in: &room)
+            let lies = unsafe made.bytes.withUnsafeBytes { Int(bitPattern: $0.baseAddress) }
+            #expect(number == 0 || lies == lay)
             let alone = try pack(plain, place, random: UInt8(number)).pack
             #expect(made.bytes == alone.bytes && made.blobs == alone.blobs)
             #expect(writer.isEmpty && !writer.isFull && writer.codecFaultCount == 0)

@@ -25,7 +25,9 @@ struct BackupCommand: AsyncParsableCommand {
 
         /// How often a person sees it move. At first it is asked more often: one of what changed is made in a moment.
         static let askedEvery = Duration.milliseconds(250)
-        static let askedFirstAfter = Duration.milliseconds(20)
+        static let askedFirstAfter = Duration.milliseconds(5)
+        /// Nobody waits for a twentieth longer than the backup takes.
+        static let askedPart = 20
 
         @ParentCommand var parent: BackupCommand
         @OptionGroup var options: OutputOptions
@@ -40,13 +42,13 @@ struct BackupCommand: AsyncParsableCommand {
             if detach { return try options.show(began, [Line("a backup begins")]) }
             var job = began
             let shows = Terminal.errorIsTerminal && options.output == .table
-            var pause = Self.askedFirstAfter
+            let start = ContinuousClock.now
             while job.state == .running {
                 if shows {
                     Terminal.write("\r\u{1b}[K" + BackupWords.running(job), to: STDERR_FILENO)
                 }
-                try await Task.sleep(for: pause)
-                pause = min(pause * 2, Self.askedEvery)
+                let part = (ContinuousClock.now - start) / Self.askedPart
+                try await Task.sleep(for: min(max(part, Self.askedFirstAfter), Self.askedEvery))
                 job = try await self.job(.backup)
             }
             if shows { Terminal.write("\r\u{1b}[K", to: STDERR_FILENO) }
