@@ -1,3 +1,4 @@
+internal import Dispatch
 internal import Mesh
 internal import NIOConcurrencyHelpers
 package import Repository
@@ -12,6 +13,7 @@ package final class BackupWriter: Sendable {
     private let keeper: BlobKeeper
     private let packers: [Packer]
     private let workers: Workers
+    private let reading = DispatchQueue(label: "holdfast.backup.reading")
     private struct State: Sendable {
         var readByteCount: UInt64 = 0
         var hasFailed = false
@@ -107,18 +109,25 @@ package final class BackupWriter: Sendable {
         _ batches: [[CellPlan.Step]], _ source: some CellSource
     ) throws(BackupFailure) -> [CellRun] {
         let done = NIOLockedValueBox<[[CellRun]]>(Array(repeating: [], count: batches.count))
+        let ahead = ReadAhead(batches.count, depth: workers.count, on: reading) {
+            item throws(BackupFailure) in
+            let wanted = batches[item].compactMap(\.read)
+            return wanted.isEmpty ? [] : try source.read(wanted)
+        }
+        defer { ahead.stop() }
         try workers.perform(batches.count) { item, worker throws(BackupFailure) in
-            let runs = try self.store(batches[item], of: source, self.packers[worker])
+            let runs = try self.store(
+                batches[item], try ahead.take(item), source.shape, self.packers[worker])
             done.withLockedValue { $0[item] = runs }
         }
         return done.withLockedValue { $0.flatMap(\.self) }
     }
 
     private func store(
-        _ steps: [CellPlan.Step], of source: some CellSource, _ packer: Packer
+        _ steps: [CellPlan.Step], _ pieces: [[UInt8]], _ shape: VolumeShape, _ packer: Packer
     ) throws(BackupFailure) -> [CellRun] {
         let wanted = steps.compactMap(\.read)
-        var pieces = wanted.isEmpty ? [] : try source.read(wanted)[...]
+        var pieces = pieces[...]
         invariant(pieces.count == wanted.count, "a source gives all that is asked for")
         var runs: [CellRun] = []
         runs.reserveCapacity(wanted.reduce(steps.count) { $0 + $1.count })
@@ -126,7 +135,7 @@ package final class BackupWriter: Sendable {
             switch step {
             case .hole(let cells): runs.append(CellRun(cells, .hole))
             case .read(let cells):
-                try store(cells, pieces.removeFirst(), source.shape, packer, &runs)
+                try store(cells, pieces.removeFirst(), shape, packer, &runs)
             }
         }
         return runs

@@ -5,7 +5,7 @@ package protocol CellSource: Sendable {
     var shape: VolumeShape { get }
     /// Cells that may hold anything, in their order; all others are holes.
     var allocated: [Range<UInt64>] { get }
-    /// The bytes of those cells; behind the volume's end they are zeros. Called by several threads at once.
+    /// The bytes of those cells; behind the volume's end they are zeros.
     func read(_ cells: Range<UInt64>) throws(BackupFailure) -> [UInt8]
     /// Several of them, for whoever can have them at once with less effort.
     func read(_ runs: [Range<UInt64>]) throws(BackupFailure) -> [[UInt8]]
