@@ -152,8 +152,8 @@ let package = Package(
         shell(
             "Revival",
             [
-                "Backup", "Disk", "Journal", "JournalCore", "Mesh", "Raft", "Record", "Store",
-                "VolumeCore", locks,
+                "Backup", "Disk", "Journal", "JournalCore", "Mesh", "Raft", "Record", "Sealing",
+                "Store", "VolumeCore", locks,
             ]),
         shell("Store", ["Mesh"]),
         shell(

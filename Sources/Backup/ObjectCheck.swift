@@ -1,10 +1,31 @@
-internal import Repository
+package import Repository
 internal import Sealing
 
 /// Tells whether bytes are what was stored under a name.
-struct ObjectCheck: Sendable {
+package struct ObjectCheck: Sendable {
     /// nil where there is no key: then only what is named by its digest is known to the byte.
     let vault: Vault?
+    /// Without it, whatever is a key ring passes for one.
+    let rings: RingHistory?
+
+    package init(vault: Vault?, rings: RingHistory? = nil) {
+        (self.vault, self.rings) = (vault, rings)
+    }
+
+    package func isWhole(_ name: ObjectName, _ bytes: [UInt8]) -> Bool {
+        damage(name, bytes) == nil
+    }
+
+    /// Whether nobody without a key makes bytes that pass for it. An erasure's record is signed by a key that is nowhere here.
+    func isProof(of name: ObjectName) -> Bool {
+        if Self.isNamedByDigest(name) || name == Layout.repository { return true }
+        guard let vault else { return false }
+        return name.text.hasPrefix("\(vault.layout.all)/") && Self.part(of: name) != "erasures"
+    }
+
+    private static func part(of name: ObjectName) -> Substring? {
+        name.text.split(separator: "/").dropFirst().first
+    }
 
     /// Whether who has no key knows each byte of it.
     static func isNamedByDigest(_ name: ObjectName) -> Bool { Layout.kind(name) != .other }
@@ -23,11 +44,20 @@ struct ObjectCheck: Sendable {
             }
             return
         }
-        if name == Layout.repository { return _ = try RepositoryObject(parsing: bytes) }
-        switch name.text.split(separator: "/").dropFirst().first {
+        if name == Layout.repository {
+            let id = try RepositoryObject(parsing: bytes).id
+            guard vault.map({ $0.ring.repository == id }) ?? true else {
+                throw .anotherRepository(id)
+            }
+            return
+        }
+        switch Self.part(of: name) {
         case "keys":
             let ring = try KeyRingObject(parsing: bytes)
             guard ring.number == Layout.number(name) else { throw Self.misplaced }
+            if let rings, rings.tenant == Layout.ring(name)?.tenant {
+                try rings.confirm(ring.number, Digest(of: bytes.span))
+            }
             return
         // Signed by a key that is nowhere here: whether copies are the same is all that can be told.
         case "erasures": return

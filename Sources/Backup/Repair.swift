@@ -20,6 +20,9 @@ package struct Repair: Sendable {
         package var passedOver: [ObjectName] = []
         /// What could not be put right for another reason.
         package var failed: [(finding: Scrub.Finding, why: BackupFailure)] = []
+        /// What no version of is whole, and was not there at the time that the past is of: somebody put it who had no key. It is
+        /// out of the way.
+        package var planted: [ObjectName] = []
         /// Indexes that were whole nowhere, and are out of the way: others tell of all that they told of, made from the packs.
         package var rebuilt: [ObjectName] = []
         /// What the backups lack by what is lost; nil where that could not be told, or was not asked.
@@ -33,18 +36,22 @@ package struct Repair: Sendable {
     private let copies: [StoreCopy]
     private let check: ObjectCheck
     private let scrub: Scrub
+    /// Whether an object was there at the time that the copies of the past are of.
+    package typealias WasThere = @Sendable (ObjectName) -> Bool
+    private let wasThere: WasThere?
 
-    /// `vault` is on a store of several.
+    /// `vault` is on a store of several. Without `wasThere` nothing is taken out of the way that nothing whole takes the place of.
     package init(
-        _ vault: Vault, threads: Int, bytesPerSecond: UInt64? = nil,
-        advanced: @escaping @Sendable (Int) -> Void = { _ in }
+        _ vault: Vault, rings: RingHistory? = nil, threads: Int, bytesPerSecond: UInt64? = nil,
+        wasThere: WasThere? = nil, advanced: @escaping @Sendable (Int) -> Void = { _ in }
     ) {
         self.vault = vault
+        self.wasThere = wasThere
         copies = vault.store.copies
-        check = ObjectCheck(vault: vault)
+        check = ObjectCheck(vault: vault, rings: rings)
         scrub = Scrub(
-            vault.store, vault, threads: threads, bytesPerSecond: bytesPerSecond, advanced: advanced
-        )
+            vault.store, vault, rings: rings, threads: threads, bytesPerSecond: bytesPerSecond,
+            advanced: advanced)
     }
 
     package func run() throws(BackupFailure) -> Report {
@@ -56,13 +63,19 @@ package struct Repair: Sendable {
     /// Brings to each store what it lacks, as far as its list tells: quick, and blind to damage.
     package func catchUp() throws(BackupFailure) -> Report { mend(try scrub.lacking()) }
 
-    private func mend(_ found: Scrub.Report) -> Report {
+    /// Puts right what a scrub found, as far as it can.
+    package func mend(_ found: Scrub.Report) -> Report {
         var report = Report(scrub: found)
         // A store that fails as a whole is not asked for each object anew.
         var away = Set(found.absent.keys)
         let past = Set(copies.filter(\.isPast).map(\.name))
-        let findings = Dictionary(
+        var findings = Dictionary(
             grouping: found.findings.compactMap { mendable($0, past) }, by: \.name)
+        // Before it is asked what was let go of: what was put there may be what would be asked.
+        for name in order(findings.keys.compactMap(ObjectName.init))
+        where isPlanted(name, findings[name.text] ?? [], away) {
+            setAside(name, findings.removeValue(forKey: name.text) ?? [], &report)
+        }
         let standing = Self.result { () throws(BackupFailure) in
             try CopyStanding(copies, besides: away, vault.layout)
         }
@@ -165,9 +178,9 @@ package struct Repair: Sendable {
             return report.passedOver.append(name)
         }
         var wholes = Set(held.bytes.filter { check.damage(name, $0) == nil })
-        // Who came first put what was meant to be there; what opens besides came from who should not have put it.
+        // Where nothing else tells, what was there before counts.
         let first = wholes.intersection(held.past)
-        if wholes.count > 1, first.count == 1 { wholes = first }
+        if wholes.count > 1, first.count == 1, !check.isProof(of: name) { wholes = first }
         guard wholes.count < 2 else { return report.conflicts.append(name) }
         let whole = wholes.first ?? Combination.of(held.bytes) { check.damage(name, $0) == nil }
         guard let whole else {
@@ -189,6 +202,32 @@ package struct Repair: Sendable {
                 report.failed.append((finding, .store(error)))
             }
         }
+    }
+
+    /// Whether it is whole in no version, was not there before, and is of this tenant: of others nobody here can tell.
+    private func isPlanted(
+        _ name: ObjectName, _ findings: [Scrub.Finding], _ away: Set<Int>
+    ) -> Bool {
+        guard let wasThere, name.text.hasPrefix("\(vault.layout.all)/"),
+            !wasThere(name)
+        else { return false }
+        let held = held(name, [], away)
+        return !held.isBlind && !held.bytes.contains { check.isWhole(name, $0) }
+            && Combination.of(held.bytes, where: { check.isWhole(name, $0) }) == nil
+    }
+
+    private func setAside(
+        _ name: ObjectName, _ findings: [Scrub.Finding], _ report: inout Report
+    ) {
+        var isAside = true
+        for finding in findings where finding.problem != .missing {
+            guard let copy = copies.first(where: { $0.name == finding.store }) else { continue }
+            do throws(ObjectStoreFailure) { try copy.store.quarantine(name) } catch {
+                isAside = false
+                report.failed.append((finding, .store(error)))
+            }
+        }
+        if isAside { report.planted.append(name) }
     }
 
     /// Or it is that one object, which somebody may have made so.

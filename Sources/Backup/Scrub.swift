@@ -40,11 +40,12 @@ package struct Scrub: Sendable {
     /// Without a `vault` no key is needed. Reads at most so many bytes in a second, of all stores together; `advanced` is told of
     /// bytes as they are read.
     package init(
-        _ store: any ObjectStore, _ vault: Vault?, threads: Int, bytesPerSecond: UInt64? = nil,
+        _ store: any ObjectStore, _ vault: Vault?, rings: RingHistory? = nil, threads: Int,
+        bytesPerSecond: UInt64? = nil,
         advanced: @escaping @Sendable (Int) -> Void = { _ in }
     ) {
         copies = store.copies
-        check = ObjectCheck(vault: vault)
+        check = ObjectCheck(vault: vault, rings: rings)
         workers = Workers(threads)
         pace = Pace(bytesPerSecond)
         self.advanced = advanced
@@ -52,7 +53,33 @@ package struct Scrub: Sendable {
 
     package func run() throws(BackupFailure) -> Report {
         let report = NIOLockedValueBox(Report())
-        let names = try list(report)
+        return try look(at: try list(report), report)
+    }
+
+    /// What lies in these folders of the repository, and what has these names. A store that can't be listed is told, and nothing is missing there for it.
+    package func run(
+        _ folders: [ObjectName], and others: [ObjectName] = []
+    ) throws(BackupFailure) -> Report {
+        let report = NIOLockedValueBox(Report())
+        var names = Set(others)
+        for (number, copy) in copies.enumerated() {
+            do throws(ObjectStoreFailure) {
+                for folder in folders {
+                    names.formUnion(try copy.store.list(folder).objects.map(\.name))
+                }
+            } catch { report.withLockedValue { $0.absent[number] = error } }
+        }
+        return try look(at: names.sorted(), report)
+    }
+
+    /// What has these names.
+    package func look(at names: [ObjectName]) throws(BackupFailure) -> Report {
+        try look(at: names, NIOLockedValueBox(Report()))
+    }
+
+    private func look(
+        at names: [ObjectName], _ report: NIOLockedValueBox<Report>
+    ) throws(BackupFailure) -> Report {
         try workers.perform(names.count) { item, _ throws(BackupFailure) in
             let found = self.read(names[item], report)
             report.withLockedValue { $0.findings += found }

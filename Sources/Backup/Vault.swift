@@ -42,11 +42,6 @@ package struct Vault: Sendable {
         }
     }
 
-    /// Whether bytes are what was stored under a name, as far as this tenant's keys and the name itself tell.
-    package func isWhole(_ name: ObjectName, _ bytes: [UInt8]) -> Bool {
-        ObjectCheck(vault: self).damage(name, bytes) == nil
-    }
-
     /// Makes a store a repository, once.
     package static func found(
         _ id: RepositoryID, in store: any ObjectStore

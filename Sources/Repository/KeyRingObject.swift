@@ -20,7 +20,7 @@ package struct KeyRingObject: Sendable {
     /// The digest of the ring before this one; of the first, of nothing.
     package let predecessor: Digest
     package let wrappings: [Wrapping]
-    private let digest: Digest
+    package let digest: Digest
     /// All that the sealed ring is bound to.
     private let head: [UInt8]
     private let sealed: [UInt8]

@@ -6,6 +6,7 @@ package import Mesh
 internal import NIOConcurrencyHelpers
 package import Raft
 internal import Record
+package import Sealing
 package import Store
 package import VolumeCore
 
@@ -19,6 +20,16 @@ package final class RevivedStore: Sendable {
 
         package init(position: Position, membership: Membership, decisions: [UInt8]) {
             (self.position, self.membership, self.decisions) = (position, membership, decisions)
+        }
+
+        /// The same on each member that is restored, or their logs begin at one place with different things, which no later
+        /// comparison of logs finds.
+        package var digest: Digest {
+            var bytes: [UInt8] = []
+            bytes.append(littleEndian: [position.index.rawValue, position.term.rawValue])
+            let members = membership.encoded
+            bytes.append(littleEndian: UInt64(members.count))
+            return Digest(of: (bytes + members + decisions).span)
         }
     }
 

@@ -6,6 +6,8 @@ package struct S3VersionPage: Hashable, Sendable {
         /// Deleted: no bytes, and whatever is older is hidden behind it.
         package let isMarker: Bool
         package let byteCount: Int
+        /// When it was put, by the service's clock, in seconds.
+        package let modified: UInt64
     }
 
     /// By key, and of each the newest version first, as services list them.
@@ -23,12 +25,13 @@ package struct S3VersionPage: Hashable, Sendable {
         for each in root.children where ["Version", "DeleteMarker"].contains(each.name) {
             let isMarker = each.name == "DeleteMarker"
             let count = isMarker ? 0 : each.text("Size").flatMap { Int($0) } ?? -1
-            guard let key = each.text("Key"), let version = each.text("VersionId"), count >= 0
+            guard let key = each.text("Key"), let version = each.text("VersionId"), count >= 0,
+                let modified = each.text("LastModified").flatMap({ S3Time.unixSeconds(date: $0) })
             else { throw .entry(entries.count) }
             entries.append(
                 Entry(
                     key: plain(key), version: version, isMarker: isMarker,
-                    byteCount: count))
+                    byteCount: count, modified: modified))
         }
         self.entries = entries
         guard try root.goesOn else {

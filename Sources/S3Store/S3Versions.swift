@@ -3,46 +3,88 @@ package import Repository
 internal import S3Protocol
 internal import Sealing
 
-/// What lies in a bucket behind what its lists show: of each name the version that is as it was stored, however it was deleted or
-/// written over since. Nothing can be put here.
+/// A bucket as it was at a time, whatever was deleted or written over in it since, and what came later and is whole. Nothing can
+/// be put here.
 ///
-/// Which one that is, `isWhole` says; of several such it is the oldest, for who wrote first wrote what was meant to be there.
+/// Of each name it is the newest version of until then that is whole; where there is none, or the name came later, the oldest
+/// whole one of since then: who could write over it since does not make what is whole. What had been deleted by then stays so.
 package final class S3Versions: ObjectStore {
     package typealias Check = @Sendable (ObjectName, [UInt8]) -> Bool
 
+    /// What a name has of versions.
+    private struct History: Sendable {
+        /// In the order in which they are looked at.
+        let versions: [S3VersionPage.Entry]
+        let wasThere: Bool
+
+        /// nil where nothing of it is to be seen.
+        init?(_ all: [S3VersionPage.Entry], asOf time: UInt64) {
+            let before = all.filter { $0.modified <= time }
+            wasThere = before.first.map { !$0.isMarker } ?? false
+            let since = all.reversed().filter { $0.modified > time && !$0.isMarker }
+            versions = (wasThere ? before.filter { !$0.isMarker } : []) + since
+            if versions.isEmpty { return nil }
+        }
+    }
+
+    /// Which names are to be seen, and which bytes are as they were stored.
+    private struct Choice: Sendable {
+        /// nil until somebody knows what is whole: whatever came later may be anybody's until then, and is not to be seen.
+        var part: ObjectName?
+        var isWhole: Check
+    }
+
     private let store: S3Store
-    private let known = NIOLockedValueBox<[String: [S3VersionPage.Entry]]?>(nil)
-    private let check = NIOLockedValueBox<Check?>(nil)
+    private let time: UInt64
+    private let known = NIOLockedValueBox<[String: History]?>(nil)
+    private let choice: NIOLockedValueBox<Choice>
+    /// Of what came later, whether any version is whole: else it is not to be seen, for somebody put it who should not have.
+    private let later = NIOLockedValueBox<[ObjectName: Bool]>([:])
 
-    package init(of store: S3Store) { self.store = store }
+    /// `time` is in seconds, by the service's clock; a version of that very second counts as one of before.
+    package init(of store: S3Store, asOf time: UInt64, by isWhole: @escaping Check) {
+        (self.store, self.time) = (store, time)
+        choice = NIOLockedValueBox(Choice(isWhole: isWhole))
+    }
 
-    /// Until it is called whatever is oldest is taken.
-    package func choose(by isWhole: @escaping Check) { check.withLockedValue { $0 = isWhole } }
+    /// From here on what belongs to `part` is to be seen, also what came later, and whose repository it is: of others nobody here
+    /// can tell what was meant to stay deleted.
+    package func choose(_ part: ObjectName, by isWhole: @escaping Check) {
+        choice.withLockedValue { $0 = Choice(part: part, isWhole: isWhole) }
+        later.withLockedValue { $0 = [:] }
+    }
+
+    /// Whether an object of that name was there at that time.
+    package func wasThere(_ name: ObjectName) throws(ObjectStoreFailure) -> Bool {
+        try all(S3Deed("read the versions of", name.text))[name.text]?.wasThere ?? false
+    }
 
     package var name: String { "earlier versions in \(store.place)" }
     package var copies: [StoreCopy] { [StoreCopy(name, self)] }
 
     /// All versions, listed once.
-    private func all(_ deed: S3Deed) throws(ObjectStoreFailure) -> [String: [S3VersionPage.Entry]] {
+    private func all(_ deed: S3Deed) throws(ObjectStoreFailure) -> [String: History] {
         if let known = known.withLockedValue({ $0 }) { return known }
-        let listed = try store.versions(of: nil, deed).compactMapValues { versions in
-            let real = versions.filter { !$0.isMarker }
-            return real.isEmpty ? nil : real
-        }
+        let listed = try store.versions(of: nil, deed).compactMapValues { History($0, asOf: time) }
         known.withLockedValue { $0 = listed }
         return listed
+    }
+
+    private func isSeen(_ name: ObjectName, _ history: History) -> Bool {
+        guard let part = choice.withLockedValue({ $0.part }) else { return history.wasThere }
+        return name == Layout.repository || name.text.hasPrefix("\(part.text)/")
     }
 
     package func get(
         _ name: ObjectName, _ range: Range<Int>?
     ) throws(ObjectStoreFailure) -> [UInt8] {
         let deed = S3Deed("read the versions of", name.text)
-        guard let versions = try all(deed)[name.text] else {
+        guard let history = try all(deed)[name.text], isSeen(name, history) else {
             throw store.failure(deed, .missing)
         }
-        let isWhole = check.withLockedValue { $0 }
-        var oldest: [UInt8]?
-        for version in versions.reversed() {
+        let isWhole = choice.withLockedValue { $0.isWhole }
+        var first: [UInt8]?
+        for version in history.versions {
             let bytes: [UInt8]
             do throws(ObjectStoreFailure) {
                 bytes = try store.all(name.text, version: version.version, deed)
@@ -51,12 +93,11 @@ package final class S3Versions: ObjectStore {
                 guard error.cause == .missing else { throw error }
                 continue
             }
-            oldest = oldest ?? bytes
-            guard isWhole?(name, bytes) ?? true else { continue }
-            return try part(range, of: bytes, deed)
+            first = first ?? bytes
+            if isWhole(name, bytes) { return try part(range, of: bytes, deed) }
         }
-        guard let oldest else { throw store.failure(deed, .missing) }
-        return try part(range, of: oldest, deed)
+        guard let first, history.wasThere else { throw store.failure(deed, .missing) }
+        return try part(range, of: first, deed)
     }
 
     private func part(
@@ -69,13 +110,30 @@ package final class S3Versions: ObjectStore {
         return Array(bytes[range])
     }
 
+    /// What is named by its digest is in nobody's way.
+    private func isWholeSince(
+        _ name: ObjectName, _ history: History
+    ) throws(ObjectStoreFailure) -> Bool {
+        if history.wasThere || Layout.kind(name) != .other { return true }
+        if let known = later.withLockedValue({ $0[name] }) { return known }
+        var isWhole = true
+        do throws(ObjectStoreFailure) { _ = try get(name, nil) } catch {
+            guard error.cause == .missing else { throw error }
+            isWhole = false
+        }
+        later.withLockedValue { $0[name] = isWhole }
+        return isWhole
+    }
+
     package func list(_ part: ObjectName?) throws(ObjectStoreFailure) -> ObjectListing {
         var listing = ObjectListing()
-        for (text, versions) in try all(S3Deed("list the versions of", part?.text ?? "all")) {
+        for (text, history) in try all(S3Deed("list the versions of", part?.text ?? "all")) {
             // What nobody knows is told where it can be seen.
-            guard let name = ObjectName(text), part.map({ text.hasPrefix("\($0.text)/") }) ?? true
+            guard let name = ObjectName(text), isSeen(name, history),
+                part.map({ text.hasPrefix("\($0.text)/") }) ?? true,
+                try isWholeSince(name, history)
             else { continue }
-            listing.objects.append(.init(name: name, byteCount: versions.last?.byteCount ?? 0))
+            listing.objects.append(.init(name: name, byteCount: history.versions[0].byteCount))
         }
         listing.objects.sort { $0.name < $1.name }
         return listing

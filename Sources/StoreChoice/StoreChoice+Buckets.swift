@@ -46,32 +46,51 @@ extension StoreChoice {
         return all
     }
 
-    /// Stores, and behind each bucket the versions that are hidden in it: copies that can only be read.
+    /// Stores, and behind each bucket what was in it at a time: copies that can only be read.
     package struct Hidden: Sendable {
+        /// What was there at that time, alone: nobody since has had it in his hands.
+        package let past: any ObjectStore
+        /// Both. A bucket that does not show whose repository is in it is none of these before `putBackNames`.
         package let store: any ObjectStore
+        fileprivate let buckets: [S3Store]
         fileprivate let versions: [S3Versions]
 
         /// Which version is the right one is told by what opens.
-        package func choose(by vault: Vault) {
-            for one in versions { one.choose { vault.isWhole($0, $1) } }
+        package func choose(by check: ObjectCheck, _ layout: Layout) {
+            for one in versions { one.choose(layout.all) { check.isWhole($0, $1) } }
+        }
+
+        /// Whether an object was in any of the buckets at that time; also where that could not be told.
+        package func wasThere(_ name: ObjectName) -> Bool {
+            versions.contains { (try? $0.wasThere(name)) ?? true }
+        }
+
+        /// Where a bucket does not show whose repository is in it, or another one's name, that is put back: no store is used
+        /// without. Only who has opened the past by a key knows which one it is.
+        package func putBackNames() throws(BackupFailure) {
+            do throws(ObjectStoreFailure) {
+                for (bucket, versions) in zip(buckets, versions) {
+                    let own = try versions.get(Layout.repository, nil)
+                    if let there = try? bucket.get(Layout.repository, nil), there == own {
+                        continue
+                    }
+                    try bucket.replace(Layout.repository, with: own)
+                }
+            } catch { throw .store(error) }
         }
     }
 
-    /// For who repairs. Where a bucket does not show whose repository is in it, or another one, that is put back at once: no store
-    /// is used without.
+    /// For who repairs. `time` is in seconds, by the services' clocks.
     package static func openHidden(
-        _ settings: StoreSettings, environment: @escaping @Sendable (String) -> String?
+        _ settings: StoreSettings, asOf time: UInt64,
+        environment: @escaping @Sendable (String) -> String?
     ) throws(BackupFailure) -> Hidden {
         let buckets = try buckets(of: settings, environment)
         guard !buckets.isEmpty else {
             throw .refused("none of the stores is a bucket: there are no versions to look at")
         }
-        let versions = buckets.map { S3Versions(of: $0) }
-        for (bucket, versions) in zip(buckets, versions) {
-            do throws(ObjectStoreFailure) { try putBackName(bucket, versions) } catch {
-                throw .store(error)
-            }
-        }
+        let check = ObjectCheck(vault: nil)
+        let versions = buckets.map { S3Versions(of: $0, asOf: time) { check.isWhole($0, $1) } }
         let stores: [StoreSettings] =
             if case .several(let all, _) = settings { all } else { [settings] }
         let past = versions.map { versions in
@@ -80,15 +99,8 @@ extension StoreChoice {
             }
         }
         return Hidden(
+            past: CopiedStore(past, .one),
             store: CopiedStore(stores.map { copy(of: $0, environment) } + past, .one),
-            versions: versions)
-    }
-
-    private static func putBackName(
-        _ bucket: S3Store, _ versions: S3Versions
-    ) throws(ObjectStoreFailure) {
-        let first = try versions.get(Layout.repository, nil)
-        if let there = try? bucket.get(Layout.repository, nil), there == first { return }
-        try bucket.replace(Layout.repository, with: first)
+            buckets: buckets, versions: versions)
     }
 }

@@ -25,7 +25,9 @@ extension FakeS3 {
         guard locks else { return }
         state.versionCount += 1
         state.versions[key, default: []].append(
-            Version(id: "v\(state.versionCount)", bytes: bytes, mode: mode, until: until))
+            Version(
+                id: "v\(state.versionCount)", bytes: bytes, mode: mode, until: until,
+                modified: state.seconds))
     }
 
     /// Time stands still here: what is locked stays so.
@@ -75,7 +77,8 @@ extension FakeS3 {
             let kind = version.bytes == nil ? "DeleteMarker" : "Version"
             let size = version.bytes.map { "<Size>\($0.count)</Size>" } ?? ""
             return
-                "<\(kind)><Key>\(PercentEncoding.text(key))</Key><VersionId>\(version.id)</VersionId>\(size)</\(kind)>"
+                "<\(kind)><Key>\(PercentEncoding.text(key))</Key><VersionId>\(version.id)</VersionId>"
+                + "<LastModified>\(S3Time(unixSeconds: version.modified).date)</LastModified>\(size)</\(kind)>"
         }
         let next =
             page.count < rest.count

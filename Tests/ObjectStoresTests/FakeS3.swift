@@ -23,6 +23,7 @@ final class FakeS3: S3Carrier {
         let bytes: [UInt8]?
         var mode: String?
         var until: String?
+        let modified: UInt64
     }
 
     struct State: Sendable {
@@ -30,6 +31,8 @@ final class FakeS3: S3Carrier {
         /// The oldest first.
         var versions: [String: [Version]] = [:]
         var versionCount = 0
+        /// The service's own clock.
+        var seconds: UInt64 = 1_440_938_160
         var faults: [Fault] = []
         var requests: [S3Request] = []
     }

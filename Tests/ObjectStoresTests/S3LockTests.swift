@@ -24,7 +24,10 @@ import Testing
                 S3Patience(), lock: days.map { S3Lock(.compliance, days: $0) }, world: world)
         }
 
-        func pass(days: UInt64) { time.withLockedValue { $0 += days * S3LockTests.day } }
+        func pass(days: UInt64) {
+            time.withLockedValue { $0 += days * S3LockTests.day }
+            service.state.withLockedValue { $0.seconds += days * S3LockTests.day }
+        }
         func versions(_ name: String) -> [FakeS3.Version] {
             service.state.withLockedValue { $0.versions["p/q/" + name] ?? [] }
         }
@@ -138,32 +141,88 @@ import Testing
             ])
     }
 
-    @Test func `what was deleted or written over is read behind it, and what is whole is chosen`()
+    private static func past(
+        _ store: S3Store, asOf days: UInt64,
+        by isWhole: @escaping S3Versions.Check = { _, _ in true }
+    ) -> S3Versions { S3Versions(of: store, asOf: began + days * day, by: isWhole) }
+
+    @Test func `what was deleted or written over is read behind it, and nothing is put there`()
         throws
     {
         let room = Room()
         let store = room.store()
-        let bench = S3Bench(room.service, bucket: FakeS3.bucket)
-        for text in ["t/packs/aa/a", "t/packs/aa/b", "t/packs/aa/c"] {
-            _ = try store.put(Self.name(text), Array(text.utf8))
-        }
-        _ = try store.delete(Self.name("t/packs/aa/a"))
-        try bench.plant("t/packs/aa/b", [6])
-        _ = try store.delete(Self.name("t/packs/aa/b"))
-        let past = S3Versions(of: store)
-        #expect(
-            try past.list(nil).objects.map(\.name.text) == [
-                "t/packs/aa/a", "t/packs/aa/b", "t/packs/aa/c",
-            ])
+        let names = ["t/packs/aa/a", "t/packs/aa/b", "t/packs/aa/c"]
+        for text in names { _ = try store.put(Self.name(text), Array(text.utf8)) }
+        room.pass(days: 1)
+        _ = try store.delete(Self.name(names[0]))
+        try S3Bench(room.service, bucket: FakeS3.bucket).plant(names[1], [6])
+        _ = try store.delete(Self.name(names[1]))
+        let past = Self.past(store, asOf: 0)
+        #expect(try past.list(nil).objects.map(\.name.text) == names)
         #expect(try past.list(Self.name("t/keys")).objects.isEmpty)
-        for text in ["t/packs/aa/a", "t/packs/aa/b", "t/packs/aa/c"] {
+        for text in names {
             #expect(try past.get(Self.name(text), nil) == Array(text.utf8))
             #expect(try past.get(Self.name(text), 2..<4) == Array(Array(text.utf8)[2..<4]))
+            #expect(try past.wasThere(Self.name(text)))
         }
-        past.choose { _, bytes in bytes == [6] }
-        #expect(try past.get(Self.name("t/packs/aa/b"), nil) == [6])
         #expect(Self.failure { try past.get(Self.name("t/packs/aa/d"), nil) }?.cause == .missing)
         #expect(Self.failure { try past.get(Self.name("t/packs/aa/a"), 0..<99) } != nil)
         #expect(Self.failure { try past.put(Self.name("t/x"), [1]) }?.cause == .readOnly)
+    }
+
+    @Test func `of versions that are whole the newest one of until then counts`() throws {
+        let room = Room()
+        let (store, bench) = (room.store(), S3Bench(room.service, bucket: FakeS3.bucket))
+        let name = try Self.name("t/manifests/1")
+        // Damaged, moved away and rightly put anew; then in a thief's hands.
+        for byte in [1, 2, 9, 3, 4] as [UInt8] {
+            try bench.plant(name.text, [byte])
+            room.pass(days: 1)
+        }
+        let whole: S3Versions.Check = { _, bytes in bytes[0] < 9 }
+        for (days, byte) in [(0, 1), (1, 2), (2, 2), (3, 3), (9, 4)] as [(UInt64, UInt8)] {
+            #expect(
+                try Self.past(store, asOf: days, by: whole).get(name, nil) == [byte], "\(days)")
+        }
+        let newer = Self.past(store, asOf: 1) { _, bytes in bytes[0] > 2 && bytes[0] < 9 }
+        #expect(try newer.get(name, nil) == [3], "of what came since, the oldest")
+        let none = Self.past(store, asOf: 1) { _, _ in false }
+        #expect(try none.get(name, nil) == [2])
+    }
+
+    @Test func `what was deleted by then stays so, and what came later is to be seen`() throws {
+        let room = Room()
+        let store = room.store()
+        let (gone, late) = (try Self.name("t/holds/1"), try Self.name("t/holds/2"))
+        _ = try store.put(gone, [1])
+        _ = try store.delete(gone)
+        room.pass(days: 1)
+        _ = try store.put(late, [2])
+        _ = try store.delete(late)
+        let past = Self.past(store, asOf: 0)
+        #expect(
+            try past.list(nil).objects.isEmpty && Self.failure { try past.get(late, nil) } != nil)
+        past.choose(try Self.name("t")) { _, _ in true }
+        #expect(try past.list(nil).objects.map(\.name) == [late])
+        #expect(Self.failure { try past.get(gone, nil) }?.cause == .missing)
+        #expect(try past.get(late, nil) == [2] && !past.wasThere(late) && !past.wasThere(gone))
+        // A thief's: no version of it is whole.
+        past.choose(try Self.name("t")) { _, _ in false }
+        #expect(try past.list(nil).objects.isEmpty)
+        #expect(Self.failure { try past.get(late, nil) }?.cause == .missing)
+    }
+
+    @Test func `of one tenant's past nothing of another one is to be seen`() throws {
+        let room = Room()
+        let store = room.store()
+        for text in ["repository", "t/keys/1", "tt/keys/1"] {
+            _ = try store.put(Self.name(text), [1])
+        }
+        #expect(try Self.past(store, asOf: 0).list(nil).objects.count == 3)
+        let past = Self.past(store, asOf: 0)
+        past.choose(try Self.name("t")) { _, _ in true }
+        #expect(try past.list(nil).objects.map(\.name.text) == ["repository", "t/keys/1"])
+        #expect(Self.failure { try past.get(Self.name("tt/keys/1"), nil) }?.cause == .missing)
+        #expect(try past.get(Layout.repository, nil) == [1])
     }
 }

@@ -230,6 +230,17 @@ def restored_at_a_power_cut(findings, options, repository, node, *words):
     raise measure.Unmeasured("the restore always ended before it was killed")
 
 
+def other_members_are_refused(findings, repository, mesh, node, words):
+    """A member whose cluster file has other members would begin at the same entry with other decisions."""
+    changed = f"{node.config}.changed"
+    mesh.write("changed.yaml", mesh.cluster_yaml().replace(mesh.nodes[NEW_IDS[2]].region, "elsewhere-1"))
+    with open(node.config, encoding="utf-8") as file, open(changed, "w", encoding="utf-8") as other:
+        other.write(file.read().replace("../cluster.yaml", "../changed.yaml"))
+    said = repository.holdfast("restore", "--cluster", changed, "--repository", repository.path, "--key", repository.key,
+                               *words, check=False)
+    findings.expect(said.returncode == 1 and "would begin otherwise" in said.stderr, f"other members are refused: {said}")
+
+
 def bring_back(findings, options, repository, mesh):
     """Two regions from the repository, the third one from them. Returns the seconds, and what was made."""
     first, second, third = (mesh.nodes[node] for node in NEW_IDS)
@@ -240,8 +251,10 @@ def bring_back(findings, options, repository, mesh):
     halves = killed_restores(findings, repository, second, took)
     findings.say(f"{halves} of {KILLS} restores that were killed left a half, on which no node starts")
     findings.expect(halves > 0, "some restore was killed on the way")
-    other = json.loads(restore(repository, second, "--at-index", str(made["index"])).stdout)
-    findings.expect(all(other[key] == made[key] for key in ("index", "epoch", "volumes")), f"both are one: {other}")
+    same = ("--at-index", str(made["index"]), "--expect", made["beginning"])
+    other_members_are_refused(findings, repository, mesh, second, same)
+    other = json.loads(restore(repository, second, *same).stdout)
+    findings.expect(all(other[key] == made[key] for key in ("index", "epoch", "volumes", "beginning", "of")), f"both are one: {other}")
     twice = restore(repository, second, "--latest", check=False)
     findings.expect(twice.returncode == 1 and "holds something already" in twice.stderr,
                     f"nothing is restored over what is whole: {twice}")

@@ -7,8 +7,10 @@ import Testing
             parsing: Array("<ListVersionsResult>\(inside)</ListVersionsResult>".utf8))
     }
     private static let two = """
-        <DeleteMarker><Key>a%2F1</Key><VersionId>w</VersionId><IsLatest>true</IsLatest></DeleteMarker>
-        <Version><Key>a%2F1</Key><VersionId>v</VersionId><Size>5</Size></Version>
+        <DeleteMarker><Key>a%2F1</Key><VersionId>w</VersionId><IsLatest>true</IsLatest>
+            <LastModified>2015-08-30T12:36:01.000Z</LastModified></DeleteMarker>
+        <Version><Key>a%2F1</Key><VersionId>v</VersionId>
+            <LastModified>2015-08-30T12:36:00Z</LastModified><Size>5</Size></Version>
         """
 
     @Test func `a page names versions and markers in their order, and where it goes on`() throws {
@@ -17,6 +19,7 @@ import Testing
         #expect(last.entries.map(\.version) == ["w", "v"])
         #expect(last.entries.map(\.isMarker) == [true, false])
         #expect(last.entries.map(\.byteCount) == [0, 5])
+        #expect(last.entries.map(\.modified) == [1_440_938_161, 1_440_938_160])
         let more = try Self.page(
             "<EncodingType>url</EncodingType>" + Self.two
                 + "<IsTruncated>true</IsTruncated><NextKeyMarker>a%2F1</NextKeyMarker><NextVersionIdMarker>v</NextVersionIdMarker>"
@@ -30,8 +33,10 @@ import Testing
         #expect(throws: S3ListPage.Refused.noNext) {
             try Self.page(Self.two + "<IsTruncated>true</IsTruncated>")
         }
-        #expect(throws: S3ListPage.Refused.entry(0)) {
-            try Self.page("<Version><Key>a</Key><VersionId>v</VersionId></Version>")
+        for lacking in ["<Size>5</Size>", "<LastModified>2015-08-30T12:36:00Z</LastModified>"] {
+            #expect(throws: S3ListPage.Refused.entry(0)) {
+                try Self.page("<Version><Key>a</Key><VersionId>v</VersionId>\(lacking)</Version>")
+            }
         }
         #expect(throws: S3ListPage.Refused.notAList("ListBucketResult")) {
             try S3VersionPage(parsing: Array("<ListBucketResult/>".utf8))

@@ -108,6 +108,12 @@ struct OpenedRepository {
         try backed { () throws(BackupFailure) in try Vault(rings.store, ring: ring.ring) }
     }
 
+    /// The rings around the one that was opened, in a store that may hold more of them.
+    func history(in store: any ObjectStore) -> RingHistory {
+        Rings(store, repository: rings.repository, tenant: rings.tenant)
+            .history(from: ring, by: key.holder)
+    }
+
     func report(of ring: KnownRing) throws(Failure) -> RepositoryReport {
         let wrappings = try backed { () throws(BackupFailure) in
             try rings.wrappings(ring.number)

@@ -9,6 +9,7 @@ internal import NIOConcurrencyHelpers
 internal import Record
 internal import Repository
 internal import Revival
+internal import Sealing
 internal import Settings
 internal import Store
 internal import VolumeCore
@@ -33,12 +34,18 @@ struct MeshRestore {
         /// The first primary's is the next one.
         let epoch: UInt64
         let volumes: [Restored]
+        /// Of whose log it is.
+        let of: String
+        /// Of what the member begins with: to be given to the others as --expect.
+        let beginning: String
     }
 
     let vault: Vault
     let moment: RestoreMoment
     /// The new node's file.
     let config: String
+    /// What the member has to begin with, as the first one that was restored said.
+    let expected: String?
 
     func run(_ options: OutputOptions) throws {
         let settings = try ConfigFile.agent(config)
@@ -56,10 +63,11 @@ struct MeshRestore {
             return (done, try history().epoch(above: done.decisions.tenure.epoch))
         }
         let decisions = try refounded(done.decisions, settings.cluster, epoch)
-        let identity = try sink.finish(
-            RevivedStore.Beginning(
-                position: done.position, membership: settings.cluster.membership,
-                decisions: decisions.encoded))
+        let beginning = RevivedStore.Beginning(
+            position: done.position, membership: settings.cluster.membership,
+            decisions: decisions.encoded)
+        try confirm(beginning.digest.description, done)
+        let identity = try sink.finish(beginning)
         progress.end()
         let made = Made(
             data: directory.path, node: settings.member.id.rawValue,
@@ -68,7 +76,7 @@ struct MeshRestore {
             replayed: done.entries, epoch: epoch.rawValue,
             volumes: decisions.volumes.map {
                 Made.Restored(name: $0.name, byteCount: $0.byteCount)
-            })
+            }, of: "\(done.manifest.cluster)", beginning: beginning.digest.description)
         try options.show(made, lines(made, of: done.time))
     }
 
@@ -94,6 +102,19 @@ struct MeshRestore {
         }
     }
 
+    /// Two members that begin at one place of the log with different members or decisions would vote together, and differ for good.
+    private func confirm(
+        _ beginning: String, _ done: MomentRestore<RevivalSink>.Done
+    ) throws(Failure) {
+        guard let expected, expected != beginning else { return }
+        throw Failure(
+            .refused,
+            "this member would begin otherwise than the one that said --expect \(expected): it is "
+                + "\(beginning), at entry \(done.position.index) of mesh \(done.manifest.cluster)\n"
+                + "  Give both the same cluster file and the same moment, with no backup made in between; "
+                + "then ask again: it begins anew.")
+    }
+
     private func history() throws(BackupFailure) -> MeshHistory { try MeshHistory(vault) }
 
     private func refounded(
@@ -113,12 +134,14 @@ struct MeshRestore {
     private func lines(_ made: Made, of time: WallTime) -> [Line] {
         let behind = made.replayed > 0 ? " and \(made.replayed) entries of the log behind it" : ""
         let others =
-            made.replayed > 0 ? "--at-index \(made.index)" : "backup \(made.number)"
+            (made.replayed > 0 ? "--at-index \(made.index)" : "\(made.number)")
+            + " --expect \(made.beginning)"
         return [
             Line(
                 "made \(made.data) for node \(made.node) in \(made.region): "
                     + "\(counted(made.volumes.count, "volume")) as of entry \(made.index), "
-                    + "\(Words.moment(time.rawValue)), of backup \(made.number)\(behind)", .good),
+                    + "\(Words.moment(time.rawValue)), of backup \(made.number) of mesh \(made.of)\(behind)",
+                .good),
             Line("next: the same on the other data members, with \(others); then start them all"),
             Line("next: holdfast-agent --config \(config)"),
         ]
@@ -131,12 +154,17 @@ private struct MeshHistory {
     private let newest: Epoch
     private let vault: Vault
 
-    /// A manifest that can't be read tells nothing: what it would have said is less than what the new epochs are apart.
+    /// A manifest that is damaged tells nothing: what it would have said is less than what the new epochs are apart. One that
+    /// can't be had ends it, or members that are restored one after the other would begin with different epochs.
     init(_ vault: Vault) throws(BackupFailure) {
         let manifests = Manifests(vault)
         var (meshes, newest) = ([ClusterID: Set<GroupID>](), Epoch.zero)
         for number in try manifests.numbers() {
-            guard let manifest = try? manifests.manifest(number).manifest else { continue }
+            let manifest: Manifest
+            do throws(BackupFailure) { manifest = try manifests.manifest(number).manifest } catch {
+                guard case .damaged = error else { throw error }
+                continue
+            }
             meshes[manifest.cluster, default: []].insert(manifest.group)
             newest = max(newest, manifest.epoch)
         }
@@ -161,9 +189,15 @@ private struct MeshHistory {
         for (cluster, groups) in meshes {
             for group in groups {
                 let archive = LogArchive(vault, cluster: cluster, group: group)
-                guard let first = try archive.firsts().last,
-                    let entries = try? archive.stretch(first).entries()
-                else { continue }
+                guard let first = try archive.firsts().last else { continue }
+                let entries: [Entry]
+                do throws(BackupFailure) {
+                    let stretch = try archive.stretch(first)
+                    do throws(ObjectDamage) { entries = try stretch.entries() } catch { continue }
+                } catch {
+                    guard case .damaged = error else { throw error }
+                    continue
+                }
                 newest = entries.reduce(newest) { max($0, $1.epoch) }
             }
         }

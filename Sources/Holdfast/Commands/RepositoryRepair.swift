@@ -2,6 +2,7 @@ internal import Admin
 internal import ArgumentParser
 internal import Backup
 internal import FoundationEssentials
+internal import Mesh
 internal import Repository
 internal import Settings
 internal import StoreChoice
@@ -27,23 +28,23 @@ extension RepositoryCommand {
                 "Makes stores of the store file that are empty copies, too; an empty one may be a disk that is not mounted."
         )
         var newCopies = false
-        @Flag(
-            help:
-                "Looks in buckets behind what was deleted or written over, too, and puts back what was there first."
-        )
-        var versions = false
+        @Option(
+            help: ArgumentHelp(
+                "Looks in buckets behind what was deleted or written over since, too, and puts it back: 2026-11-30T08:15:00Z.",
+                valueName: "time"))
+        var asOf: UTCTime?
 
         func run() throws {
             let settings = try ConfigFile.store(place)
             if newCopies { try Self.found(settings, key) }
-            let vault =
-                versions
-                ? try Self.withVersions(settings, key)
-                : try OpenedRepository(settings, key, for: .reading).vault()
+            let past = try asOf.map { time throws(Failure) in try Self.past(settings, time) }
+            let opened =
+                if let past {
+                    try OpenedRepository(
+                        past.past, of: settings, key: key.key, tenant: key.tenant)
+                } else { try OpenedRepository(settings, key, for: .reading) }
             let progress = RestoreProgress("reading", shows: options.output == .table)
-            let repair = Repair(
-                vault, threads: RepositoryOptions.threads, bytesPerSecond: pace.rate
-            ) { progress.add($0) }
+            let repair = try Self.repair(opened, past, pace) { progress.add($0) }
             let report = try backed { () throws(BackupFailure) in try repair.run() }
             progress.end()
             let repaired = RepairReport(report)
@@ -51,18 +52,41 @@ extension RepositoryCommand {
             guard repaired.isWhole else { throw Failure(.refused, repaired.words) }
         }
 
-        /// Each bucket's earlier versions are one more copy, from which the repair takes what the bucket lacks.
-        private static func withVersions(
-            _ settings: StoreSettings, _ key: FirstKeyOptions
-        ) throws(Failure) -> Vault {
-            let hidden = try backed { () throws(BackupFailure) in
-                try StoreChoice.openHidden(settings) { ProcessInfo.processInfo.environment[$0] }
+        private static func past(
+            _ settings: StoreSettings, _ time: UTCTime
+        ) throws(Failure) -> StoreChoice.Hidden {
+            try backed { () throws(BackupFailure) in
+                try StoreChoice.openHidden(settings, asOf: time.wall.rawValue / 1_000_000_000) {
+                    ProcessInfo.processInfo.environment[$0]
+                }
             }
-            let vault = try OpenedRepository(
-                hidden.store, of: settings, key: key.key, tenant: key.tenant
-            ).vault()
-            hidden.choose(by: vault)
-            return vault
+        }
+
+        /// What each bucket held in the past is one more copy, from which the repair takes what the bucket lacks. Rings are read
+        /// there first: what lies in the bucket now may be anybody's.
+        private static func repair(
+            _ opened: OpenedRepository, _ past: StoreChoice.Hidden?, _ pace: PaceOptions,
+            _ advanced: @escaping @Sendable (Int) -> Void
+        ) throws(Failure) -> Repair {
+            let vault = try opened.vault()
+            let rings = opened.history(in: opened.rings.store)
+            guard let past else {
+                return Repair(
+                    vault, rings: rings, threads: RepositoryOptions.threads,
+                    bytesPerSecond: pace.rate, advanced: advanced)
+            }
+            past.choose(by: ObjectCheck(vault: vault, rings: rings), vault.layout)
+            try backed { () throws(BackupFailure) in try past.putBackNames() }
+            // Whoever rotated since then did so in the bucket.
+            let later = opened.history(in: past.store)
+            let whole = try backed { () throws(BackupFailure) in
+                try Vault(past.store, ring: later.newest.ring)
+            }
+            past.choose(by: ObjectCheck(vault: whole, rings: later), whole.layout)
+            return Repair(
+                whole, rings: later, threads: RepositoryOptions.threads,
+                bytesPerSecond: pace.rate, wasThere: { name in past.wasThere(name) },
+                advanced: advanced)
         }
 
         /// Whose repository it is comes first into an empty store, and all else by the repair. The first store is none that can be
@@ -115,6 +139,8 @@ struct RepairReport: Encodable {
     /// Missing somewhere, and left so: let go of.
     let passedOver: [String]
     let conflicts: [String]
+    /// Put by somebody without a key, and out of the way.
+    let planted: [String]
     let strangers: [String]
     let failed: [Failed]
     let absentStores: [String]
@@ -128,6 +154,7 @@ struct RepairReport: Encodable {
         undecided = report.undecided.map(\.text)
         passedOver = report.passedOver.map(\.text)
         conflicts = report.conflicts.map(\.text)
+        planted = report.planted.map(\.text)
         strangers = report.scrub.strangers
         failed = report.failed.map {
             Failed(store: $0.finding.store, object: $0.finding.name, why: "\($0.why)")
@@ -150,6 +177,9 @@ struct RepairReport: Encodable {
         ]
         lines += rebuilt.map { Line("\($0) was whole nowhere: others were made from the packs") }
         lines += repaired.map { Line("put right: \($0.object) in \($0.store): \($0.problem)") }
+        lines += planted.map {
+            Line("\($0) was put by somebody else, opens in no version, and is out of the way")
+        }
         lines += lost.map { Line("\($0) is whole nowhere", .bad) }
         lines += (losses ?? []).map { Line($0, .bad) }
         if !lost.isEmpty, losses?.isEmpty ?? true {

@@ -69,13 +69,14 @@ extension RepositoryCommand {
 
         func run() throws {
             let settings = try ConfigFile.store(place)
-            let vault = try key.map {
-                try OpenedRepository(settings, key: $0, tenant: tenant, for: .reading).vault()
+            let opened = try key.map {
+                try OpenedRepository(settings, key: $0, tenant: tenant, for: .reading)
             }
-            let store = try vault?.store ?? settings.opened(for: .reading)
+            let store = try opened?.rings.store ?? settings.opened(for: .reading)
             let progress = RestoreProgress("scrubbing", shows: options.output == .table)
             let scrub = Scrub(
-                store, vault, threads: RepositoryOptions.threads, bytesPerSecond: pace.rate
+                store, try opened?.vault(), rings: opened.map { $0.history(in: store) },
+                threads: RepositoryOptions.threads, bytesPerSecond: pace.rate
             ) { progress.add($0) }
             let report = try backed { () throws(BackupFailure) in try scrub.run() }
             progress.end()

@@ -56,6 +56,9 @@ struct RestoreCommand: AsyncParsableCommand {
     @Option(
         help: "The file of a node of a new mesh, whose data directory gets all there is.")
     var cluster: String?
+    @Option(
+        help: "With --cluster what the member has to begin with, as the one before it said.")
+    var expect: String?
 
     @Option(
         help:
@@ -70,6 +73,9 @@ struct RestoreCommand: AsyncParsableCommand {
         }
         guard into == nil || volume != nil else {
             throw ValidationError("Say with --volume which one goes --into another.")
+        }
+        guard cluster != nil || expect == nil else {
+            throw ValidationError("--expect is of members of a mesh: give --cluster FILE.")
         }
         guard cluster == nil || volume == nil else {
             throw ValidationError("A mesh is restored whole: leave out --volume.")
@@ -105,7 +111,9 @@ struct RestoreCommand: AsyncParsableCommand {
         }
         if let cluster {
             let moment = moment ?? .backup(number)
-            return try MeshRestore(vault: vault, moment: moment, config: cluster).run(options)
+            return try MeshRestore(
+                vault: vault, moment: moment, config: cluster, expected: expect
+            ).run(options)
         }
         if let moment { return try restore(moment, vault) }
         let manifest = try RepositoryOptions.manifest(number, in: vault)

@@ -1,0 +1,88 @@
+import Copies
+import Mesh
+@testable import Repository
+import Sealing
+import Testing
+
+@testable import Backup
+
+@Suite("Key rings among others that somebody put") struct RingHistoryTests {
+    /// Three rings for a key file and an escrow key, whose public half is anybody's.
+    private struct Room {
+        let stores = [MemoryStore(), MemoryStore()]
+        let rings: Rings
+        let all: [KnownRing]
+        let holder: KeyHolder
+        let escrow: KeyHolder
+
+        init(seed: UInt64, file: UInt8) throws {
+            holder = .file(try Rig.secret(file))
+            let box = BoxPrivateKey(try Rig.secret(60))
+            escrow = .box(box)
+            var chance = SeededRandom(seed: seed)
+            rings = Rings(
+                Twins.opened(stores), repository: RepositoryID(high: 1, low: 2),
+                tenant: TenantID(high: 3, low: 4))
+            for store in stores { try Vault.found(rings.repository, in: store) }
+            let holders = [
+                NamedHolder("file", holder),
+                NamedHolder("escrow", .recipient(try #require(box.publicKey))),
+            ]
+            var all = [try rings.found(for: holders, at: .zero, using: &chance)]
+            for day in 1...2 as ClosedRange<UInt64> {
+                all.append(
+                    try rings.append(
+                        after: all[all.count - 1], for: [holder], at: WallTime(day), using: &chance)
+                )
+            }
+            self.all = all
+        }
+
+        func bytes(_ number: UInt64) throws -> [UInt8] {
+            try #require(stores[0].objects[rings.name(number)])
+        }
+    }
+
+    private let ours: Room
+    private let theirs: Room
+
+    init() throws {
+        (ours, theirs) = (try Room(seed: 1, file: 50), try Room(seed: 2, file: 51))
+    }
+
+    @Test(arguments: 0..<3)
+    func `from any ring on the ones before and behind it are known`(start: Int) throws {
+        for holder in [ours.holder, ours.escrow] {
+            let history = ours.rings.history(from: ours.all[start], by: holder)
+            #expect(history.newest.digest == ours.all[2].digest)
+            for ring in ours.all { try history.confirm(ring.number, ring.digest) }
+            for ring in theirs.all {
+                #expect(throws: ObjectDamage.self, "\(ring.number)") {
+                    try history.confirm(ring.number, ring.digest)
+                }
+            }
+        }
+    }
+
+    @Test func `what nothing vouches for is no next ring, also where the key opens it`() throws {
+        // Closed to the public half of our escrow key, by somebody who has nothing else.
+        let forged = try theirs.bytes(3)
+        let history = ours.rings.history(from: ours.all[1], by: ours.escrow)
+        for store in ours.stores { store.change(ours.rings.name(3)) { $0 = forged } }
+        let fooled = ours.rings.history(from: ours.all[1], by: ours.escrow)
+        #expect(history.newest.number == 3 && fooled.newest.number == 2)
+        #expect(throws: ObjectDamage.self) { try fooled.confirm(3, theirs.all[2].digest) }
+    }
+
+    @Test func `a repair tells a thief's ring from ours, and puts ours back`() throws {
+        let forged = try theirs.bytes(2)
+        let true2 = try ours.bytes(2)
+        ours.stores[0].change(ours.rings.name(2)) { $0 = forged }
+        let vault = try Vault(Twins.opened(ours.stores, .one), ring: ours.all[2].ring)
+        #expect(try Repair(vault, threads: 1).run().conflicts == [ours.rings.name(2)])
+        let history = ours.rings.history(from: ours.all[2], by: ours.holder)
+        let report = try Repair(vault, rings: history, threads: 1).run()
+        #expect(report.conflicts == [] && report.repaired.count == 1)
+        #expect(try ours.bytes(2) == true2)
+    }
+}
