@@ -63,6 +63,8 @@ package struct BackupJobReport: Codable, Hashable, Sendable {
     package var untold: [String]?
     /// nil where the cluster file has none.
     package var schedule: BackupScheduleReport?
+    /// nil where the node does not read over the repository.
+    package var scrub: RepositoryScrubReport?
 
     package init(
         state: State, phase: String? = nil, readBytes: UInt64 = 0, wantedBytes: UInt64 = 0,

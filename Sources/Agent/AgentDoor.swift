@@ -25,6 +25,7 @@ struct AgentDoor: AdminDoor {
     let backups: BackupDesk?
     /// nil where it does not ship its log.
     let shipper: LogShipper?
+    let scrub: ScrubDesk?
 
     var settings: AgentSettings { current.value }
 

@@ -204,6 +204,14 @@ final class BackupDesk: Sendable {
         return try vault(opened.rings, opened.ring)
     }
 
+    /// With what tells key rings from what others put in their place.
+    func scrubbing() throws(BackupFailure) -> (Vault, RingHistory) {
+        // As who repairs does: the store that leads may be the damaged one.
+        let opened = try open(for: .reading)
+        let history = opened.rings.history(from: opened.ring, by: opened.key.holder)
+        return (try vault(opened.rings, opened.ring), history)
+    }
+
     private func vault(_ rings: Rings, _ ring: KnownRing) throws(BackupFailure) -> Vault {
         var limits = BackupLimits()
         // Requests of guests wait while a part is read.
@@ -211,7 +219,9 @@ final class BackupDesk: Sendable {
         return try Vault(rings.store, ring: ring.ring, limits: limits)
     }
 
-    private func open() throws(BackupFailure) -> (key: GivenKey, rings: Rings, ring: KnownRing) {
+    private func open(
+        for demand: StoreChoice.Demand = .writing
+    ) throws(BackupFailure) -> (key: GivenKey, rings: Rings, ring: KnownRing) {
         let key = try KeyChoice.open(settings.key)
         // To find out all that lies in the store would have to be listed, each time.
         guard key.owner != nil else {
@@ -219,13 +229,15 @@ final class BackupDesk: Sendable {
                 "\(settings.key) does not say whose repository it is a key to: an agent needs a key that "
                     + "does")
         }
-        let store = try StoreChoice.open(settings.store, for: .writing)
+        let store = try StoreChoice.open(settings.store, for: demand)
         let rings = try key.rings(in: store)
         let known = ring.withLockedValue { $0 }
         let newest =
             if let known {
                 try rings.newest(openedBy: key.holder, since: known)
             } else { try rings.newest(openedBy: key.holder) }
+        // Who only reads settles nothing, and must not keep who writes from it.
+        guard demand == .writing else { return (key, rings, newest) }
         if newest.number != known?.number { try rings.settle(newest.number) }
         keep(newest)
         return (key, rings, newest)

@@ -38,6 +38,7 @@ final class Running: DaemonParts {
     private let admin: AdminServer
     private let room: RoomWatch
     private let shipper: LogShipper?
+    private let scrub: ScrubDesk?
     private let scheduler: BackupScheduler?
     private let logger: Logger
     private let manager = ServiceManager()
@@ -124,6 +125,10 @@ final class Running: DaemonParts {
             volumes: volumes)
         let writer = "node \(settings.member.id) of mesh \(settings.cluster.cluster)"
         let backups = settings.backup.map { BackupDesk($0, by: writer, cut, logger) }
+        scrub =
+            if let backups, let scrub = settings.backup?.scrub {
+                ScrubDesk(scrub, backups, in: settings.node.data, logger)
+            } else { nil }
         shipper =
             if let backups, let backup = settings.backup, backup.shipsLog {
                 LogShipper(
@@ -131,7 +136,8 @@ final class Running: DaemonParts {
             } else { nil }
         door = AgentDoor(
             current: current, board: board, parts: parts, exports: exports,
-            keeper: alarms, startedAt: BootClock.unixSeconds, backups: backups, shipper: shipper)
+            keeper: alarms, startedAt: BootClock.unixSeconds, backups: backups, shipper: shipper,
+            scrub: scrub)
         admin = AdminServer(path: settings.node.run + "/admin.sock", door: door, logger: logger)
         scheduler = backups.map { [current] desk in
             BackupScheduler(current, driver, desk, logger) { command in
@@ -155,7 +161,7 @@ final class Running: DaemonParts {
 
     func start() async throws {
         board.connect(parts)
-        let (driver, door, scheduler) = (parts.driver, door, scheduler)
+        let (driver, door, scheduler, scrub) = (parts.driver, door, scheduler, scrub)
         driver.post(.wallClock)
         driver.post(.announce(board.keeper.bulletin))
         let volumes = parts.volumes
@@ -166,6 +172,7 @@ final class Running: DaemonParts {
                 volumes.scrub(at: BootClock.wall)
                 door.look()
                 scheduler?.tick()
+                scrub?.tick()
             })
         volumes.post(.behind(base))
         try await exports.start { volumes.post($0) }

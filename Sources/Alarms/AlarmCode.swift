@@ -24,6 +24,8 @@ package enum AlarmCode: String, CaseIterable, Hashable, Sendable {
     case logShippingLate = "log-shipping-late"
     case keyNotRotated = "key-not-rotated"
     case locksNotExtended = "locks-not-extended"
+    case repositoryDamaged = "repository-damaged"
+    case scrubFailing = "scrub-failing"
 
     /// Of something that happened once: it stands until an operator clears it. All others end by
     /// themselves, with what they tell of.

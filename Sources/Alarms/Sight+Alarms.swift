@@ -14,7 +14,7 @@ extension Sight {
             + imageAlarms
             + certificateAlarms
             + peers.flatMap(alarms(of:)) + lagAlarms("this node", lag) + socketAlarms
-            + backupAlarms + shippingAlarms + rotationAlarms + lockAlarms
+            + backupAlarms + shippingAlarms + rotationAlarms + lockAlarms + scrubAlarms
         // A sort by severity alone that keeps the order of the rest.
         return [.critical, .warning, .info].flatMap { severity in
             all.filter { $0.severity == severity }

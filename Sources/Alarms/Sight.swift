@@ -124,6 +124,8 @@ package struct Sight: Hashable, Sendable {
     package var rotation: Rotation?
     /// nil where locks of objects were extended the last time that it was due.
     package var locks: Locks?
+    /// nil where this node does not read over the repository.
+    package var scrub: Scrub?
 
     package init(
         own: NodeID, region: String, data: String, now: UInt64, quorum: QuorumReport,

@@ -88,12 +88,21 @@ package struct Layout: Hashable, Sendable {
     /// All that the tenant has.
     package var all: ObjectName { Self.known("\(tenant)") }
     package var packs: ObjectName { Self.known("\(tenant)/packs") }
+    package var packFolders: [ObjectName] {
+        (0..<256).map { Self.known("\(packs)/\(Self.hexadecimal(UInt8($0)))") }
+    }
+    /// Of all meshes.
+    package var logs: ObjectName { Self.known("\(tenant)/log") }
     package var indexes: ObjectName { Self.known("\(tenant)/indexes") }
     package var manifests: ObjectName { Self.known("\(tenant)/manifests") }
     package var rings: ObjectName { Self.known("\(tenant)/keys") }
     package var holds: ObjectName { Self.known("\(tenant)/holds") }
     package var sessions: ObjectName { Self.known("\(tenant)/sessions") }
     package var collections: ObjectName { Self.known("\(tenant)/collections") }
+
+    private static func hexadecimal(_ byte: UInt8) -> String {
+        (byte < 16 ? "0" : "") + String(byte, radix: 16)
+    }
 
     /// The digest that an object's name ends with; nil for other names.
     package static func digest(_ name: ObjectName) -> Digest? { Digest(last(name)) }

@@ -28,6 +28,22 @@ package struct NodeSettings: Hashable, Sendable {
         package let shipping: Shipping
         /// What is older is sealed by another key than the next backup.
         package let rotatePeriod: Interval
+        /// nil where this node does not read over what lies in the repository.
+        package let scrub: Scrub?
+    }
+
+    /// How all that lies in the repository is read over.
+    package struct Scrub: Hashable, Sendable {
+        package static let everyMin = Interval.seconds(30)
+        package static let everyMax = Interval.seconds(366 * 86_400)
+        package static let rateDefault: UInt64 = 50 << 20
+        package static let rateMin: UInt64 = 1 << 20
+        package static let rateMax: UInt64 = 64 << 30
+
+        /// Each object is read once in that time.
+        package let every: Interval
+        /// Bytes a second, at most.
+        package let rate: UInt64
     }
 
     /// How the log goes to the repository.
@@ -164,13 +180,28 @@ package struct NodeSettings: Hashable, Sendable {
         let ships = backup.optional("shipLog", expected: "true or false", parse: Bool.init)
         let shipping = Self.shipping(&backup)
         let days = Self.days("rotateDays", 1...Self.rotateDaysMax, &backup)
+        let scrub = Self.scrub(&backup)
         let place = Self.place(directory, store, placed.line, &backup)
         section.adopt(backup.finish())
         guard let place, let key else { return nil }
         return Backup(
             place: place, region: region?.value, key: key.value, shipsLog: ships?.value ?? true,
             shipping: shipping,
-            rotatePeriod: .seconds((days ?? Self.rotateDaysDefault) * 86_400))
+            rotatePeriod: .seconds((days ?? Self.rotateDaysDefault) * 86_400), scrub: scrub)
+    }
+
+    private static func scrub(_ backup: inout Section) -> Scrub? {
+        let every = backup.duration("scrubEvery", Scrub.everyMin...Scrub.everyMax)
+        let rate = bytes("scrubRate", Scrub.rateMin...Scrub.rateMax, &backup)
+        guard let every else {
+            if rate != nil {
+                backup.report(
+                    backup.path(of: "scrubRate"), line: nil,
+                    "says how fast, and nothing says how often: give scrubEvery, such as 30d")
+            }
+            return nil
+        }
+        return Scrub(every: every.value, rate: rate ?? Scrub.rateDefault)
     }
 
     private static func shipping(_ backup: inout Section) -> Shipping {
@@ -266,6 +297,7 @@ package struct AgentSettings: Hashable, Sendable {
         package let shipsLog: Bool
         package let shipping: NodeSettings.Shipping
         package let rotatePeriod: Interval
+        package let scrub: NodeSettings.Scrub?
     }
 
     /// `read` gives a file's text, or nil when it cannot be read.
@@ -302,7 +334,7 @@ package struct AgentSettings: Hashable, Sendable {
                 }
             return Backup(
                 store: store, key: backup.key, shipsLog: backup.shipsLog,
-                shipping: backup.shipping, rotatePeriod: backup.rotatePeriod)
+                shipping: backup.shipping, rotatePeriod: backup.rotatePeriod, scrub: backup.scrub)
         }
         self.node = node
         self.cluster = cluster

@@ -53,4 +53,33 @@ struct ShippingAlarmTests {
         #expect(alarms.first?.since == Calm.now - 60)
         #expect(alarms.first?.text.contains("not allowed") == true)
     }
+
+    @Test func `what rots in the repository is told, with what and where`() {
+        let bad = [
+            "t/packs/aa/1 in /mnt/a: it is missing", "t/packs/aa/2 in /mnt/a: it is missing",
+        ]
+        for count in 1...2 {
+            let alarms = Calm.alarms { sight in
+                sight.scrub = Sight.Scrub(
+                    bad: Array(bad.prefix(count)), failingSince: nil, failure: nil)
+            }
+            #expect(alarms.map(\.code) == ["repository-damaged"])
+            #expect(alarms.first?.severity == .critical)
+            #expect(alarms.first?.text.contains(bad[0]) == true)
+            #expect(alarms.first?.text.hasPrefix("\(count) object") == true)
+        }
+    }
+
+    @Test func `a repository that can't be read over is told after a day, and not before`() {
+        func alarms(_ seconds: UInt64) -> [Alarm] {
+            Calm.alarms { sight in
+                sight.scrub = Sight.Scrub(
+                    bad: [], failingSince: Calm.now - seconds, failure: "no such bucket")
+            }
+        }
+        #expect(alarms(86_399) == [])
+        #expect(alarms(86_400).map(\.code) == ["scrub-failing"])
+        #expect(alarms(86_400).first?.text.contains("no such bucket") == true)
+        #expect(alarms(86_400).first?.since == Calm.now - 86_400)
+    }
 }

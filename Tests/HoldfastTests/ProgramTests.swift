@@ -77,13 +77,19 @@ struct ProgramTests {
         #expect(refused.code == 1 && refused.errors.contains("A backup is under way"))
     }
 
-    @Test func `what has come of the schedule is told with the last backup of this node`()
+    @Test
+    func
+        `what has come of the schedule, and of reading over, is told with the last backup of this node`()
         async throws
     {
         let said = try await Program.ask(["backup", "status"])
         let lines = said.output.split(separator: "\n").dropFirst().map(String.init)
         #expect(
             lines == [
+                "scrub: 41 % of the pass since 2026-11-27 08:00:00 UTC; all was read last at "
+                    + "2026-11-26 08:00:00 UTC: 812 copies, 12 GiB",
+                "scrub: 2 copies are damaged: `holdfast status` says which",
+                "scrub: fails: no such bucket",
                 "schedule: 15 * * * *, full at 0 3 * * 0 (UTC); next at 2026-11-27 09:15:00 UTC",
                 "schedule: waits until the mesh is at feature level 2",
                 "schedule: this node has no `backup` setting, and leaves them to others",

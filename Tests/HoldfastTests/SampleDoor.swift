@@ -74,6 +74,11 @@ struct SampleDoor: AdminDoor {
             state: .done, readBytes: 3 << 20, wantedBytes: 4 << 20, storedBytes: 1 << 20,
             milliseconds: 2_350, backup: Samples.backup)
         report.schedule = Samples.schedule
+        report.scrub = RepositoryScrubReport(
+            began: 1_795_766_400, percent: 41, bytes: 5 << 30, damaged: 2, failure: "no such bucket"
+        )
+        report.scrub?.last = RepositoryScrubReport.Ended(
+            at: 1_795_680_000, copies: 812, bytes: 12 << 30)
         return report
     }
     func beginBackup(_ request: BackupRequest) async throws(AdminRefused) -> BackupJobReport {

@@ -2,7 +2,7 @@
 
 A mesh makes backups into both stores while clients write. Then bytes turn, each object in one store drawn at random. What is restored
 before anything is repaired is compared with a copy that was made through NBD; the scrub without a key has to find every one of them, the repair to
-put it right to the byte, and a second scrub to find nothing. At the end one pack is damaged in both stores: what is lost is named.
+put it right to the byte, and a second scrub to find nothing. Then agents that read over the repository by themselves do the same. At the end one pack is damaged in both stores: what is lost is named.
 """
 
 import argparse
@@ -16,12 +16,14 @@ import sys
 
 import faults
 import measure
+import tools
 from backup import MIB, back_up, copy
 from clients import nbdload
 from cluster import Cluster
 
 LOAD_SECONDS_MAX, COMMAND_SECONDS_MAX, NOTICE_SECONDS_MAX, RUN_SECONDS_MAX = 120, 300, 60, 1_500
 BACKUPS_MAX = 200
+SCRUB_SECONDS, BY_AGENTS = 30, 40
 
 
 class Stores:
@@ -131,6 +133,50 @@ def rot(findings, stores, options, number, original, figures):
     return before
 
 
+def alarm_codes(node):
+    return {alarm["code"] for alarm in (node.status() or {}).get("alarms", [])}
+
+
+def by_agents(findings, stores, options, before):
+    """Agents that read over the repository put right what they can, and alarm about the rest until it is whole. Returns how many."""
+    chance = random.Random(options.seed + 1)
+    packs = [name for name in stores.objects(0) if "/packs/" in name]
+    lost = chance.choice(packs)
+    for path in stores.paths:
+        with open(os.path.join(path, lost), "r+b") as file:
+            file.truncate(100)
+    names = chance.sample(sorted(set(stores.objects(0)) - {lost}), min(options.objects, BY_AGENTS))
+    places = [os.path.join(chance.choice(stores.paths), name) for name in names]
+    for number, place in enumerate(places):
+        # What told of a backup that is over may go, and does not come back.
+        os.remove(place) if number % 3 == 0 and "/packs/" in place else turn(place, chance)
+
+    def left():
+        return [place for name, place in zip(names, places)
+                if not os.path.exists(place) or not filecmp.cmp(place, os.path.join(before, name), shallow=False)]
+    setting = stores.setting.replace("}", f", scrubEvery: {SCRUB_SECONDS}s, scrubRate: 256M}}")
+    with Cluster(options.bin, settings=(setting,)) as mesh, measure.explained(mesh):
+        mesh.start()
+        mesh.ready()
+        node = mesh.nodes[1]
+        tools.wait_until("agents put right what turned", 2 * SCRUB_SECONDS + NOTICE_SECONDS_MAX, lambda: not left())
+        tools.wait_until("and alarm about the rest", SCRUB_SECONDS + NOTICE_SECONDS_MAX,
+                         lambda: "repository-damaged" in alarm_codes(node))
+        words = [alarm["text"] for alarm in node.status()["alarms"] if alarm["code"] == "repository-damaged"]
+        findings.expect(lost in words[0], f"what is whole nowhere is named, and nothing else: {words}")
+        status = json.loads(node.holdfast("backup", "status", "-o", "json").stdout)["scrub"]
+        findings.expect(status["damaged"] == 2, f"the status tells of both copies: {status}")
+        for path in stores.paths:
+            shutil.copyfile(os.path.join(before, lost), os.path.join(path, lost))
+        tools.wait_until("the alarm ends by itself", NOTICE_SECONDS_MAX + SCRUB_SECONDS,
+                         lambda: "repository-damaged" not in alarm_codes(node))
+        tools.wait_until("a pass comes to its end", 3 * SCRUB_SECONDS + NOTICE_SECONDS_MAX, lambda: json.loads(
+            node.holdfast("backup", "status", "-o", "json").stdout)["scrub"].get("last"))
+    code, told, _ = stores.scrub("--key", stores.key)
+    findings.expect(code == 0, f"all is whole again: {told['findings'][:3]}")
+    return len(names)
+
+
 def both(findings, stores, number, original):
     """One cell of the newest backup's is damaged in both."""
     packs = [name for name in stores.objects(0) if "/packs/" in name]
@@ -160,7 +206,8 @@ def measure_bitrot(findings, options):
             mesh.ready()
             mesh.create_volume("bulk", f"{options.mib}M")
             number, original = fill(findings, mesh, stores, options, scratch)
-        rot(findings, stores, options, number, original, figures)
+        before = rot(findings, stores, options, number, original, figures)
+        figures["by_agents"] = by_agents(findings, stores, options, before)
         losses = both(findings, stores, number, original)
         findings.say(f"seed {options.seed}; a pack damaged in both: {losses[:2]}")
     findings.figures = figures

@@ -273,6 +273,27 @@ struct AgentSettingsTests {
         }
     }
 
+    @Test func `the repository is read over as often and as fast as is set, or not at all`() throws
+    {
+        func read(_ words: String) throws(Faults) -> NodeSettings.Scrub? {
+            try NodeSettings(
+                parsing: "node: 1\ncluster: c\ntls: {ca: a, certificate: b, key: c}\n"
+                    + "backup: {directory: d, key: k\(words)}", file: "n"
+            ).backup?.scrub
+        }
+        #expect(try read("") == nil)
+        let usual = try #require(try read(", scrubEvery: 30d"))
+        #expect(usual.every == .seconds(30 * 86_400) && usual.rate == 50 << 20)
+        #expect(try read(", scrubEvery: 30s, scrubRate: 1M")?.rate == 1 << 20)
+        for (words, key) in [
+            ("scrubEvery: 29s", "scrubEvery"), ("scrubEvery: 367d", "scrubEvery"),
+            ("scrubEvery: 1d, scrubRate: 1K", "scrubRate"), ("scrubRate: 5M", "scrubRate"),
+        ] {
+            let faults = #expect(throws: Faults.self) { try read(", \(words)") }
+            #expect(faults?.all.map(\.key) == ["backup.\(key)"], "\(words)")
+        }
+    }
+
     @Test func `a node's faults are told together`() {
         do {
             _ = try NodeSettings(

@@ -87,6 +87,7 @@ struct BackupCommand: AsyncParsableCommand {
                         Line("a store lacks what others have: \($0)", .bad)
                     }
                     + BackupWords.untold(job)
+                    + (job.scrub.map(BackupWords.lines) ?? [])
                     + (job.schedule.map(BackupWords.lines) ?? [])
             }
         }
@@ -121,6 +122,27 @@ enum BackupWords {
                 "what the log told of changes is wrong: \($0). Keep this backup, and report it",
                 .bad)
         }
+    }
+
+    static func lines(_ scrub: RepositoryScrubReport) -> [Line] {
+        let last =
+            scrub.last.map {
+                "all was read last at \(Words.time(unixSeconds: $0.at)): "
+                    + "\(counted(Int($0.copies), "copy", "copies")), \(Words.bytes($0.bytes))"
+            } ?? "all of it was not read yet"
+        let way =
+            "scrub: \(scrub.percent) % of the pass since "
+            + "\(Words.time(unixSeconds: scrub.began)); \(last)"
+        var lines = [Line(way, scrub.damaged == 0 && scrub.failure == nil ? .good : .plain)]
+        if scrub.damaged > 0 {
+            let count = Int(scrub.damaged)
+            lines.append(
+                Line(
+                    "scrub: \(counted(count, "copy is", "copies are")) damaged: `holdfast status` says which",
+                    .bad))
+        }
+        if let failure = scrub.failure { lines.append(Line("scrub: fails: \(failure)", .bad)) }
+        return lines
     }
 
     static func line(_ log: LogShippingReport) -> Line {

@@ -1,0 +1,194 @@
+import Admin
+import Alarms
+import Backup
+import Dispatch
+import Driver
+import FoundationEssentials
+import Launch
+import Logging
+import Mesh
+import NIOConcurrencyHelpers
+import Repository
+import Settings
+import Store
+
+/// Reads over what lies in the repository, part by part, and puts right what another store is whole of. How far it has come outlives
+/// restarts.
+final class ScrubDesk: Sendable {
+    private static let fileName = "scrub.json"
+    private static let fileByteCountMax = 4 << 20
+    /// What was found bad is looked at again so often, so that nobody who mended it waits for the next pass.
+    private static let recheckSeconds: UInt64 = 60
+    private static let retrySeconds: UInt64 = 60
+    private static let toldMax = 20
+    /// Behind so many the repository is opened anew: keys may have been rotated.
+    private static let partsPerTurn = 16
+
+    private struct State: Sendable {
+        var pass: ScrubPass
+        var parts = 1
+        var isBusy = false
+        var recheckedAt: UInt64 = 0
+        var failure: (since: UInt64, at: UInt64, words: String)?
+    }
+
+    private let settings: NodeSettings.Scrub
+    private let backups: BackupDesk
+    private let file: StateFile
+    private let logger: Logger
+    private let queue = DispatchQueue(label: "holdfast.scrub", qos: .background)
+    private let state: NIOLockedValueBox<State>
+
+    /// What can't be read of an earlier pass is begun anew.
+    init(
+        _ settings: NodeSettings.Scrub, _ backups: BackupDesk, in data: String, _ logger: Logger
+    ) {
+        (self.settings, self.backups, self.logger) = (settings, backups, logger)
+        file = StateFile(Self.fileName, in: data)
+        let bytes = try? file.read(bytesMax: Self.fileByteCountMax)
+        let known = bytes.flatMap { try? JSONDecoder().decode(ScrubPass.self, from: Data($0)) }
+        state = NIOLockedValueBox(
+            State(pass: known ?? ScrubPass(at: BootClock.unixSeconds), parts: Scrub.partCount))
+    }
+
+    private var period: UInt64 { settings.every.nanoseconds / 1_000_000_000 }
+
+    private var isDue: Bool {
+        state.withLockedValue {
+            $0.pass.isDue(at: BootClock.unixSeconds, $0.parts, every: period)
+        }
+    }
+
+    /// About once a second.
+    func tick() {
+        let now = BootClock.unixSeconds
+        let (begins, isDue) = state.withLockedValue { state in
+            let hasRested = state.failure.map { now - min($0.at, now) >= Self.retrySeconds } ?? true
+            let isDue = state.pass.isDue(at: now, state.parts, every: period)
+            let rechecks =
+                !state.pass.bad.isEmpty
+                && now - min(state.recheckedAt, now) >= Self.recheckSeconds
+            guard !state.isBusy, hasRested, isDue || rechecks else { return (false, false) }
+            state.isBusy = true
+            return (true, isDue)
+        }
+        if begins { queue.async { self.turn(isDue: isDue) } }
+    }
+
+    private func turn(isDue: Bool) {
+        defer { state.withLockedValue { $0.isBusy = false } }
+        do throws(BackupFailure) {
+            let (vault, rings) = try backups.scrubbing()
+            let scrub = Scrub(
+                vault.store, vault, rings: rings, threads: 1, bytesPerSecond: settings.rate)
+            let repair =
+                vault.store.copies.count > 1
+                ? Repair(vault, rings: rings, threads: 1, bytesPerSecond: settings.rate) : nil
+            try recheck(scrub, repair)
+            let parts = Scrub.parts(of: vault)
+            for _ in 0..<Self.partsPerTurn where isDue && self.isDue {
+                try advance(scrub, repair, parts)
+            }
+            state.withLockedValue { $0.failure = nil }
+        } catch { note(error) }
+    }
+
+    private func recheck(_ scrub: Scrub, _ repair: Repair?) throws(BackupFailure) {
+        let names = state.withLockedValue { state in
+            state.recheckedAt = BootClock.unixSeconds
+            return Array(Set(state.pass.bad.map(\.name)))
+        }
+        guard !names.isEmpty else { return }
+        let report = try scrub.look(at: names.compactMap(ObjectName.init))
+        try confirm(report)
+        let bad = mended(report, repair)
+        state.withLockedValue { $0.pass.recheck(names, bad: bad) }
+        save()
+    }
+
+    private func advance(
+        _ scrub: Scrub, _ repair: Repair?, _ parts: [[ObjectName]]
+    ) throws(BackupFailure) {
+        let next = state.withLockedValue { state in
+            state.pass.begin(at: BootClock.unixSeconds, parts.count)
+            return state.pass.next
+        }
+        let report = try scrub.run(parts[next], and: next == 0 ? [Layout.repository] : [])
+        try confirm(report)
+        let bad = mended(report, repair)
+        for one in bad.prefix(Self.toldMax) {
+            logger.error(
+                "an object of the repository is damaged",
+                metadata: [
+                    "object": "\(one.name)", "store": "\(one.store)", "what": "\(one.words)",
+                ])
+        }
+        let last = state.withLockedValue { state in
+            state.pass.advance(report, bad: bad, at: BootClock.unixSeconds, parts.count)
+            return state.pass.next == parts.count ? state.pass.last : nil
+        }
+        save()
+        guard let last else { return }
+        logger.notice(
+            "the repository was read over",
+            metadata: ["copies": "\(last.copyCount)", "bytes": "\(last.byteCount)"])
+    }
+
+    /// A part that a store did not give is read again: what it has of it may be damaged.
+    private func confirm(_ report: Scrub.Report) throws(BackupFailure) {
+        if let failure = report.absent.min(by: { $0.key < $1.key })?.value { throw .store(failure) }
+    }
+
+    private func mended(_ report: Scrub.Report, _ repair: Repair?) -> [ScrubPass.Bad] {
+        guard let repair, !report.findings.isEmpty else { return report.bad }
+        let mended = repair.mend(report)
+        for finding in mended.repaired.prefix(Self.toldMax) {
+            logger.notice(
+                "an object of the repository is put right",
+                metadata: [
+                    "object": "\(finding.name)", "store": "\(finding.store)",
+                    "was": "\(finding.problem)",
+                ])
+        }
+        return mended.bad
+    }
+
+    private func note(_ failure: BackupFailure) {
+        let now = BootClock.unixSeconds
+        state.withLockedValue { state in
+            state.failure = (state.failure?.since ?? now, now, "\(failure)")
+        }
+        logger.warning("the repository can't be read over", metadata: ["why": "\(failure)"])
+    }
+
+    /// A pass that is lost is begun anew: nothing rests on the file.
+    private func save() {
+        let pass = state.withLockedValue { $0.pass }
+        do { try file.replace(Array(JSONEncoder().encode(pass))) } catch {
+            logger.warning("how far a scrub has come is not kept", metadata: ["why": "\(error)"])
+        }
+    }
+
+    var sight: Sight.Scrub {
+        state.withLockedValue { state in
+            Sight.Scrub(
+                bad: state.pass.bad.map { "\($0.name) in \($0.store): \($0.words)" },
+                failingSince: state.failure?.since, failure: state.failure?.words)
+        }
+    }
+
+    var report: RepositoryScrubReport {
+        state.withLockedValue { state in
+            let pass = state.pass
+            var report = RepositoryScrubReport(
+                began: pass.began, percent: UInt64(pass.next * 100 / max(state.parts, 1)),
+                bytes: pass.byteCount, damaged: UInt64(pass.bad.count),
+                failure: state.failure?.words)
+            report.last = pass.last.map {
+                RepositoryScrubReport.Ended(
+                    at: $0.ended, copies: UInt64($0.copyCount), bytes: $0.byteCount)
+            }
+            return report
+        }
+    }
+}
