@@ -2,31 +2,25 @@ internal import NIOConcurrencyHelpers
 internal import Repository
 internal import Sealing
 
-/// Cells that were asked for: those that opened, and why the others did not.
+/// Cells that were asked for: those that opened, and what is wrong with the first one that did not.
 struct OpenedCells: Sendable {
     var cells: [UInt64: [UInt8]] = [:]
-    var failures: [UInt64: BackupFailure] = [:]
+    var failure: BackupFailure?
 }
 
 extension BackupReader {
-    /// What is damaged or can't be had takes none of its neighbours with it.
+    /// What is damaged takes at most its neighbours in the same pack with it, and those open where they are asked for alone.
     func opened(_ stored: [(cell: UInt64, id: Digest)], _ shape: VolumeShape) -> OpenedCells {
         let basket = Basket(shape)
         do throws(BackupFailure) {
-            for job in try jobs(stored) { try fetch(job, shape, basket) }
-        } catch {
-            // A store that does not answer is not asked once more for each cell: each of them could take minutes.
-            let isAway = error.isOfStore
-            for one in stored where !basket.holds(one.cell) {
-                if isAway {
-                    basket.fail(one.cell, error)
-                    continue
+            for job in try jobs(stored) {
+                do throws(BackupFailure) { try fetch(job, shape, basket) } catch {
+                    basket.fail(error)
+                    // A store that does not answer may take minutes to say so each time.
+                    if error.isOfStore { break }
                 }
-                do throws(BackupFailure) {
-                    for job in try jobs([one]) { try fetch(job, shape, basket) }
-                } catch { basket.fail(one.cell, error) }
             }
-        }
+        } catch { basket.fail(error) }
         return basket.opened
     }
 }
@@ -46,10 +40,8 @@ private final class Basket: CellTarget {
 
     var opened: OpenedCells { state.withLockedValue { $0 } }
 
-    func holds(_ cell: UInt64) -> Bool { state.withLockedValue { $0.cells[cell] != nil } }
-
-    func fail(_ cell: UInt64, _ why: BackupFailure) {
-        state.withLockedValue { $0.failures[cell] = why }
+    func fail(_ why: BackupFailure) {
+        state.withLockedValue { $0.failure = $0.failure ?? why }
     }
 
     func write(_ bytes: [UInt8], at offset: UInt64) {

@@ -95,8 +95,8 @@ package final class VolumeView: Sendable {
         let missing = stored.filter { cells[$0.cell] == nil }
         guard !missing.isEmpty else { return cells }
         let opened = reader.opened(missing, shape)
-        for one in missing { if let failure = opened.failures[one.cell] { throw failure } }
         keep(opened)
+        if let failure = opened.failure { throw failure }
         return cells.merging(opened.cells) { $1 }
     }
 

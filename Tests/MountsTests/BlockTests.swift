@@ -31,7 +31,7 @@ import Testing
         #expect(at == range.upperBound)
     }
 
-    @Test func `pages in which all is alike cost nothing to walk`() {
+    @Test func `a terabyte that is zeroed at once is one run`() {
         var states = BlockStates()
         let all: UInt64 = 1 << 28
         states.set(0..<all, .zeros)

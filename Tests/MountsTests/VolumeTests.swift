@@ -1,5 +1,6 @@
 import Backup
 import Dispatch
+import Glibc
 import Mesh
 import Mounts
 import NIOConcurrencyHelpers
@@ -10,6 +11,8 @@ struct MemoryBase: MountBase {
     static let away = "packs/12/34: a byte turned"
     var bytes: [UInt8]
     var damaged: Range<UInt64> = 0..<0
+    /// How long a read takes, for those that have to meet.
+    var microseconds: UInt32 = 0
 
     init(_ byteCount: Int, seed: UInt64) {
         var random = SeededRandom(seed: seed)
@@ -17,6 +20,7 @@ struct MemoryBase: MountBase {
     }
 
     func read(_ range: Range<UInt64>) throws(BackupFailure) -> [UInt8] {
+        if microseconds > 0 { usleep(microseconds) }
         guard !range.overlaps(damaged) else { throw .volume(Self.away) }
         let own = range.clamped(to: 0..<UInt64(bytes.count))
         return Array(bytes[Int(own.lowerBound)..<Int(own.upperBound)])
@@ -60,8 +64,9 @@ struct MemoryBase: MountBase {
     }
 
     @Test func `two that write halves of one block both keep theirs`() async throws {
-        let volume = try MountedVolume(
-            MemoryBase(1 << 20, seed: 1), byteCount: 1 << 20, overlayIn: "/tmp")
+        var base = MemoryBase(1 << 20, seed: 1)
+        base.microseconds = 200
+        let volume = try MountedVolume(base, byteCount: 1 << 20, overlayIn: "/tmp")
         await onThreads(2) { half in
             for block in 0..<256 as Range<UInt64> {
                 let bytes = [UInt8](repeating: UInt8(half + 1), count: 2_048)
@@ -76,6 +81,7 @@ struct MemoryBase: MountBase {
         let volume = try MountedVolume(
             MemoryBase(5_000, seed: 1), byteCount: 5_000, overlayIn: "/tmp")
         volume.grow(to: 20_000)
+        #expect(volume.byteCount == 20_000)
         try volume.write([7], at: 4_999)
         let bytes = try volume.read(4_998..<20_000)
         #expect(bytes[1] == 7 && bytes.dropFirst(2).allSatisfy { $0 == 0 })
