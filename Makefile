@@ -5,7 +5,7 @@ JOBS ?= 2
 CHECK_IMPORTS := --explicit-target-dependency-import-check error
 
 # What building, testing and measuring need from Debian.
-DEBIAN := binutils curl e2fsprogs fio gcc iproute2 libargon2-dev liblz4-dev libnbd-bin libnbd-dev libssl-dev make nbdkit \
+DEBIAN := binutils curl e2fsprogs fio fuse3 gcc iproute2 libargon2-dev liblz4-dev libnbd-bin libnbd-dev libssl-dev make nbdkit \
 	nftables openssl pkg-config python3 python3-libnbd qemu-utils sqlite3 zlib1g-dev
 # What the rigs need that stand against more than our own programs; the rest comes from PyPI (Tests/Rig/requirements.txt).
 DEBIAN_RIGS := python3-venv
@@ -50,7 +50,7 @@ fi
 endef
 
 .PHONY: deps deps-rigs deps-bench build release rig test scenarios test-thread lint format proto demo takeover takeover-idle witness \
-	full-disk torture backup demo-bare-metal backup-killpoints bitrot rehearse schedule histories pitr wal-lag s3 resync members upgrade rot bench-journal bench-gossip bench-backup simulate mutants powercut \
+	full-disk torture backup mount demo-bare-metal backup-killpoints bitrot rehearse schedule histories pitr wal-lag s3 resync members upgrade rot bench-journal bench-gossip bench-backup simulate mutants powercut \
 	fuzz-build fuzz corpus
 
 deps:
@@ -155,6 +155,10 @@ rot: release rig
 # Backups of a mesh under load, of one whose agent is killed, and behind a takeover, and what comes back of them.
 backup: release rig
 	$(MEASURE) Tests/Rig/backup.py $(EXECUTABLES) $(RIG)
+
+# A backup looked into over NBD, without a restore; by Debian's python, which has Debian's libnbd. Needs /dev/fuse.
+mount: release
+	PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 Tests/Rig/mount.py $(EXECUTABLES) $(if $(MIB),--mib $(MIB))
 
 # One byte turns in each of OBJECTS objects, in one of two stores.
 bitrot: release rig

@@ -91,6 +91,9 @@ let package = Package(
             "KeyServices", ["Children", "Mesh", "Repository", "S3Protocol", "S3Store", "Sealing"]),
         pure("Mending", ["Mesh", "Record"]),
         pure("Mesh", []),
+        shell(
+            "Mounts",
+            ["Backup", "CDisk", "Mesh", "VolumeCore", "Volumes", locks, logging, nio]),
         pure("NBDProtocol", []),
         pure(
             "Node",
@@ -202,8 +205,9 @@ let package = Package(
             "Holdfast",
             [
                 "Admin", "Alarms", "Backup", "Certificates", "Control", "Decisions", "Disk",
-                "Journal", "JournalCore", "Launch", "Mesh", "NBDProtocol", "Record", "Replay",
-                "Repository", "Retention", "Revival", "Schedule", "Sealing", "Settings", "Store",
+                "Journal", "JournalCore", "Launch", "Mesh", "Mounts", "NBDProtocol", "Record",
+                "Replay", "Repository", "Retention", "Revival", "Schedule", "Sealing", "Settings",
+                "Store",
                 "StoreChoice", "VolumeCore", "Wire",
                 "Children", argumentParser, locks, yams,
             ], path: "Sources/Holdfast"),
@@ -253,6 +257,7 @@ let package = Package(
             ]),
         tests("MendingTests", ["Mending", "Mesh", "Record"]),
         tests("MeshTests", ["Mesh"]),
+        tests("MountsTests", ["Backup", "Mesh", "Mounts", locks]),
         tests("NBDProtocolTests", ["NBDProtocol"]),
         tests(
             "NodeTests",

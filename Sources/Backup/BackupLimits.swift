@@ -23,6 +23,15 @@ package struct BackupLimits: Hashable, Sendable {
     package var fetchByteCountMax = 4 << 20
     /// Cells that lie side by side are written together, up to so many bytes.
     package var writeByteCountMax = 1 << 20
+    /// Nodes of maps that a reader keeps, of at most 8 KiB each.
+    package var nodesKept = 1_024
+    /// Of a volume that somebody looks into: what is fetched at once of what is read in its order, opened cells that are kept,
+    /// how far is read ahead, and how many readers of such kind are known from each other.
+    package var windowByteCount: UInt64 = 1 << 20
+    package var openedByteCountKept: UInt64 = 64 << 20
+    package var windowsAhead: UInt64 = 2
+    package var windowsAheadAtOnce = 4
+    package var windowsRemembered = 64
 
     package init() {}
 

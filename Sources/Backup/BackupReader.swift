@@ -1,19 +1,22 @@
 internal import Mesh
+internal import NIOConcurrencyHelpers
 package import Repository
 package import Sealing
 
 /// Reads volumes back: each cell is opened, and is what its id says, or the restore fails and says which one is not.
 package final class BackupReader: Sendable {
-    private let vault: Vault
+    let vault: Vault
     private let catalog: Catalog
     let fetcher: BlobFetcher
     private let workers: Workers
+    private let keptNodes: NIOLockedValueBox<Kept<Digest, [UInt8]>>
 
     package init(_ vault: Vault, threads: Int) throws(BackupFailure) {
         self.vault = vault
         catalog = try Catalog(vault)
         fetcher = BlobFetcher(vault, catalog)
         workers = Workers(threads)
+        keptNodes = NIOLockedValueBox(Kept(vault.limits.nodesKept))
     }
 
     /// Indexes that can't be read: what only they tell of can't be restored.
@@ -88,22 +91,25 @@ package final class BackupReader: Sendable {
         return zeros
     }
 
-    private struct Wanted: Sendable {
+    struct Wanted: Sendable {
         let location: BlobLocation
         let cell: UInt64
     }
 
     /// Blobs of one pack that are fetched together, in the order in which they lie.
-    private struct Job: Sendable {
+    struct Job: Sendable {
         var wanted: [Wanted]
         var range: Range<Int>
     }
 
-    private func stored(
+    /// Those that were read last are not fetched again.
+    var nodes: FetchedNodes { FetchedNodes(fetcher: fetcher, kept: keptNodes) }
+
+    func stored(
         _ map: VolumeMap, _ cells: Range<UInt64>
     ) throws(BackupFailure) -> [(cell: UInt64, id: Digest)] {
         var stored: [(cell: UInt64, id: Digest)] = []
-        var nodes = FetchedNodes(fetcher: fetcher)
+        var nodes = nodes
         do {
             try map.forEach(in: cells, nodes: &nodes) { run in
                 guard case .stored(let id) = run.slot else { return }
@@ -115,7 +121,7 @@ package final class BackupReader: Sendable {
         return stored
     }
 
-    private func jobs(_ stored: [(cell: UInt64, id: Digest)]) throws(BackupFailure) -> [Job] {
+    func jobs(_ stored: [(cell: UInt64, id: Digest)]) throws(BackupFailure) -> [Job] {
         var wanted: [Wanted] = []
         var places: [(pack: Digest, offset: Int, at: Int)] = []
         wanted.reserveCapacity(stored.count)
@@ -145,7 +151,7 @@ package final class BackupReader: Sendable {
         return jobs
     }
 
-    private func fetch(
+    func fetch(
         _ job: Job, _ shape: VolumeShape, _ target: some CellTarget
     ) throws(BackupFailure) {
         let bytes = sealed(job)
@@ -202,7 +208,13 @@ package final class BackupReader: Sendable {
 struct FetchedNodes: MapNodes {
     struct Unwritable: Error {}
     let fetcher: BlobFetcher
+    var kept: NIOLockedValueBox<Kept<Digest, [UInt8]>>?
 
-    func node(_ id: Digest) throws -> [UInt8] { try fetcher.plain(id, .node) }
+    func node(_ id: Digest) throws -> [UInt8] {
+        if let known = kept?.withLockedValue({ $0.value(of: id) }) { return known }
+        let node = try fetcher.plain(id, .node)
+        kept?.withLockedValue { $0.keep(node, as: id) }
+        return node
+    }
     func add(_ plain: [UInt8]) throws -> Digest { throw Unwritable() }
 }

@@ -29,14 +29,19 @@ struct ByteSize: Hashable, Sendable {
         "TIB": 40,
     ]
 
-    init(parsing text: String) throws(Refused) {
+    /// Any whole number of bytes.
+    static func count(parsing text: String) throws(Refused) -> UInt64 {
         let digits = text.prefix { ("0"..."9").contains($0) }
         guard !digits.isEmpty, let shift = Self.shifts[text.dropFirst(digits.count).uppercased()]
         else { throw .misspelled(text) }
         guard let count = UInt64(digits), count <= Decisions.volumeByteCountMax >> shift else {
             throw .outOfRange(text)
         }
-        let byteCount = count << shift
+        return count << shift
+    }
+
+    init(parsing text: String) throws(Refused) {
+        let byteCount = try Self.count(parsing: text)
         guard byteCount > 0 else { throw .outOfRange(text) }
         guard byteCount % Decisions.volumeGrain == 0 else { throw .uneven(byteCount) }
         self.byteCount = byteCount

@@ -125,7 +125,7 @@ package struct NBDHandshake: Sendable {
             guard let export = offer.export(named: name) else { return close() }
             var bytes: [UInt8] = []
             bytes.append(export.byteCount, bigEndian: 8)
-            bytes.append(UInt64(transmissionFlags), bigEndian: 2)
+            bytes.append(UInt64(transmissionFlags(export)), bigEndian: 2)
             if !omitsPadding { bytes.append(contentsOf: repeatElement(0, count: 124)) }
             return enter(export, bytes)
         case .info, .go: return tell(option, data, offer)
@@ -178,7 +178,7 @@ package struct NBDHandshake: Sendable {
         var bytes: [UInt8] = []
         bytes.append(0, bigEndian: 2)
         bytes.append(export.byteCount, bigEndian: 8)
-        bytes.append(UInt64(transmissionFlags), bigEndian: 2)
+        bytes.append(UInt64(transmissionFlags(export)), bigEndian: 2)
         return bytes
     }
 
@@ -192,11 +192,12 @@ package struct NBDHandshake: Sendable {
         return bytes
     }
 
-    /// HAS_FLAGS, SEND_FLUSH, SEND_FUA, SEND_TRIM, SEND_WRITE_ZEROES, CAN_MULTI_CONN; and SEND_DF
-    /// where replies are structured, since each is one chunk.
-    private var transmissionFlags: UInt16 {
-        let flags: UInt16 = 1 << 0 | 1 << 2 | 1 << 3 | 1 << 5 | 1 << 6 | 1 << 8
-        return hasStructuredReplies ? flags | 1 << 7 : flags
+    /// HAS_FLAGS, SEND_FLUSH, CAN_MULTI_CONN; SEND_FUA, SEND_TRIM and SEND_WRITE_ZEROES, or READ_ONLY;
+    /// and SEND_DF where replies are structured, since each is one chunk.
+    private func transmissionFlags(_ export: NBDExport) -> UInt16 {
+        let always: UInt16 = 1 << 0 | 1 << 2 | 1 << 8
+        let changes: UInt16 = export.isReadOnly ? 1 << 1 : 1 << 3 | 1 << 5 | 1 << 6
+        return always | changes | (hasStructuredReplies ? 1 << 7 : 0)
     }
 
     private mutating func contexts(

@@ -40,9 +40,12 @@ enum NBDOptionReply: UInt32, Sendable {
 package struct NBDExport: Hashable, Sendable {
     package let name: String
     package let byteCount: UInt64
-    package init(name: String, byteCount: UInt64) {
+    /// Clients are told, and what would change it is refused.
+    package let isReadOnly: Bool
+    package init(name: String, byteCount: UInt64, isReadOnly: Bool = false) {
         self.name = name
         self.byteCount = byteCount
+        self.isReadOnly = isReadOnly
     }
 }
 

@@ -48,8 +48,23 @@ package struct NBDRequest: Hashable, Sendable {
     /// Whether data follows the header, also where the request will be refused.
     package var carriesData: Bool { command == .write }
 
-    /// Why an export of `exportByteCount` bytes can't do this; nil if it can (proto.md, "Error
-    /// values": past the end a change of data has no space, all else is invalid).
+    /// Whether it would change what the export holds.
+    package var isChange: Bool {
+        switch command {
+        case .write, .trim, .writeZeroes: true
+        case .read, .disconnect, .flush, .blockStatus, nil: false
+        }
+    }
+
+    /// Why an export can't do this; nil if it can (proto.md, "Error values": past the end a change of data has
+    /// no space, all else is invalid; what would change an export that is read-only is not permitted).
+    package func refusal(of export: NBDExport, hasAllocationContext: Bool) -> NBDError? {
+        if export.isReadOnly, isChange { return .notPermitted }
+        return refusal(
+            exportByteCount: export.byteCount, hasAllocationContext: hasAllocationContext)
+    }
+
+    /// The same of an export that takes changes.
     package func refusal(exportByteCount: UInt64, hasAllocationContext: Bool) -> NBDError? {
         guard let command else { return .invalid }
         let lawful: Flags =

@@ -8,6 +8,10 @@ package struct VolumeExtent: Hashable, Sendable {
     /// No space is reserved for it.
     package var isHole: Bool
     package var isZero: Bool
+
+    package init(byteCount: UInt64, isHole: Bool, isZero: Bool) {
+        (self.byteCount, self.isHole, self.isZero) = (byteCount, isHole, isZero)
+    }
 }
 
 extension VolumeCore {

@@ -35,6 +35,8 @@ package enum VolumeRefused: Error, Hashable, Sendable {
     case overloaded
     /// Bytes of it are not what was written, and no peer's came in time.
     case damaged
+    /// There is no room for what it would take.
+    case full
 }
 
 /// What a volume's door answers to a client's change.

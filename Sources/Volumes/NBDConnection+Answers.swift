@@ -66,6 +66,7 @@ extension NBDError {
             case .closed, .unknownVolume, .staleGeneration: .shuttingDown
             case .outOfRange, .oversized: .invalid
             case .overloaded, .tooManyVolumes: .noMemory
+            case .full: .noSpace
             case .nameTaken, .badName, .open, .damaged: .io
             }
     }

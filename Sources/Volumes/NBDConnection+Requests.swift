@@ -37,7 +37,7 @@ extension NBDConnection {
             return false
         }
         let refusal = request.refusal(
-            exportByteCount: served.session.export.byteCount,
+            of: served.session.export,
             hasAllocationContext: served.session.hasAllocationContext)
         let pending = Pending(request: request, cost: refusal == nil ? request.dataByteCount : 0)
         guard hasRoom(for: pending.cost) else {

@@ -109,7 +109,7 @@ extension NBDServer {
     /// made, and one that a dead process left is replaced.
     func listen(_ export: Export) {
         guard isOpen(export) else { return }
-        let (path, new) = (socketPath(of: export.name), "\(directory)/\(export.name).new")
+        let (path, new) = (socketPath(of: export.name), newSocketPath(of: export.name))
         do {
             let scope = Scope.volume(export.volume, export.generation)
             let channel = try bootstrap(scope, .socketFile)
@@ -145,7 +145,9 @@ extension NBDServer {
 }
 
 extension NBDServer.Export {
-    fileprivate var offered: NBDExport { NBDExport(name: name, byteCount: byteCount) }
+    fileprivate var offered: NBDExport {
+        NBDExport(name: name, byteCount: byteCount, isReadOnly: isReadOnly)
+    }
 }
 
 extension TimeAmount {

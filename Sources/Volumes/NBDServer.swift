@@ -35,6 +35,14 @@ package final class NBDServer: Sendable {
         }
     }
 
+    /// Where sockets lie.
+    enum Place: Sendable {
+        /// Each export's in this directory, by its name.
+        case directory(String)
+        /// That of the one export there is.
+        case file(String)
+    }
+
     /// What a connection may open.
     enum Scope: Hashable, Sendable {
         case volume(VolumeID, ExportGeneration)
@@ -45,6 +53,7 @@ package final class NBDServer: Sendable {
         let volume: VolumeID
         let name: String
         let generation: ExportGeneration
+        let isReadOnly: Bool
         var byteCount: UInt64
         var fault: String?
         var connections: Set<ConnectionID> = []
@@ -70,7 +79,8 @@ package final class NBDServer: Sendable {
 
     let limits: NBDLimits
     let logger: Logger
-    let directory: String
+    private let place: Place
+    private let isReadOnly: Bool
     /// What the next client over TCP meets; nil where none is served.
     private let security: NIOLockedValueBox<NIOSSLContext?>
     let group: MultiThreadedEventLoopGroup
@@ -86,15 +96,29 @@ package final class NBDServer: Sendable {
         directory: String, listener: Listener? = nil, limits: NBDLimits = NBDLimits(),
         logger: Logger
     ) throws(NBDServerRefused) {
-        self.directory = directory + "/volumes"
+        let directory = directory + "/volumes"
+        (place, isReadOnly) = (.directory(directory), false)
         self.listener = listener
         self.limits = limits
         self.logger = logger
         security = NIOLockedValueBox(try listener?.certificates.context())
-        let made = unsafe mkdir(self.directory, 0o700)
+        let made = unsafe mkdir(directory, 0o700)
         guard made == 0 || errno == EEXIST else {
-            throw .directory(path: self.directory, errno: errno)
+            throw .directory(path: directory, errno: errno)
         }
+        group = MultiThreadedEventLoopGroup(numberOfThreads: limits.threadCount)
+    }
+
+    /// Serves one export, on a socket of that path and nowhere else. Whoever gives the path sees to it that strangers
+    /// can put nothing in its place.
+    package init(
+        socket path: String, isReadOnly: Bool, limits: NBDLimits = NBDLimits(), logger: Logger
+    ) {
+        (place, self.isReadOnly) = (.file(path), isReadOnly)
+        listener = nil
+        self.limits = limits
+        self.logger = logger
+        security = NIOLockedValueBox(nil)
         group = MultiThreadedEventLoopGroup(numberOfThreads: limits.threadCount)
     }
 
@@ -139,7 +163,20 @@ package final class NBDServer: Sendable {
         }
     }
 
-    package func socketPath(of name: String) -> String { "\(directory)/\(name).sock" }
+    package func socketPath(of name: String) -> String {
+        switch place {
+        case .directory(let directory): "\(directory)/\(name).sock"
+        case .file(let path): path
+        }
+    }
+
+    /// What the socket is called until it is closed to others.
+    func newSocketPath(of name: String) -> String {
+        switch place {
+        case .directory(let directory): "\(directory)/\(name).new"
+        case .file(let path): path + ".new"
+        }
+    }
 
     /// Returns once all sockets that were asked for before are there or have failed.
     package func waitForSockets() async {
@@ -178,7 +215,8 @@ package final class NBDServer: Sendable {
             case .opened(let volume, let name, let generation, let byteCount):
                 open(
                     Export(
-                        volume: volume, name: name, generation: generation, byteCount: byteCount))
+                        volume: volume, name: name, generation: generation,
+                        isReadOnly: isReadOnly, byteCount: byteCount))
             case .grown(let volume, let byteCount):
                 state.withLockedValue { $0.exports[volume]?.byteCount = byteCount }
             case .ended(let volume, let generation):

@@ -22,6 +22,13 @@ struct ParsingTests {
         #expect((command as? VolumeCommand.List)?.root.client.path == "/s")
     }
 
+    @Test func `where a mount listens is not where an agent is asked`() throws {
+        let words = ["backup", "mount", "7", "--config", "a", "--volume", "b", "--listen", "c"]
+        let mount = try Holdfast.parseAsRoot(words) as? BackupCommand.MountCommand
+        #expect(mount?.listen == "c" && mount?.overlay == "/var/tmp" && mount?.readOnly == false)
+        #expect(mount?.wantedMoment.moment == .backup(7))
+    }
+
     @Test func `a volume is sync unless said otherwise`() throws {
         let words = ["volume", "create", "db", "--size", "1G"]
         let plain = try Holdfast.parseAsRoot(words) as? VolumeCommand.Create
@@ -60,6 +67,13 @@ struct ParsingTests {
         ["restore", "--config", "a", "--into", "b", "--volume", "c", "--to", "d"],
         ["restore", "--cluster", "b"],
         ["restore", "2", "--latest", "--config", "a", "--cluster", "b"],
+        ["restore", "--config", "a", "--range", "0+1", "--to", "b"],
+        ["restore", "--config", "a", "--range", "0+1", "--volume", "c", "--into", "b"],
+        ["restore", "--config", "a", "--range", "0+1", "--volume", "c", "--to", "b", "--latest"],
+        ["restore", "--config", "a", "--range", "0+0", "--volume", "c", "--to", "b"],
+        ["backup", "mount", "--config", "a", "--volume", "b"],
+        ["backup", "mount", "--config", "a", "--listen", "b"],
+        ["backup", "mount", "2", "--latest", "--config", "a", "--volume", "b", "--listen", "c"],
         ["restore", "--config", "a"], ["restore", "-1", "--config", "a", "--to", "b"],
     ])
     func `misuse is told before anything is done`(arguments: [String]) {

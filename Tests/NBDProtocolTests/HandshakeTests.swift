@@ -111,6 +111,19 @@ struct HandshakeTests {
         #expect(try client.types(option(3)) == [2, 2, ack])
     }
 
+    @Test func `of an export that is read-only no change is offered`() throws {
+        let offer = NBDOffer(
+            [NBDExport(name: "disk1", byteCount: 4_096, isReadOnly: true)], acceptsEmptyName: true)
+        var server = NBDHandshake(.socketFile)
+        server.take([0, 0, 0, 3])
+        server.take(option(6, info("disk1")))
+        guard case .send(let bytes) = server.step(offer) else {
+            Issue.record("no information")
+            return
+        }
+        #expect(try replies(bytes)[0].data == [0, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0x01, 0x07])
+    }
+
     @Test func `GO enters the export with what was agreed, and hands on what came behind it`()
         throws
     {

@@ -36,6 +36,17 @@ struct RequestTests {
         #expect(refusal(try request(7), context: false) == .invalid)
     }
 
+    @Test func `what would change an export that is read-only is not permitted`() throws {
+        let export = NBDExport(name: "disk1", byteCount: 1_024, isReadOnly: true)
+        for (command, error) in [
+            (0, nil), (1, NBDError.notPermitted), (2, nil), (3, nil), (4, .notPermitted),
+            (5, .invalid), (6, .notPermitted), (7, nil),
+        ] as [(UInt16, NBDError?)] {
+            let request = try request(command)
+            #expect(request.refusal(of: export, hasAllocationContext: true) == error)
+        }
+    }
+
     @Test func `a header with another magic is no request`() {
         #expect(
             NBDRequest(magic: 0x6744_6698, flags: 0, command: 0, cookie: 0, offset: 0, byteCount: 1)

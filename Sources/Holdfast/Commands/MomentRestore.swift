@@ -47,8 +47,18 @@ protocol RestoreSink {
     func begin() throws(BackupFailure)
     /// nil for one that is not wanted.
     func target(_ volume: RestoredVolume) throws(BackupFailure) -> Target?
+    /// Brings the target to what the backup says of it.
+    func fill(
+        _ target: Target, _ map: VolumeMap, _ reader: BackupReader
+    ) throws(BackupFailure)
     /// The log deleted it.
     func drop(_ target: Target) throws(BackupFailure)
+}
+
+extension RestoreSink {
+    func fill(
+        _ target: Target, _ map: VolumeMap, _ reader: BackupReader
+    ) throws(BackupFailure) { try reader.restore(map, to: target) }
 }
 
 extension BackupReader {
@@ -141,7 +151,7 @@ struct MomentRestore<Sink: RestoreSink> {
         var targets: [VolumeID: Sink.Target] = [:]
         for volume in manifest.volumes {
             guard let target = try sink.target(RestoredVolume(volume)) else { continue }
-            try reader.restore(volume.map, to: target)
+            try sink.fill(target, volume.map, reader)
             targets[volume.id] = target
         }
         var (reached, entries) = (WallTime(manifest.time), UInt64(0))

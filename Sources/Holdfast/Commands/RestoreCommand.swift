@@ -38,19 +38,12 @@ struct RestoreCommand: AsyncParsableCommand {
     @ParentCommand var root: Holdfast
     @OptionGroup var place: RepositoryOptions
     @OptionGroup var options: OutputOptions
-    @Argument(help: "The backup's number. Default: the newest.")
-    var number: UInt64?
-    @Option(
-        help:
-            "A moment instead of a backup, with its zone, as in 2026-11-30T08:15:00Z; what was written then is in it."
-    )
-    var atTime: UTCTime?
-    @Option(help: "The last entry of the log that is in it, instead of a backup.")
-    var atIndex: UInt64?
-    @Flag(help: "As far as the log was shipped, instead of a backup.")
-    var latest = false
+    @OptionGroup var wantedMoment: MomentOptions
     @Option(help: "One volume; then --to names its image.")
     var volume: String?
+    @Option(
+        help: "These bytes of the volume and no others, as in 1G+64K: from where on, and how many.")
+    var range: ByteRange?
     @Option(help: "With --volume the image, else a directory that gets one of each: NAME.raw.")
     var to: String?
     @Option(
@@ -80,10 +73,10 @@ struct RestoreCommand: AsyncParsableCommand {
         guard cluster == nil || volume == nil else {
             throw ValidationError("A mesh is restored whole: leave out --volume.")
         }
-        let kinds = [number != nil, atTime != nil, atIndex != nil, latest].count { $0 }
-        guard kinds <= 1 else {
+        guard range == nil || volume != nil && to != nil && wantedMoment.isBackup else {
             throw ValidationError(
-                "Give a backup's NUMBER, --at-time, --at-index or --latest: one of them.")
+                "--range is of one --volume of a backup, and goes --to a file; for a moment mount it, and read there."
+            )
         }
     }
 
@@ -95,32 +88,30 @@ struct RestoreCommand: AsyncParsableCommand {
         }
     }
 
-    private var moment: RestoreMoment? {
-        if let atTime { return .time(atTime.wall) }
-        if let atIndex { return .index(LogIndex(atIndex)) }
-        return latest ? .latest : nil
-    }
-
     func run() async throws {
         let vault = try place.vault()
         if let into, let volume {
-            let moment = moment ?? .backup(number)
             let restore = LiveRestore(
-                vault: vault, moment: moment, volume: volume, into: into, client: root.client)
+                vault: vault, moment: wantedMoment.moment, volume: volume, into: into,
+                client: root.client)
             return try await restore.run(options)
         }
         if let cluster {
-            let moment = moment ?? .backup(number)
-            return try MeshRestore(
-                vault: vault, moment: moment, config: cluster, expected: expect
-            ).run(options)
+            let restore = MeshRestore(
+                vault: vault, moment: wantedMoment.moment, config: cluster, expected: expect)
+            return try restore.run(options)
         }
-        if let moment { return try restore(moment, vault) }
-        let manifest = try RepositoryOptions.manifest(number, in: vault)
+        if !wantedMoment.isBackup { return try restore(wantedMoment.moment, vault) }
+        let manifest = try RepositoryOptions.manifest(wantedMoment.number, in: vault)
         let wanted = try wanted(manifest)
         let progress = RestoreProgress("restoring", of: manifest, shows: options.output == .table)
         // All of them are refused before the first is written.
         try refuseExisting(wanted)
+        if let range {
+            let restore = RangeRestore(
+                vault: vault, manifest: manifest, range: range, folder: sink.folder)
+            return try restore.run(wanted[0].volume, to: wanted[0].path, options)
+        }
         let reader = try backed { () throws(BackupFailure) in
             try BackupReader(vault, threads: RepositoryOptions.threads)
         }

@@ -44,6 +44,38 @@ enum RestoreMoment: Equatable {
     }
 }
 
+/// Which backup, or which moment.
+struct MomentOptions: ParsableArguments {
+    @Argument(help: "The backup's number. Default: the newest.")
+    var number: UInt64?
+    @Option(
+        help:
+            "A moment instead of a backup, with its zone, as in 2026-11-30T08:15:00Z; what was written then is in it."
+    )
+    var atTime: UTCTime?
+    @Option(help: "The last entry of the log that is in it, instead of a backup.")
+    var atIndex: UInt64?
+    @Flag(help: "As far as the log was shipped, instead of a backup.")
+    var latest = false
+
+    /// No log has to be replayed.
+    var isBackup: Bool { atTime == nil && atIndex == nil && !latest }
+
+    var moment: RestoreMoment {
+        if let atTime { return .time(atTime.wall) }
+        if let atIndex { return .index(LogIndex(atIndex)) }
+        return latest ? .latest : .backup(number)
+    }
+
+    func validate() throws {
+        let kinds = [number != nil, atTime != nil, atIndex != nil, latest].count { $0 }
+        guard kinds <= 1 else {
+            throw ValidationError(
+                "Give a backup's NUMBER, --at-time, --at-index or --latest: one of them.")
+        }
+    }
+}
+
 /// As in `2026-11-30T08:15:00Z`, with a fraction of a second and another zone if need be: a time without a zone is nobody's.
 struct UTCTime: ExpressibleByArgument, Equatable {
     let wall: WallTime
