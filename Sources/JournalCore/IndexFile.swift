@@ -36,14 +36,12 @@ struct IndexRow: Hashable, Sendable {
     /// `seed` is `IndexFile.seed` of the segment.
     func encode(seed: UInt32, into bytes: inout [UInt8]) {
         let start = bytes.count
-        bytes.append(contentsOf: repeatElement(0, count: Self.byteCount))
-        bytes.store(UInt64(kind.rawValue), at: start + 4, count: 4)
-        bytes.store(position.index.rawValue, at: start + 8, count: 8)
-        bytes.store(position.term.rawValue, at: start + 16, count: 8)
-        bytes.store(UInt64(offset), at: start + 24, count: 4)
-        bytes.store(UInt64(length), at: start + 28, count: 4)
-        bytes.store(UInt64(checksum), at: start + 32, count: 4)
-        bytes.store(UInt64(batchChecksum), at: start + 36, count: 4)
+        bytes.append(
+            littleEndian: [
+                UInt64(kind.rawValue) << 32, position.index.rawValue, position.term.rawValue,
+                UInt64(length) << 32 | UInt64(offset),
+                UInt64(batchChecksum) << 32 | UInt64(checksum),
+            ])
         let sum = Checksum.crc32c(bytes, in: start + 4..<start + Self.byteCount, seed: seed)
         bytes.store(UInt64(sum), at: start, count: 4)
     }
@@ -54,9 +52,7 @@ enum IndexFile {
     static let headerByteCount = IndexRow.byteCount
 
     static func seed(_ segment: SegmentID) -> UInt32 {
-        var bytes: [UInt8] = []
-        bytes.append(littleEndian: [segment.high, segment.low])
-        return Checksum.crc32c(bytes)
+        Checksum.crc32c(littleEndian: [segment.high, segment.low])
     }
 
     /// The file's head, and behind it a copy of the segment's own header, so that what a bad block
@@ -71,8 +67,7 @@ enum IndexFile {
         for piece in 0..<IndexPiece.headerCount {
             let start = piece * IndexPiece.payloadByteCount
             IndexPiece.encode(
-                .header, encoded[start..<start + IndexPiece.payloadByteCount], seed: seed,
-                into: &bytes)
+                .header, IndexPiece.words(encoded, at: start), seed: seed, into: &bytes)
         }
         return bytes
     }
@@ -82,11 +77,9 @@ enum IndexFile {
         _ rows: [IndexRow], _ standing: Standing, seed: UInt32, into bytes: inout [UInt8]
     ) {
         for row in rows { row.encode(seed: seed, into: &bytes) }
-        var all = [UInt8](repeating: 0, count: Standing.byteCount)
-        standing.encode(into: &all, at: 0)
-        let half = IndexPiece.payloadByteCount
-        IndexPiece.encode(.standingHead, all[..<half], seed: seed, into: &bytes)
-        IndexPiece.encode(.standingTail, all[half...], seed: seed, into: &bytes)
+        let (head, tail) = standing.halves
+        IndexPiece.encode(.standingHead, head, seed: seed, into: &bytes)
+        IndexPiece.encode(.standingTail, tail, seed: seed, into: &bytes)
     }
 
     /// The segment that the file says it describes; nil when its head is not whole.

@@ -12,13 +12,19 @@ enum IndexPiece: UInt32, Sendable {
     /// What of a header's block is not zeros, rounded up.
     static let headerCount = 6
 
+    /// A payload, as the words that stand in it little-endian.
+    typealias Words = InlineArray<4, UInt64>
+
+    static func words(_ bytes: [UInt8], at offset: Int) -> Words {
+        Words { bytes.load(at: offset + $0 * 8, count: 8) }
+    }
+
     static func encode(
-        _ piece: IndexPiece, _ payload: ArraySlice<UInt8>, seed: UInt32, into bytes: inout [UInt8]
+        _ piece: IndexPiece, _ payload: Words, seed: UInt32, into bytes: inout [UInt8]
     ) {
         let start = bytes.count
-        bytes.append(contentsOf: repeatElement(0, count: 4))
-        bytes.append(littleEndian: piece.rawValue)
-        bytes.append(contentsOf: payload)
+        bytes.append(littleEndian: UInt64(piece.rawValue) << 32)
+        bytes.append(littleEndian: payload)
         let sum = Checksum.crc32c(bytes, in: start + 4..<start + IndexRow.byteCount, seed: seed)
         bytes.store(UInt64(sum), at: start, count: 4)
     }

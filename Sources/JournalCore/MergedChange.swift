@@ -54,8 +54,10 @@ struct MergedChange: Sendable {
         guard let first = new.first else { return }
         let base = (self.base?.position ?? journal.basePosition).index
         invariant(first.index > base, "entry \(first.position) lies below the base at \(base)")
-        for (entry, next) in zip(new, new.dropFirst()) {
-            invariant(next.index == entry.index.next, "\(next.position) follows \(entry.position)")
+        for at in new.indices.dropFirst() {
+            invariant(
+                new[at].index == new[at - 1].index.next,
+                "\(new[at].position) follows \(new[at - 1].position)")
         }
         if first.index <= kept.index {
             let index = first.index.previous
@@ -107,7 +109,8 @@ struct EncodedBatch: Sendable {
         let frameOffset = end - CommitFrame.byteCount
         let paddingByteCount = frameOffset - offset
         // The padding with the frame behind it.
-        var tail = [UInt8](repeating: 0, count: end - offset)
+        var tail: [UInt8] = []
+        tail.append(zeros: end - offset)
         sum = Checksum.crc32c(tail, in: 0..<paddingByteCount, seed: sum)
         let frame = CommitFrame(
             segment: segment, start: start, entryCount: merged.entries.count,

@@ -28,15 +28,23 @@ struct Standing: Hashable, Sendable {
     var base = BaseReference()
 
     func encode(into bytes: inout [UInt8], at offset: Int) {
-        bytes.store(hardState.term.rawValue, at: offset, count: 8)
-        bytes.store(hardState.vote?.rawValue ?? 0, at: offset + 8, count: 8)
-        bytes.store(hardState.vote == nil ? 0 : 1, at: offset + 16, count: 8)
-        bytes.store(hardState.commit.rawValue, at: offset + 24, count: 8)
-        bytes.store(base.number, at: offset + 32, count: 8)
-        bytes.store(base.position.index.rawValue, at: offset + 40, count: 8)
-        bytes.store(base.position.term.rawValue, at: offset + 48, count: 8)
-        bytes.store(UInt64(base.checksum), at: offset + 56, count: 4)
-        bytes.store(UInt64(base.contentsByteCount), at: offset + 60, count: 4)
+        let (head, tail) = halves
+        for at in head.indices { bytes.store(head[at], at: offset + at * 8, count: 8) }
+        for at in tail.indices { bytes.store(tail[at], at: offset + 32 + at * 8, count: 8) }
+    }
+
+    /// The words that stand in its bytes, little-endian.
+    var halves: (head: IndexPiece.Words, tail: IndexPiece.Words) {
+        (
+            [
+                hardState.term.rawValue, hardState.vote?.rawValue ?? 0,
+                hardState.vote == nil ? 0 : 1, hardState.commit.rawValue,
+            ],
+            [
+                base.number, base.position.index.rawValue, base.position.term.rawValue,
+                UInt64(base.contentsByteCount) << 32 | UInt64(base.checksum),
+            ]
+        )
     }
 
     /// What no log can come to would overflow what goes on from it.

@@ -64,18 +64,18 @@
 }
 
 extension ArraySlice<UInt8> {
-    /// Whether there is nothing but zeros. Eight words at a time, since gigabytes of images are looked
-    /// at that hold little else.
+    /// Whether there is nothing but zeros. A sector at a time, which the compiler makes a row of wide
+    /// words, since gigabytes of images are looked at that hold little else.
     package var isZero: Bool {
         unsafe withUnsafeBytes { all in
             var at = 0
-            while at + 64 <= all.count {
+            while at + 512 <= all.count {
                 var bits: UInt64 = 0
-                for word in stride(from: at, to: at + 64, by: 8) {
-                    bits |= unsafe all.loadUnaligned(fromByteOffset: word, as: UInt64.self)
+                for word in 0..<64 {
+                    bits |= unsafe all.loadUnaligned(fromByteOffset: at + word * 8, as: UInt64.self)
                 }
                 guard bits == 0 else { return false }
-                at += 64
+                at += 512
             }
             return unsafe all[at...].allSatisfy { $0 == 0 }
         }
@@ -106,6 +106,16 @@ extension [UInt8] {
         var words = words
         for at in words.indices { words[at] = words[at].littleEndian }
         unsafe words.span.bytes.withUnsafeBytes { unsafe append(contentsOf: $0) }
+    }
+
+    /// In one piece: `Array(repeating:count:)` asks the runtime for its type each time.
+    package mutating func append(zeros count: Int) {
+        append(addingCapacity: count) { room in
+            unsafe room.withUnsafeMutableBufferPointer { bytes, initializedCount in
+                unsafe bytes.initialize(repeating: 0)
+                initializedCount = bytes.count
+            }
+        }
     }
 
     @inlinable package mutating func append(name: some Name) { append(littleEndian: name.rawValue) }

@@ -21,10 +21,10 @@ extension Node {
     mutating func tend() {
         tendAt = .distantFuture
         guard knowsTheSeat else { return }
+        if let until = restsUntil { return tendAt = until }
         switch office {
         case .clearing, .claiming: return
-        case .acting(let acting):
-            if let until = restsUntil { tendAt = until } else { hold(acting) }
+        case .acting(let acting): hold(acting)
         case .yielding(_, let until) where now < until: tendAt = until
         case .yielding, .idle:
             office = .idle

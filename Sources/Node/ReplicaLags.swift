@@ -43,19 +43,23 @@ package struct ReplicaLags: Sendable {
     /// Looks at what was acknowledged since. A witness is no replica.
     mutating func look(_ progress: [Progress], at now: Instant) {
         guard !marks.isEmpty else { return }
-        for one in progress where one.witness == nil { look(one, at: now) }
-        let done = replicas.map(\.next).min() ?? first
+        // By their places, for this comes with every event: a copy of each counts all it refers to.
+        for at in progress.indices where !progress[at].isWitness {
+            look(progress[at].node, acknowledged: progress[at].match, at: now)
+        }
+        var done = replicas.isEmpty ? first : .max
+        for at in replicas.indices { done = min(done, replicas[at].next) }
         if 2 * (done - first) > marks.count {
             marks.removeFirst(done - first)
             first = done
         }
     }
 
-    private mutating func look(_ progress: Progress, at now: Instant) {
-        let at = place(of: progress.node)
+    private mutating func look(_ node: NodeID, acknowledged: LogIndex, at now: Instant) {
+        let at = place(of: node)
         while replicas[at].next < first + marks.count {
             let mark = marks[replicas[at].next - first]
-            guard mark.last <= progress.match else { return }
+            guard mark.last <= acknowledged else { return }
             replicas[at].histogram.add(now.since(mark.answeredAt), times: mark.writes)
             replicas[at].next += 1
         }
@@ -63,7 +67,7 @@ package struct ReplicaLags: Sendable {
 
     /// Of who was not heard yet all that is held is open.
     private mutating func place(of node: NodeID) -> Int {
-        if let known = replicas.firstIndex(where: { $0.node == node }) { return known }
+        for at in replicas.indices where replicas[at].node == node { return at }
         replicas.append(Replica(node: node, next: first))
         return replicas.count - 1
     }

@@ -45,9 +45,12 @@ package struct Progress: Hashable, Sendable {
     /// From an append to its acknowledgement, smoothed.
     package var answerTime: Interval = .zero
     /// Only of a witness.
-    package var witness: WitnessFeed? { didSet { takesEntries = witness?.streams ?? true } }
-    /// A witness gets entries only while too few data voters keep up. Asked of each follower with every
-    /// event, and so kept apart: a look into the feed copies it.
+    package var witness: WitnessFeed? {
+        didSet { (isWitness, takesEntries) = (witness != nil, witness?.streams ?? true) }
+    }
+    /// Asked of each follower with every event, like the next: a look into the feed copies it.
+    package private(set) var isWitness = false
+    /// A witness gets entries only while too few data voters keep up.
     private(set) var takesEntries = true
     package internal(set) var loss: Loss?
     /// Its log counts, and its volumes lack something: it is no heir.

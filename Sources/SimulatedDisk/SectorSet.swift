@@ -15,6 +15,13 @@ struct SectorSet: Sendable {
         }
     }
 
+    func contains(_ sector: Int) -> Bool {
+        sector / 64 < words.count && words[sector / 64] >> UInt64(sector % 64) & 1 != 0
+    }
+
+    /// Its room stays.
+    mutating func removeAll() { words.removeAll(keepingCapacity: true) }
+
     /// In rising order.
     var sectors: [Int] { runs.flatMap { Array($0) } }
 

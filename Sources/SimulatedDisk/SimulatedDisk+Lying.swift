@@ -6,13 +6,6 @@ struct PastWrite: Sendable {
     let before: [UInt8]
 }
 
-extension SimulatedDisk.File {
-    func past(_ number: Int, _ range: Range<Int>) -> PastWrite {
-        let kept = range.clamped(to: 0..<durable.count)
-        return PastWrite(file: number, range: range, before: Array(durable[kept]))
-    }
-}
-
 /// A disk that says it wrote, and did not, or did elsewhere.
 extension SimulatedDisk {
     private static var pastMax: Int { 16 }
@@ -55,8 +48,7 @@ extension SimulatedDisk {
     private mutating func overwrite(_ number: Int, at offset: Int, _ bytes: [UInt8]) {
         files.change(number) { file in
             for (at, byte) in bytes.enumerated() {
-                if offset + at < file.current.count { file.current[offset + at] = byte }
-                if offset + at < file.durable.count { file.durable[offset + at] = byte }
+                file.change(offset + at) { $0 = byte }
             }
         }
     }

@@ -76,8 +76,8 @@ package struct SimulatedDisk: Disk {
     package mutating func flip(_ name: String, at offset: Int, bit: Int) {
         guard let number = names[name] else { return invariant(false, "no file \(name) to damage") }
         files.change(number) { file in
-            file.current[offset] ^= 1 << UInt8(bit)
-            if offset < file.durable.count { file.durable[offset] ^= 1 << UInt8(bit) }
+            invariant(offset < file.current.count, "\(name) has no byte \(offset) to damage")
+            file.change(offset) { $0 ^= 1 << UInt8(bit) }
         }
     }
 
@@ -90,7 +90,7 @@ package struct SimulatedDisk: Disk {
     package mutating func plant(_ bytes: [UInt8], as name: String) {
         let number = nextNumber
         nextNumber += 1
-        files[number] = File(durable: bytes, current: bytes)
+        files[number] = File(bytes)
         names[name] = number
         durableNames[name] = number
     }
@@ -183,7 +183,7 @@ extension SimulatedDisk {
         }
         if counts.writes == failingWrite { cause = .system(5) }
         if case .system = cause { left -= left / 2 }
-        let before = fates[name] == nil ? nil : files[number]?.current
+        let before = fates.isEmpty || fates[name] == nil ? nil : files[number]?.current
         let written = left
         files.change(number) { file in
             var offset = Int(offset)
@@ -214,7 +214,7 @@ extension SimulatedDisk {
         let (number, name) = try place(file, .deallocate)
         let end = min(Int(range.upperBound), files[number]?.current.count ?? 0)
         let start = min(Int(range.lowerBound), end)
-        files.change(number) { $0.put([UInt8](repeating: 0, count: end - start), at: start) }
+        files.change(number) { $0.zero(start..<end) }
         try step(.deallocate, name)
     }
 
@@ -224,15 +224,19 @@ extension SimulatedDisk {
         try step(.sync, name)
         if losesSyncs { return }
         if counts.syncs == failingSync {
-            files.change(number) { $0.dirty = SectorSet() }
+            files.change(number) { $0.failSync() }
             throw DiskError(.sync, name, .system(5))
         }
         let remembers = remembersWrites
         var past: [PastWrite] = []
         files.change(number) { file in
-            let ranges = file.dirtyRanges
-            if remembers { past = ranges.map { file.past(number, $0) } }
-            file.sync(ranges)
+            if remembers {
+                for range in file.dirtyRanges {
+                    past.append(
+                        PastWrite(file: number, range: range, before: file.durable(range)))
+                }
+            }
+            file.sync()
         }
         if !past.isEmpty { remember(past) }
     }

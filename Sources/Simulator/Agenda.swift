@@ -30,36 +30,45 @@ struct Agenda<Item> {
             place = items.count
             items.append(item)
         }
-        heap.append(Slot(at: at.nanoseconds, number: numbers, place: place))
-        var child = heap.count - 1
-        let slot = heap[child]
+        let slot = Slot(at: at.nanoseconds, number: numbers, place: place)
+        heap.append(slot)
+        var slots = heap.mutableSpan
+        Self.lift(slot, from: slots.count - 1, &slots)
+    }
+
+    private static func lift(_ slot: Slot, from hole: Int, _ slots: inout MutableSpan<Slot>) {
+        var child = hole
         while child > 0 {
             let parent = (child - 1) / 2
-            guard slot.precedes(heap[parent]) else { break }
-            heap[child] = heap[parent]
+            guard slot.precedes(slots[parent]) else { break }
+            slots[child] = slots[parent]
             child = parent
         }
-        heap[child] = slot
+        slots[child] = slot
     }
 
     mutating func pop() -> (Moment, Item)? {
         guard let top = heap.first, let last = heap.popLast() else { return nil }
-        if !heap.isEmpty { sink(last) }
+        if !heap.isEmpty {
+            var slots = heap.mutableSpan
+            Self.sink(last, &slots)
+        }
         guard let item = items[top.place].take() else { return nil }
         free.append(top.place)
         return (Moment(nanoseconds: top.at), item)
     }
 
-    private mutating func sink(_ slot: Slot) {
-        var parent = 0
-        while true {
-            var least = 2 * parent + 1
-            guard least < heap.count else { break }
-            if least + 1 < heap.count, heap[least + 1].precedes(heap[least]) { least += 1 }
-            guard heap[least].precedes(slot) else { break }
-            heap[parent] = heap[least]
-            parent = least
+    /// The hole at the top goes all the way down, and the slot is lifted from there: it stood last, so it
+    /// is hardly ever lifted far, and half of the comparisons are saved (Wegener 1993, "Bottom-up
+    /// heapsort").
+    private static func sink(_ slot: Slot, _ slots: inout MutableSpan<Slot>) {
+        var hole = 0
+        while 2 * hole + 1 < slots.count {
+            var least = 2 * hole + 1
+            if least + 1 < slots.count, slots[least + 1].precedes(slots[least]) { least += 1 }
+            slots[hole] = slots[least]
+            hole = least
         }
-        heap[parent] = slot
+        lift(slot, from: hole, &slots)
     }
 }

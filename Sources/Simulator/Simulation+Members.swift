@@ -106,7 +106,7 @@ extension Simulation {
         default: change = witnessReplacement(newest)
         }
         if let change {
-            tell(nil, "operators want to \(change)")
+            tell(nil, "operators want to ", change)
             recruiting.wanted = .changeMembers(change)
             bite(spell)
         }
@@ -190,14 +190,14 @@ extension Simulation {
         let id = Node.OperationID(Recruiting.firstRequest + recruiting.requests)
         recruiting.request = (id, time)
         let at = running[Int(random.next() % UInt64(running.count))]
-        tell(at, "is asked: \(command)")
+        tell(at, "is asked: ", command)
         turn(at, .operate(id, .command(command)))
     }
 
     mutating func recruitsAnswered(_ id: Node.OperationID, _ answer: Node.Answer) {
         guard id == recruiting.request?.id else { return }
         recruiting.request = nil
-        tell(nil, "operators are told: \(answer)")
+        tell(nil, "operators are told: ", answer)
         switch answer {
         case .done(.wished(let change)), .done(.membersChanged(let change)):
             if let coming = change.coming, recruiting.left.contains(coming.node) {

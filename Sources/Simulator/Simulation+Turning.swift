@@ -36,11 +36,18 @@ extension Simulation {
         arm(at)
     }
 
-    /// Either core takes what both know.
-    mutating func turnRaft(_ at: Int, _ event: Node.Event, _ voterEvent: Voter.Event) {
+    /// Either core takes what both know. Only what it takes is made: each holds a copy of the message.
+    mutating func turnRaft(
+        _ at: Int, _ event: @autoclosure () -> Node.Event,
+        _ voterEvent: @autoclosure () -> Voter.Event
+    ) {
         // Nearly always it is an agent, and to look at a patient copies it.
-        if machines[at].agent != nil { return turn(at, event) }
-        if machines[at].patient != nil { turnPatient(at, event) } else { turnVoter(at, voterEvent) }
+        if machines[at].agent != nil { return turn(at, event()) }
+        if machines[at].patient != nil {
+            turnPatient(at, event())
+        } else {
+            turnVoter(at, voterEvent())
+        }
     }
 
     func hasProcess(_ at: Int) -> Bool { machines[at].agent != nil || machines[at].voter != nil }
@@ -152,8 +159,8 @@ extension Simulation {
             let phases = takeover.phases.map { "\($0.name) \($0.took)" }.joined(separator: ", ")
             tell(at, "\(takeover.reason.rawValue): \(phases)")
         case .takeover(let takeover): promoted(takeover, at)
-        case .liveness(let node, let liveness): tell(at, "holds node \(node) for \(liveness)")
-        case .refused(let index, let refusal): tell(at, "entry \(index) is refused: \(refusal)")
+        case .liveness(let node, let liveness): tell(at, "holds node \(node) for ", liveness)
+        case .refused(let index, let refusal): tell(at, "entry \(index) is refused: ", refusal)
         case .handBack(let node): tell(at, "hands the leadership to node \(node)")
         case .handOver(let node): tell(at, "hands the seat over to node \(node)")
         case .steppedDown(let why): tell(at, "leads no more: \(why)")
@@ -170,15 +177,15 @@ extension Simulation {
             tell(at, "is a whole replica again")
             report.resyncs += 1
         case .contradicted(let found): contradicted(found, at)
-        case .membershipRefused(let why): tell(at, "keeps the members: \(why)")
+        case .membershipRefused(let why): tell(at, "keeps the members: ", why)
         case .membershipChanged(let members, let index):
-            tell(at, "has other members since \(index): \(members)")
-        case .wished(let change): tell(at, "learns that the mesh is to \(change)")
+            tell(at, "has other members since \(index): ", members)
+        case .wished(let change): tell(at, "learns that the mesh is to ", change)
         case .wishCancelled(let change):
-            tell(at, "learns that the mesh is not to \(change)")
+            tell(at, "learns that the mesh is not to ", change)
             membersChanged(change)
         case .membersChanged(let change):
-            tell(at, "learns that this is done: \(change)")
+            tell(at, "learns that this is done: ", change)
             membersChanged(change)
         case .restarted, .conflict, .levelRaised: break
         }
@@ -198,10 +205,21 @@ extension Simulation {
     }
 
     private mutating func became(_ role: RaftRole, _ term: Term, _ leader: NodeID?, _ at: Int) {
-        tell(at, "is \(role) in term \(term)\(leader.map { ", led by \($0)" } ?? "")")
+        tell(at, "is ", TakenRole(role: role, term: term, leader: leader))
         if isStormy { haunt(at) }
         guard role == .leader else { return }
         if term > newestLeader.term { newestLeader = (term, time) }
         check(machines[at].raft { raft in watch.leads(raft.seat, raft) } ?? nil)
+    }
+}
+
+/// What a member is from here on: hundreds of times in a run, and hardly ever read.
+private struct TakenRole: Sendable, CustomStringConvertible {
+    let role: RaftRole
+    let term: Term
+    let leader: NodeID?
+
+    var description: String {
+        "\(role) in term \(term)\(leader.map { ", led by \($0)" } ?? "")"
     }
 }

@@ -230,8 +230,8 @@ package struct Simulation: ~Copyable {
     }
 
     /// What `rest` comes to in words stands behind the others.
-    mutating func tell(_ machine: Int, _ text: String, _ rest: any Sendable) {
-        story.tell(StoryLine(time, machines[machine].id, text, rest))
+    mutating func tell(_ machine: Int?, _ text: String, _ rest: any Sendable) {
+        story.tell(StoryLine(time, machine.map { machines[$0].id }, text, rest))
     }
 
     /// Stops the run if something is broken.

@@ -17,7 +17,7 @@ extension VolumeCore {
             countScrub()
         }
         if scrubbed.whole == 0 { countScrub() }
-        while let place = volumes.firstIndex(where: { $0.id >= scrub.volume }) {
+        while let place = volumes.indices.first(where: { volumes[$0].id >= scrub.volume }) {
             if volumes[place].id > scrub.volume {
                 (scrub.volume, scrub.offset) = (volumes[place].id, 0)
             }
