@@ -17,19 +17,33 @@ import Store
 final class ScrubDesk: Sendable {
     private static let fileName = "scrub.json"
     private static let fileByteCountMax = 4 << 20
-    /// What was found bad is looked at again so often, so that nobody who mended it waits for the next pass.
-    private static let recheckSeconds: UInt64 = 60
-    private static let retrySeconds: UInt64 = 60
+    /// What was found bad is looked at again, so that nobody who mended it waits for the next pass; and what failed is tried again.
+    /// Twice as seldom each time that it was in vain: each try reads, and may leave one more copy aside.
+    private static let pauseMin = Interval.seconds(60)
+    private static let pauseMax = Interval.seconds(3_600)
     private static let toldMax = 20
-    /// Behind so many the repository is opened anew: keys may have been rotated.
+    /// Behind so many, or so long, the repository is opened anew: keys may have been rotated.
     private static let partsPerTurn = 16
+    private static let turnMax = Interval.seconds(60)
 
     private struct State: Sendable {
         var pass: ScrubPass
         var parts = 1
         var isBusy = false
-        var recheckedAt: UInt64 = 0
-        var failure: (since: UInt64, at: UInt64, words: String)?
+        var recheck = Pause()
+        var retry = Pause()
+        var failure: (since: UInt64, words: String)?
+    }
+
+    /// By a clock that nobody sets.
+    private struct Pause: Sendable {
+        var until = Instant.zero
+        var span = ScrubDesk.pauseMin
+
+        mutating func lengthen(at now: Instant) {
+            until = now + span
+            span = min(span * 2, ScrubDesk.pauseMax)
+        }
     }
 
     private let settings: NodeSettings.Scrub
@@ -61,21 +75,18 @@ final class ScrubDesk: Sendable {
 
     /// About once a second.
     func tick() {
-        let now = BootClock.unixSeconds
-        let (begins, isDue) = state.withLockedValue { state in
-            let hasRested = state.failure.map { now - min($0.at, now) >= Self.retrySeconds } ?? true
-            let isDue = state.pass.isDue(at: now, state.parts, every: period)
-            let rechecks =
-                !state.pass.bad.isEmpty
-                && now - min(state.recheckedAt, now) >= Self.recheckSeconds
-            guard !state.isBusy, hasRested, isDue || rechecks else { return (false, false) }
+        let now = BootClock.now
+        let begins = state.withLockedValue { state in
+            let isDue = state.pass.isDue(at: BootClock.unixSeconds, state.parts, every: period)
+            let rechecks = !state.pass.bad.isEmpty && now >= state.recheck.until
+            guard !state.isBusy, now >= state.retry.until, isDue || rechecks else { return false }
             state.isBusy = true
-            return (true, isDue)
+            return true
         }
-        if begins { queue.async { self.turn(isDue: isDue) } }
+        if begins { queue.async { self.turn() } }
     }
 
-    private func turn(isDue: Bool) {
+    private func turn() {
         defer { state.withLockedValue { $0.isBusy = false } }
         do throws(BackupFailure) {
             let (vault, rings) = try backups.scrubbing()
@@ -84,18 +95,22 @@ final class ScrubDesk: Sendable {
             let repair =
                 vault.store.copies.count > 1
                 ? Repair(vault, rings: rings, threads: 1, bytesPerSecond: settings.rate) : nil
+            let end = BootClock.now + Self.turnMax
             try recheck(scrub, repair)
             let parts = Scrub.parts(of: vault)
-            for _ in 0..<Self.partsPerTurn where isDue && self.isDue {
-                try advance(scrub, repair, parts)
+            for _ in 0..<Self.partsPerTurn where isDue && BootClock.now < end {
+                // Whoever rotated has put a ring there that is not known here, and more that it seals.
+                guard try advance(scrub, repair, parts) else { break }
             }
-            state.withLockedValue { $0.failure = nil }
+            state.withLockedValue { ($0.failure, $0.retry) = (nil, Pause()) }
         } catch { note(error) }
     }
 
     private func recheck(_ scrub: Scrub, _ repair: Repair?) throws(BackupFailure) {
-        let names = state.withLockedValue { state in
-            state.recheckedAt = BootClock.unixSeconds
+        let now = BootClock.now
+        let names = state.withLockedValue { state -> [String] in
+            guard now >= state.recheck.until else { return [] }
+            state.recheck.lengthen(at: now)
             return Array(Set(state.pass.bad.map(\.name)))
         }
         guard !names.isEmpty else { return }
@@ -106,15 +121,20 @@ final class ScrubDesk: Sendable {
         save()
     }
 
+    /// False where the pass comes to what keys are looked up for: the next part is read with keys that are opened anew.
     private func advance(
         _ scrub: Scrub, _ repair: Repair?, _ parts: [[ObjectName]]
-    ) throws(BackupFailure) {
+    ) throws(BackupFailure) -> Bool {
         let next = state.withLockedValue { state in
             state.pass.begin(at: BootClock.unixSeconds, parts.count)
             return state.pass.next
         }
         let report = try scrub.run(parts[next], and: next == 0 ? [Layout.repository] : [])
-        try confirm(report)
+        if !report.absent.isEmpty {
+            // What the others have of it is damaged all the same.
+            state.withLockedValue { $0.pass.recheck([], bad: report.bad) }
+            try confirm(report)
+        }
         let bad = mended(report, repair)
         for one in bad.prefix(Self.toldMax) {
             logger.error(
@@ -123,15 +143,18 @@ final class ScrubDesk: Sendable {
                     "object": "\(one.name)", "store": "\(one.store)", "what": "\(one.words)",
                 ])
         }
+        let now = BootClock.now
         let last = state.withLockedValue { state in
             state.pass.advance(report, bad: bad, at: BootClock.unixSeconds, parts.count)
+            if !bad.isEmpty { state.recheck = Pause(until: now + Self.pauseMin) }
             return state.pass.next == parts.count ? state.pass.last : nil
         }
         save()
-        guard let last else { return }
+        guard let last else { return next > 0 }
         logger.notice(
             "the repository was read over",
             metadata: ["copies": "\(last.copyCount)", "bytes": "\(last.byteCount)"])
+        return false
     }
 
     /// A part that a store did not give is read again: what it has of it may be damaged.
@@ -156,7 +179,8 @@ final class ScrubDesk: Sendable {
     private func note(_ failure: BackupFailure) {
         let now = BootClock.unixSeconds
         state.withLockedValue { state in
-            state.failure = (state.failure?.since ?? now, now, "\(failure)")
+            state.failure = (min(state.failure?.since ?? now, now), "\(failure)")
+            state.retry.lengthen(at: BootClock.now)
         }
         logger.warning("the repository can't be read over", metadata: ["why": "\(failure)"])
     }

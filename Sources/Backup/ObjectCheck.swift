@@ -16,6 +16,14 @@ package struct ObjectCheck: Sendable {
         damage(name, bytes) == nil
     }
 
+    /// Whether it is whole, or may be once a later key is at hand.
+    func mayBeOurs(_ name: ObjectName, _ bytes: [UInt8]) -> Bool {
+        switch damage(name, bytes) {
+        case nil, .anotherEpoch: true
+        default: Self.part(of: name) == "keys" && rings?.mayFollow(bytes) ?? true
+        }
+    }
+
     /// Whether nobody without a key makes bytes that pass for it. An erasure's record is signed by a key that is nowhere here.
     func isProof(of name: ObjectName) -> Bool {
         if Self.isNamedByDigest(name) || name == Layout.repository { return true }

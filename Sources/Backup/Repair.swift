@@ -208,11 +208,13 @@ package struct Repair: Sendable {
     private func isPlanted(
         _ name: ObjectName, _ findings: [Scrub.Finding], _ away: Set<Int>
     ) -> Bool {
+        // What is named by its digest is in nobody's way, and may be all that is left of what rotted.
         guard let wasThere, name.text.hasPrefix("\(vault.layout.all)/"),
+            !ObjectCheck.isNamedByDigest(name),
             !wasThere(name)
         else { return false }
         let held = held(name, [], away)
-        return !held.isBlind && !held.bytes.contains { check.isWhole(name, $0) }
+        return !held.isBlind && !held.bytes.contains { check.mayBeOurs(name, $0) }
             && Combination.of(held.bytes, where: { check.isWhole(name, $0) }) == nil
     }
 

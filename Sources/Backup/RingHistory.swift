@@ -9,6 +9,17 @@ package struct RingHistory: Sendable {
     package let newest: KnownRing
     fileprivate let digests: [UInt64: Digest]
 
+    /// Of which nothing but itself is known.
+    static func alone(_ ring: KnownRing, of tenant: TenantID) -> RingHistory {
+        RingHistory(tenant: tenant, newest: ring, digests: [ring.number: ring.digest])
+    }
+
+    /// Whether it says of itself that it follows the newest one that is known: it may be closed to another key than the one at hand.
+    func mayFollow(_ bytes: [UInt8]) -> Bool {
+        guard let object = try? KeyRingObject(parsing: bytes) else { return false }
+        return object.number == newest.number + 1 && object.predecessor == newest.digest
+    }
+
     /// Of a number below the lowest one that is known nothing can be told.
     func confirm(_ number: UInt64, _ digest: Digest) throws(ObjectDamage) {
         guard number <= newest.number else {
@@ -22,19 +33,20 @@ package struct RingHistory: Sendable {
 
 extension Rings {
     /// Goes on from a ring that was opened: to later ones, as long as a copy of the next one is vouched for, and down to the
-    /// first. What is in the way is passed over, for it may be anybody's.
+    /// first. What is in the way is passed over, for it may be anybody's; that a store, or who keeps a key, does not answer is no
+    /// reason to take a ring for nobody's.
     package func history(
         from known: KnownRing, by holder: KeyHolder
-    ) -> RingHistory {
+    ) throws(BackupFailure) -> RingHistory {
         var newest = known
         var digests = [known.number: known.digest]
-        while let next = successor(of: newest, by: holder) {
+        while let next = try successor(of: newest, by: holder) {
             newest = next
             digests[next.number] = next.digest
         }
         for number in (1...known.number).reversed() {
             guard let digest = digests[number] else { break }
-            guard let object = copies(of: number).first(where: { $0.digest == digest })
+            guard let object = try copies(of: number).first(where: { $0.digest == digest })
             else { break }
             if number > 1 { digests[number - 1] = object.predecessor }
         }
@@ -43,23 +55,48 @@ extension Rings {
 
     private func successor(
         of former: KnownRing, by holder: KeyHolder
-    ) -> KnownRing? {
-        for object in copies(of: former.number + 1) {
-            for wrapping in object.wrappings {
-                guard case .success(let key) = holder.unwrap(wrapping, of: owner),
-                    let next = try? object.ring(key, after: former)
-                else { continue }
-                return next
+    ) throws(BackupFailure) -> KnownRing? {
+        for object in try copies(of: former.number + 1) {
+            if let next = try opened(object, after: former, by: holder) { return next }
+        }
+        return nil
+    }
+
+    /// Whether bytes are the ring behind that one.
+    package func isSuccessor(
+        _ bytes: [UInt8], of former: KnownRing, by holder: KeyHolder
+    ) -> Bool {
+        guard let object = try? KeyRingObject(parsing: bytes) else { return false }
+        return ((try? opened(object, after: former, by: holder)) ?? nil) != nil
+    }
+
+    private func opened(
+        _ object: KeyRingObject, after former: KnownRing, by holder: KeyHolder
+    ) throws(BackupFailure) -> KnownRing? {
+        guard object.number == former.number + 1, object.predecessor == former.digest else {
+            return nil
+        }
+        for wrapping in object.wrappings {
+            switch holder.unwrap(wrapping, of: owner) {
+            case .success(let key):
+                if let next = try? object.ring(key, after: former) { return next }
+            case .failure(.wrongKey), .failure(.damaged): continue
+            case .failure(let refused): throw .key("\(name(object.number)): \(refused)")
             }
         }
         return nil
     }
 
     /// What lies under that name in each of the stores that answer, as far as it is a ring.
-    private func copies(of number: UInt64) -> [KeyRingObject] {
-        store.copies.compactMap { copy in
-            guard let bytes = try? copy.store.get(name(number), nil) else { return nil }
-            return try? KeyRingObject(parsing: bytes)
+    private func copies(of number: UInt64) throws(BackupFailure) -> [KeyRingObject] {
+        var (found, failure): ([KeyRingObject], ObjectStoreFailure?) = ([], nil)
+        for copy in store.copies {
+            do throws(ObjectStoreFailure) {
+                let bytes = try copy.store.get(name(number), nil)
+                if let object = try? KeyRingObject(parsing: bytes) { found.append(object) }
+            } catch { if error.cause != .missing { failure = error } }
         }
+        if found.isEmpty, let failure { throw .store(failure) }
+        return found
     }
 }

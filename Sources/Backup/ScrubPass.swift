@@ -85,16 +85,17 @@ package struct ScrubPass: Codable, Hashable, Sendable {
 }
 
 extension Scrub {
-    package static let partCount = 258
+    package static let partCount = 259
 
     /// What a pass reads one after the other of one tenant's repository.
     package static func parts(of vault: Vault) -> [[ObjectName]] {
         let layout = vault.layout
         let small = [
-            layout.rings, layout.manifests, layout.holds, layout.sessions, layout.collections,
-            layout.indexes,
+            layout.rings, layout.manifests, layout.holds, layout.sessions, layout.indexes,
         ]
-        let parts = [small, [layout.logs]] + layout.packFolders.map { [$0] }
+        // Collections last: a store that missed one is known by that, and nothing that it alone has is taken for what others lack.
+        let parts =
+            [small, [layout.logs]] + layout.packFolders.map { [$0] } + [[layout.collections]]
         invariant(parts.count == partCount, "as many parts as are counted")
         return parts
     }

@@ -64,9 +64,9 @@ package final class MountedVolume: Sendable {
         // One after the other: two that change one block at once would each lose what the other wrote.
         try state.withLockedValue { state in
             Result { () throws(MountFailure) in
-                for (offset, edge) in edges
-                where state.blocks[offset / BlockStates.blockByteCount] == .below {
-                    try overlay.write(edge, at: offset)
+                for edge in edges
+                where state.blocks[edge.offset / BlockStates.blockByteCount] == edge.state {
+                    try overlay.write(edge.bytes, at: edge.offset)
                 }
                 try overlay.write(bytes, at: offset)
                 state.blocks.set(BlockStates.blocks(range), .written)
@@ -74,23 +74,35 @@ package final class MountedVolume: Sendable {
         }.get()
     }
 
-    /// What of the first and the last block lies outside of the range, where it is still below.
-    private func edges(
-        of range: Range<UInt64>
-    ) throws(MountFailure) -> [(offset: UInt64, bytes: [UInt8])] {
+    private struct Edge {
+        let offset: UInt64
+        let bytes: [UInt8]
+        /// Where the block is in another state by then, somebody else has written to it.
+        let state: BlockStates.State
+    }
+
+    /// What of the first and the last block lies outside of the range, where the overlay does not have it. A block of zeros may
+    /// hold anything there: what a write left that failed.
+    private func edges(of range: Range<UInt64>) throws(MountFailure) -> [Edge] {
         let size = BlockStates.blockByteCount
         let blocks = BlockStates.blocks(range)
         let (base, first, last) = state.withLockedValue {
             ($0.base, $0.blocks[blocks.lowerBound], $0.blocks[blocks.upperBound - 1])
         }
-        var edges: [(offset: UInt64, bytes: [UInt8])] = []
-        let before = blocks.lowerBound * size..<range.lowerBound
-        if first == .below, !before.isEmpty {
-            edges.append((before.lowerBound, try below(before, base)))
-        }
-        let behind = range.upperBound..<blocks.upperBound * size
-        if last == .below, !behind.isEmpty {
-            edges.append((behind.lowerBound, try below(behind, base)))
+        var edges: [Edge] = []
+        for (part, state) in [
+            (blocks.lowerBound * size..<range.lowerBound, first),
+            (range.upperBound..<blocks.upperBound * size, last),
+        ] where !part.isEmpty {
+            switch state {
+            case .written: continue
+            case .zeros:
+                let zeros = [UInt8](repeating: 0, count: part.count)
+                edges.append(Edge(offset: part.lowerBound, bytes: zeros, state: state))
+            case .below:
+                let bytes = try below(part, base)
+                edges.append(Edge(offset: part.lowerBound, bytes: bytes, state: state))
+            }
         }
         return edges
     }

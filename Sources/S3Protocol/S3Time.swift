@@ -44,6 +44,14 @@ package struct S3Time: Hashable, Sendable {
         return (days - 719_468) * 86_400 + hour * 3_600 + minute * 60 + second
     }
 
+    /// In milliseconds, of which a service may give the last three digits or not.
+    package static func unixMilliseconds(date text: String) -> UInt64? {
+        guard let seconds = unixSeconds(date: text) else { return nil }
+        let fraction = text.split(separator: ".").dropFirst().first?.prefix { $0.isNumber } ?? ""
+        let digits = (fraction + "000").prefix(3)
+        return UInt64(digits).map { seconds * 1_000 + $0 }
+    }
+
     /// Of the Gregorian calendar, counted in years that begin with March: leap days come last.
     private static func date(_ days: UInt64) -> (year: UInt64, month: UInt64, day: UInt64) {
         let shifted = days + 719_468

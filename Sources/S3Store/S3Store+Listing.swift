@@ -42,7 +42,9 @@ extension S3Store {
                 }
                 found[name, default: []].append(entry)
             }
-            guard let next = page.next else { return found }
+            guard let next = page.next else {
+                return found.mapValues { $0.sorted(by: S3VersionPage.Entry.isNewer) }
+            }
             guard after.map({ $0 != next }) ?? true else {
                 throw failure(
                     deed, .service("its list goes in circles: that is a fault of the store"))

@@ -19,9 +19,9 @@ package final class S3Versions: ObjectStore {
 
         /// nil where nothing of it is to be seen.
         init?(_ all: [S3VersionPage.Entry], asOf time: UInt64) {
-            let before = all.filter { $0.modified <= time }
+            let before = all.filter { $0.modified / 1_000 <= time }
             wasThere = before.first.map { !$0.isMarker } ?? false
-            let since = all.reversed().filter { $0.modified > time && !$0.isMarker }
+            let since = all.reversed().filter { $0.modified / 1_000 > time && !$0.isMarker }
             versions = (wasThere ? before.filter { !$0.isMarker } : []) + since
             if versions.isEmpty { return nil }
         }
@@ -84,18 +84,21 @@ package final class S3Versions: ObjectStore {
         }
         let isWhole = choice.withLockedValue { $0.isWhole }
         var first: [UInt8]?
+        var failure: ObjectStoreFailure?
         for version in history.versions {
             let bytes: [UInt8]
             do throws(ObjectStoreFailure) {
                 bytes = try store.all(name.text, version: version.version, deed)
             } catch {
-                // Its lock ended and somebody deleted it, since it was listed.
-                guard error.cause == .missing else { throw error }
+                // Its lock ended and somebody deleted it since it was listed; or nobody can read it, who may have been put over
+                // another one for that.
+                if error.cause != .missing { failure = error }
                 continue
             }
             first = first ?? bytes
             if isWhole(name, bytes) { return try part(range, of: bytes, deed) }
         }
+        if let failure { throw failure }
         guard let first, history.wasThere else { throw store.failure(deed, .missing) }
         return try part(range, of: first, deed)
     }
@@ -117,10 +120,8 @@ package final class S3Versions: ObjectStore {
         if history.wasThere || Layout.kind(name) != .other { return true }
         if let known = later.withLockedValue({ $0[name] }) { return known }
         var isWhole = true
-        do throws(ObjectStoreFailure) { _ = try get(name, nil) } catch {
-            guard error.cause == .missing else { throw error }
-            isWhole = false
-        }
+        // What can't be read in any version must not hide all that can.
+        do throws(ObjectStoreFailure) { _ = try get(name, nil) } catch { isWhole = false }
         later.withLockedValue { $0[name] = isWhole }
         return isWhole
     }

@@ -54,29 +54,33 @@ extension StoreChoice {
         package let store: any ObjectStore
         fileprivate let buckets: [S3Store]
         fileprivate let versions: [S3Versions]
+        fileprivate let hasOthers: Bool
 
         /// Which version is the right one is told by what opens.
         package func choose(by check: ObjectCheck, _ layout: Layout) {
-            for one in versions { one.choose(layout.all) { check.isWhole($0, $1) } }
+            choose(layout) { check.isWhole($0, $1) }
         }
 
-        /// Whether an object was in any of the buckets at that time; also where that could not be told.
+        package func choose(
+            _ layout: Layout, by isWhole: @escaping @Sendable (ObjectName, [UInt8]) -> Bool
+        ) {
+            for one in versions { one.choose(layout.all, by: isWhole) }
+        }
+
+        /// Whether an object was in any of the buckets at that time; also where that could not be told, as of a directory.
         package func wasThere(_ name: ObjectName) -> Bool {
-            versions.contains { (try? $0.wasThere(name)) ?? true }
+            hasOthers || versions.contains { (try? $0.wasThere(name)) ?? true }
         }
 
         /// Where a bucket does not show whose repository is in it, or another one's name, that is put back: no store is used
         /// without. Only who has opened the past by a key knows which one it is.
-        package func putBackNames() throws(BackupFailure) {
-            do throws(ObjectStoreFailure) {
-                for (bucket, versions) in zip(buckets, versions) {
-                    let own = try versions.get(Layout.repository, nil)
-                    if let there = try? bucket.get(Layout.repository, nil), there == own {
-                        continue
-                    }
-                    try bucket.replace(Layout.repository, with: own)
-                }
-            } catch { throw .store(error) }
+        package func putBackNames(of id: RepositoryID) {
+            let own = RepositoryObject(id: id).encoded
+            for bucket in buckets {
+                if let there = try? bucket.get(Layout.repository, nil), there == own { continue }
+                // One that is away must not keep the others from being mended: it is told as absent.
+                try? bucket.replace(Layout.repository, with: own)
+            }
         }
     }
 
@@ -101,6 +105,6 @@ extension StoreChoice {
         return Hidden(
             past: CopiedStore(past, .one),
             store: CopiedStore(stores.map { copy(of: $0, environment) } + past, .one),
-            buckets: buckets, versions: versions)
+            buckets: buckets, versions: versions, hasOthers: stores.count > buckets.count)
     }
 }

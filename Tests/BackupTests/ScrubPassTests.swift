@@ -31,7 +31,7 @@ import Testing
         }
         #expect(readAt.count == Self.parts && readAt[0] == 1_000)
         let steps = zip(readAt.dropFirst(), readAt).map { $0 - $1 }
-        // A 258th of nine tenths of the time, as far as it is looked so often.
+        // A 259th of nine tenths of the time, as far as it is looked so often.
         #expect(steps.allSatisfy { (8_500...9_500).contains($0) })
         #expect(pass.last?.ended ?? 0 <= 1_000 + Self.period * 9 / 10)
         #expect(pass.last?.copyCount == 2 * Self.parts)

@@ -73,12 +73,16 @@ extension FakeS3 {
         }
         let rest = all[(after.map { $0 + 1 } ?? 0)...]
         let page = rest.prefix(pageMax)
-        let entries = page.map { key, version in
+        // SeaweedFS gives all versions of a page before all markers.
+        let grouped =
+            page.filter { $0.version.bytes != nil } + page.filter { $0.version.bytes == nil }
+        let entries = grouped.map { key, version in
+            let isLatest = state.versions[key]?.last?.id == version.id
             let kind = version.bytes == nil ? "DeleteMarker" : "Version"
             let size = version.bytes.map { "<Size>\($0.count)</Size>" } ?? ""
             return
                 "<\(kind)><Key>\(PercentEncoding.text(key))</Key><VersionId>\(version.id)</VersionId>"
-                + "<LastModified>\(S3Time(unixSeconds: version.modified).date)</LastModified>\(size)</\(kind)>"
+                + "<IsLatest>\(isLatest)</IsLatest><LastModified>\(S3Time(unixSeconds: version.modified).date)</LastModified>\(size)</\(kind)>"
         }
         let next =
             page.count < rest.count

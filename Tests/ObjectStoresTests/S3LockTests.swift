@@ -212,6 +212,32 @@ import Testing
         #expect(Self.failure { try past.get(late, nil) }?.cause == .missing)
     }
 
+    /// Sealed by a key of whoever put it, say, and locked for a century.
+    @Test func `a version that nobody can read hides neither another one nor other names`() throws {
+        let room = Room()
+        let (store, bench) = (room.store(), S3Bench(room.service, bucket: FakeS3.bucket))
+        let (name, other) = (try Self.name("t/sessions/1-1"), try Self.name("t/sessions/2-1"))
+        _ = try store.put(name, [1])
+        room.pass(days: 1)
+        try bench.plant(name.text, [9])
+        try bench.plant(other.text, [9])
+        let past = Self.past(store, asOf: 1)
+        past.choose(try Self.name("t")) { _, bytes in bytes == [1] }
+        func refuse() {
+            room.service.state.withLockedValue {
+                $0.faults = [.answer(FakeS3.error(403, "InvalidObjectState"))]
+            }
+        }
+        _ = try past.list(nil)
+        refuse()
+        #expect(try past.get(name, nil) == [1], "behind the newest one, which can't be read")
+        let later = Self.past(store, asOf: 0)
+        later.choose(try Self.name("t")) { _, bytes in bytes == [1] }
+        _ = try later.wasThere(name)
+        refuse()
+        #expect(try later.list(nil).objects.map(\.name) == [name])
+    }
+
     @Test func `of one tenant's past nothing of another one is to be seen`() throws {
         let room = Room()
         let store = room.store()

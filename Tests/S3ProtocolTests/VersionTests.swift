@@ -8,7 +8,7 @@ import Testing
     }
     private static let two = """
         <DeleteMarker><Key>a%2F1</Key><VersionId>w</VersionId><IsLatest>true</IsLatest>
-            <LastModified>2015-08-30T12:36:01.000Z</LastModified></DeleteMarker>
+            <LastModified>2015-08-30T12:36:01.25Z</LastModified></DeleteMarker>
         <Version><Key>a%2F1</Key><VersionId>v</VersionId>
             <LastModified>2015-08-30T12:36:00Z</LastModified><Size>5</Size></Version>
         """
@@ -19,7 +19,8 @@ import Testing
         #expect(last.entries.map(\.version) == ["w", "v"])
         #expect(last.entries.map(\.isMarker) == [true, false])
         #expect(last.entries.map(\.byteCount) == [0, 5])
-        #expect(last.entries.map(\.modified) == [1_440_938_161, 1_440_938_160])
+        #expect(last.entries.map(\.modified) == [1_440_938_161_250, 1_440_938_160_000])
+        #expect(last.entries.map(\.isLatest) == [true, false])
         let more = try Self.page(
             "<EncodingType>url</EncodingType>" + Self.two
                 + "<IsTruncated>true</IsTruncated><NextKeyMarker>a%2F1</NextKeyMarker><NextVersionIdMarker>v</NextVersionIdMarker>"
@@ -41,6 +42,26 @@ import Testing
         #expect(throws: S3ListPage.Refused.notAList("ListBucketResult")) {
             try S3VersionPage(parsing: Array("<ListBucketResult/>".utf8))
         }
+    }
+
+    @Test func `versions are told apart by when they came, however a service lists them`() {
+        func entry(
+            _ version: String, _ modified: UInt64, isMarker: Bool = false, isLatest: Bool = false
+        )
+            -> S3VersionPage.Entry
+        {
+            S3VersionPage.Entry(
+                key: "a", version: version, isMarker: isMarker, byteCount: 1, modified: modified,
+                isLatest: isLatest)
+        }
+        let listed = [
+            entry("2", 2_000), entry("1", 1_000), entry("4", 4_000, isLatest: true),
+            entry("m", 2_500, isMarker: true), entry("n", 1_000, isMarker: true),
+        ]
+        #expect(
+            listed.sorted(by: S3VersionPage.Entry.isNewer).map(\.version) == [
+                "4", "m", "2", "n", "1",
+            ])
     }
 
     @Test(arguments: [0, 951_782_399, 951_782_400, 1_440_938_160, 4_107_542_399, 253_402_300_799])

@@ -69,24 +69,42 @@ extension RepositoryCommand {
             _ advanced: @escaping @Sendable (Int) -> Void
         ) throws(Failure) -> Repair {
             let vault = try opened.vault()
-            let rings = opened.history(in: opened.rings.store)
+            var rings = try opened.history(in: opened.rings.store)
             guard let past else {
                 return Repair(
                     vault, rings: rings, threads: RepositoryOptions.threads,
                     bytesPerSecond: pace.rate, advanced: advanced)
             }
-            past.choose(by: ObjectCheck(vault: vault, rings: rings), vault.layout)
-            try backed { () throws(BackupFailure) in try past.putBackNames() }
-            // Whoever rotated since then did so in the bucket.
-            let later = opened.history(in: past.store)
-            let whole = try backed { () throws(BackupFailure) in
-                try Vault(past.store, ring: later.newest.ring)
+            choose(past, opened, vault, rings)
+            past.putBackNames(of: vault.ring.repository)
+            // Whoever rotated since then did so in the bucket; each ring vouches for the next one only.
+            while true {
+                let later = try opened.history(in: past.store)
+                guard later.newest.number > rings.newest.number else { break }
+                rings = later
+                choose(past, opened, vault, rings)
             }
-            past.choose(by: ObjectCheck(vault: whole, rings: later), whole.layout)
+            let (newest, store) = (rings.newest.ring, past.store)
+            let whole = try backed { () throws(BackupFailure) in try Vault(store, ring: newest) }
+            past.choose(by: ObjectCheck(vault: whole, rings: rings), whole.layout)
             return Repair(
-                whole, rings: later, threads: RepositoryOptions.threads,
+                whole, rings: rings, threads: RepositoryOptions.threads,
                 bytesPerSecond: pace.rate, wasThere: { name in past.wasThere(name) },
                 advanced: advanced)
+        }
+
+        /// What is whole in the past, as far as those rings tell, and what may be the next ring.
+        private static func choose(
+            _ past: StoreChoice.Hidden, _ opened: OpenedRepository, _ vault: Vault,
+            _ history: RingHistory
+        ) {
+            let check = ObjectCheck(vault: vault, rings: history)
+            let (rings, holder) = (opened.rings(in: past.past), opened.key.holder)
+            let (next, former) = (vault.layout.ring(history.newest.number + 1), history.newest)
+            past.choose(vault.layout) { name, bytes in
+                name == next
+                    ? rings.isSuccessor(bytes, of: former, by: holder) : check.isWhole(name, bytes)
+            }
         }
 
         /// Whose repository it is comes first into an empty store, and all else by the repair. The first store is none that can be
