@@ -13,7 +13,8 @@ package final class VolumeView: Sendable {
         var next = 0
         /// Windows on their way; who needs one of them waits for it.
         var loading: [UInt64: DispatchGroup] = [:]
-        var aheadCount = 0
+        /// Which of the queues that read ahead have nothing to do.
+        var idle: [Int]
     }
 
     /// How a part of a window that is not here comes.
@@ -34,14 +35,17 @@ package final class VolumeView: Sendable {
     private let limits: BackupLimits
     private let windowByteCount: UInt64
     private let state: NIOLockedValueBox<State>
-    private let ahead = DispatchQueue(label: "holdfast.backup.ahead", attributes: .concurrent)
+    /// One for each thread: those of a concurrent queue begin late where others wait for them.
+    private let ahead: [DispatchQueue]
 
     package init(_ map: VolumeMap, _ reader: BackupReader) {
         (self.map, self.reader, shape) = (map, reader, map.shape)
         limits = reader.vault.limits
         windowByteCount = max(limits.windowByteCount, shape.cellByteCount)
         let count = Int(limits.openedByteCountKept / shape.cellByteCount)
-        state = NIOLockedValueBox(State(cells: Kept(count)))
+        let aheadCount = limits.windowsAheadAtOnce
+        ahead = (0..<aheadCount).map { DispatchQueue(label: "holdfast.backup.ahead.\($0)") }
+        state = NIOLockedValueBox(State(cells: Kept(count), idle: Array(0..<aheadCount)))
     }
 
     /// Behind the volume's end there are zeros. Called by several threads at once, and may wait for the store.
@@ -157,25 +161,23 @@ package final class VolumeView: Sendable {
     }
 
     private func readAhead(of window: UInt64) {
-        let begun = state.withLockedValue { state -> [(UInt64, DispatchGroup)] in
+        let begun = state.withLockedValue { state -> [(UInt64, DispatchGroup, queue: Int)] in
             guard window > 0, state.recent.contains(window - 1) else { return [] }
             remember(window, &state)
-            var begun: [(UInt64, DispatchGroup)] = []
+            var begun: [(UInt64, DispatchGroup, queue: Int)] = []
             for next in window + 1...window + limits.windowsAhead {
-                guard state.aheadCount < limits.windowsAheadAtOnce,
-                    next * windowByteCount < shape.byteCount
-                else { break }
+                guard next * windowByteCount < shape.byteCount else { break }
                 guard !state.recent.contains(next), state.loading[next] == nil else { continue }
+                guard let queue = state.idle.popLast() else { break }
                 remember(next, &state)
-                state.aheadCount += 1
-                begun.append((next, begin(next, &state)))
+                begun.append((next, begin(next, &state), queue))
             }
             return begun
         }
-        for (next, group) in begun {
-            ahead.async {
+        for (next, group, queue) in begun {
+            ahead[queue].async {
                 self.load(next, group)
-                self.state.withLockedValue { $0.aheadCount -= 1 }
+                self.state.withLockedValue { $0.idle.append(queue) }
             }
         }
     }

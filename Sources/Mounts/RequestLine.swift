@@ -7,33 +7,38 @@ internal import NIOCore
 final class RequestLine: Sendable {
     private struct State: Sendable {
         var waiting = CircularBuffer<@Sendable () -> Void>()
-        var busy = 0
+        var idle: [Int]
     }
 
-    private let threads: Int
-    private let queue = DispatchQueue(label: "holdfast.mount", attributes: .concurrent)
-    private let state = NIOLockedValueBox(State())
+    /// One for each thread: those that work on one concurrent queue are no more than there are processors until the system has
+    /// noticed that they wait, and each of them is for some of the others.
+    private let queues: [DispatchQueue]
+    private let state: NIOLockedValueBox<State>
 
-    init(threads: Int) { self.threads = max(threads, 1) }
+    init(threads: Int) {
+        let count = max(threads, 1)
+        queues = (0..<count).map { DispatchQueue(label: "holdfast.mount.\($0)") }
+        state = NIOLockedValueBox(State(idle: Array(0..<count)))
+    }
 
     func add(_ deeds: [@Sendable () -> Void]) {
-        let new = state.withLockedValue { state in
+        let woken = state.withLockedValue { state in
             state.waiting.append(contentsOf: deeds)
-            let new = min(state.waiting.count, threads - state.busy)
-            state.busy += new
-            return new
+            let count = min(state.waiting.count, state.idle.count)
+            defer { state.idle.removeLast(count) }
+            return Array(state.idle.suffix(count))
         }
-        for _ in 0..<new { queue.async { self.work() } }
+        for number in woken { queues[number].async { self.work(number) } }
     }
 
-    private func work() {
-        while let deed = next() { deed() }
+    private func work(_ number: Int) {
+        while let deed = next(number) { deed() }
     }
 
-    private func next() -> (@Sendable () -> Void)? {
+    private func next(_ number: Int) -> (@Sendable () -> Void)? {
         state.withLockedValue { state in
             if let deed = state.waiting.popFirst() { return deed }
-            state.busy -= 1
+            state.idle.append(number)
             return nil
         }
     }

@@ -187,12 +187,13 @@ def files(findings, repository, figures, content):
 
 def moments(findings, repository, figures):
     """Behind the backup, as far as the log was shipped."""
-    for volume in ("files", "noise"):
+    for volume in ("files", "noise", "late"):
         path = os.path.join(repository.scratch, volume + "-latest.raw")
         repository.ask("restore", "--latest", "--volume", volume, "--to", path)
         with Mount(repository, volume, "--latest", "--read-only") as mount:
             compare(findings, figures, repository, mount, path, f"{volume}, as far as the log goes")
-        differs = not filecmp.cmp(path, os.path.join(repository.scratch, volume + ".raw"), shallow=False)
+        before = os.path.join(repository.scratch, volume + ".raw")
+        differs = not os.path.exists(before) or not filecmp.cmp(path, before, shallow=False)
         findings.expect(differs, "that is another moment than the backup's")
 
 
@@ -250,7 +251,10 @@ def prepared(mesh, repository, scratch, mib):
         subprocess.run(["nbdcopy", "--flush", path, mesh.primary().uri(volume)], check=True, timeout=COMMAND_SECONDS_MAX)
     faults.await_caught_up(mesh, NOTICE_SECONDS_MAX)
     back_up(mesh.nodes[2])
-    for volume in ("files", "noise"):
+    # One that is made behind the backup, and grows.
+    mesh.create_volume("late", "8M")
+    mesh.primary().holdfast("volume", "grow", "late", "--size", "32M")
+    for volume in ("files", "noise", "late"):
         client = nbd.NBD()
         client.connect_uri(mesh.primary().uri(volume))
         client.pwrite(os.urandom(5_000), 9 * MIB + 99)
