@@ -5,6 +5,8 @@ internal import Record
 
 /// What segments are preallocated with, made once: a megabyte is not filled for every batch.
 private let zeros = [UInt8](repeating: 0, count: 1 << 20)
+/// Of what is left in the end, which a small segment is from the beginning.
+private let fewZeros = [UInt8](repeating: 0, count: 64 << 10)
 
 /// A file on its way to become a segment, its first `byteCount` bytes allocated and written once, so
 /// that a later sync need not record new extents too.
@@ -91,8 +93,10 @@ extension JournalCore {
         var offset = range.lowerBound
         while offset < range.upperBound {
             let count = min(zeros.count, range.upperBound - offset)
-            let piece = count == zeros.count ? zeros : [UInt8](repeating: 0, count: count)
-            try disk.write(file, at: UInt64(offset), [piece])
+            let (few, rest) = count.quotientAndRemainder(dividingBy: fewZeros.count)
+            var pieces = count == zeros.count ? [zeros] : Array(repeating: fewZeros, count: few)
+            if rest > 0 { pieces.append([UInt8](repeating: 0, count: rest)) }
+            try disk.write(file, at: UInt64(offset), pieces)
             offset += count
         }
     }

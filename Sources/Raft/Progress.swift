@@ -85,7 +85,7 @@ package struct Progress: Hashable, Sendable {
 
     /// A base has no volume's bytes.
     mutating func tookBase(_ index: LogIndex) {
-        guard witness == nil else { return }
+        guard !isWitness else { return }
         (isPartial, tookBase) = (true, index)
     }
 

@@ -43,7 +43,7 @@ extension Raft {
     }
 
     /// A caretaker has no state to give, and its base stands for none.
-    func mayGetBase(_ at: Int) -> Bool { !isCaretaker && progress[at].witness == nil }
+    func mayGetBase(_ at: Int) -> Bool { !isCaretaker && !progress[at].isWitness }
 
     /// A caretaker's only end: the first data voter that lacks nothing is told to stand, and if
     /// nothing comes of it, another one. Those who lack what this witness forgot never get there.

@@ -196,20 +196,17 @@ extension Raft {
     /// them with them (fig. 8). The leader counts itself like any other, by what is durable.
     mutating func advanceCommit() {
         guard commitIndex < log.lastIndex else { return }
-        let floor = membership.quorumFloor { acknowledgedIndex($0) }
+        let holdings = holdings
+        let floor = membership.quorumFloor { holdings.acknowledged(by: $0) }
         let index = isPlanted(.commitsWithMinority) ? disk.durable : LogIndex(floor)
         guard index > commitIndex, log.term(at: index) == term || isPlanted(.commitsEarlierTerms)
         else { return }
         commitIndex = index
     }
 
-    /// What a member durably holds of this term's log; 0 if that is not known or doesn't count.
-    func acknowledgedIndex(_ node: NodeID) -> UInt64 {
-        if node == seat {
-            return (isPlanted(.countsOwnUnsaved) ? log.lastIndex : disk.durable).rawValue
-        }
-        guard let at = progressIndex(of: node), !progress[at].isForgetful else { return 0 }
-        return progress[at].match.rawValue
+    var holdings: Holdings {
+        let own = isPlanted(.countsOwnUnsaved) ? log.lastIndex : disk.durable
+        return Holdings(seat: seat, own: own, progress: progress)
     }
 
     mutating func replicate() {

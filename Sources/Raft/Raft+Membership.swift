@@ -78,7 +78,7 @@ extension Raft {
         guard let follower = progress.first(where: { $0.node == node }), isHeard(follower) else {
             return false
         }
-        return follower.witness != nil || lag(of: follower) <= settings.promotionLagBytesMax
+        return follower.isWitness || lag(of: follower) <= settings.promotionLagBytesMax
     }
 
     /// What an event may have made possible: the joint entry, the final one, or the end of a leader
@@ -108,7 +108,9 @@ extension Raft {
         guard commitIndex == log.lastIndex, unfitness(of: target) == nil else { return false }
         guard target.voters.data.allSatisfy({ hasToldOfVolumes($0) }) else { return false }
         let majority = target.voters.data.count / 2 + 1
-        return target.voters.dataFloor(majority) { acknowledgedIndex($0) } >= commitIndex.rawValue
+        let holdings = holdings
+        return target.voters.dataFloor(majority) { holdings.acknowledged(by: $0) }
+            >= commitIndex.rawValue
     }
 
     /// It tells with the answers to heartbeats alone: until the first one it passes for whole.

@@ -24,7 +24,7 @@ extension Raft {
         if forgetsAboveFloor { held = commitIndex }
         // With all of them, whatever a witness could be asked for is held twice.
         if leavesBehind {
-            for at in progress.indices where progress[at].witness != nil {
+            for at in progress.indices where progress[at].isWitness {
                 held = min(held, witnessNeeds(at))
             }
         }
@@ -52,21 +52,14 @@ extension Raft {
     /// were lost while one that is whole lacks the log, nothing could bring that one up to date.
     private var wholeFloor: LogIndex {
         var lowest = UInt64.max
+        let holdings = holdings
         log.forEachMembership(from: commitIndex) { membership in
             membership.forEachHalf { half in
-                let floor = half.dataFloor(half.copiesToOutlast) { node in
-                    min(acknowledgedIndex(node), knownWhole(node).rawValue)
-                }
+                let floor = half.dataFloor(half.copiesToOutlast) { holdings.whole(by: $0) }
                 lowest = min(lowest, floor)
             }
         }
         return LogIndex(lowest)
-    }
-
-    private func knownWhole(_ node: NodeID) -> LogIndex {
-        if node == seat || isPlanted(.countsPartialAsWhole) { return .countMax }
-        guard let at = progressIndex(of: node), !progress[at].isPartial else { return .zero }
-        return progress[at].wholeThrough
     }
 
     /// Disks are finite: one member that is away for days must not fill those of the others.
@@ -90,7 +83,7 @@ extension Raft {
     /// After the base moved: for whom is the log no longer kept?
     mutating func noteLeftBehind() {
         guard role == .leader else { return }
-        for at in progress.indices where progress[at].witness == nil {
+        for at in progress.indices where !progress[at].isWitness {
             guard let match = progress[at].knownMatch else { continue }
             let isBehind = match < log.base.index
             if isBehind, !progress[at].isLeftBehind {

@@ -8,8 +8,8 @@ internal import Record
 extension Raft {
     /// With each heartbeat: entries no longer, if they are not needed, and at most one base move.
     mutating func tendWitnesses() {
-        for at in progress.indices where progress[at].witness != nil {
-            if progress[at].witness?.streams == true, !needsEntries(at) {
+        for at in progress.indices where progress[at].isWitness {
+            if progress[at].takesEntries, !needsEntries(at) {
                 progress[at].witness?.streams = false
                 progress[at].probe(from: progress[at].match.next)
             }
@@ -50,11 +50,12 @@ extension Raft {
         let missing =
             settings.witnessCopiesMissing + (isPlanted(.forgetsOneCopyTooEarly) ? 1 : 0)
         var lowest: UInt64?
+        let holdings = holdings
         log.forEachMembership(from: commitIndex) { membership in
             membership.forEachHalf { half in
                 guard half.witness == node else { return }
                 let floor = half.dataFloor(half.copiesToForget - missing) {
-                    acknowledgedIndex($0)
+                    holdings.acknowledged(by: $0)
                 }
                 lowest = min(lowest ?? .max, floor)
             }
@@ -119,7 +120,7 @@ extension Raft {
         guard commitIndex < log.lastIndex, isStarvingWitness else { return .distantFuture }
         var earliest = Instant.distantFuture
         for at in progress.indices
-        where progress[at].witness == nil && progress[at].match < log.lastIndex {
+        where !progress[at].isWitness && progress[at].match < log.lastIndex {
             let dueAt = answerDueAt(at)
             // What is past has been judged, and asks for no second look.
             if dueAt > now { earliest = min(earliest, dueAt) }
@@ -137,7 +138,7 @@ extension Raft {
     /// none, the newest that is known to be committed.
     mutating func askedPosition(_ at: Int) -> Position {
         let next = progress[at].next
-        if progress[at].takesEntries, progress[at].witness == nil || next > log.base.index {
+        if progress[at].takesEntries, !progress[at].isWitness || next > log.base.index {
             return log.position(at: next.previous) ?? .zero
         }
         let index = progress[at].isForgetful ? .zero : commitIndex
@@ -147,7 +148,7 @@ extension Raft {
 
     /// Whether the answer is about the entry before the follower's next.
     mutating func witnessHeard(_ round: UInt64, holds: Bool, base: LogIndex, _ at: Int) -> Bool {
-        guard progress[at].witness != nil else { return true }
+        guard progress[at].isWitness else { return true }
         // A late answer tells of a base that has moved since.
         if round > progress[at].round { progress[at].witness?.base = base }
         return progress[at].witness?.answered(round, holds: holds) != true

@@ -63,8 +63,8 @@ package enum Fault: String, CaseIterable, Sendable {
 }
 
 extension Fault {
-    /// A log's disk that gives back other bytes than were made safe on it.
-    static let lies: Set<Fault> = [.bitRot, .lostWrite, .misdirectedWrite]
+    /// What a log's disk takes back though it said that it was safe.
+    static let takingBack: Set<Fault> = [.lostWrite, .misdirectedWrite]
 }
 
 /// All that a run is drawn from: equal plans give equal runs.

@@ -78,9 +78,9 @@ extension Simulation {
             try machines[at].journal?.append(writes.map(\.change))
         } catch { return failed("its log: \(error)", at) }
         // What a write's letters promise, a later one may have replaced by the time they leave.
-        for write in writes {
-            noteReplaced(by: write.change, at)
-            for letter in write.releases { send(letter, at) }
+        for place in writes.indices {
+            noteReplaced(by: writes[place].change, at)
+            for letter in writes[place].releases { send(letter, at) }
         }
         for write in machines[at].log.waiting { noteReplaced(by: write.change, at) }
         guard let number = writes.last?.number, plan.mutant != .acknowledgesBeforeSync

@@ -37,7 +37,8 @@ extension Simulation {
                     isNewcomer: at >= founders, pace: pace,
                     clock: VirtualClock(startingAt: start, rate: rate), peers: count))
             if upgrades { machines[at].speaks = .first }
-            machines[at].logDisk.remembersWrites = !plan.faults.isDisjoint(with: Fault.lies)
+            let takesBack = !Fault.takingBack.isDisjoint(with: weather.faults)
+            machines[at].logDisk.remembersWrites = takesBack
             if plan.mutant == .skipsLogSync { machines[at].logDisk.losesSyncs = true }
             if plan.mutant == .skipsImageSync { machines[at].volumesDisk.losesSyncs = true }
         }
