@@ -29,7 +29,7 @@ HISTORIES ?= 200
 # How many disk operations the power is cut at.
 OPERATIONS ?= 10000
 # Tests of what has threads.
-SHELLS ?= ^(Backup|Control|Copies|Driver|Holdfast|Journal|KeyServices|Launch|ObjectStores|Transport|Volumes)Tests
+SHELLS ?= ^(Backup|Control|Copies|Driver|Holdfast|Journal|KeyServices|Launch|Mounts|ObjectStores|Transport|Volumes)Tests
 # Files that measure nothing go to memory or TMPDIR; what the agents write goes to TMPDIR.
 MEASURE := PYTHONDONTWRITEBYTECODE=1 python3
 EXECUTABLES := --bin .build/release
@@ -156,7 +156,7 @@ rot: release rig
 backup: release rig
 	$(MEASURE) Tests/Rig/backup.py $(EXECUTABLES) $(RIG)
 
-# A backup looked into over NBD, without a restore; by Debian's python, which has Debian's libnbd. Needs /dev/fuse.
+# A backup looked into over NBD, without a restore; by Debian's python, which has Debian's libnbd.
 mount: release
 	PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 Tests/Rig/mount.py $(EXECUTABLES) $(if $(MIB),--mib $(MIB))
 
