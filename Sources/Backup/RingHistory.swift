@@ -94,7 +94,13 @@ extension Rings {
             do throws(ObjectStoreFailure) {
                 let bytes = try copy.store.get(name(number), nil)
                 if let object = try? KeyRingObject(parsing: bytes) { found.append(object) }
-            } catch { if error.cause != .missing { failure = error } }
+            } catch {
+                // A store that is away as a whole is told by who reads all.
+                if error.cause == .missing || (try? copy.store.get(Layout.repository, nil)) == nil {
+                    continue
+                }
+                failure = error
+            }
         }
         if found.isEmpty, let failure { throw .store(failure) }
         return found

@@ -12,6 +12,8 @@ package struct ViewExtent: Hashable, Sendable {
 
 extension VolumeView {
     private struct Enough: Error {}
+    /// What is told at once: each four megabytes of data cost a request where their node is not kept.
+    private static let cellsMax: UInt64 = 64 << 8
 
     /// At most so many from the range's beginning on; neighbours differ. What the map can't tell, being damaged, passes for data:
     /// who reads it learns why.
@@ -29,11 +31,15 @@ extension VolumeView {
         do {
             if !own.isEmpty {
                 var nodes = reader.nodes
-                let cells = own.lowerBound / size..<(own.upperBound - 1) / size + 1
+                let first = own.lowerBound / size
+                let cells = first..<min((own.upperBound - 1) / size + 1, first + Self.cellsMax)
                 try map.forEach(in: cells, nodes: &nodes) { run in
                     let bytes = run.cells.lowerBound * size..<run.cells.upperBound * size
                     try tell(bytes.clamped(to: own), ViewExtent.Kind(run.slot))
                 }
+            }
+            guard (extents.last?.range.upperBound ?? own.upperBound) == own.upperBound else {
+                return extents
             }
             let behind = max(range.lowerBound, own.upperBound)..<range.upperBound
             if !behind.isEmpty { try tell(behind, .hole) }

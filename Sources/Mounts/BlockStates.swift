@@ -56,8 +56,10 @@ struct BlockStates: Hashable, Sendable {
         pages[number] = states.allSatisfy { $0 == state } ? .all(state) : .each(states)
     }
 
-    /// The parts of a range of bytes, in their order; neighbours differ.
-    func runs(in range: Range<UInt64>) -> [(range: Range<UInt64>, state: State)] {
+    /// The parts of a range of bytes, in their order, at most so many from its beginning on; neighbours differ.
+    func runs(
+        in range: Range<UInt64>, countMax: Int = .max
+    ) -> [(range: Range<UInt64>, state: State)] {
         var runs: [(range: Range<UInt64>, state: State)] = []
         var at = range.lowerBound
         while at < range.upperBound {
@@ -66,6 +68,7 @@ struct BlockStates: Hashable, Sendable {
             if let last = runs.last, last.state == state {
                 runs[runs.count - 1].range = last.range.lowerBound..<end
             } else {
+                guard runs.count < countMax else { return runs }
                 runs.append((at..<end, state))
             }
             at = end

@@ -21,6 +21,12 @@ package enum MountSocket {
                 "others than you may write to \(above), and put another socket in the place of this one\n  "
                     + "Name one in a directory of your own, with mode 0700.")
         }
+        // It is bound beside its place first, where another one may serve whose name ends so.
+        for path in [path, path + ".new"] { try checkFree(path) }
+    }
+
+    private static func checkFree(_ path: String) throws(MountFailure) {
+        var status = stat()
         guard unsafe lstat(path, &status) == 0 else { return }
         guard status.st_mode & S_IFMT == S_IFSOCK else {
             throw .socket("\(path) is there, and no socket: move it away, or name another place")

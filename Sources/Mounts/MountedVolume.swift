@@ -35,7 +35,9 @@ package final class MountedVolume: Sendable {
     package func grow(to byteCount: UInt64) { state.withLockedValue { $0.byteCount = byteCount } }
 
     package func read(_ range: Range<UInt64>) throws(MountFailure) -> [UInt8] {
-        let (base, runs) = state.withLockedValue { ($0.base, $0.blocks.runs(in: range)) }
+        let (base, runs) = state.withLockedValue {
+            ($0.base, $0.blocks.runs(in: range))
+        }
         if runs.count == 1, runs[0].state == .below { return try below(range, base) }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(range.count)
@@ -56,7 +58,10 @@ package final class MountedVolume: Sendable {
         do { return try base.read(range) } catch { throw .below(error) }
     }
 
-    package func write(_ bytes: [UInt8], at offset: UInt64) throws(MountFailure) {
+    /// Nothing is changed any more once `isWanted` says no: it is asked when nobody else changes anything.
+    package func write(
+        _ bytes: [UInt8], at offset: UInt64, if isWanted: () -> Bool = { true }
+    ) throws(MountFailure) {
         guard !bytes.isEmpty else { return }
         let overlay = try changeable()
         let range = offset..<offset + UInt64(bytes.count)
@@ -64,6 +69,7 @@ package final class MountedVolume: Sendable {
         // One after the other: two that change one block at once would each lose what the other wrote.
         try state.withLockedValue { state in
             Result { () throws(MountFailure) in
+                guard isWanted() else { return }
                 for edge in edges
                 where state.blocks[edge.offset / BlockStates.blockByteCount] == edge.state {
                     try overlay.write(edge.bytes, at: edge.offset)
@@ -108,16 +114,19 @@ package final class MountedVolume: Sendable {
     }
 
     /// Zeros from here on, which take no room where the file system can do that.
-    package func zero(_ range: Range<UInt64>) throws(MountFailure) {
+    package func zero(
+        _ range: Range<UInt64>, if isWanted: () -> Bool = { true }
+    ) throws(MountFailure) {
         let overlay = try changeable()
         let size = BlockStates.blockByteCount
         let first = (range.lowerBound + size - 1) / size
         // The last block may be shorter than the others.
         let isLast = range.upperBound == byteCount
         let end = (range.upperBound + (isLast ? size - 1 : 0)) / size
-        guard first < end else { return try writeZeros(range) }
-        try writeZeros(range.lowerBound..<first * size)
+        guard first < end else { return try writeZeros(range, if: isWanted) }
+        try writeZeros(range.lowerBound..<first * size, if: isWanted)
         let isFreed = state.withLockedValue { state in
+            guard isWanted() else { return true }
             let whole = first * size..<end * size
             let written = state.blocks.runs(in: whole).filter { $0.state == .written }
             guard written.allSatisfy({ overlay.free($0.range) }) else { return false }
@@ -125,15 +134,17 @@ package final class MountedVolume: Sendable {
             return true
         }
         let behind = min(end * size, range.upperBound)
-        if !isFreed { try writeZeros(first * size..<behind) }
-        try writeZeros(behind..<range.upperBound)
+        if !isFreed { try writeZeros(first * size..<behind, if: isWanted) }
+        try writeZeros(behind..<range.upperBound, if: isWanted)
     }
 
-    private func writeZeros(_ range: Range<UInt64>) throws(MountFailure) {
+    private func writeZeros(
+        _ range: Range<UInt64>, if isWanted: () -> Bool
+    ) throws(MountFailure) {
         var at = range.lowerBound
         while at < range.upperBound {
             let end = min(at + Self.zerosByteCount, range.upperBound)
-            try write([UInt8](repeating: 0, count: Int(end - at)), at: at)
+            try write([UInt8](repeating: 0, count: Int(end - at)), at: at, if: isWanted)
             at = end
         }
     }
@@ -145,7 +156,9 @@ package final class MountedVolume: Sendable {
 
     /// At most so many from the range's beginning on; neighbours differ.
     package func extents(_ range: Range<UInt64>, countMax: Int) -> [ViewExtent] {
-        let (base, runs) = state.withLockedValue { ($0.base, $0.blocks.runs(in: range)) }
+        let (base, runs) = state.withLockedValue {
+            ($0.base, $0.blocks.runs(in: range, countMax: countMax + 1))
+        }
         var extents: [ViewExtent] = []
         for (part, state) in runs {
             let own =

@@ -1,13 +1,19 @@
 internal import Dispatch
 internal import NIOConcurrencyHelpers
 internal import NIOCore
+internal import VolumeCore
 
 /// A few threads that carry out what comes, which may wait for a store. Who hands something over is not kept waiting; how much
 /// may stand in line is the NBD server's to bound.
 final class RequestLine: Sendable {
     private struct State: Sendable {
-        var waiting = CircularBuffer<@Sendable () -> Void>()
+        var waiting = CircularBuffer<Deed>()
         var idle: [Int]
+    }
+
+    struct Deed: Sendable {
+        let connection: ConnectionID
+        let body: @Sendable () -> Void
     }
 
     /// One for each thread: those that work on one concurrent queue are no more than there are processors until the system has
@@ -21,7 +27,7 @@ final class RequestLine: Sendable {
         state = NIOLockedValueBox(State(idle: Array(0..<count)))
     }
 
-    func add(_ deeds: [@Sendable () -> Void]) {
+    func add(_ deeds: [Deed]) {
         let woken = state.withLockedValue { state in
             state.waiting.append(contentsOf: deeds)
             let count = min(state.waiting.count, state.idle.count)
@@ -31,11 +37,16 @@ final class RequestLine: Sendable {
         for number in woken { queues[number].async { self.work(number) } }
     }
 
-    private func work(_ number: Int) {
-        while let deed = next(number) { deed() }
+    /// Nobody waits for what that one asked any more.
+    func drop(_ connection: ConnectionID) {
+        state.withLockedValue { $0.waiting.removeAll { $0.connection == connection } }
     }
 
-    private func next(_ number: Int) -> (@Sendable () -> Void)? {
+    private func work(_ number: Int) {
+        while let deed = next(number) { deed.body() }
+    }
+
+    private func next(_ number: Int) -> Deed? {
         state.withLockedValue { state in
             if let deed = state.waiting.popFirst() { return deed }
             state.idle.append(number)

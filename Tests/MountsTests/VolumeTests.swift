@@ -109,6 +109,39 @@ struct MemoryBase: MountBase {
         try volume.write([UInt8](repeating: 9, count: 4_096), at: 40_960)
         #expect(try volume.read(40_960..<45_056) == [UInt8](repeating: 9, count: 4_096))
     }
+
+    /// Its client has gone, and asked anew by another connection.
+    @Test func `what nobody waits for any more changes nothing`() throws {
+        let base = MemoryBase(20_000, seed: 3)
+        let volume = try MountedVolume(base, byteCount: 20_000, overlayIn: "/tmp")
+        try volume.write([1, 2, 3], at: 5_000, if: { false })
+        try volume.zero(0..<12_000, if: { false })
+        #expect(try volume.read(0..<20_000) == base.bytes)
+    }
+
+    @Test func `no more extents are made than are asked for`() throws {
+        let volume = try MountedVolume(nil, byteCount: 1 << 20, overlayIn: "/tmp")
+        for block in stride(from: UInt64(0), to: 256, by: 2) {
+            try volume.write([1], at: block << 12)
+        }
+        let extents = volume.extents(0..<1 << 20, countMax: 5)
+        #expect(extents.count == 5 && extents.last?.range.upperBound == 5 << 12)
+    }
+
+    @Test
+    func `of two mounts at one path the second one is refused, and its end takes nothing away`()
+        throws
+    {
+        let path = "/tmp/hf-claim-\(UInt64.random(in: 0 ... .max))"
+        do {
+            let first = try MountClaim(of: path)
+            #expect(throws: MountFailure.self) { try MountClaim(of: path) }
+            #expect(throws: MountFailure.self) { try MountClaim(of: path) }
+            withExtendedLifetime(first) {}
+        }
+        let next = try MountClaim(of: path)
+        withExtendedLifetime(next) {}
+    }
 }
 
 /// Calls it on so many threads.

@@ -34,7 +34,12 @@ extension BackupCommand {
         @Flag(help: "Clients can't write.") var readOnly = false
 
         func run() async throws {
-            try mounted { () throws(MountFailure) in try MountSocket.check(listen) }
+            let claim = try mounted { () throws(MountFailure) in
+                let claim = try MountClaim(of: listen)
+                try MountSocket.check(listen)
+                return claim
+            }
+            defer { withExtendedLifetime(claim) {} }
             // From its first moment on the socket is nobody else's.
             umask(0o077)
             let vault = try place.vault()

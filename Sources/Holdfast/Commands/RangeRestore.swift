@@ -59,10 +59,20 @@ struct RangeRestore {
             restored, [Line("\(what) of backup \(manifest.sequence) are in \(path)", .good)])
     }
 
+    private static let extentsAtOnce = 1_024
+
     private func checkRoom(_ view: VolumeView) throws(BackupFailure) {
         let room = try Room(in: folder)
-        let needed = view.extents(range.bytes, countMax: .max).filter { $0.kind == .data }
-            .reduce(UInt64(0)) { $0 + UInt64($1.range.count) }
+        // The map is asked only where it matters what of the range is data.
+        guard UInt64(range.bytes.count) > room.byteCount else { return }
+        var (needed, at) = (UInt64(0), range.bytes.lowerBound)
+        while at < range.bytes.upperBound {
+            let extents = view.extents(at..<range.bytes.upperBound, countMax: Self.extentsAtOnce)
+            guard let end = extents.last?.range.upperBound, end > at else { break }
+            needed += extents.filter { $0.kind == .data }
+                .reduce(UInt64(0)) { $0 + UInt64($1.range.count) }
+            at = end
+        }
         guard needed <= room.byteCount else {
             throw .refused(
                 "\(room.path) has room for \(Words.bytes(room.byteCount)), and "
