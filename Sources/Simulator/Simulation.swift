@@ -22,7 +22,7 @@ package struct Simulation: ~Copyable {
     var random: SeededRandom
     /// The weather's chances.
     var sky: SeededRandom
-    var agenda = Agenda<Occurrence>()
+    var agenda = Agenda(filler: Occurrence.watch)
     var time = Moment.zero
     var machines: [Machine] = []
     var links: Links
@@ -98,7 +98,8 @@ package struct Simulation: ~Copyable {
     /// Runs to the end, or to the first violation.
     package mutating func run() -> Report {
         begin()
-        while report.violation == nil, let (at, occurrence) = agenda.pop() {
+        while report.violation == nil, !agenda.isEmpty {
+            let (at, occurrence) = agenda.pop()
             time = at
             report.events += 1
             step(occurrence)
