@@ -194,7 +194,7 @@ def files(findings, repository, figures, content):
         except nbd.Error:
             pass
         second = run(*mount.words, check=False)
-        findings.expect(second.returncode == 1 and "answers on" in second.stderr, f"nobody's socket is taken: {second}")
+        findings.expect(second.returncode == 1 and "another mount serves at" in second.stderr, f"nobody's socket is taken: {second}")
 
 
 def moments(findings, repository, figures):
