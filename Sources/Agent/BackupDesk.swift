@@ -208,7 +208,7 @@ final class BackupDesk: Sendable {
     func scrubbing() throws(BackupFailure) -> (Vault, RingHistory) {
         // As who repairs does: the store that leads may be the damaged one.
         let opened = try open(for: .reading)
-        let history = try opened.rings.history(from: opened.ring, by: opened.key.holder)
+        let history = opened.rings.history(from: opened.ring, by: opened.key.holder)
         return (try vault(opened.rings, opened.ring), history)
     }
 

@@ -17,10 +17,12 @@ import Store
 final class ScrubDesk: Sendable {
     private static let fileName = "scrub.json"
     private static let fileByteCountMax = 4 << 20
-    /// What was found bad is looked at again, so that nobody who mended it waits for the next pass; and what failed is tried again.
-    /// Twice as seldom each time that it was in vain: each try reads, and may leave one more copy aside.
+    /// What was found bad is looked at again, so that nobody who mended it waits for the next pass; and what failed is tried again,
+    /// as is what could not be put right. Twice as seldom each time that it was in vain, for each look reads, and each try may leave
+    /// one more copy aside.
     private static let pauseMin = Interval.seconds(60)
-    private static let pauseMax = Interval.seconds(3_600)
+    private static let recheckMax = Interval.seconds(300)
+    private static let retryMax = Interval.seconds(3_600)
     private static let toldMax = 20
     /// Behind so many, or so long, the repository is opened anew: keys may have been rotated.
     private static let partsPerTurn = 16
@@ -30,20 +32,25 @@ final class ScrubDesk: Sendable {
         var pass: ScrubPass
         var parts = 1
         var isBusy = false
-        var recheck = Pause()
-        var retry = Pause()
+        var recheck = Pause(longest: ScrubDesk.recheckMax)
+        var mend = Pause(longest: ScrubDesk.retryMax)
+        var retry = Pause(longest: ScrubDesk.retryMax)
         var failure: (since: UInt64, words: String)?
     }
 
     /// By a clock that nobody sets.
     private struct Pause: Sendable {
-        var until = Instant.zero
-        var span = ScrubDesk.pauseMin
+        let longest: Interval
+        private(set) var until = Instant.zero
+        private var span = ScrubDesk.pauseMin
 
-        mutating func lengthen(at now: Instant) {
-            until = now + span
-            span = min(span * 2, ScrubDesk.pauseMax)
+        init(longest: Interval) { self.longest = longest }
+
+        mutating func lengthen() {
+            until = BootClock.now + span
+            span = min(span * 2, longest)
         }
+        mutating func end() { self = Pause(longest: longest) }
     }
 
     private let settings: NodeSettings.Scrub
@@ -95,29 +102,33 @@ final class ScrubDesk: Sendable {
             let repair =
                 vault.store.copies.count > 1
                 ? Repair(vault, rings: rings, threads: 1, bytesPerSecond: settings.rate) : nil
-            let end = BootClock.now + Self.turnMax
             try recheck(scrub, repair)
+            let end = BootClock.now + Self.turnMax
             let parts = Scrub.parts(of: vault)
             for _ in 0..<Self.partsPerTurn where isDue && BootClock.now < end {
                 // Whoever rotated has put a ring there that is not known here, and more that it seals.
                 guard try advance(scrub, repair, parts) else { break }
             }
-            state.withLockedValue { ($0.failure, $0.retry) = (nil, Pause()) }
+            state.withLockedValue { ($0.failure, $0.retry) = (nil, Pause(longest: Self.retryMax)) }
         } catch { note(error) }
     }
 
     private func recheck(_ scrub: Scrub, _ repair: Repair?) throws(BackupFailure) {
-        let now = BootClock.now
-        let names = state.withLockedValue { state -> [String] in
-            guard now >= state.recheck.until else { return [] }
-            state.recheck.lengthen(at: now)
-            return Array(Set(state.pass.bad.map(\.name)))
+        let names = state.withLockedValue { state in
+            BootClock.now < state.recheck.until ? [] : Array(Set(state.pass.bad.map(\.name)))
         }
         guard !names.isEmpty else { return }
+        // Paused from the end on: else a long look would be due again when it ends.
+        defer { state.withLockedValue { $0.recheck.lengthen() } }
         let report = try scrub.look(at: names.compactMap(ObjectName.init))
         try confirm(report)
-        let bad = mended(report, repair)
-        state.withLockedValue { $0.pass.recheck(names, bad: bad) }
+        let mends = state.withLockedValue { BootClock.now >= $0.mend.until }
+        let bad = mended(report, mends ? repair : nil)
+        state.withLockedValue { state in
+            if mends { state.mend.lengthen() }
+            state.pass.recheck(names, bad: bad)
+            if bad.isEmpty { state.mend.end() }
+        }
         save()
     }
 
@@ -132,7 +143,11 @@ final class ScrubDesk: Sendable {
         let report = try scrub.run(parts[next], and: next == 0 ? [Layout.repository] : [])
         if !report.absent.isEmpty {
             // What the others have of it is damaged all the same.
-            state.withLockedValue { $0.pass.recheck([], bad: report.bad) }
+            var found = report
+            // What is missing may have been let go of: that is told where all of them can be asked.
+            found.findings.removeAll { $0.problem == .missing }
+            let bad = found.bad
+            state.withLockedValue { $0.pass.recheck([], bad: bad) }
             try confirm(report)
         }
         let bad = mended(report, repair)
@@ -143,10 +158,12 @@ final class ScrubDesk: Sendable {
                     "object": "\(one.name)", "store": "\(one.store)", "what": "\(one.words)",
                 ])
         }
-        let now = BootClock.now
         let last = state.withLockedValue { state in
             state.pass.advance(report, bad: bad, at: BootClock.unixSeconds, parts.count)
-            if !bad.isEmpty { state.recheck = Pause(until: now + Self.pauseMin) }
+            if !bad.isEmpty {
+                state.recheck.end()
+                state.recheck.lengthen()
+            }
             return state.pass.next == parts.count ? state.pass.last : nil
         }
         save()
@@ -180,7 +197,7 @@ final class ScrubDesk: Sendable {
         let now = BootClock.unixSeconds
         state.withLockedValue { state in
             state.failure = (min(state.failure?.since ?? now, now), "\(failure)")
-            state.retry.lengthen(at: BootClock.now)
+            state.retry.lengthen()
         }
         logger.warning("the repository can't be read over", metadata: ["why": "\(failure)"])
     }
@@ -197,7 +214,9 @@ final class ScrubDesk: Sendable {
         state.withLockedValue { state in
             Sight.Scrub(
                 bad: state.pass.bad.map { "\($0.name) in \($0.store): \($0.words)" },
-                failingSince: state.failure?.since, failure: state.failure?.words)
+                failingSince: state.failure?.since, failure: state.failure?.words,
+                lateSince: state.pass.isLate(at: BootClock.unixSeconds, state.parts, every: period)
+                    ? state.pass.began : nil)
         }
     }
 

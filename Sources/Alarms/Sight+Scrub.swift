@@ -8,9 +8,14 @@ extension Sight {
         /// Unix seconds, and why; nil where it goes on.
         package let failingSince: UInt64?
         package let failure: String?
+        /// Unix seconds: when the pass began that should long have come to its end.
+        package let lateSince: UInt64?
 
-        package init(bad: [String], failingSince: UInt64?, failure: String?) {
+        package init(
+            bad: [String], failingSince: UInt64?, failure: String?, lateSince: UInt64? = nil
+        ) {
             (self.bad, self.failingSince, self.failure) = (bad, failingSince, failure)
+            self.lateSince = lateSince
         }
     }
 
@@ -37,6 +42,14 @@ extension Sight {
                     .scrubFailing, .warning, since: since,
                     "the repository has not been read over since \(utc(since)): \(scrub.failure ?? "without a word")",
                     do: "see to the store and the way to it; what rots meanwhile is not noticed"))
+        }
+        if scrub.failure == nil, let since = scrub.lateSince {
+            alarms.append(
+                alarm(
+                    .scrubFailing, .warning, since: since,
+                    "the repository is read over since \(utc(since)), for longer than twice `scrubEvery`, and not "
+                        + "at its end",
+                    do: "raise `scrubRate` or `scrubEvery` in this node's file"))
         }
         return alarms
     }

@@ -18,10 +18,11 @@ package struct ObjectCheck: Sendable {
 
     /// Whether it is whole, or may be once a later key is at hand.
     func mayBeOurs(_ name: ObjectName, _ bytes: [UInt8]) -> Bool {
-        switch damage(name, bytes) {
-        case nil, .anotherEpoch: true
-        default: Self.part(of: name) == "keys" && rings?.mayFollow(bytes) ?? true
-        }
+        guard let damage = damage(name, bytes) else { return true }
+        // What says of itself that a later key seals it may be anybody's, where no later key is.
+        guard let rings, rings.unknown != nil else { return false }
+        if case .anotherEpoch(let epoch, let have) = damage { return epoch > have }
+        return Self.part(of: name) == "keys" && rings.mayFollow(bytes)
     }
 
     /// Whether nobody without a key makes bytes that pass for it. An erasure's record is signed by a key that is nowhere here.

@@ -7,17 +7,21 @@ internal import Sealing
 package struct RingHistory: Sendable {
     package let tenant: TenantID
     package let newest: KnownRing
+    /// Why it is not known whether another one follows; nil where none does.
+    package let unknown: String?
     fileprivate let digests: [UInt64: Digest]
 
     /// Of which nothing but itself is known.
     static func alone(_ ring: KnownRing, of tenant: TenantID) -> RingHistory {
-        RingHistory(tenant: tenant, newest: ring, digests: [ring.number: ring.digest])
+        RingHistory(
+            tenant: tenant, newest: ring, unknown: nil, digests: [ring.number: ring.digest])
     }
 
-    /// Whether it says of itself that it follows the newest one that is known: it may be closed to another key than the one at hand.
-    func mayFollow(_ bytes: [UInt8]) -> Bool {
+    /// Whether bytes say of themselves that they follow the newest ring that is known: they may be closed to another key than the
+    /// one at hand, or be anybody's.
+    package func mayFollow(_ bytes: [UInt8]) -> Bool {
         guard let object = try? KeyRingObject(parsing: bytes) else { return false }
-        return object.number == newest.number + 1 && object.predecessor == newest.digest
+        return object.follows(newest)
     }
 
     /// Of a number below the lowest one that is known nothing can be told.
@@ -31,64 +35,67 @@ package struct RingHistory: Sendable {
     }
 }
 
+extension KeyRingObject {
+    fileprivate func follows(_ ring: KnownRing) -> Bool {
+        number == ring.number + 1 && predecessor == ring.digest
+    }
+}
+
 extension Rings {
+    private enum Next {
+        case ring(KnownRing)
+        case none
+        case unknown(String)
+    }
+
     /// Goes on from a ring that was opened: to later ones, as long as a copy of the next one is vouched for, and down to the
-    /// first. What is in the way is passed over, for it may be anybody's; that a store, or who keeps a key, does not answer is no
-    /// reason to take a ring for nobody's.
-    package func history(
-        from known: KnownRing, by holder: KeyHolder
-    ) throws(BackupFailure) -> RingHistory {
-        var newest = known
+    /// first. What is in the way is passed over, for it may be anybody's; what can't be read, or says that it follows and opens
+    /// by no key at hand, is told as unknown.
+    package func history(from known: KnownRing, by holder: KeyHolder) -> RingHistory {
+        var (newest, unknown): (KnownRing, String?) = (known, nil)
         var digests = [known.number: known.digest]
-        while let next = try successor(of: newest, by: holder) {
-            newest = next
-            digests[next.number] = next.digest
-        }
-        for number in (1...known.number).reversed() {
-            guard let digest = digests[number] else { break }
-            guard let object = try copies(of: number).first(where: { $0.digest == digest })
-            else { break }
-            if number > 1 { digests[number - 1] = object.predecessor }
-        }
-        return RingHistory(tenant: tenant, newest: newest, digests: digests)
-    }
-
-    private func successor(
-        of former: KnownRing, by holder: KeyHolder
-    ) throws(BackupFailure) -> KnownRing? {
-        for object in try copies(of: former.number + 1) {
-            if let next = try opened(object, after: former, by: holder) { return next }
-        }
-        return nil
-    }
-
-    /// Whether bytes are the ring behind that one.
-    package func isSuccessor(
-        _ bytes: [UInt8], of former: KnownRing, by holder: KeyHolder
-    ) -> Bool {
-        guard let object = try? KeyRingObject(parsing: bytes) else { return false }
-        return ((try? opened(object, after: former, by: holder)) ?? nil) != nil
-    }
-
-    private func opened(
-        _ object: KeyRingObject, after former: KnownRing, by holder: KeyHolder
-    ) throws(BackupFailure) -> KnownRing? {
-        guard object.number == former.number + 1, object.predecessor == former.digest else {
-            return nil
-        }
-        for wrapping in object.wrappings {
-            switch holder.unwrap(wrapping, of: owner) {
-            case .success(let key):
-                if let next = try? object.ring(key, after: former) { return next }
-            case .failure(.wrongKey), .failure(.damaged): continue
-            case .failure(let refused): throw .key("\(name(object.number)): \(refused)")
+        climb: while true {
+            switch successor(of: newest, by: holder) {
+            case .ring(let next):
+                newest = next
+                digests[next.number] = next.digest
+            case .unknown(let words):
+                unknown = words
+                break climb
+            case .none: break climb
             }
         }
-        return nil
+        for number in (1...known.number).reversed() {
+            let found = copies(of: number).found.first { $0.digest == digests[number] }
+            guard let found else { break }
+            if number > 1 { digests[number - 1] = found.predecessor }
+        }
+        return RingHistory(tenant: tenant, newest: newest, unknown: unknown, digests: digests)
     }
 
-    /// What lies under that name in each of the stores that answer, as far as it is a ring.
-    private func copies(of number: UInt64) throws(BackupFailure) -> [KeyRingObject] {
+    private func successor(of former: KnownRing, by holder: KeyHolder) -> Next {
+        let name = name(former.number + 1)
+        let (found, failure) = copies(of: former.number + 1)
+        var refusal = failure.map { "\($0)" }
+        for object in found where object.follows(former) {
+            for wrapping in object.wrappings {
+                switch holder.unwrap(wrapping, of: owner) {
+                case .success(let key):
+                    if let next = try? object.ring(key, after: former) { return .ring(next) }
+                case .failure(let why):
+                    refusal =
+                        refusal
+                        ?? "\(name) says that it follows the newest key ring that is known, and does not open: \(why)"
+                }
+            }
+        }
+        return refusal.map(Next.unknown) ?? .none
+    }
+
+    /// What lies under that name in each of the stores that answer, as far as it is a ring; and why one of them could not be read.
+    private func copies(
+        of number: UInt64
+    ) -> (found: [KeyRingObject], failure: ObjectStoreFailure?) {
         var (found, failure): ([KeyRingObject], ObjectStoreFailure?) = ([], nil)
         for copy in store.copies {
             do throws(ObjectStoreFailure) {
@@ -102,7 +109,6 @@ extension Rings {
                 failure = error
             }
         }
-        if found.isEmpty, let failure { throw .store(failure) }
-        return found
+        return (found, failure)
     }
 }

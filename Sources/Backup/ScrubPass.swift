@@ -49,6 +49,11 @@ package struct ScrubPass: Codable, Hashable, Sendable {
         return now - began >= period * Self.tenthsUsed / 10 * UInt64(next) / UInt64(parts)
     }
 
+    /// Whether it takes more than twice the time that it should.
+    package func isLate(at now: UInt64, _ parts: Int, every period: UInt64) -> Bool {
+        next < parts && now >= began && now - began > 2 * period
+    }
+
     /// Another pass begins, if this one has come to its end.
     package mutating func begin(at now: UInt64, _ parts: Int) {
         guard next >= parts || now < began else { return }

@@ -19,6 +19,9 @@ extension S3Store {
         name != trial && !name.hasPrefix(quarantine + "/")
     }
 
+    /// A name is rightly used again a few times at most.
+    private static let lockedVersionsMax = 4
+
     /// A bucket that can lock nothing is refused before anything is put.
     func tryLock(_ deed: S3Deed) throws(ObjectStoreFailure) {
         guard lock != nil else { return }
@@ -53,8 +56,9 @@ extension S3Store {
         isLockSeen.withLockedValue { $0 = true }
     }
 
-    /// Sees to it that whatever is there stays locked for half of the days at least. Of an object that was put over another one
-    /// both are looked at: which of them is right is not told here.
+    /// Sees to it that whatever is there stays locked for half of the days at least. Of an object that was put over others the
+    /// newest and the first ones are looked at: which of them is right is not told here, and a thief can put more than can be asked
+    /// for.
     package func extendLocks() throws(ObjectStoreFailure) -> LockReport {
         let deed = S3Deed("extend the locks of", "objects")
         guard let lock else { return LockReport() }
@@ -64,7 +68,7 @@ extension S3Store {
         for (key, versions) in try versions(of: nil, deed).sorted(by: { $0.key < $1.key })
         where Self.isLocked(key) && versions.first?.isMarker == false {
             let real = versions.filter { !$0.isMarker }
-            for each in real.count > 1 ? [real[0], real[real.count - 1]] : real {
+            for each in real.prefix(1) + real.dropFirst().suffix(Self.lockedVersionsMax) {
                 try extend(key, each.version, lock, now, deed, &report)
             }
         }

@@ -113,6 +113,12 @@ package final class S3Versions: ObjectStore {
         return Array(bytes[range])
     }
 
+    /// Sessions and collections: whoever repairs asks them what was let go of.
+    private static func isAskedFirst(_ name: ObjectName) -> Bool {
+        let part = name.text.split(separator: "/").dropFirst().first
+        return part == "sessions" || part == "collections"
+    }
+
     /// What is named by its digest is in nobody's way.
     private func isWholeSince(
         _ name: ObjectName, _ history: History
@@ -120,8 +126,11 @@ package final class S3Versions: ObjectStore {
         if history.wasThere || Layout.kind(name) != .other { return true }
         if let known = later.withLockedValue({ $0[name] }) { return known }
         var isWhole = true
-        // What can't be read in any version must not hide all that can.
-        do throws(ObjectStoreFailure) { _ = try get(name, nil) } catch { isWhole = false }
+        do throws(ObjectStoreFailure) { _ = try get(name, nil) } catch {
+            // What can't be read just now is to be told as such, but for what is asked before all else: there it would hide what can.
+            guard error.cause == .missing else { return !Self.isAskedFirst(name) }
+            isWhole = false
+        }
         later.withLockedValue { $0[name] = isWhole }
         return isWhole
     }

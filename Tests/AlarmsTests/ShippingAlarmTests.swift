@@ -70,6 +70,15 @@ struct ShippingAlarmTests {
         }
     }
 
+    @Test func `a pass that does not come to its end is told, with what to do`() {
+        let alarms = Calm.alarms { sight in
+            sight.scrub = Sight.Scrub(
+                bad: [], failingSince: nil, failure: nil, lateSince: Calm.now - 90)
+        }
+        #expect(alarms.map(\.code) == ["scrub-failing"])
+        #expect(alarms.first?.remedy.contains("scrubRate") == true)
+    }
+
     @Test func `a repository that can't be read over is told after a day, and not before`() {
         func alarms(_ seconds: UInt64) -> [Alarm] {
             Calm.alarms { sight in

@@ -52,6 +52,10 @@ import Testing
             #expect(pass.next == part + 1)
         }
         #expect(pass.last != nil)
+        #expect(!pass.isLate(at: 9 * Self.period, Self.parts, every: Self.period))
+        let begun = ScrubPass(at: 0)
+        #expect(!begun.isLate(at: 2 * Self.period, Self.parts, every: Self.period))
+        #expect(begun.isLate(at: 2 * Self.period + 1, Self.parts, every: Self.period))
     }
 
     @Test func `a clock that was put back stops nothing`() {

@@ -35,7 +35,9 @@ extension BackupCommand {
 
         func run() async throws {
             let claim = try mounted { () throws(MountFailure) in
+                try MountSocket.check(listen)
                 let claim = try MountClaim(of: listen)
+                // Before it was claimed another one may have come.
                 try MountSocket.check(listen)
                 return claim
             }

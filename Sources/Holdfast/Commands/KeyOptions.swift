@@ -109,15 +109,9 @@ struct OpenedRepository {
     }
 
     /// The rings around the one that was opened, in a store that may hold more of them.
-    func history(in store: any ObjectStore) throws(Failure) -> RingHistory {
-        let rings = rings(in: store)
-        return try backed { () throws(BackupFailure) in
-            try rings.history(from: ring, by: key.holder)
-        }
-    }
-
-    func rings(in store: any ObjectStore) -> Rings {
+    func history(in store: any ObjectStore) -> RingHistory {
         Rings(store, repository: rings.repository, tenant: rings.tenant)
+            .history(from: ring, by: key.holder)
     }
 
     func report(of ring: KnownRing) throws(Failure) -> RepositoryReport {

@@ -44,10 +44,10 @@ extension RepositoryCommand {
                         past.past, of: settings, key: key.key, tenant: key.tenant)
                 } else { try OpenedRepository(settings, key, for: .reading) }
             let progress = RestoreProgress("reading", shows: options.output == .table)
-            let repair = try Self.repair(opened, past, pace) { progress.add($0) }
+            let (repair, rings) = try Self.repair(opened, past, pace) { progress.add($0) }
             let report = try backed { () throws(BackupFailure) in try repair.run() }
             progress.end()
-            let repaired = RepairReport(report)
+            let repaired = RepairReport(report, rings)
             try options.show(repaired, repaired.lines)
             guard repaired.isWhole else { throw Failure(.refused, repaired.words) }
         }
@@ -67,43 +67,43 @@ extension RepositoryCommand {
         private static func repair(
             _ opened: OpenedRepository, _ past: StoreChoice.Hidden?, _ pace: PaceOptions,
             _ advanced: @escaping @Sendable (Int) -> Void
-        ) throws(Failure) -> Repair {
+        ) throws(Failure) -> (Repair, RingHistory) {
             let vault = try opened.vault()
-            var rings = try opened.history(in: opened.rings.store)
+            var rings = opened.history(in: opened.rings.store)
             guard let past else {
-                return Repair(
+                let repair = Repair(
                     vault, rings: rings, threads: RepositoryOptions.threads,
                     bytesPerSecond: pace.rate, advanced: advanced)
+                return (repair, rings)
             }
-            choose(past, opened, vault, rings)
+            choose(past, vault, rings)
             past.putBackNames(of: vault.ring.repository)
             // Whoever rotated since then did so in the bucket; each ring vouches for the next one only.
-            while true {
-                let later = try opened.history(in: past.store)
-                guard later.newest.number > rings.newest.number else { break }
+            var climbs = true
+            while climbs {
+                let later = opened.history(in: past.store)
+                climbs = later.newest.number > rings.newest.number
                 rings = later
-                choose(past, opened, vault, rings)
+                choose(past, vault, rings)
             }
             let (newest, store) = (rings.newest.ring, past.store)
             let whole = try backed { () throws(BackupFailure) in try Vault(store, ring: newest) }
             past.choose(by: ObjectCheck(vault: whole, rings: rings), whole.layout)
-            return Repair(
+            let repair = Repair(
                 whole, rings: rings, threads: RepositoryOptions.threads,
                 bytesPerSecond: pace.rate, wasThere: { name in past.wasThere(name) },
                 advanced: advanced)
+            return (repair, rings)
         }
 
         /// What is whole in the past, as far as those rings tell, and what may be the next ring.
         private static func choose(
-            _ past: StoreChoice.Hidden, _ opened: OpenedRepository, _ vault: Vault,
-            _ history: RingHistory
+            _ past: StoreChoice.Hidden, _ vault: Vault, _ rings: RingHistory
         ) {
-            let check = ObjectCheck(vault: vault, rings: history)
-            let (rings, holder) = (opened.rings(in: past.past), opened.key.holder)
-            let (next, former) = (vault.layout.ring(history.newest.number + 1), history.newest)
+            let check = ObjectCheck(vault: vault, rings: rings)
+            let next = vault.layout.ring(rings.newest.number + 1)
             past.choose(vault.layout) { name, bytes in
-                name == next
-                    ? rings.isSuccessor(bytes, of: former, by: holder) : check.isWhole(name, bytes)
+                name == next ? rings.mayFollow(bytes) : check.isWhole(name, bytes)
             }
         }
 
@@ -162,8 +162,11 @@ struct RepairReport: Encodable {
     let strangers: [String]
     let failed: [Failed]
     let absentStores: [String]
+    /// Why it is not known which key ring is the newest.
+    let unknownRing: String?
 
-    init(_ report: Repair.Report) {
+    init(_ report: Repair.Report, _ rings: RingHistory) {
+        unknownRing = rings.unknown
         found = report.scrub.findings.count
         repaired = report.repaired.map(FindingReport.init)
         rebuilt = report.rebuilt.map(\.text)
@@ -182,7 +185,7 @@ struct RepairReport: Encodable {
 
     var isWhole: Bool {
         lost.isEmpty && undecided.isEmpty && conflicts.isEmpty && failed.isEmpty
-            && absentStores.isEmpty
+            && absentStores.isEmpty && unknownRing == nil
     }
 
     var lines: [Line] {
@@ -209,6 +212,10 @@ struct RepairReport: Encodable {
             lines.append(
                 Line("\(counted(passedOver.count, "object")) that were let go of stay missing"))
         }
+        if let unknownRing {
+            lines.append(
+                Line("what later key rings seal was left as it is: \(unknownRing)", .bad))
+        }
         lines += conflicts.map { Line("\($0): two different copies, both of which open", .bad) }
         lines += failed.map { Line("\($0.object) in \($0.store): \($0.why)", .bad) }
         lines += strangers.map { Line("nobody knows what \($0) is", .warning) }
@@ -228,6 +235,11 @@ struct RepairReport: Encodable {
         if !conflicts.isEmpty {
             words.append(
                 "\(counted(conflicts.count, "object has", "objects have")) two different copies: move the wrong one away"
+            )
+        }
+        if let unknownRing {
+            words.append(
+                "\(unknownRing) (give another key of this repository; where none opens it, somebody put it: delete it by hand)"
             )
         }
         if !failed.isEmpty {

@@ -75,7 +75,7 @@ extension RepositoryCommand {
             let store = try opened?.rings.store ?? settings.opened(for: .reading)
             let progress = RestoreProgress("scrubbing", shows: options.output == .table)
             let scrub = Scrub(
-                store, try opened?.vault(), rings: try opened.map { try $0.history(in: store) },
+                store, try opened?.vault(), rings: opened.map { $0.history(in: store) },
                 threads: RepositoryOptions.threads, bytesPerSecond: pace.rate
             ) { progress.add($0) }
             let report = try backed { () throws(BackupFailure) in try scrub.run() }
