@@ -30,7 +30,6 @@ final class ScrubDesk: Sendable {
 
     private struct State: Sendable {
         var pass: ScrubPass
-        var parts = 1
         var isBusy = false
         var recheck = Pause(longest: ScrubDesk.recheckMax)
         var mend = Pause(longest: ScrubDesk.retryMax)
@@ -69,14 +68,14 @@ final class ScrubDesk: Sendable {
         let bytes = try? file.read(bytesMax: Self.fileByteCountMax)
         let known = bytes.flatMap { try? JSONDecoder().decode(ScrubPass.self, from: Data($0)) }
         state = NIOLockedValueBox(
-            State(pass: known ?? ScrubPass(at: BootClock.unixSeconds), parts: Scrub.partCount))
+            State(pass: known ?? ScrubPass(at: BootClock.unixSeconds)))
     }
 
     private var period: UInt64 { settings.every.nanoseconds / 1_000_000_000 }
 
     private var isDue: Bool {
         state.withLockedValue {
-            $0.pass.isDue(at: BootClock.unixSeconds, $0.parts, every: period)
+            $0.pass.isDue(at: BootClock.unixSeconds, every: period)
         }
     }
 
@@ -84,7 +83,7 @@ final class ScrubDesk: Sendable {
     func tick() {
         let now = BootClock.now
         let begins = state.withLockedValue { state in
-            let isDue = state.pass.isDue(at: BootClock.unixSeconds, state.parts, every: period)
+            let isDue = state.pass.isDue(at: BootClock.unixSeconds, every: period)
             let rechecks = !state.pass.bad.isEmpty && now >= state.recheck.until
             guard !state.isBusy, now >= state.retry.until, isDue || rechecks else { return false }
             state.isBusy = true
@@ -109,7 +108,10 @@ final class ScrubDesk: Sendable {
                 // Whoever rotated has put a ring there that is not known here, and more that it seals.
                 guard try advance(scrub, repair, parts) else { break }
             }
-            state.withLockedValue { ($0.failure, $0.retry) = (nil, Pause(longest: Self.retryMax)) }
+            state.withLockedValue { state in
+                state.failure = nil
+                state.retry.end()
+            }
         } catch { note(error) }
     }
 
@@ -137,7 +139,7 @@ final class ScrubDesk: Sendable {
         _ scrub: Scrub, _ repair: Repair?, _ parts: [[ObjectName]]
     ) throws(BackupFailure) -> Bool {
         let next = state.withLockedValue { state in
-            state.pass.begin(at: BootClock.unixSeconds, parts.count)
+            state.pass.begin(at: BootClock.unixSeconds)
             return state.pass.next
         }
         let report = try scrub.run(parts[next], and: next == 0 ? [Layout.repository] : [])
@@ -159,12 +161,12 @@ final class ScrubDesk: Sendable {
                 ])
         }
         let last = state.withLockedValue { state in
-            state.pass.advance(report, bad: bad, at: BootClock.unixSeconds, parts.count)
+            state.pass.advance(report, bad: bad, at: BootClock.unixSeconds)
             if !bad.isEmpty {
                 state.recheck.end()
                 state.recheck.lengthen()
             }
-            return state.pass.next == parts.count ? state.pass.last : nil
+            return state.pass.isOver ? state.pass.last : nil
         }
         save()
         guard let last else { return next > 0 }
@@ -215,7 +217,7 @@ final class ScrubDesk: Sendable {
             Sight.Scrub(
                 bad: state.pass.bad.map { "\($0.name) in \($0.store): \($0.words)" },
                 failingSince: state.failure?.since, failure: state.failure?.words,
-                lateSince: state.pass.isLate(at: BootClock.unixSeconds, state.parts, every: period)
+                lateSince: state.pass.isLate(at: BootClock.unixSeconds, every: period)
                     ? state.pass.began : nil)
         }
     }
@@ -224,7 +226,7 @@ final class ScrubDesk: Sendable {
         state.withLockedValue { state in
             let pass = state.pass
             var report = RepositoryScrubReport(
-                began: pass.began, percent: UInt64(pass.next * 100 / max(state.parts, 1)),
+                began: pass.began, percent: UInt64(pass.next * 100 / Scrub.partCount),
                 bytes: pass.byteCount, damaged: UInt64(pass.bad.count),
                 failure: state.failure?.words)
             report.last = pass.last.map {

@@ -9,13 +9,7 @@ package struct RingHistory: Sendable {
     package let newest: KnownRing
     /// Why it is not known whether another one follows; nil where none does.
     package let unknown: String?
-    fileprivate let digests: [UInt64: Digest]
-
-    /// Of which nothing but itself is known.
-    static func alone(_ ring: KnownRing, of tenant: TenantID) -> RingHistory {
-        RingHistory(
-            tenant: tenant, newest: ring, unknown: nil, digests: [ring.number: ring.digest])
-    }
+    let digests: [UInt64: Digest]
 
     /// Whether bytes say of themselves that they follow the newest ring that is known: they may be closed to another key than the
     /// one at hand, or be anybody's.

@@ -41,35 +41,38 @@ package struct ScrubPass: Codable, Hashable, Sendable {
 
     package init(at now: UInt64) { began = now }
 
-    /// Whether the next part is to be read, of `parts`, all of which have to be read in `period` seconds.
-    package func isDue(at now: UInt64, _ parts: Int, every period: UInt64) -> Bool {
+    /// All parts were read.
+    package var isOver: Bool { next >= Scrub.partCount }
+
+    /// Whether the next part is to be read, where all have to be read in `period` seconds.
+    package func isDue(at now: UInt64, every period: UInt64) -> Bool {
         // A clock that was put back must not stop it.
         guard now >= began else { return true }
-        guard next < parts else { return now - began >= period }
-        return now - began >= period * Self.tenthsUsed / 10 * UInt64(next) / UInt64(parts)
+        guard !isOver else { return now - began >= period }
+        return now - began >= period * Self.tenthsUsed / 10 * UInt64(next) / UInt64(Scrub.partCount)
     }
 
     /// Whether it takes more than twice the time that it should.
-    package func isLate(at now: UInt64, _ parts: Int, every period: UInt64) -> Bool {
-        next < parts && now >= began && now - began > 2 * period
+    package func isLate(at now: UInt64, every period: UInt64) -> Bool {
+        !isOver && now >= began && now - began > 2 * period
     }
 
     /// Another pass begins, if this one has come to its end.
-    package mutating func begin(at now: UInt64, _ parts: Int) {
-        guard next >= parts || now < began else { return }
+    package mutating func begin(at now: UInt64) {
+        guard isOver || now < began else { return }
         (began, copyCount, byteCount) = (now, 0, 0)
-        if next >= parts { next = 0 }
+        if isOver { next = 0 }
     }
 
     /// The part was read, and this is what is bad in it.
     package mutating func advance(
-        _ report: Scrub.Report, bad found: [Bad], at now: UInt64, _ parts: Int
+        _ report: Scrub.Report, bad found: [Bad], at now: UInt64
     ) {
         copyCount += report.objectCount
         byteCount += report.byteCount
         next += 1
         note(found)
-        guard next == parts else { return }
+        guard isOver else { return }
         last = Ended(
             began: began, ended: max(now, began), copyCount: copyCount, byteCount: byteCount)
     }

@@ -6,6 +6,11 @@ package enum Hexadecimal {
         return String(repeating: "0", count: 16 - digits.count) + digits
     }
 
+    /// 2 digits.
+    package static func text(_ byte: UInt8) -> String {
+        (byte < 16 ? "0" : "") + String(byte, radix: 16)
+    }
+
     /// Reads 32 hexadecimal digits; nil for anything else.
     package static func words(_ text: some StringProtocol) -> (high: UInt64, low: UInt64)? {
         guard text.utf8.count == 32, text.allSatisfy(\.isHexDigit),

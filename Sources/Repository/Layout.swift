@@ -89,7 +89,7 @@ package struct Layout: Hashable, Sendable {
     package var all: ObjectName { Self.known("\(tenant)") }
     package var packs: ObjectName { Self.known("\(tenant)/packs") }
     package var packFolders: [ObjectName] {
-        (0..<256).map { Self.known("\(packs)/\(Self.hexadecimal(UInt8($0)))") }
+        (0..<256).map { Self.known("\(packs)/\(Hexadecimal.text(UInt8($0)))") }
     }
     /// Of all meshes.
     package var logs: ObjectName { Self.known("\(tenant)/log") }
@@ -99,10 +99,6 @@ package struct Layout: Hashable, Sendable {
     package var holds: ObjectName { Self.known("\(tenant)/holds") }
     package var sessions: ObjectName { Self.known("\(tenant)/sessions") }
     package var collections: ObjectName { Self.known("\(tenant)/collections") }
-
-    private static func hexadecimal(_ byte: UInt8) -> String {
-        (byte < 16 ? "0" : "") + String(byte, radix: 16)
-    }
 
     /// The digest that an object's name ends with; nil for other names.
     package static func digest(_ name: ObjectName) -> Digest? { Digest(last(name)) }

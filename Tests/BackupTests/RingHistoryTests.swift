@@ -156,7 +156,8 @@ import Testing
         let report = try Repair(vault, rings: unopened, threads: 1, wasThere: { _ in false }).run()
         #expect(!report.planted.contains(manifest) && stores[0].objects[manifest] != nil)
         // Where no later key is, who says so is not believed.
-        let alone = RingHistory.alone(ours.all[0], of: ours.rings.tenant)
+        let alone = RingHistory(
+            tenant: ours.rings.tenant, newest: ours.all[0], unknown: nil, digests: [:])
         #expect(!ObjectCheck(vault: vault, rings: alone).mayBeOurs(manifest, bytes))
     }
 

@@ -24,9 +24,9 @@ import Testing
         var pass = ScrubPass(at: 1_000)
         var (now, readAt): (UInt64, [UInt64]) = (1_000, [])
         while pass.last == nil {
-            while !pass.isDue(at: now, Self.parts, every: Self.period) { now += 500 }
-            pass.begin(at: now, Self.parts)
-            pass.advance(report(2, 3), bad: [], at: now, Self.parts)
+            while !pass.isDue(at: now, every: Self.period) { now += 500 }
+            pass.begin(at: now)
+            pass.advance(report(2, 3), bad: [], at: now)
             readAt.append(now)
         }
         #expect(readAt.count == Self.parts && readAt[0] == 1_000)
@@ -36,9 +36,9 @@ import Testing
         #expect(pass.last?.ended ?? 0 <= 1_000 + Self.period * 9 / 10)
         #expect(pass.last?.copyCount == 2 * Self.parts)
         #expect(pass.last?.byteCount == 3 * UInt64(Self.parts))
-        #expect(!pass.isDue(at: 1_000 + Self.period - 1, Self.parts, every: Self.period))
-        #expect(pass.isDue(at: 1_000 + Self.period, Self.parts, every: Self.period))
-        pass.begin(at: 1_000 + Self.period, Self.parts)
+        #expect(!pass.isDue(at: 1_000 + Self.period - 1, every: Self.period))
+        #expect(pass.isDue(at: 1_000 + Self.period, every: Self.period))
+        pass.begin(at: 1_000 + Self.period)
         #expect(pass.next == 0 && pass.byteCount == 0 && pass.began == 1_000 + Self.period)
         #expect(pass.last != nil, "the last one is told until another one has ended")
     }
@@ -46,38 +46,38 @@ import Testing
     @Test func `what was late is read at once, part by part`() {
         var pass = ScrubPass(at: 0)
         for part in 0..<Self.parts {
-            #expect(pass.isDue(at: Self.period, Self.parts, every: Self.period))
-            pass.begin(at: Self.period, Self.parts)
-            pass.advance(report(1, 1), bad: [], at: Self.period, Self.parts)
+            #expect(pass.isDue(at: Self.period, every: Self.period))
+            pass.begin(at: Self.period)
+            pass.advance(report(1, 1), bad: [], at: Self.period)
             #expect(pass.next == part + 1)
         }
         #expect(pass.last != nil)
-        #expect(!pass.isLate(at: 9 * Self.period, Self.parts, every: Self.period))
+        #expect(!pass.isLate(at: 9 * Self.period, every: Self.period))
         let begun = ScrubPass(at: 0)
-        #expect(!begun.isLate(at: 2 * Self.period, Self.parts, every: Self.period))
-        #expect(begun.isLate(at: 2 * Self.period + 1, Self.parts, every: Self.period))
+        #expect(!begun.isLate(at: 2 * Self.period, every: Self.period))
+        #expect(begun.isLate(at: 2 * Self.period + 1, every: Self.period))
     }
 
     @Test func `a clock that was put back stops nothing`() {
         var pass = ScrubPass(at: 5_000_000)
-        pass.advance(report(1, 1), bad: [], at: 5_000_000, Self.parts)
-        #expect(pass.isDue(at: 7, Self.parts, every: Self.period))
-        pass.begin(at: 7, Self.parts)
+        pass.advance(report(1, 1), bad: [], at: 5_000_000)
+        #expect(pass.isDue(at: 7, every: Self.period))
+        pass.begin(at: 7)
         #expect(pass.began == 7 && pass.next == 1)
     }
 
     @Test func `what is bad stays so until it was looked at again, and is kept once`() throws {
         var pass = ScrubPass(at: 0)
         let found = [try bad("t/packs/aa/1"), try bad("t/packs/aa/1", in: "b"), try bad("t/x")]
-        pass.advance(report(3, 3), bad: found, at: 1, Self.parts)
-        pass.advance(report(3, 3), bad: [found[0]], at: 2, Self.parts)
+        pass.advance(report(3, 3), bad: found, at: 1)
+        pass.advance(report(3, 3), bad: [found[0]], at: 2)
         #expect(pass.bad == found.sorted())
         pass.recheck(["t/packs/aa/1"], bad: [found[1]])
         #expect(pass.bad == [found[1], found[2]].sorted())
         pass.recheck(["t/packs/aa/1", "t/x"], bad: [])
         #expect(pass.bad == [])
         let many = try (0..<2 * ScrubPass.badMax).map { try bad("t/\($0)") }
-        pass.advance(report(1, 1), bad: many, at: 3, Self.parts)
+        pass.advance(report(1, 1), bad: many, at: 3)
         #expect(pass.bad.count == ScrubPass.badMax)
     }
 

@@ -11,8 +11,8 @@ struct MemoryBase: MountBase {
     static let away = "packs/12/34: a byte turned"
     var bytes: [UInt8]
     var damaged: Range<UInt64> = 0..<0
-    /// How long a read takes, for those that have to meet.
-    var microseconds: UInt32 = 0
+    /// Where reads of two threads meet.
+    var meeting: Meeting?
 
     init(_ byteCount: Int, seed: UInt64) {
         var random = SeededRandom(seed: seed)
@@ -20,7 +20,7 @@ struct MemoryBase: MountBase {
     }
 
     func read(_ range: Range<UInt64>) throws(BackupFailure) -> [UInt8] {
-        if microseconds > 0 { usleep(microseconds) }
+        meeting?.come(to: range.lowerBound / 4_096)
         guard !range.overlaps(damaged) else { throw .volume(Self.away) }
         let own = range.clamped(to: 0..<UInt64(bytes.count))
         return Array(bytes[Int(own.lowerBound)..<Int(own.upperBound)])
@@ -29,6 +29,21 @@ struct MemoryBase: MountBase {
 
     func extents(_ range: Range<UInt64>, countMax: Int) -> [ViewExtent] {
         [ViewExtent(range, .data)]
+    }
+}
+
+/// Who comes first to a place waits there for the second one.
+final class Meeting: Sendable {
+    private let first = NIOLockedValueBox<[UInt64: DispatchSemaphore]>([:])
+
+    func come(to place: UInt64) {
+        let (waiting, isFirst) = first.withLockedValue { first in
+            if let other = first.removeValue(forKey: place) { return (other, false) }
+            let own = DispatchSemaphore(value: 0)
+            first[place] = own
+            return (own, true)
+        }
+        if isFirst { waiting.wait() } else { waiting.signal() }
     }
 }
 
@@ -65,7 +80,7 @@ struct MemoryBase: MountBase {
 
     @Test func `two that write halves of one block both keep theirs`() async throws {
         var base = MemoryBase(1 << 20, seed: 1)
-        base.microseconds = 200
+        base.meeting = Meeting()
         let volume = try MountedVolume(base, byteCount: 1 << 20, overlayIn: "/tmp")
         await onThreads(2) { half in
             for block in 0..<256 as Range<UInt64> {

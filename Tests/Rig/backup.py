@@ -61,6 +61,16 @@ def back_up(node, *words):
     return json.loads(made.stdout)
 
 
+def await_shipped(node, seconds):
+    """All that was written before. Not through the last entry: renewals of the lease alone are shipped once a minute."""
+    asked = time.monotonic()
+
+    def shipped():
+        behind = json.loads(node.holdfast("backup", "status", "-o", "json").stdout)["log"].get("behindMilliseconds")
+        return behind is not None and behind / 1_000 < time.monotonic() - asked
+    tools.wait_until("all that was written is shipped", seconds, shipped)
+
+
 def copy(node, volume, path):
     subprocess.run(["nbdcopy", node.uri(volume), path], check=True, timeout=LOAD_SECONDS_MAX)
     return path

@@ -8,6 +8,7 @@ no file of the repository has changed. At last a pack is damaged: what lies in i
 
 import argparse
 import contextlib
+import errno
 import filecmp
 import glob
 import hashlib
@@ -23,25 +24,25 @@ import nbd
 import faults
 import measure
 import tools
-from backup import Repository, back_up
+from backup import Repository, await_shipped, back_up
 from cluster import Cluster
 from rehearse import file_system
 
 MIB, CELL = 1 << 20, 16 << 10
 START_SECONDS_MAX, COMMAND_SECONDS_MAX, NOTICE_SECONDS_MAX, SHIPPED_SECONDS_MAX = 30, 120, 30, 30
-RUN_SECONDS_MAX = 600
+RUN_SECONDS_MAX, TIGHT_MIB = 600, 4
 WRITTEN = b"written into the overlay" * 100
 
 
 class Mount:
     """`holdfast backup mount` while it runs."""
 
-    def __init__(self, repository, volume, *words):
+    def __init__(self, repository, volume, *words, overlay=None):
         self.volume, self.folder = volume, os.path.join(repository.scratch, "run")
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
         self.socket = os.path.join(self.folder, "nbd")
         self.words = [repository.program, "backup", "mount", *words, "--repository", repository.path, "--key", repository.key,
-                      "--volume", volume, "--listen", self.socket, "--overlay", repository.scratch]
+                      "--volume", volume, "--listen", self.socket, "--overlay", overlay or repository.scratch]
         self.errors = os.path.join(repository.scratch, "mount.errors")
 
     def __enter__(self):
@@ -194,7 +195,7 @@ def files(findings, repository, figures, content):
         except nbd.Error:
             pass
         second = run(*mount.words, check=False)
-        findings.expect(second.returncode == 1 and "another mount serves at" in second.stderr, f"nobody's socket is taken: {second}")
+        findings.expect(second.returncode == 1 and "answers on" in second.stderr, f"nobody's socket is taken: {second}")
 
 
 def moments(findings, repository, figures):
@@ -272,12 +273,33 @@ def prepared(mesh, repository, scratch, mib):
         client.pwrite(os.urandom(5_000), 9 * MIB + 99)
         client.trim(MIB, 12 * MIB)
         client.flush()
-    flushed = json.loads(mesh.primary().holdfast("raft", "-o", "json").stdout)["standing"]["commit"]
-    tools.wait_until("the log is shipped", SHIPPED_SECONDS_MAX, lambda: shipped_through(mesh.primary()) >= flushed)
+    await_shipped(mesh.primary(), SHIPPED_SECONDS_MAX)
 
 
-def shipped_through(primary):
-    return json.loads(primary.holdfast("backup", "status", "-o", "json").stdout)["log"].get("through", 0)
+def tight(findings, repository, restored):
+    """A write that fails half-way, for want of room, leaves nothing that is read later."""
+    folder, block = os.path.join(repository.scratch, "tight"), 8 * MIB
+    os.makedirs(folder)
+    run("mount", "-t", "tmpfs", "-o", f"size={TIGHT_MIB}M", "none", folder)
+    try:
+        with Mount(repository, "noise", "1", overlay=folder) as mount, open(restored, "rb") as original:
+            client = mount.client()
+            for number in range(TIGHT_MIB - 1):
+                client.pwrite(b"\2" * MIB, number * MIB)
+            try:
+                # Its first 512 bytes come from below, and there is room for them.
+                client.pwrite(b"\3" * MIB, block + 512)
+                findings.expect(False, "there is no room for it")
+            except nbd.Error as error:
+                findings.expect(error.errnum == errno.ENOSPC, f"it is told that there is no room: {error}")
+            original.seek(block)
+            findings.expect(client.pread(4096, block) == original.read(4096), "what was there stays")
+            client.zero(4096, block)
+            client.pwrite(b"\4" * 100, block + 1000)
+            found = client.pread(4096, block)
+            findings.expect(found == bytes(1000) + b"\4" * 100 + bytes(4096 - 1100), "around it are zeros")
+    finally:
+        run("umount", folder)
 
 
 def measure_mounts(findings, options):
@@ -291,6 +313,7 @@ def measure_mounts(findings, options):
         files(findings, repository, figures, os.path.join(scratch, "content"))
         moments(findings, repository, figures)
         ranges(findings, repository, restored)
+        tight(findings, repository, restored)
         findings.expect(digests(repository.path) == before, "no file of the repository has changed, come or gone")
         damaged(findings, repository, figures, restored)
     findings.figures = figures

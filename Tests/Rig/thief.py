@@ -13,17 +13,17 @@ import filecmp
 import json
 import os
 import subprocess
-import time
 
 from botocore.exceptions import ClientError
 
 import faults
 import tools
+from backup import await_shipped
 from clients import nbdload
 from cluster import Cluster
 
 MIB = 1 << 20
-BUCKET, LOCK, DAYS_LATER, MIB_WRITTEN = "locked", "{mode: compliance, days: 7}", 60, 24
+BUCKET, CLOCK, LOCK, DAYS_LATER, MIB_WRITTEN = "locked", "clock", "{mode: compliance, days: 7}", 60, 24
 LOAD_SECONDS_MAX, NOTICE_SECONDS_MAX, SHIPPED_SECONDS_MAX, COMMAND_SECONDS_MAX = 120, 60, 30, 180
 # What a thief is refused, as AWS names it; SeaweedFS and moto say the same.
 REFUSALS = {"AccessDenied", "InvalidBucketState", "BucketNotEmpty", "MalformedXML", "InvalidRequest"}
@@ -91,13 +91,7 @@ def written(findings, mesh, repository, options):
         images[(str(json.loads(made.stdout)["backup"]["number"]),)] = copied(primary, repository, number)
     nbdload(options.rig, "write", primary.uri("bulk"), MIB, LOAD_SECONDS_MAX, seed=3)
     images[("--latest",)] = copied(primary, repository, 3)
-    ended = time.monotonic()
-
-    def shipped():
-        """Not through the last entry: renewals of the lease alone are shipped once a minute."""
-        behind = json.loads(primary.holdfast("backup", "status", "-o", "json").stdout)["log"].get("behindMilliseconds")
-        return behind is not None and behind / 1_000 < time.monotonic() - ended
-    tools.wait_until("all is shipped", SHIPPED_SECONDS_MAX, shipped)
+    await_shipped(primary, SHIPPED_SECONDS_MAX)
     return images
 
 
@@ -138,6 +132,15 @@ def locks_extended(findings, repository, service):
     return told["extended"]
 
 
+def second_behind(service, moment):
+    """A second of the service's own clock behind that one: by seconds it tells when a version came."""
+    def now():
+        service.client.put_object(Bucket=CLOCK, Key="now", Body=b"")
+        return service.client.head_object(Bucket=CLOCK, Key="now")["LastModified"]
+    return tools.wait_until("the service's clock goes on", NOTICE_SECONDS_MAX,
+                            lambda: (at := now()).replace(microsecond=0) > moment.replace(microsecond=0) and at)
+
+
 def unfit_bucket(findings, repository, service):
     """A bucket without locks is refused, and one that locks by itself is as good as any where none is asked for."""
     service.client.create_bucket(Bucket="without")
@@ -155,10 +158,27 @@ def unfit_bucket(findings, repository, service):
     repository.holdfast("backup", "prune", "--repository", store, "--key", key, "--yes")
 
 
+def dropped_key(findings, repository, service, spare):
+    """A key that a rotation dropped since the moment does not tell whose the later ring is: nothing of it is put out of the way."""
+    before = second_behind(service, max(each["LastModified"] for each in Thief(service).versions()))
+    second_behind(service, before)
+    moment, escrow = f"{before:%Y-%m-%dT%H:%M:%SZ}", repository.path("escrow.key")
+    repository.holdfast("repository", "keygen", "--escrow", escrow)
+    repository.holdfast("repository", "rotate", repository.store, "--key", repository.key, "--escrow-public", f"{escrow}.pub",
+                        "--drop", "spare")
+    words = ("repository", "repair", repository.store, "--as-of", moment, "--key")
+    refused = repository.holdfast(*words, spare, check=False)
+    findings.expect(refused.returncode == 1 and "does not open" in refused.stderr and "another key" in refused.stderr,
+                    f"a ring that opens by no key at hand is told: {refused}")
+    mended = repository.holdfast(*words, repository.key, check=False)
+    findings.expect(mended.returncode == 0, f"and is there still, for who has the key: {mended}")
+
+
 def tried(findings, options, repository, figures):
     service = repository.service
     unfit_bucket(findings, repository, service)
     service.client.create_bucket(Bucket=BUCKET, ObjectLockEnabledForBucket=True)
+    service.client.create_bucket(Bucket=CLOCK)
     repository.write(service.endpoint, bucket=BUCKET, lock=LOCK)
     spare = repository.path("site.spare")
     repository.holdfast("repository", "create", repository.store, "--key", repository.key, "--spare-key", spare)
@@ -171,16 +191,14 @@ def tried(findings, options, repository, figures):
             findings.expect("locks of objects were looked at" in log.read(), "the agent looks after locks behind a backup")
     figures["locks_extended"] = figures.get("locks_extended", 0) + locks_extended(findings, repository, service)
     findings.expect(restored(findings, repository, images) == len(images), "before the thief all comes back")
-    # The service tells times of versions by seconds.
-    time.sleep(2)
-    before = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    time.sleep(2)
+    before = second_behind(service, max(each["LastModified"] for each in Thief(service).versions()))
+    second_behind(service, before)
     thief = Thief(service)
     ended = [key for key in thief.robs() if "/." not in key]
     findings.expect(not ended and thief.refused > 0, f"nothing that is locked can be ended: {ended[:5]}")
     findings.say(f"{service.name}: a thief did {thief.done} things, and was refused {thief.refused}")
     findings.expect(restored(findings, repository, images) == 0, "what he did shows")
-    mended = repository.holdfast("repository", "repair", repository.store, "--key", spare, "--as-of", before, "-o", "json", check=False)
+    mended = repository.holdfast("repository", "repair", repository.store, "--key", spare, "--as-of", f"{before:%Y-%m-%dT%H:%M:%SZ}", "-o", "json", check=False)
     told = json.loads(mended.stdout or "{}")
     findings.expect(mended.returncode == 0, f"all is put back from behind it: {mended.stderr.strip()}; {told.get('failed', [])[:3]}")
     planted = set(told.get("planted", []))
@@ -188,5 +206,6 @@ def tried(findings, options, repository, figures):
     same = restored(findings, repository, images)
     findings.expect(same == len(images), f"{same} of {len(images)} images come back byte for byte")
     repository.ask("backup", "verify")
+    dropped_key(findings, repository, service, spare)
     figures["thief_restored"] = figures.get("thief_restored", 0) + same
     figures["thief_refused"] = figures.get("thief_refused", 0) + thief.refused
