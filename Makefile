@@ -5,7 +5,7 @@ JOBS ?= 2
 CHECK_IMPORTS := --explicit-target-dependency-import-check error
 
 # What building, testing and measuring need from Debian.
-DEBIAN := binutils curl e2fsprogs fio fuse3 gcc iproute2 libargon2-dev liblz4-dev libnbd-bin libnbd-dev libssl-dev make nbdkit \
+DEBIAN := binutils curl e2fsprogs fio fuse3 gcc iproute2 libargon2-dev libipsec-mb-dev liblz4-dev libnbd-bin libnbd-dev libssl-dev make nbdkit \
 	nftables openssl pkg-config python3 python3-libnbd qemu-utils sqlite3 zlib1g-dev
 # What the rigs need that stand against more than our own programs; the rest comes from PyPI (Tests/Rig/requirements.txt).
 DEBIAN_RIGS := python3-venv

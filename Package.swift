@@ -49,6 +49,13 @@ let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 
+// Intel's multi-buffer library is for these processors only; others name one text after the other.
+#if arch(x86_64)
+    let multiBuffer: [LinkerSetting] = [.linkedLibrary(":libIPSec_MB.a")]
+#else
+    let multiBuffer: [LinkerSetting] = []
+#endif
+
 let package = Package(
     name: "holdfast",
     products: [
@@ -72,6 +79,7 @@ let package = Package(
         .target(name: "CChecksum"),
         // In the program itself: a host needs no library of it.
         .target(name: "CCompression", linkerSettings: [.linkedLibrary(":liblz4.a")]),
+        .target(name: "CNames", linkerSettings: multiBuffer),
         pure("Admin", []),
         pure("Alarms", ["Admin", "Mesh"]),
         pure("Decisions", ["Mesh", "Planted"]),
@@ -110,7 +118,7 @@ let package = Package(
         pure("Repository", ["CCompression", "Mesh", "Record", "Sealing"]),
         pure("Retention", ["Mesh"]),
         pure("Schedule", ["Decisions", "Mesh"]),
-        pure("Sealing", ["CPassphrase", "Mesh", crypto]),
+        pure("Sealing", ["CNames", "CPassphrase", "Mesh", crypto]),
         pure("SimulatedDisk", ["Disk", "Mesh"]),
         pure(
             "Simulator",

@@ -165,6 +165,7 @@ final class Running: DaemonParts {
         driver.post(.wallClock)
         driver.post(.announce(board.keeper.bulletin))
         let volumes = parts.volumes
+        Allocator.giveBackSpare()
         room.start(
             tell: { driver.post(.disk(hasRoom: $0)) },
             tick: {

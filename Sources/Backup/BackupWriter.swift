@@ -148,15 +148,13 @@ package final class BackupWriter: Sendable {
         let size = Int(shape.cellByteCount)
         invariant(bytes.count == cells.count * size, "a source gives all that is asked for")
         state.withLockedValue { $0.readByteCount += UInt64(bytes.count) }
-        for at in 0..<cells.count {
-            let own = at * size..<(at + 1) * size
-            let cell = cells.lowerBound + UInt64(at)
-            if bytes[own].isZero {
-                runs.append(CellRun(cell..<cell + 1, .zeros))
-            } else {
-                let id = try packer.add(bytes.span.extracting(own), .cell)
-                runs.append(CellRun(cell..<cell + 1, .stored(id)))
-            }
+        let starts = (0..<cells.count).map { $0 * size }.filter { !bytes[$0..<$0 + size].isZero }
+        var ids = try packer.add(starts, size, in: bytes.span)[...]
+        var filled = starts[...]
+        for (cell, start) in zip(cells, stride(from: 0, to: bytes.count, by: size)) {
+            let isFilled = filled.first == start
+            if isFilled { filled.removeFirst() }
+            runs.append(CellRun(cell..<cell + 1, isFilled ? .stored(ids.removeFirst()) : .zeros))
         }
     }
 

@@ -9,6 +9,7 @@ internal import Synchronization
 final class Packer: Sendable {
     private let keeper: BlobKeeper
     private let writer: Mutex<PackWriter>
+    private let namer: Mutex<IDNamer>
     private let queue = DispatchQueue(label: "holdfast.backup.store")
     private let underWay = DispatchGroup()
     private let failure = NIOLockedValueBox<BackupFailure?>(nil)
@@ -20,19 +21,37 @@ final class Packer: Sendable {
         self.keeper = keeper
         writer = Mutex(
             PackWriter(in: keeper.vault.place, aiming: keeper.vault.limits.packByteCountAimed))
+        namer = Mutex(keeper.vault.ids.namer(.cell))
     }
 
     /// Its id. It is durable only once `flush` has returned, here and wherever else it may have come first. Throws also
     /// what became of an earlier pack.
     func add(_ plain: Span<UInt8>, _ kind: Blob.Kind) throws(BackupFailure) -> Digest {
         let id = keeper.vault.ids.id(of: plain, kind)
-        guard try keeper.claim(id) else { return id }
+        try add(plain, kind, id)
+        return id
+    }
+
+    /// The same for cells of `byteCount` bytes which begin there in `bytes`.
+    func add(
+        _ starts: [Int], _ byteCount: Int, in bytes: Span<UInt8>
+    ) throws(BackupFailure) -> [Digest] {
+        let ids = namer.withLock { $0.ids(of: starts, byteCount: byteCount, in: bytes) }
+        for (start, id) in zip(starts, ids) {
+            try add(bytes.extracting(start..<start + byteCount), .cell, id)
+        }
+        return ids
+    }
+
+    private func add(
+        _ plain: Span<UInt8>, _ kind: Blob.Kind, _ id: Digest
+    ) throws(BackupFailure) {
+        guard try keeper.claim(id) else { return }
         let isFull = writer.withLock { writer in
             writer.add(plain, kind, id: id)
             return writer.isFull
         }
         if isFull { try store() }
-        return id
     }
 
     func flush() throws(BackupFailure) {

@@ -20,6 +20,8 @@ void holdfast_bound_heap(int arenas, int map_bytes, int trim_bytes) {
 
 void holdfast_trim_heap(void) { malloc_trim(0); }
 
+size_t holdfast_free_bytes(void) { return mallinfo2().fordblks; }
+
 static int unmap_code(struct dl_phdr_info *object, size_t size, void *page_bytes) {
     (void)size;
     uintptr_t page = *(uintptr_t *)page_bytes;

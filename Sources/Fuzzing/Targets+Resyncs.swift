@@ -10,7 +10,7 @@ extension FuzzTarget {
             "manifest", byteCountMax: 512, seeds: { try Samples.manifests().map(sealed) },
             body: manifest),
         FuzzTarget(
-            "volume-state", byteCountMax: 768, seeds: { try Samples.volumeFiles() },
+            "volume-state", byteCountMax: 1_024, seeds: { try Samples.volumeFiles() },
             body: volumeState),
     ]
 

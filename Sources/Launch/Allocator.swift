@@ -1,4 +1,5 @@
 internal import CAllocator
+internal import Dispatch
 
 /// How this process keeps what it has freed.
 package enum Allocator {
@@ -27,6 +28,20 @@ package enum Allocator {
     /// Gives back what is free between what is not: what bursts left, before something takes much memory of its own. It takes
     /// some milliseconds, and others wait for it.
     package static func giveBack() { holdfast_trim_heap() }
+
+    /// So much may stay free between what is not.
+    private static var spareBytesMax: Int { 48 << 20 }
+    private static var lookedAfter: DispatchTimeInterval { .seconds(5) }
+    private static let queue = DispatchQueue(label: "holdfast.heap", qos: .utility)
+
+    /// Gives back now and then what bursts left, from now on: a gigabyte that guests wrote leaves up to 250 MB free in between, which
+    /// the guests of the same host could use.
+    package static func giveBackSpare() {
+        queue.asyncAfter(deadline: .now() + lookedAfter) {
+            if holdfast_free_bytes() > spareBytesMax { giveBack() }
+            giveBackSpare()
+        }
+    }
 
     /// Gives back the code that only starting needed: two thirds of what a process that has little to
     /// do keeps resident. What is still needed comes back at a touch, from the page cache.

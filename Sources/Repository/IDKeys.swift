@@ -14,11 +14,16 @@ package struct IDKeys: Sendable {
         (cell, node, piece) = (key("cell"), key("node"), key("piece"))
     }
 
-    package func id(of plain: Span<UInt8>, _ kind: Blob.Kind) -> Digest {
+    package func id(of plain: Span<UInt8>, _ kind: Blob.Kind) -> Digest { key(kind).id(of: plain) }
+
+    /// For whoever names many blobs of a kind.
+    package func namer(_ kind: Blob.Kind) -> IDNamer { IDNamer(key(kind)) }
+
+    private func key(_ kind: Blob.Kind) -> IDKey {
         switch kind {
-        case .cell: cell.id(of: plain)
-        case .node: node.id(of: plain)
-        case .piece: piece.id(of: plain)
+        case .cell: cell
+        case .node: node
+        case .piece: piece
         }
     }
 }

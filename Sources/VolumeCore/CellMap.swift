@@ -3,35 +3,54 @@ internal import Mesh
 /// A set of a volume's cells, one bit each, so that it stays small enough to be written whole with
 /// every checkpoint: which cells of an image hold bytes, which were changed, which are missing.
 struct CellMap: Hashable, Sendable {
-    static let cellByteCountMin: UInt64 = 64 << 10
-    /// Bounds a volume's map to 128 KiB; larger volumes have larger cells.
-    static let cellCountMax: UInt64 = 1 << 20
+    /// How small cells are at least, and how many there are at most: larger volumes have larger cells.
+    enum Grain: Hashable, Sendable {
+        /// What an image holds and lacks: maps of 128 KiB at most.
+        case usual
+        /// What was changed: an incremental backup reads all of a cell of which 4 KiB changed. Maps of 256 KiB at most.
+        case fine
+
+        var cellByteCountMin: UInt64 {
+            switch self {
+            case .usual: 64 << 10
+            case .fine: 16 << 10
+            }
+        }
+
+        var cellCountMax: UInt64 {
+            switch self {
+            case .usual: 1 << 20
+            case .fine: 1 << 21
+            }
+        }
+    }
 
     let byteCount: UInt64
+    let grain: Grain
     let cellByteCount: UInt64
     private(set) var bits: [UInt8]
 
-    static func cellByteCount(of byteCount: UInt64) -> UInt64 {
-        var cell = cellByteCountMin
-        while byteCount / cell >= cellCountMax { cell *= 2 }
+    static func cellByteCount(of byteCount: UInt64, _ grain: Grain = .usual) -> UInt64 {
+        var cell = grain.cellByteCountMin
+        while byteCount / cell >= grain.cellCountMax { cell *= 2 }
         return cell
     }
 
-    static func mapByteCount(of byteCount: UInt64) -> Int {
-        let cell = cellByteCount(of: byteCount)
+    static func mapByteCount(of byteCount: UInt64, _ grain: Grain = .usual) -> Int {
+        let cell = cellByteCount(of: byteCount, grain)
         let cells = byteCount / cell + (byteCount % cell == 0 ? 0 : 1)
         return Int((cells + 7) / 8)
     }
 
-    init(byteCount: UInt64) {
-        self.byteCount = byteCount
-        cellByteCount = Self.cellByteCount(of: byteCount)
-        bits = [UInt8](repeating: 0, count: Self.mapByteCount(of: byteCount))
+    init(byteCount: UInt64, _ grain: Grain = .usual) {
+        (self.byteCount, self.grain) = (byteCount, grain)
+        cellByteCount = Self.cellByteCount(of: byteCount, grain)
+        bits = [UInt8](repeating: 0, count: Self.mapByteCount(of: byteCount, grain))
     }
 
     /// The map whole, one bit a cell; nil where it names a cell that there is not.
-    init?(byteCount: UInt64, bits: [UInt8]) {
-        self.init(byteCount: byteCount)
+    init?(byteCount: UInt64, _ grain: Grain = .usual, bits: [UInt8]) {
+        self.init(byteCount: byteCount, grain)
         guard bits.count == self.bits.count else { return nil }
         let spare = UInt64(bits.count) * 8 - cellCount
         guard bits.last.map({ UInt64($0.leadingZeroBitCount) >= spare }) ?? true else { return nil }
@@ -116,10 +135,17 @@ struct CellMap: Hashable, Sendable {
     }
 
     /// The same set of the volume grown. Cells may be larger there, and one is in it if a part of it was.
-    func grown(to byteCount: UInt64) -> CellMap {
-        var grown = CellMap(byteCount: byteCount)
-        for range in ranges { grown.insert(range) }
-        return grown
+    func grown(to byteCount: UInt64) -> CellMap { redrawn(byteCount, grain) }
+
+    /// The same bytes, and what else lies in the other cells that they touch.
+    func regrained(_ grain: Grain) -> CellMap {
+        grain == self.grain ? self : redrawn(byteCount, grain)
+    }
+
+    private func redrawn(_ byteCount: UInt64, _ grain: Grain) -> CellMap {
+        var map = CellMap(byteCount: byteCount, grain)
+        for range in ranges { map.insert(range) }
+        return map
     }
 
     /// What lies in cells of this set and did not in those of `old`, from before the volume grew.
@@ -148,18 +174,24 @@ struct CellMap: Hashable, Sendable {
         return cells * cellByteCount - (cellCount * cellByteCount - byteCount)
     }
 
+    private func checkKin(_ other: CellMap) {
+        invariant(
+            other.byteCount == byteCount && other.grain == grain, "maps of one volume and one grain"
+        )
+    }
+
     mutating func formUnion(_ other: CellMap) {
-        invariant(other.byteCount == byteCount, "maps of one volume")
+        checkKin(other)
         for at in bits.indices { bits[at] |= other.bits[at] }
     }
 
     mutating func formIntersection(_ other: CellMap) {
-        invariant(other.byteCount == byteCount, "maps of one volume")
+        checkKin(other)
         for at in bits.indices { bits[at] &= other.bits[at] }
     }
 
     mutating func subtract(_ other: CellMap) {
-        invariant(other.byteCount == byteCount, "maps of one volume")
+        checkKin(other)
         for at in bits.indices { bits[at] &= ~other.bits[at] }
     }
 }
@@ -192,15 +224,15 @@ extension CellMap {
     }
 
     /// nil for what `encode` did not write.
-    init?(byteCount: UInt64, _ reader: inout ByteReader) {
+    init?(byteCount: UInt64, grain: Grain = .usual, _ reader: inout ByteReader) {
         do throws(ByteReader.Truncated) {
             let count = try reader.u32()
             guard count != Self.wholeMap else {
-                let bits = try reader.take(Self.mapByteCount(of: byteCount))
-                self.init(byteCount: byteCount, bits: bits)
+                let bits = try reader.take(Self.mapByteCount(of: byteCount, grain))
+                self.init(byteCount: byteCount, grain, bits: bits)
                 return
             }
-            self.init(byteCount: byteCount)
+            self.init(byteCount: byteCount, grain)
             var end: UInt64 = 0
             for _ in 0..<count {
                 let first = UInt64(try reader.u32())

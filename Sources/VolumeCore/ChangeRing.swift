@@ -3,6 +3,8 @@ internal import Mesh
 /// Which cells of a volume the log changed, by ranges of indexes: what a replica that was away
 /// since one of them lacks (protocol-rules 7).
 ///
+/// Its cells are fine ones (`CellMap.Grain.fine`), for incremental backups go by it as well.
+///
 /// A few ranges only. The two that are joined when there are too many are those whose joint length
 /// is least beside their age, so the ranges grow with age: whoever was away for n entries is told of
 /// what the last 2n or so changed, however large n is.
@@ -36,7 +38,7 @@ struct ChangeRing: Hashable, Sendable {
 
     mutating func note(_ range: Range<UInt64>, of byteCount: UInt64, at index: LogIndex) {
         if isClosed || spans.isEmpty {
-            spans.append(Span(through: index, cells: CellMap(byteCount: byteCount)))
+            spans.append(Span(through: index, cells: CellMap(byteCount: byteCount, .fine)))
             isClosed = false
             if spans.count > Self.rangesMax { joinTwo() }
         }
@@ -70,22 +72,22 @@ struct ChangeRing: Hashable, Sendable {
     /// At least the cells that entries above `index` changed; nil if that is not known.
     func changed(since index: LogIndex, of byteCount: UInt64) -> CellMap? {
         guard index >= knownAbove else { return nil }
-        var cells = CellMap(byteCount: byteCount)
+        var cells = CellMap(byteCount: byteCount, .fine)
         for span in spans where span.through > index { cells.formUnion(span.cells) }
         return cells
     }
 
-    func encode(into bytes: inout [UInt8]) {
+    func encode(_ grain: CellMap.Grain, into bytes: inout [UInt8]) {
         bytes.append(name: knownAbove)
         bytes.append(littleEndian: UInt8(spans.count))
         for span in spans {
             bytes.append(name: span.through)
-            span.cells.encode(into: &bytes)
+            span.cells.regrained(grain).encode(into: &bytes)
         }
     }
 
     /// nil for what `encode` did not write.
-    init?(byteCount: UInt64, _ reader: inout ByteReader) {
+    init?(byteCount: UInt64, _ grain: CellMap.Grain, _ reader: inout ByteReader) {
         do throws(ByteReader.Truncated) {
             let knownAbove: LogIndex = try reader.name()
             var spans: [Span] = []
@@ -95,8 +97,10 @@ struct ChangeRing: Hashable, Sendable {
             for _ in 0..<count {
                 let through: LogIndex = try reader.name()
                 guard through <= .countMax else { return nil }
-                guard let cells = CellMap(byteCount: byteCount, &reader) else { return nil }
-                spans.append(Span(through: through, cells: cells))
+                guard let cells = CellMap(byteCount: byteCount, grain: grain, &reader) else {
+                    return nil
+                }
+                spans.append(Span(through: through, cells: cells.regrained(.fine)))
             }
             self.init(knownAbove: knownAbove, spans: spans)
         } catch { return nil }

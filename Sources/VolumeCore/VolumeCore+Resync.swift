@@ -74,8 +74,8 @@ extension VolumeCore {
                 if case .hole = extent.content { continue }
                 record.allocation.insert(extent.range)
             }
-            record.missing =
-                record.changes.changed(since: index, of: record.byteCount) ?? record.allocation
+            let changed = record.changes.changed(since: index, of: record.byteCount)
+            record.missing = changed?.regrained(.usual) ?? record.allocation
             record.missing.formIntersection(record.allocation)
             return record
         }

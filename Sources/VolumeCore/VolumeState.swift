@@ -13,6 +13,9 @@ internal import Record
 /// sums (`HOLDVOL2`) has neither unsummed map nor damaged blocks, and no cell of it is summed; the first
 /// release's files (`HOLDVOL1`) have no resync, no missing map and no changes either.
 ///
+/// Behind the volumes the changes of each once more, by fine cells: releases that know of these alone read no further than the
+/// ones above, so that one can be put back.
+///
 /// What a source tells a replica of itself (its manifest) is the same, with the cells that the
 /// replica lacks as missing, and in the form that has no sums: those are each disk's own.
 struct VolumeState: Hashable, Sendable {
@@ -71,7 +74,8 @@ struct VolumeState: Hashable, Sendable {
     static let temporary = "volumes.state.new"
     /// Bounds what is read of a state file: all volumes with the largest map each.
     static let byteCountMax =
-        UInt64(VolumeLimits.volumeCountMax * (ChangeRing.rangesMax + 2)) * (129 << 10)
+        UInt64(VolumeLimits.volumeCountMax)
+        * UInt64((ChangeRing.rangesMax + 3) * 129 + ChangeRing.rangesMax * 257) << 10
 
     var sequence: UInt64 = 0
     var applied: LogIndex = .zero
@@ -116,7 +120,10 @@ struct VolumeState: Hashable, Sendable {
                 bytes.append(littleEndian: UInt32(volume.damaged.count))
                 for block in volume.damaged.blocks { bytes.append(littleEndian: block) }
             }
-            volume.changes.encode(into: &bytes)
+            volume.changes.encode(.usual, into: &bytes)
+        }
+        if format == .summed {
+            for volume in volumes { volume.changes.encode(.fine, into: &bytes) }
         }
         bytes.store(UInt64(bytes.count), at: 4, count: 4)
         bytes.store(UInt64(Checksum.crc32c(bytes, in: 4..<bytes.count)), at: 0, count: 4)
@@ -164,7 +171,23 @@ struct VolumeState: Hashable, Sendable {
                 else { return nil }
                 volumes.append(record)
             }
+            if format == .summed, reader.remaining > 0 {
+                guard try readFineChanges(&reader) else { return nil }
+            }
         } catch { return nil }
+    }
+
+    private mutating func readFineChanges(
+        _ reader: inout ByteReader
+    ) throws(ByteReader.Truncated) -> Bool {
+        for place in volumes.indices {
+            let byteCount = volumes[place].byteCount
+            guard let changes = ChangeRing(byteCount: byteCount, .fine, &reader) else {
+                return false
+            }
+            volumes[place].changes = changes
+        }
+        return true
     }
 
     private static func record(
@@ -201,7 +224,7 @@ struct VolumeState: Hashable, Sendable {
         if format == .summed {
             guard try summing(&record, &reader) else { return nil }
         }
-        guard let changes = ChangeRing(byteCount: byteCount, &reader) else { return nil }
+        guard let changes = ChangeRing(byteCount: byteCount, .usual, &reader) else { return nil }
         record.changes = changes
         return record
     }

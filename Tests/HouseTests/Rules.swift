@@ -31,7 +31,7 @@ enum Rules {
         "Schedule": ["Decisions", "Mesh"],
         "S3Protocol": ["Crypto", "FoundationEssentials", "Mesh", "Sealing"],
         // Foundation's essentials hold the Data that Crypto's functions take and give.
-        "Sealing": ["CPassphrase", "Crypto", "FoundationEssentials", "Mesh"],
+        "Sealing": ["CNames", "CPassphrase", "Crypto", "FoundationEssentials", "Mesh"],
         "Simulator": [
             "Decisions", "Disk", "Gossip", "JournalCore", "Mending", "Mesh", "Node", "Planted",
             "Raft",

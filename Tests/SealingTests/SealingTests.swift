@@ -29,6 +29,27 @@ func bytes(_ hexadecimal: String) -> [UInt8] {
                 == "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7")
     }
 
+    /// Lengths around SHA-256's blocks, and around what the library takes; more texts than it takes at once.
+    @Test(arguments: [1, 55, 56, 63, 64, 65, 4_096, 16_384, 65_534, 65_535, 65_536])
+    func `many texts at once have the ids that they have one by one`(byteCount: Int) throws {
+        let secret = try #require(Secret((0..<32).map { UInt8($0) }))
+        let key = IDKey(secret)
+        var namer = IDNamer(key)
+        var bytes = [UInt8](repeating: 0, count: byteCount + 1_024)
+        var word: UInt64 = 77
+        for at in bytes.indices {
+            word = word &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            bytes[at] = UInt8(truncatingIfNeeded: word >> 56)
+        }
+        for count in [0, 1, 2, 3, 17, 127, 128, 129, 300] {
+            let starts = (0..<count).map { $0 * 7 % 1_024 }
+            let expected = starts.map {
+                key.id(of: bytes.span.extracting($0..<$0 + byteCount))
+            }
+            #expect(namer.ids(of: starts, byteCount: byteCount, in: bytes.span) == expected)
+        }
+    }
+
     @Test func `digests are read back as they were, and ordered as their bytes are`() throws {
         let digests = (0..<64).map { Digest(of: [UInt8($0)].span) }
         for digest in digests {

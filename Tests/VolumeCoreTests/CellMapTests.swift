@@ -84,13 +84,40 @@ struct CellMapTests {
             for at in written.suffix(away) {
                 #expect(changed.run(at: at * (64 << 10), in: 0..<byteCount).isSet)
             }
-            let told = Int(changed.heldByteCount / (64 << 10))
+            let told = Int(changed.heldByteCount / changed.cellByteCount)
             #expect(told <= away * 4 + 200, "\(told) cells for \(away) entries")
         }
         var bytes: [UInt8] = []
         ring.close()
-        ring.encode(into: &bytes)
+        ring.encode(.fine, into: &bytes)
         var reader = ByteReader(bytes)
-        #expect(ChangeRing(byteCount: byteCount, &reader) == ring)
+        #expect(ChangeRing(byteCount: byteCount, .fine, &reader) == ring)
+    }
+
+    @Test
+    func `a ring tells 16 KiB of what changed, and 64 KiB to releases that know no smaller cells`()
+        throws
+    {
+        var ring = ChangeRing(knownAbove: .zero)
+        ring.note((65 << 10)..<(66 << 10), of: volume, at: LogIndex(1))
+        let changed = try #require(ring.changed(since: .zero, of: volume))
+        #expect(changed.ranges == [(64 << 10)..<(80 << 10)])
+        #expect(changed.regrained(.usual).ranges == [cell(1)])
+        var bytes: [UInt8] = []
+        ring.close()
+        ring.encode(.usual, into: &bytes)
+        var reader = ByteReader(bytes)
+        let read = try #require(ChangeRing(byteCount: volume, .usual, &reader))
+        #expect(read.changed(since: .zero, of: volume)?.ranges == [cell(1)])
+    }
+
+    @Test func `fine maps are bounded as well`() {
+        for shift in 14...44 {
+            let byteCount: UInt64 = 1 << shift
+            #expect(CellMap.mapByteCount(of: byteCount, .fine) <= 256 << 10)
+            #expect(CellMap.mapByteCount(of: byteCount) <= 128 << 10)
+            #expect(
+                CellMap.cellByteCount(of: byteCount, .fine) <= CellMap.cellByteCount(of: byteCount))
+        }
     }
 }

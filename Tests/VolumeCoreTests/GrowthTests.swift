@@ -158,7 +158,7 @@ import Testing
         var ring = ChangeRing(knownAbove: .zero)
         ring.note(0..<10, of: old, at: LogIndex(1))
         let changed = ring.grown(to: new).changed(since: .zero, of: new)
-        #expect(changed?.ranges == [0..<8 * Self.cell])
+        #expect(changed?.ranges == [0..<4 * Self.cell])
     }
 
     @Test func `an open volume's new length is told, and serves at once`() throws {

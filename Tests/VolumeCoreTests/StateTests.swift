@@ -58,6 +58,28 @@ struct StateTests {
         }
     }
 
+    /// A release that knows of no fine cells drops them from what it writes, and is not confused by them in what it reads.
+    @Test func `a state without fine changes is read as one that has them`() throws {
+        var state = Self.lawful
+        state.volumes[0].changes.note(4_096..<8_192, of: 1 << 20, at: LogIndex(5))
+        state.volumes[0].changes.close()
+        let fine = try #require(VolumeState(parsing: state.encoded))
+        #expect(fine.volumes[0].changes == state.volumes[0].changes)
+        var bytes = state.encoded
+        var behind: [UInt8] = []
+        for volume in state.volumes { volume.changes.encode(.fine, into: &behind) }
+        bytes.removeLast(behind.count)
+        bytes.store(UInt64(bytes.count), at: 4, count: 4)
+        bytes.store(UInt64(Checksum.crc32c(bytes, in: 4..<bytes.count)), at: 0, count: 4)
+        let coarse = try #require(VolumeState(parsing: bytes))
+        let told = coarse.volumes[0].changes.changed(since: LogIndex(4), of: 1 << 20)
+        #expect(told?.ranges == [0..<65_536])
+        bytes.append(9)
+        bytes.store(UInt64(bytes.count), at: 4, count: 4)
+        bytes.store(UInt64(Checksum.crc32c(bytes, in: 4..<bytes.count)), at: 0, count: 4)
+        #expect(VolumeState(parsing: bytes) == nil)
+    }
+
     @Test func `more ranges of changes than are kept are refused before their maps are made`() {
         var state = Self.lawful
         state.volumes.removeLast()

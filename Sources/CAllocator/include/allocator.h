@@ -1,5 +1,7 @@
 #pragma once
 
+#include <stddef.h>
+
 /// One arena for all threads, and what is freed at the heap's end goes back above `trim_bytes`.
 void holdfast_keep_heap_small(int trim_bytes);
 
@@ -9,6 +11,9 @@ void holdfast_bound_heap(int arenas, int map_bytes, int trim_bytes);
 
 /// Gives back every whole page that is free, wherever it lies. Who allocates meanwhile waits.
 void holdfast_trim_heap(void);
+
+/// Bytes that are free in all arenas and may still be resident.
+size_t holdfast_free_bytes(void);
 
 /// No page of code or constants counts as this process's until it is touched again; it is then found in the
 /// page cache, or read from its file.

@@ -27,8 +27,8 @@ struct BackupCommand: AsyncParsableCommand {
         /// How often a person sees it move. At first it is asked more often: one of what changed is made in a moment.
         static let askedEvery = Duration.milliseconds(250)
         static let askedFirstAfter = Duration.milliseconds(5)
-        /// Nobody waits for a twentieth longer than the backup takes.
-        static let askedPart = 20
+        /// Nobody waits for a fiftieth longer than the backup takes.
+        static let askedPart = 50
 
         @ParentCommand var parent: BackupCommand
         @OptionGroup var options: OutputOptions
