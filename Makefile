@@ -216,8 +216,8 @@ bench-gossip: deps-bench release
 	$(MEASURE) Benchmarks/gossip.py $(EXECUTABLES)
 
 # Backups of a running mesh beside restic's and borg's: four images of MIB each.
-bench-backup: deps-bench release
-	$(MEASURE) Benchmarks/backup.py $(EXECUTABLES) $(if $(MIB),--mib $(MIB)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+bench-backup: deps-bench deps-rigs release
+	PYTHONDONTWRITEBYTECODE=1 .build-rigs/bin/python Benchmarks/backup.py $(EXECUTABLES) $(if $(MIB),--mib $(MIB)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(SEED),--seed $(SEED))
 
 # The rig's tools are tested first: whoever judges the rest must be right.

@@ -27,17 +27,18 @@ sys.path[:0] = [os.path.join(HERE, "..", "Tests", "Rig"), os.path.join(HERE, "pe
 
 import backup_tools  # noqa: E402
 import measure  # noqa: E402
+import stores  # noqa: E402
 import tools  # noqa: E402
 import vm_images  # noqa: E402
-from backup_mesh import STEP_SECONDS_MAX, Mesh  # noqa: E402
+from backup_mesh import STEP_SECONDS_MAX, Bucket, Directory, Mesh, stored_bytes  # noqa: E402
 
 MIB = 1 << 20
 # Two sets of images, one restored, a repository; and of three agents the images and logs.
 SPACE_FACTOR = 14
 GENERATE_SECONDS_MAX, ROUND_SECONDS_MAX, START_SECONDS_MAX = 600, 1800, 1200
-AIMS = {"full_ratio": 1.5, "restore_ratio": 2.0, "verify_ratio": 1.5}
-MOST = {"incr_s": 0.5, "incr_stored_mb": 75, "rss_mib": 256}
-OURS, QUIET = "ours, 20 MiB/s beside", "ours"
+AIMS = {"full_ratio": 2.0, "restore_ratio": 2.0, "verify_ratio": 1.5, "scrub_mb_s": 2000, "s3_full_mb_s": 150, "s3_restore_mb_s": 250}
+MOST = {"incr_s": 0.5, "incr_stored_mb": 75, "scan_incr_s": 1.5, "rss_mib": 256}
+LOADED, OURS, IN_S3 = "ours, 20 MiB/s beside", "ours", "ours, SeaweedFS"
 DEEDS = ("full", "incr", "restore", "verify")
 
 
@@ -76,10 +77,12 @@ class Table:
 
     def __init__(self, findings, byte_count):
         self.findings, self.byte_count, self.rows = findings, byte_count, {}
+        # MB/s of what is stored, by round.
+        self.scrubbed = []
 
     def add(self, tool, deed, step, stored=None):
         self.rows.setdefault((tool, deed), []).append((step.seconds, step.cpu, step.mib, stored))
-        rate = "" if deed == "incr" else f"{self.byte_count / 1e6 / step.seconds:7.0f} MB/s"
+        rate = "" if deed in ("incr", "scan") else f"{self.byte_count / 1e6 / step.seconds:7.0f} MB/s"
         more = "" if stored is None else f"  {stored:8.1f} MB stored"
         self.findings.say(f"{tool:22} {deed:8} {step.seconds:7.2f} s {rate:12} CPU {step.cpu:6.2f} s  {step.mib:5.0f} MiB{more}")
 
@@ -97,7 +100,7 @@ class Table:
 
     def best(self, deed):
         """Of the others the one that is fastest at it."""
-        return max((tool for tool, did in self.rows if did == deed and tool not in (OURS, QUIET)),
+        return max((tool for tool, did in self.rows if did == deed and tool not in (LOADED, OURS, IN_S3)),
                    key=lambda tool: self.rate(tool, deed))
 
     def tell(self):
@@ -107,9 +110,10 @@ class Table:
         for tool in dict.fromkeys(tool for tool, _ in self.rows):
             def rate(deed):
                 return f"{self.rate(tool, deed):.0f} MB/s" if (tool, deed) in self.rows else "-"
+            changed = f"{self.seconds(tool, 'incr'):>8.2f} s{self.stored(tool, 'incr'):>7.1f} MB" if (tool, "incr") in self.rows else " " * 20
             self.findings.say(
-                f"{tool:22}{rate('full'):>11}{self.stored(tool, 'full'):>7.0f} MB{self.seconds(tool, 'incr'):>8.2f} s"
-                f"{self.stored(tool, 'incr'):>7.1f} MB{rate('restore'):>12}{rate('verify'):>12}{self.peak(tool):>6.0f} MiB")
+                f"{tool:22}{rate('full'):>11}{self.stored(tool, 'full'):>7.0f} MB{changed}"
+                f"{rate('restore'):>12}{rate('verify'):>12}{self.peak(tool):>6.0f} MiB")
 
 
 class Images:
@@ -148,10 +152,6 @@ def read_over(paths):
                 pass
 
 
-def stored_bytes(folder):
-    return sum(os.path.getsize(path) for path in glob.glob(f"{folder}/**", recursive=True) if os.path.isfile(path))
-
-
 def peer_round(findings, table, images, place, name, make):
     tool, target = make(os.path.join(place, "peer")), os.path.join(place, "restored")
     plain = [f"{each}.raw" for each in images.names]
@@ -177,14 +177,14 @@ def peer_round(findings, table, images, place, name, make):
 
 def back_up(mesh, table, tool, deed):
     """Memory and CPU are the agent's."""
-    before, cpu = stored_bytes(mesh.path), mesh.cpu_seconds()
+    before, cpu = mesh.repository.stored(), mesh.cpu_seconds()
     mesh.forget_peak()
-    step = Step(mesh.back_up())
+    step = Step(mesh.back_up(*(["--full"] if deed == "scan" else [])))
     step.cpu, step.mib = mesh.cpu_seconds() - cpu, mesh.peak_mib()
     told = json.loads(step.output)
-    if told["backup"]["kind"] != {"full": "full", "incr": "incremental"}[deed]:
+    if told["backup"]["kind"] != ("incremental" if deed == "incr" else "full"):
         raise measure.Unmeasured(f"another kind of backup was made: {told}")
-    table.add(tool, deed, step, (stored_bytes(mesh.path) - before) / 1e6)
+    table.add(tool, deed, step, (mesh.repository.stored() - before) / 1e6)
     table.findings.say(f"{'':22} of it the agent {told['milliseconds'] / 1000:.3f} s, {told['readBytes'] / 1e6:.0f} MB read")
 
 
@@ -194,9 +194,9 @@ def under_load(mesh, table, images):
     read_over(mesh.images())
     with mesh.load() as load:
         time.sleep(1)
-        back_up(mesh, table, OURS, "full")
+        back_up(mesh, table, LOADED, "full")
         mesh.write(images.changed, images.blocks)
-        back_up(mesh, table, OURS, "incr")
+        back_up(mesh, table, LOADED, "incr")
         if not load.is_running:
             raise measure.Unmeasured(f"the load ended: {list(load.lines)[-5:]}")
     mesh.write(images.base, images.blocks)
@@ -206,39 +206,67 @@ def in_quiet(findings, mesh, table, images, place):
     target = os.path.join(place, "restored")
     mesh.renew_repository()
     read_over(mesh.images())
-    back_up(mesh, table, QUIET, "full")
-    table.add(QUIET, "verify", Step(mesh.verify()))
+    back_up(mesh, table, OURS, "full")
+    table.add(OURS, "verify", Step(mesh.verify()))
+    table.scrubbed.append(mesh.repository.stored() / 1e6 / Step(mesh.scrub()).seconds)
+    findings.say(f"{OURS:22} scrub    {table.scrubbed[-1]:.0f} MB/s of what is stored")
     for deed, folder in (("full", images.base), ("incr", images.changed)):
         if deed == "incr":
             mesh.write(folder, images.blocks)
-            back_up(mesh, table, QUIET, deed)
-        os.mkdir(target)
-        step = Step(mesh.restore(target), syncs=True)
-        if deed == "full":
-            table.add(QUIET, "restore", step)
-        images.compare(findings, f"ours, {deed}", folder, target)
+            back_up(mesh, table, OURS, deed)
+        restored(findings, mesh, table, images, folder, target, OURS, deed)
     mesh.write(images.base, images.blocks)
+
+
+def restored(findings, mesh, table, images, folder, target, tool, deed):
+    os.mkdir(target)
+    step = Step(mesh.restore(target), syncs=True)
+    if deed == "full":
+        table.add(tool, "restore", step)
+    images.compare(findings, f"{tool}, {deed}", folder, target)
+
+
+def by_scan(mesh, table, images):
+    """What changed is found by reading everything, as where no account of the changes is at hand."""
+    mesh.renew_repository()
+    Step(mesh.back_up())
+    mesh.write(images.changed, images.blocks)
+    back_up(mesh, table, OURS, "scan")
+    mesh.write(images.base, images.blocks)
+
+
+def into_bucket(findings, programs, table, images, place, mib):
+    """A mesh of its own, once."""
+    home = os.path.join(place, "bucket")
+    os.mkdir(home)
+    with stores.SeaweedFS(home) as service, Mesh(programs, os.path.join(home, "mesh"), Bucket(home, service)) as mesh:
+        with measure.explained(mesh.mesh):
+            mesh.fill(images.base, images.names, mib)
+            read_over(mesh.images())
+            back_up(mesh, table, IN_S3, "full")
+            restored(findings, mesh, table, images, images.base, os.path.join(place, "restored"), IN_S3, "full")
 
 
 def our_round(findings, mesh, table, images, place):
     with measure.explained(mesh.mesh):
         under_load(mesh, table, images)
         in_quiet(findings, mesh, table, images, place)
+        by_scan(mesh, table, images)
     mesh.renew_repository()
 
 
 def figures_of(table):
     best = {deed: table.best(deed) for deed in DEEDS}
     found = {
-        "full_mb_s": table.rate(OURS, "full"), "full_idle_mb_s": table.rate(QUIET, "full"),
-        "best_peer_full_mb_s": table.rate(best["full"], "full"),
-        "incr_s": table.seconds(OURS, "incr"), "incr_idle_s": table.seconds(QUIET, "incr"),
-        "incr_stored_mb": table.stored(OURS, "incr"), "incr_idle_stored_mb": table.stored(QUIET, "incr"),
-        "restore_mb_s": table.rate(QUIET, "restore"), "verify_mb_s": table.rate(QUIET, "verify"),
-        "rss_mib": max(table.peak(OURS), table.peak(QUIET)),
+        "full_mb_s": table.rate(OURS, "full"), "best_peer_full_mb_s": table.rate(best["full"], "full"),
+        "incr_s": table.seconds(OURS, "incr"), "incr_stored_mb": table.stored(OURS, "incr"), "scan_incr_s": table.seconds(OURS, "scan"),
+        "restore_mb_s": table.rate(OURS, "restore"), "verify_mb_s": table.rate(OURS, "verify"),
+        "scrub_mb_s": statistics.median(table.scrubbed), "rss_mib": max(map(table.peak, (LOADED, OURS, IN_S3))),
+        "s3_full_mb_s": table.rate(IN_S3, "full"), "s3_restore_mb_s": table.rate(IN_S3, "restore"),
+        "loaded_full_mb_s": table.rate(LOADED, "full"), "loaded_incr_s": table.seconds(LOADED, "incr"),
+        "loaded_incr_stored_mb": table.stored(LOADED, "incr"),
     }
     found["full_ratio"] = found["full_mb_s"] / found["best_peer_full_mb_s"]
-    found["full_idle_ratio"] = found["full_idle_mb_s"] / found["best_peer_full_mb_s"]
     for deed in ("restore", "verify"):
         found[f"{deed}_ratio"] = found[f"{deed}_mb_s"] / table.rate(best[deed], deed)
     digits = {"_s": 3, "ratio": 2}
@@ -259,7 +287,8 @@ def measure_backup(findings, options):
         findings.say(f"seed {seed}; {vm_images.COUNT} images of {options.mib} MiB; {os.cpu_count()} processors")
         images = Images(place, options.mib, seed)
         table = Table(findings, images.byte_count)
-        with Mesh(options.bin, os.path.join(place, "ours")) as mesh:
+        ours = os.path.join(place, "ours")
+        with Mesh(options.bin, ours, Directory(ours)) as mesh:
             with measure.explained(mesh.mesh):
                 mesh.fill(images.base, images.names, options.mib)
             findings.say("the images are in their volumes")
@@ -271,6 +300,7 @@ def measure_backup(findings, options):
                         our_round(findings, mesh, table, images, place)
                     else:
                         peer_round(findings, table, images, place, turn, peers[turn])
+            into_bucket(findings, options.bin, table, images, place, options.mib)
     table.tell()
     findings.figures = figures_of(table)
     for name, least in AIMS.items():

@@ -7,6 +7,7 @@ import subprocess
 
 import faults
 import measure
+import stores
 import tools
 from clients import Program
 from cluster import Cluster
@@ -16,14 +17,59 @@ COPY_SECONDS_MAX, STEP_SECONDS_MAX, LOAD_SECONDS_MAX, CAUGHT_UP_SECONDS_MAX = 60
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
+def stored_bytes(folder):
+    return sum(os.path.getsize(path) for path in glob.glob(f"{folder}/**", recursive=True) if os.path.isfile(path))
+
+
+class Directory:
+    """A repository in a directory."""
+
+    def __init__(self, place):
+        self.path = os.path.join(place, "repository")
+        self.setting = f"directory: {self.path}"
+
+    def make(self):
+        os.mkdir(self.path)
+
+    def stored(self):
+        return stored_bytes(self.path)
+
+    def empty(self):
+        """But for the keys."""
+        for tenant in glob.glob(os.path.join(self.path, "*", "")):
+            for part in glob.glob(os.path.join(tenant, "*")):
+                if os.path.basename(part) != "keys":
+                    shutil.rmtree(part)
+
+
+class Bucket:
+    """A repository in a bucket of a service on loopback."""
+
+    def __init__(self, place, service):
+        self.service, self.path = service, os.path.join(place, "store.yaml")
+        self.credentials = os.path.join(place, "credentials")
+        self.setting = f"store: {self.path}"
+
+    def make(self):
+        with open(os.open(self.credentials, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as file:
+            file.write(f"[default]\naws_access_key_id = {self.service.key}\n"
+                       f"aws_secret_access_key = {self.service.secret}\n")
+        with open(self.path, "w", encoding="utf-8") as file:
+            file.write(f"s3:\n  bucket: {stores.BUCKET}\n  region: {stores.REGION}\n"
+                       f"  endpoint: {self.service.endpoint}\n  credentials: credentials\n")
+
+    def stored(self):
+        return sum(self.service.objects().values())
+
+
 class Mesh:
     """The backups are made by a region that is not primary."""
 
-    def __init__(self, programs, place):
-        self.programs, self.place = programs, place
-        self.path, self.key = os.path.join(place, "repository"), os.path.join(place, "site.key")
+    def __init__(self, programs, place, repository):
+        self.programs, self.place, self.repository = programs, place, repository
+        self.key = os.path.join(place, "site.key")
         # Without the log's own way into the repository, which would count as what a backup stored.
-        self.mesh = Cluster(programs, settings=(f"backup: {{directory: {self.path}, key: {self.key}, shipLog: false}}",))
+        self.mesh = Cluster(programs, settings=(f"backup: {{{repository.setting}, key: {self.key}, shipLog: false}}",))
 
     def __enter__(self):
         os.makedirs(self.place)
@@ -53,17 +99,13 @@ class Mesh:
         return [os.path.join(os.path.abspath(self.programs), "holdfast"), *words]
 
     def make_repository(self):
-        os.mkdir(self.path)
-        subprocess.run(self.holdfast("repository", "create", self.path, "--key", self.key, "--spare-key", self.key + ".spare"),
+        self.repository.make()
+        subprocess.run(self.holdfast("repository", "create", self.repository.path, "--key", self.key, "--spare-key", self.key + ".spare"),
                        check=True, capture_output=True, timeout=tools.COMMAND_SECONDS_MAX)
 
     def renew_repository(self):
-        """Empties it, but for the keys: the next backup finds none before it. The agent runs on, since one that was started
-        again replays its log first."""
-        for tenant in glob.glob(os.path.join(self.path, "*", "")):
-            for part in glob.glob(os.path.join(tenant, "*")):
-                if os.path.basename(part) != "keys":
-                    shutil.rmtree(part)
+        """The next backup finds none before it. The agent runs on, since one that was started again replays its log first."""
+        self.repository.empty()
 
     def caught_up(self):
         faults.await_caught_up(self.mesh, CAUGHT_UP_SECONDS_MAX)
@@ -102,7 +144,11 @@ class Mesh:
         return self.holdfast("--socket", f"{self.agent.run}/admin.sock", "backup", "run", "-o", "json", *more)
 
     def repository_words(self, *words):
-        return self.holdfast(*words, "--repository", self.path, "--key", self.key)
+        return self.holdfast(*words, "--repository", self.repository.path, "--key", self.key)
+
+    def scrub(self):
+        """Without a key, as where the packs are."""
+        return self.holdfast("repository", "scrub", self.repository.path)
 
     def verify(self):
         return self.repository_words("backup", "verify")
