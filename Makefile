@@ -26,6 +26,8 @@ POINTS ?= 1000
 OBJECTS ?= 500
 # How many volumes get a past.
 HISTORIES ?= 200
+# How large a repository is whose key is rotated.
+GIB ?= 10
 # How many disk operations the power is cut at.
 OPERATIONS ?= 10000
 # Tests of what has threads.
@@ -50,7 +52,7 @@ fi
 endef
 
 .PHONY: deps deps-rigs deps-bench build release rig test scenarios test-thread lint format proto demo takeover takeover-idle witness \
-	full-disk torture backup mount demo-bare-metal backup-killpoints bitrot rehearse schedule histories pitr wal-lag s3 resync members upgrade rot bench-journal bench-gossip bench-backup simulate mutants powercut \
+	full-disk torture backup mount demo-bare-metal backup-killpoints bitrot rehearse rotation schedule histories pitr wal-lag s3 resync members upgrade rot bench-journal bench-gossip bench-backup simulate mutants powercut \
 	fuzz-build fuzz corpus
 
 deps:
@@ -174,6 +176,10 @@ schedule: release
 
 # HISTORIES volumes with trims, growth and power cuts, backed up as they changed and whole; by Debian's python,
 # which has Debian's libnbd.
+# Two tenants of one repository: what a rotation writes, and whom an erasure concerns.
+rotation: release
+	$(MEASURE) Tests/Rig/rotation.py $(EXECUTABLES) --gib $(GIB)
+
 histories: release rig
 	PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 Tests/Rig/histories.py $(EXECUTABLES) $(RIG) --histories $(HISTORIES) \
 		$(if $(SEED),--seed $(SEED))

@@ -52,6 +52,43 @@ struct RepositoryTests {
         try place.remove()
     }
 
+    @Test func `another tenant is added with keys of its own, and goes without the first`()
+        async throws
+    {
+        let place = try Place()
+        let (key, spare) = (place.key + "-2", place.spare + "-2")
+        let adding = [
+            "repository", "create", place.store, "--key", key, "--spare-key", spare, "--add-tenant",
+        ]
+        let early = try await Program.run(adding)
+        #expect(
+            early.code == 1 && early.errors.contains("no tenant is added to what is no repository"))
+        #expect(!place.has(key))
+        #expect(try await place.run("create", ["--spare-key", place.spare]).code == 0)
+        let added = try await Program.run(adding)
+        #expect(added.code == 0 && added.output.contains("added tenant "))
+        var shown: [String] = []
+        for key in [place.key, key] {
+            shown.append(
+                try await Program.run(["repository", "show", place.store, "--key", key]).output)
+        }
+        #expect(shown.allSatisfy { $0.contains("ring 1, digest ") } && shown[0] != shown[1])
+        let again = try await Program.run(adding)
+        #expect(again.code == 1 && again.errors.contains(key))
+        let record = place.path + "/record"
+        let erased = try await Program.run([
+            "repository", "erase-tenant", place.store, "--key", key, "--by", "ann", "--reason",
+            "case 7",
+            "--record", record, "--yes",
+        ])
+        #expect(erased.code == 0)
+        #expect(
+            try await Program.run(["repository", "show", place.store, "--key", spare]).code == 1)
+        let left = try await Program.run(["repository", "show", place.store, "--key", place.spare])
+        #expect(left.output == shown[0])
+        try place.remove()
+    }
+
     @Test func `a repository without backups says so, and gives nothing back`() async throws {
         let place = try Place()
         #expect(try await place.run("create", ["--spare-key", place.spare]).code == 0)

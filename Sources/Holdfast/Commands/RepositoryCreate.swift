@@ -23,6 +23,8 @@ extension RepositoryCommand {
         @Option(help: "The key file that is made for the agents, or a provider file that is there.")
         var key: String
         @OptionGroup var second: SecondKeyOptions
+        @Flag(help: "Add another tenant, with keys of its own, to the repository that is there.")
+        var addTenant = false
 
         func validate() throws {
             guard second.isGiven else {
@@ -34,13 +36,15 @@ extension RepositoryCommand {
 
         func run() throws {
             let settings = try ConfigFile.store(place)
-            let store = try settings.opened(for: .all, isNew: true)
-            try Self.demandEmpty(store, StoreChoice.name(of: settings))
+            let store = try settings.opened(for: .all, isNew: !addTenant)
+            if !addTenant { try Self.demandEmpty(store, StoreChoice.name(of: settings)) }
             if case .directory = settings {
                 for path in [key, second.spareKey].compactMap(\.self) { try demandApart(path) }
             }
             var chance = SystemRandomNumberGenerator()
-            let repository = RepositoryID(high: chance.next(), low: chance.next())
+            let repository =
+                try addTenant
+                ? Self.found(in: store) : RepositoryID(high: chance.next(), low: chance.next())
             let rings = Rings(
                 store, repository: repository,
                 tenant: TenantID(high: chance.next(), low: chance.next()))
@@ -48,8 +52,8 @@ extension RepositoryCommand {
             do throws(BackupFailure) {
                 _ = try rings.found(for: keys.holders, at: .ofThisMachine, using: &chance)
                 // Last: until then it is no repository, and no backup was made.
-                try Vault.found(repository, in: store)
-            } catch { throw leftOver("\(error)", keys.made + ["what is in \(place)"]) }
+                if !addTenant { try Vault.found(repository, in: store) }
+            } catch { throw leftOver("\(error)", keys.made + leftInside(rings)) }
             let made = Made(
                 repository: repository.description, tenant: rings.tenant.description,
                 place: Self.absolute(place), isStoreFile: StoreChoice.isStoreFile(place),
@@ -58,8 +62,20 @@ extension RepositoryCommand {
                 others: [
                     second.passphraseFile.map { _ in "the passphrase" },
                     second.escrowPublic.map { "the private half of \($0)" },
-                ].compactMap(\.self))
+                ].compactMap(\.self), isAnother: addTenant)
             try options.show(made, made.lines)
+        }
+
+        /// What may be left of one that could not be made. Nothing of another tenant is named.
+        private func leftInside(_ rings: Rings) -> [String] {
+            [addTenant ? "what is in \(place) under \(rings.tenant)" : "what is in \(place)"]
+        }
+
+        private static func found(in store: any ObjectStore) throws(Failure) -> RepositoryID {
+            do throws(BackupFailure) { return try Vault.repository(in: store) } catch {
+                throw Failure(
+                    .refused, "no tenant is added to what is no repository: \(error)")
+            }
         }
     }
 }
@@ -78,6 +94,7 @@ extension RepositoryCommand.Create {
         private let provided: [String]
         /// What opens it besides, in words.
         private let others: [String]
+        private let isAnother: Bool
 
         private enum CodingKeys: CodingKey {
             case repository, tenant, directory, store, key, spareKey
@@ -85,9 +102,10 @@ extension RepositoryCommand.Create {
 
         init(
             repository: String, tenant: String, place: String, isStoreFile: Bool, key: String,
-            provided: [String] = [], spareKey: String?, others: [String] = []
+            provided: [String] = [], spareKey: String?, others: [String] = [],
+            isAnother: Bool = false
         ) {
-            (self.provided, self.others) = (provided, others)
+            (self.provided, self.others, self.isAnother) = (provided, others, isAnother)
             (self.repository, self.tenant) = (repository, tenant)
             (directory, store) = isStoreFile ? (nil, place) : (place, nil)
             (self.key, self.spareKey) = (key, spareKey)
@@ -99,7 +117,10 @@ extension RepositoryCommand.Create {
                 store.map { "store: \(Self.yaml($0))" }
                 ?? "directory: \(Self.yaml(directory ?? ""))"
             return [
-                Line("made repository \(repository) with tenant \(tenant)", .good),
+                Line(
+                    isAnother
+                        ? "added tenant \(tenant) to repository \(repository)"
+                        : "made repository \(repository) with tenant \(tenant)", .good),
                 Line("put \(key) on each agent, readable by the user it runs as alone"),
                 Line(
                     "keep \(others) elsewhere: without one of these nothing can be restored",
