@@ -1,8 +1,10 @@
 import Backup
+import Decisions
 import Dispatch
 import Disk
 import Driver
 import Journal
+import Logging
 import Mesh
 import NIOConcurrencyHelpers
 import Node
@@ -108,8 +110,28 @@ struct NodeCut: CutHolder {
     let cuts: Cuts
     let driver: Driver<Node>
     let volumes: VolumeThread<FileDisk>
+    let logger: Logger
+    let ask: BackupScheduler.Ask
+
+    /// Waits until all is applied here that guests were answered before: a replica is behind by what is on its way to it. Where the
+    /// mesh can't say, what is here has to do.
+    private func catchUp() {
+        let done = DispatchSemaphore(value: 0)
+        let answer = NIOLockedValueBox<Node.Answer?>(nil)
+        Task { [ask] in
+            let said = await ask(.backup(.mark))
+            answer.withLockedValue { $0 = said }
+            done.signal()
+        }
+        done.wait()
+        if case .done = answer.withLockedValue({ $0 }) { return }
+        logger.warning(
+            "the mesh did not answer: the backup may lack what guests wrote just before it was asked for"
+        )
+    }
 
     func begin(since: LogIndex?) throws(BackupFailure) -> HeldCut {
+        catchUp()
         let begun: Cuts.Begun
         do throws(CutFailed) {
             begun = try cuts.begin(since: since) { driver.post(.cut($0, since: since)) }

@@ -120,9 +120,12 @@ final class Running: DaemonParts {
         }
         parts = Switchboard.Parts(
             driver: driver, keeper: keeper, transport: transport, volumes: volumes, desk: desk)
+        let ask: BackupScheduler.Ask = { command in
+            await board.answers.wait { driver.post(.operate($0, .command(command))) }
+        }
         let cut = NodeCut(
             cluster: settings.cluster.cluster, group: Self.group, cuts: board.cuts, driver: driver,
-            volumes: volumes)
+            volumes: volumes, logger: logger, ask: ask)
         let writer = "node \(settings.member.id) of mesh \(settings.cluster.cluster)"
         let backups = settings.backup.map { BackupDesk($0, by: writer, cut, logger) }
         scrub =
@@ -140,9 +143,7 @@ final class Running: DaemonParts {
             scrub: scrub)
         admin = AdminServer(path: settings.node.run + "/admin.sock", door: door, logger: logger)
         scheduler = backups.map { [current] desk in
-            BackupScheduler(current, driver, desk, logger) { command in
-                await board.answers.wait { driver.post(.operate($0, .command(command))) }
-            }
+            BackupScheduler(current, driver, desk, logger, ask: ask)
         }
         room = RoomWatch(path: settings.node.data)
         base = recovered.base.position.index

@@ -36,7 +36,8 @@ package struct Vault: Sendable {
     }
 
     /// Which repository a store has in it.
-    package static func repository(in store: any ObjectStore) throws(BackupFailure) -> RepositoryID {
+    package static func repository(in store: any ObjectStore) throws(BackupFailure) -> RepositoryID
+    {
         try store.reading(Layout.repository) { bytes throws(ObjectDamage) in
             try RepositoryObject(parsing: bytes).id
         }

@@ -32,6 +32,38 @@ import Wire
         }
     }
 
+    /// What is answered before a mark is asked for lies before it in the log, however far behind a replica is.
+    @Test
+    func `behind a mark a replica has applied all that was answered before, and nobody is told`()
+        throws
+    {
+        var trio = try Trio()
+        trio.carriesGossip = true
+        #expect(trio.run(upTo: .seconds(2)) { $0.primary == 0 })
+        #expect(
+            trio.run(upTo: .seconds(10)) {
+                $0.seats.allSatisfy { $0.node.decisions.level >= .backups }
+            })
+        trio.isCut = { from, to in from == 1 || to == 1 }
+        let create = Command.createVolume(name: "a", byteCount: 4_096, durability: .sync)
+        trio.give(0, .operate(Node.OperationID(1), .command(create)))
+        #expect(trio.run(upTo: .seconds(2)) { $0.seats[0].answers[Node.OperationID(1)] != nil })
+        #expect(trio.seats[1].node.decisions.volumes.isEmpty)
+        trio.isCut = { _, _ in false }
+        let happened = trio.seats[1].happened.count
+        let decided = trio.seats[0].node.decisions.backups
+        trio.give(1, .operate(Node.OperationID(2), .command(.backup(.mark))))
+        #expect(trio.run(upTo: .seconds(5)) { $0.seats[1].answers[Node.OperationID(2)] != nil })
+        #expect(
+            trio.seats[1].answers[Node.OperationID(2)] == .done(.refused(.backupClaimOver(.zero))))
+        #expect(trio.seats[1].node.decisions.volumes.map(\.name) == ["a"])
+        #expect(
+            trio.seats[1].happened[happened...].allSatisfy {
+                if case .refused = $0 { false } else { true }
+            })
+        #expect(trio.seats[0].node.decisions.backups == decided)
+    }
+
     @Test func `who applied nothing yet can't say as of when it would be`() throws {
         var trio = try Trio()
         trio.give(0, .cut(CutTicket(1), since: nil))

@@ -14,7 +14,8 @@ struct BackupsTests {
         arguments: [
             .claimed(slot: WallTime(80), isFull: true, by: NodeID(2), over: LogIndex(4)),
             .claimed(slot: WallTime(80), isFull: false, by: NodeID(1), over: nil),
-            .renewed(claim: LogIndex(5)), .made(made, claim: LogIndex(5)), .made(made, claim: nil),
+            .renewed(claim: LogIndex(5)), .mark, .made(made, claim: LogIndex(5)),
+            .made(made, claim: nil),
             .failed(claim: LogIndex(5), words: "kein Platz für 3 €"),
         ] as [BackupNews])
     func `what is said of backups is read back as it was`(news: BackupNews) throws {
