@@ -15,12 +15,13 @@ import time
 
 import faults
 import measure
-from backup import Repository, back_up
+import tools
+from backup import Repository
 from cluster import Cluster
 
 MIB, GIB = 1 << 20, 1 << 30
 SMALL_MIB, CHANGED_MIB = 8, 1
-COPY_SECONDS_MAX, CAUGHT_UP_SECONDS_MAX = 900, 300
+COPY_SECONDS_MAX, CAUGHT_UP_SECONDS_MAX, BACKUP_SECONDS_MAX = 900, 300, 300
 RUN_SECONDS_MAX = 2_400
 # The noise, the repository, and what is restored; images and logs of two regions lie elsewhere.
 SPACE_FACTOR = 3
@@ -63,6 +64,10 @@ def noise(path, count):
 def put(mesh, path, volume):
     subprocess.run(["nbdcopy", "--flush", path, mesh.primary().uri(volume)], check=True, timeout=COPY_SECONDS_MAX)
     faults.await_caught_up(mesh, CAUGHT_UP_SECONDS_MAX)
+
+
+def back_up(node):
+    tools.command(node.program("holdfast"), "--socket", f"{node.run}/admin.sock", "backup", "run", seconds=BACKUP_SECONDS_MAX)
 
 
 def kept(before, after):
