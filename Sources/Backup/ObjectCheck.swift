@@ -28,9 +28,16 @@ package struct ObjectCheck: Sendable {
     /// Whether nobody without a key makes bytes that pass for it. An erasure's record is signed by a key that is nowhere here.
     func isProof(of name: ObjectName) -> Bool {
         if Self.isNamedByDigest(name) || name == Layout.repository { return true }
-        guard let vault else { return false }
-        return name.text.hasPrefix("\(vault.layout.all)/") && Self.part(of: name) != "erasures"
+        return isOwn(name) && !Self.isErasure(name)
     }
+
+    /// Whether it is of the tenant whose keys are here.
+    func isOwn(_ name: ObjectName) -> Bool {
+        vault.map { name.text.hasPrefix("\($0.layout.all)/") } ?? false
+    }
+
+    /// Nobody lets go of it, whose tenant is gone.
+    static func isErasure(_ name: ObjectName) -> Bool { part(of: name) == "erasures" }
 
     private static func part(of name: ObjectName) -> Substring? {
         name.text.split(separator: "/").dropFirst().first
@@ -72,7 +79,7 @@ package struct ObjectCheck: Sendable {
         case "erasures": return
         default: break
         }
-        guard let vault, name.text.hasPrefix("\(vault.layout.tenant)/") else {
+        guard let vault, isOwn(name) else {
             return _ = try SealedHeader(parsing: bytes)
         }
         try open(name, bytes, vault)

@@ -16,7 +16,7 @@ package struct Repair: Sendable {
         /// Two different copies, both of which open: somebody put one of them who should not have.
         package var conflicts: [ObjectName] = []
         /// What is missing somewhere, and is left so: it was let go of, or is about to be, or only a store that missed a collection
-        /// has it.
+        /// has it; or it is another tenant's, of which nobody here can tell.
         package var passedOver: [ObjectName] = []
         /// What could not be put right for another reason.
         package var failed: [(finding: Scrub.Finding, why: BackupFailure)] = []
@@ -106,13 +106,18 @@ package struct Repair: Sendable {
             store: store, name: finding.name, problem: .differs(from: finding.store))
     }
 
-    /// Of what is missing, that which was let go of; and all of it where nobody can tell.
+    /// Of what is missing, that which was let go of, and what is another tenant's: that one may have let go of it, or have been erased,
+    /// and brings it back itself. All of it where nobody can tell.
     private func leaveOut(
         _ findings: inout [Scrub.Finding], _ name: ObjectName, _ gone: Result<Gone, BackupFailure>,
         _ report: inout Report
     ) {
         let missing = findings.filter { $0.problem == .missing }
         guard !missing.isEmpty else { return }
+        guard check.isOwn(name) || name == Layout.repository || ObjectCheck.isErasure(name) else {
+            report.passedOver.append(name)
+            return findings.removeAll { $0.problem == .missing }
+        }
         switch gone {
         case .success(let gone):
             guard gone.contains(name) else { return }
@@ -209,9 +214,7 @@ package struct Repair: Sendable {
         _ name: ObjectName, _ findings: [Scrub.Finding], _ away: Set<Int>
     ) -> Bool {
         // What is named by its digest is in nobody's way, and may be all that is left of what rotted.
-        guard let wasThere, name.text.hasPrefix("\(vault.layout.all)/"),
-            !ObjectCheck.isNamedByDigest(name),
-            !wasThere(name)
+        guard let wasThere, check.isOwn(name), !ObjectCheck.isNamedByDigest(name), !wasThere(name)
         else { return false }
         let held = held(name, [], away)
         return !held.isBlind && !held.bytes.contains { check.mayBeOurs(name, $0) }
