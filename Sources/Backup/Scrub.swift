@@ -184,22 +184,36 @@ package struct Scrub: Sendable {
     }
 }
 
+/// When so many bytes in a second have been paid for. What a pause left unused is lost, but for a burst: behind a store that hung
+/// for a minute nobody reads a minute's worth at once.
+struct PaidUntil: Sendable {
+    static let burst = Duration.seconds(1)
+
+    private let bytesPerSecond: UInt64
+    private var paidUntil: ContinuousClock.Instant
+
+    init(_ bytesPerSecond: UInt64, at now: ContinuousClock.Instant) {
+        (self.bytesPerSecond, paidUntil) = (max(bytesPerSecond, 1), now)
+    }
+
+    /// How long whoever took `count` bytes now has to wait.
+    mutating func take(_ count: Int, at now: ContinuousClock.Instant) -> Duration {
+        paidUntil = max(paidUntil, now - Self.burst)
+        paidUntil += .seconds(Double(count) / Double(bytesPerSecond))
+        return max(paidUntil - now, .zero)
+    }
+}
+
 /// Holds threads up, so that together they come to no more than so many bytes in a second.
 final class Pace: Sendable {
-    private let bytesPerSecond: UInt64?
-    private let began = ContinuousClock.now
-    private let byteCount = NIOLockedValueBox<UInt64>(0)
+    private let paid: NIOLockedValueBox<PaidUntil>?
 
-    init(_ bytesPerSecond: UInt64?) { self.bytesPerSecond = bytesPerSecond }
+    init(_ bytesPerSecond: UInt64?) {
+        paid = bytesPerSecond.map { NIOLockedValueBox(PaidUntil($0, at: .now)) }
+    }
 
     func wait(for count: Int) {
-        guard let bytesPerSecond else { return }
-        let total = byteCount.withLockedValue { total in
-            total += UInt64(count)
-            return total
-        }
-        let due = began + .seconds(Double(total) / Double(max(bytesPerSecond, 1)))
-        let left = due - ContinuousClock.now
+        guard let left = paid?.withLockedValue({ $0.take(count, at: .now) }) else { return }
         guard left > .zero else { return }
         _ = DispatchSemaphore(value: 0).wait(
             timeout: .now() + .nanoseconds(Int(left / .nanoseconds(1))))

@@ -98,6 +98,43 @@ struct Twins {
         }
     }
 
+    /// The other one may have let go of it, or have been erased; nobody here has a key of it.
+    @Test
+    func
+        `what is missing of another tenant is left to it, and what is missing of one's own is brought back`()
+        throws
+    {
+        let twins = try Twins()
+        let other = Layout(TenantID(high: 5, low: 6))
+        let names = [
+            other.manifest(1), other.session(1, .begun),
+            try #require(ObjectName("\(other.rings)/00000000000000000001")),
+            try #require(
+                ObjectName("\(other.packs)/ab/" + "ab" + String(repeating: "0", count: 62))),
+        ]
+        for name in names { twins.stores[1].change(name) { $0 = [1, 2, 3] } }
+        let pack = twins.packs[0]
+        let bytes = twins.stores[0].objects[pack]
+        twins.stores[0].change(pack) { $0 = nil }
+        let report = try Repair(twins.vault(), threads: 2).catchUp()
+        #expect(Set(report.passedOver) == Set(names))
+        #expect(report.repaired.map(\.name) == [pack.text] && report.failed.isEmpty)
+        #expect(twins.stores[0].objects[pack] == bytes)
+        for name in names { #expect(twins.stores[0].objects[name] == nil) }
+    }
+
+    @Test func `what a pause left unused is not read at once behind it`() {
+        let start = ContinuousClock.now
+        var paid = PaidUntil(1_000_000, at: start)
+        let later = start + .seconds(61)
+        // In a minute's pause a burst is saved up, and no more.
+        let waits = [
+            paid.take(500_000, at: start), paid.take(500_000, at: start + .seconds(0.5)),
+            paid.take(1_000_000, at: later), paid.take(2_000_000, at: later),
+        ]
+        #expect(waits == [.seconds(0.5), .seconds(0.5), .zero, .seconds(2)])
+    }
+
     @Test func `without a key all that turns is found, and of what which copy it is`() throws {
         let twins = try Twins()
         for name in twins.names {
