@@ -29,21 +29,38 @@ package enum Allocator {
     /// some milliseconds, and others wait for it.
     package static func giveBack() { holdfast_trim_heap() }
 
-    /// So much may stay free between what is not.
-    private static var spareBytesMax: Int { 48 << 20 }
     private static var lookedAfter: DispatchTimeInterval { .seconds(5) }
     private static let queue = DispatchQueue(label: "holdfast.heap", qos: .utility)
 
     /// Gives back now and then what bursts left, from now on: a gigabyte that guests wrote leaves up to 250 MB free in between, which
     /// the guests of the same host could use.
-    package static func giveBackSpare() {
+    package static func giveBackSpare() { look(SpareMemory()) }
+
+    private static func look(_ spare: SpareMemory) {
         queue.asyncAfter(deadline: .now() + lookedAfter) {
-            if holdfast_free_bytes() > spareBytesMax { giveBack() }
-            giveBackSpare()
+            var spare = spare
+            if spare.isDue(freeByteCount: holdfast_free_bytes()) { giveBack() }
+            look(spare)
         }
     }
 
     /// Gives back the code that only starting needed: two thirds of what a process that has little to
     /// do keeps resident. What is still needed comes back at a touch, from the page cache.
     package static func forgetStart() { holdfast_unmap_code() }
+}
+
+/// Whether giving back is worth it. What was given back counts as free for as long as nobody takes it, so only what became free since
+/// can be resident.
+struct SpareMemory: Sendable {
+    static let byteCountMax = 48 << 20
+
+    /// The least that was free since it was given back: none of that is known to be resident.
+    private var leastByteCount = 0
+
+    mutating func isDue(freeByteCount: Int) -> Bool {
+        leastByteCount = min(leastByteCount, freeByteCount)
+        guard freeByteCount - leastByteCount > Self.byteCountMax else { return false }
+        leastByteCount = freeByteCount
+        return true
+    }
 }

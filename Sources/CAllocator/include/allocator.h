@@ -12,7 +12,7 @@ void holdfast_bound_heap(int arenas, int map_bytes, int trim_bytes);
 /// Gives back every whole page that is free, wherever it lies. Who allocates meanwhile waits.
 void holdfast_trim_heap(void);
 
-/// Bytes that are free in all arenas and may still be resident.
+/// Bytes that are free in all arenas, those included that were given back.
 size_t holdfast_free_bytes(void);
 
 /// No page of code or constants counts as this process's until it is touched again; it is then found in the
