@@ -61,6 +61,8 @@ package struct BackupJobReport: Codable, Hashable, Sendable {
     package var lacking: [String]?
     /// What the last full backup found changed that the log had not told of: earlier backups may be wrong there.
     package var untold: [String]?
+    /// Why the last backup may lack what guests flushed just before it was asked for; nil where it has all of that.
+    package var mayLack: String?
     /// nil where the cluster file has none.
     package var schedule: BackupScheduleReport?
     /// nil where the node does not read over the repository.

@@ -23,6 +23,7 @@ extension AgentDoor {
         report.log = shipper?.report
         report.lacking = backups?.lacksReported
         report.untold = backups?.untoldReported
+        report.mayLack = backups?.shortfallReported
         report.scrub = scrub?.report
         report.schedule = settings.cluster.backups.map { scheduleReport($0, view) }
         return report

@@ -160,6 +160,8 @@ final class BackupDesk: Sendable {
         }
     }
 
+    var shortfallReported: String? { cut.shortfall.withLockedValue { $0 } }
+
     var untoldReported: [String]? {
         untold.withLockedValue { $0.isEmpty ? nil : $0 }
     }

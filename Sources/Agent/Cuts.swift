@@ -113,8 +113,11 @@ struct NodeCut: CutHolder {
     let logger: Logger
     let ask: BackupScheduler.Ask
 
-    /// Waits until all is applied here that guests were answered before: a replica is behind by what is on its way to it. Where the
-    /// mesh can't say, what is here has to do.
+    /// Why what guests had flushed when the last cut was asked for may not be in it; nil where it is.
+    let shortfall = NIOLockedValueBox<String?>(nil)
+
+    /// Waits until all is applied here that guests had flushed: a replica is behind by what is on its way to it. Where the mesh
+    /// can't say, what is here has to do.
     private func catchUp() {
         let done = DispatchSemaphore(value: 0)
         let answer = NIOLockedValueBox<Node.Answer?>(nil)
@@ -124,10 +127,24 @@ struct NodeCut: CutHolder {
             done.signal()
         }
         done.wait()
-        if case .done = answer.withLockedValue({ $0 }) { return }
+        let why = Self.shortfall(answer.withLockedValue { $0 })
+        shortfall.withLockedValue { $0 = why }
+        guard let why else { return }
         logger.warning(
-            "the mesh did not answer: the backup may lack what guests wrote just before it was asked for"
-        )
+            "the backup may lack what guests flushed just before it was asked for",
+            metadata: ["why": "\(why)"])
+    }
+
+    private static func shortfall(_ answer: Node.Answer?) -> String? {
+        switch answer {
+        // It was applied, which is all that is asked.
+        case .done: nil
+        case .declined(let why): why
+        case .busy(let limit): "this node has \(limit) requests to the mesh under way"
+        case .unknown(.some(let leader)): "node \(leader), which leads, did not answer in time"
+        case .unknown(nil): "the mesh has no leader"
+        case .primary, nil: "the mesh gave no answer to it"
+        }
     }
 
     func begin(since: LogIndex?) throws(BackupFailure) -> HeldCut {

@@ -100,7 +100,7 @@ package enum BackupNews: Hashable, Sendable {
     case made(BackupDuty.Made, claim: LogIndex?)
     case failed(claim: LogIndex, words: String)
 
-    /// Changes nothing, for no claim has that name: where it is applied, all is that was answered before it was said. A backup
+    /// Changes nothing, for no claim has that name: where it is applied, all is that guests had flushed before it was said. A backup
     /// begins behind one, or it would lack what a guest flushed just before somebody asked for it. Not a command of its own, so that every
     /// release from the first backups on knows it.
     package static let mark = BackupNews.renewed(claim: .zero)

@@ -107,8 +107,8 @@ extension Node {
         case .claiming(entry.index), .clearing(entry.index): office = .idle
         default: break
         }
-        // It has to be, and nobody is to be told.
-        if (try? Command(parsing: entry.payload)) == .backup(.mark) { return }
+        // A mark has to be, and nobody is to be told.
+        if refusal == .backupClaimOver(.zero) { return }
         out.append(.happened(.refused(entry.index, refusal)))
     }
 }

@@ -32,9 +32,9 @@ import Wire
         }
     }
 
-    /// What is answered before a mark is asked for lies before it in the log, however far behind a replica is.
+    /// What is decided before a mark is asked for lies before it in the log, however far behind a replica is.
     @Test
-    func `behind a mark a replica has applied all that was answered before, and nobody is told`()
+    func `behind a mark a replica has applied all that was decided before, and nobody is told`()
         throws
     {
         var trio = try Trio()

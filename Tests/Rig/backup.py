@@ -186,6 +186,17 @@ def behind_takeover(findings, mesh, repository, judge, options, figures, origina
     return made["backup"]["number"]
 
 
+def without_leader(findings, mesh):
+    """What there is is backed up all the same; and whoever asked is told what it may lack."""
+    whole = back_up(mesh.nodes[2])
+    findings.expect("mayLack" not in whole, f"a mesh with a leader says what was flushed: {whole}")
+    mesh.nodes[3].kill()
+    alone = back_up(mesh.nodes[2])
+    findings.expect(alone["state"] == "done" and "leader" in alone.get("mayLack", ""), f"a lone member says what it can't know: {alone}")
+    told = mesh.nodes[2].holdfast("backup", "status").stdout
+    findings.expect("may lack what guests flushed" in told, f"and so does its status: {told}")
+
+
 def refusals(findings, repository, number):
     """Damage is named, a wrong key is no damage, and nothing is restored that could be taken for whole."""
     repository.ask("backup", "verify", str(number))
@@ -279,6 +290,7 @@ def exercise(findings, mesh, repository, options, figures, scratch):
     figures["backups"] = len(listed(repository))
     let_go(findings, repository, number)
     refusals(findings, repository, number)
+    without_leader(findings, mesh)
     findings.say(repository.ask("backup", "list").stdout.strip())
 
 

@@ -62,7 +62,8 @@ struct BackupCommand: AsyncParsableCommand {
                     "the agent was started again meanwhile, and its backup is not made\n"
                         + "  Ask for it again; `holdfast backup list` shows those that are made.")
             }
-            try options.show(job, BackupWords.lines(job) + BackupWords.untold(job))
+            try options.show(
+                job, BackupWords.lines(job) + BackupWords.mayLack(job) + BackupWords.untold(job))
         }
 
         private func job(_ route: Route) async throws -> BackupJobReport {
@@ -87,7 +88,7 @@ struct BackupCommand: AsyncParsableCommand {
                     + (job.lacking ?? []).map {
                         Line("a store lacks what others have: \($0)", .bad)
                     }
-                    + BackupWords.untold(job)
+                    + BackupWords.mayLack(job) + BackupWords.untold(job)
                     + (job.scrub.map(BackupWords.lines) ?? [])
                     + (job.schedule.map(BackupWords.lines) ?? [])
             }
@@ -123,6 +124,16 @@ enum BackupWords {
                 "what the log told of changes is wrong: \($0). Keep this backup, and report it",
                 .bad)
         }
+    }
+
+    static func mayLack(_ job: BackupJobReport) -> [Line] {
+        job.mayLack.map {
+            [
+                Line(
+                    "it may lack what guests flushed just before it was asked for: \($0)",
+                    .warning)
+            ]
+        } ?? []
     }
 
     static func lines(_ scrub: RepositoryScrubReport) -> [Line] {
