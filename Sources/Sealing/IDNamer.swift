@@ -2,7 +2,7 @@ internal import CNames
 internal import Mesh
 
 /// Names many texts by one key, some of them at once where the processor can: nearly twice as fast as one after the other.
-@safe package struct IDNamer: ~Copyable, @unchecked Sendable {
+@safe package struct IDNamer: ~Copyable {
     private let key: IDKey
     /// Used by whoever has the namer, and by nobody else. nil where there is no such library: then one after the other.
     private let lanes: OpaquePointer?

@@ -139,7 +139,22 @@ struct CellMap: Hashable, Sendable {
 
     /// The same bytes, and what else lies in the other cells that they touch.
     func regrained(_ grain: Grain) -> CellMap {
-        grain == self.grain ? self : redrawn(byteCount, grain)
+        guard grain != self.grain else { return self }
+        return Self.cellByteCount(of: byteCount, grain) < cellByteCount
+            ? redrawn(byteCount, grain) : joined(grain)
+    }
+
+    /// By larger cells. Bit by bit, for each checkpoint does it with maps of many short stretches.
+    private func joined(_ grain: Grain) -> CellMap {
+        var map = CellMap(byteCount: byteCount, grain)
+        let cellsPerCell = Int(map.cellByteCount / cellByteCount)
+        for (at, byte) in bits.enumerated() where byte != 0 {
+            for bit in 0..<8 where byte >> bit & 1 == 1 {
+                let cell = (at * 8 + bit) / cellsPerCell
+                map.bits[cell / 8] |= 1 << (cell % 8)
+            }
+        }
+        return map
     }
 
     private func redrawn(_ byteCount: UInt64, _ grain: Grain) -> CellMap {

@@ -111,6 +111,22 @@ struct CellMapTests {
         #expect(read.changed(since: .zero, of: volume)?.ranges == [cell(1)])
     }
 
+    /// 64 KiB lie in four fine cells of a small volume, and in two of one beyond 32 GiB.
+    @Test(arguments: [volume, (16 << 30) + 512, (40 << 30) - 4_096, 200 << 30] as [UInt64])
+    func `by larger cells it is the same bytes and what lies beside them`(byteCount: UInt64) {
+        var random = SeededRandom(seed: byteCount)
+        var fine = CellMap(byteCount: byteCount, .fine)
+        var usual = CellMap(byteCount: byteCount)
+        for count in 0..<200 {
+            let start = count == 0 ? byteCount - 1 : random.next() % byteCount
+            let range = start..<min(start + 1 + random.next() % (300 << 10), byteCount)
+            fine.insert(range)
+            usual.insert(range)
+        }
+        #expect(fine.regrained(.usual) == usual)
+        #expect(usual.regrained(.fine).ranges == usual.ranges)
+    }
+
     @Test func `fine maps are bounded as well`() {
         for shift in 14...44 {
             let byteCount: UInt64 = 1 << shift
