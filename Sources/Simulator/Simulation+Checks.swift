@@ -176,6 +176,21 @@ extension Simulation {
         return source.exports.core.damagedBlockCount > 0
     }
 
+    /// Seconds for a disk, so that much happens meanwhile.
+    static let copyBytesPerSecond: UInt64 = 48 << 10
+    static let copyLookedAfter = Interval.seconds(1)
+
+    /// A replica that began late, behind the mending of its log, and copies grown disks, may need longer than all else. It is waited for
+    /// while it comes on by a quarter of its rate at least, and for no other reason.
+    mutating func waitsForCopies() -> Bool {
+        let voters = recruiting.newest?.voters.all ?? []
+        let left = machines.filter { voters.contains($0.id) }.reduce(UInt64(0)) {
+            $0 + ($1.agent?.exports.core.missingByteCount ?? 0)
+        }
+        defer { copiesLeft = left }
+        return left > 0 && copiesLeft.map { left + Self.copyBytesPerSecond / 4 <= $0 } ?? true
+    }
+
     /// The storm is long over: the mesh works, and all replicas are equal.
     mutating func judge() {
         guard hasRecovered else {

@@ -266,8 +266,7 @@ extension Simulation {
         limits.cutByteCountMax = 64 << 10
         limits.resync.pieceByteCountMax = 4 << 10
         limits.resync.windowByteCountMax = 12 << 10
-        // Seconds for a disk, so that much happens meanwhile.
-        limits.resync.bytesPerSecondMax = 48 << 10
+        limits.resync.bytesPerSecondMax = Self.copyBytesPerSecond
         limits.resync.askTimeout = .milliseconds(300)
         limits.resync.askTimeoutMax = .seconds(3)
         limits.resync.progressByteCount = 8 << 10

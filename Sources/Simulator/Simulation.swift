@@ -63,6 +63,8 @@ package struct Simulation: ~Copyable {
     var fallen: (at: Moment, epoch: Epoch)?
     /// A flush is answered by a majority alone, after the storm, and again after the last fall.
     var hasRecovered = false
+    /// What replicas still lacked when the judge last looked whether to wait for them.
+    var copiesLeft: UInt64?
 
     var effectsPool: [[Node.Effect]] = []
     var exportEffects: [ExportEffect] = []
@@ -127,7 +129,6 @@ package struct Simulation: ~Copyable {
         agenda.push(.zero + plan.stormy, .clearForQuorum)
         agenda.push(.zero + plan.stormy + plan.quorumAlone, .clearSky)
         agenda.push(judgementAt, .judgement)
-        agenda.push(judgementAt + plan.bereavement, .lastJudgement)
     }
 
     var judgementAt: Moment {
@@ -179,8 +180,10 @@ package struct Simulation: ~Copyable {
             judgeQuorum()
             clearSky()
         case .judgement:
+            if waitsForCopies() { return agenda.push(time + Self.copyLookedAfter, .judgement) }
             judge()
             fallForGood()
+            agenda.push(time + plan.bereavement, .lastJudgement)
         case .lastJudgement:
             judgeLast()
             judgeDamage()
