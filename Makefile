@@ -5,8 +5,10 @@ JOBS ?= 2
 CHECK_IMPORTS := --explicit-target-dependency-import-check error
 
 # What building, testing and measuring need from Debian.
-DEBIAN := binutils curl e2fsprogs fio fuse3 gcc iproute2 libargon2-dev libipsec-mb-dev liblz4-dev libnbd-bin libnbd-dev libssl-dev make nbdkit \
+DEBIAN := binutils curl e2fsprogs fio fuse3 gcc iproute2 libargon2-dev liblz4-dev libnbd-bin libnbd-dev libssl-dev make nbdkit \
 	nftables openssl pkg-config python3 python3-libnbd qemu-utils sqlite3 zlib1g-dev
+# For these processors alone; others do without it.
+DEBIAN += $(if $(filter amd64,$(shell dpkg --print-architecture)),libipsec-mb-dev)
 # What the rigs need that stand against more than our own programs; the rest comes from PyPI (Tests/Rig/requirements.txt).
 DEBIAN_RIGS := python3-venv
 # The peers which our figures stand beside.
@@ -174,12 +176,12 @@ rehearse: release
 schedule: release
 	$(MEASURE) Tests/Rig/schedule.py $(EXECUTABLES)
 
-# HISTORIES volumes with trims, growth and power cuts, backed up as they changed and whole; by Debian's python,
-# which has Debian's libnbd.
 # Two tenants of one repository: what a rotation writes, and whom an erasure concerns.
 rotation: release
 	$(MEASURE) Tests/Rig/rotation.py $(EXECUTABLES) --gib $(GIB)
 
+# HISTORIES volumes with trims, growth and power cuts, backed up as they changed and whole; by Debian's python,
+# which has Debian's libnbd.
 histories: release rig
 	PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 Tests/Rig/histories.py $(EXECUTABLES) $(RIG) --histories $(HISTORIES) \
 		$(if $(SEED),--seed $(SEED))

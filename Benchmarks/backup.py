@@ -36,8 +36,8 @@ MIB = 1 << 20
 # Two sets of images, one restored, a repository; and of three agents the images and logs.
 SPACE_FACTOR = 14
 GENERATE_SECONDS_MAX, ROUND_SECONDS_MAX, START_SECONDS_MAX = 600, 1800, 1200
-AIMS = {"full_ratio": 2.0, "restore_ratio": 2.0, "verify_ratio": 1.5, "scrub_mb_s": 2000, "s3_full_mb_s": 150, "s3_restore_mb_s": 250}
-MOST = {"incr_s": 0.5, "incr_stored_mb": 75, "scan_incr_s": 1.5, "rss_mib": 256}
+AIMS = {"full_ratio": 2.0, "loaded_full_ratio": 1.5, "restore_ratio": 2.0, "verify_ratio": 1.5, "scrub_mb_s": 2000, "s3_full_mb_s": 150, "s3_restore_mb_s": 250}
+MOST = {"incr_s": 0.5, "incr_stored_mb": 75, "loaded_incr_s": 0.5, "loaded_incr_stored_mb": 75, "scan_incr_s": 1.5, "rss_mib": 256}
 LOADED, OURS, IN_S3 = "ours, 20 MiB/s beside", "ours", "ours, SeaweedFS"
 DEEDS = ("full", "incr", "restore", "verify")
 
@@ -105,7 +105,7 @@ class Table:
 
     def tell(self):
         self.findings.say()
-        self.findings.say(f"medians; MB/s of the images' {self.byte_count / 1e6:.0f} MB")
+        self.findings.say(f"medians (of {IN_S3!r} one run); MB/s of the images' {self.byte_count / 1e6:.0f} MB")
         self.findings.say(f"{'':22}{'full':>11}{'stored':>10}{'changed':>10}{'stored':>10}{'restore':>12}{'verify':>12}{'memory':>10}")
         for tool in dict.fromkeys(tool for tool, _ in self.rows):
             def rate(deed):
@@ -267,6 +267,7 @@ def figures_of(table):
         "loaded_incr_stored_mb": table.stored(LOADED, "incr"),
     }
     found["full_ratio"] = found["full_mb_s"] / found["best_peer_full_mb_s"]
+    found["loaded_full_ratio"] = found["loaded_full_mb_s"] / found["best_peer_full_mb_s"]
     for deed in ("restore", "verify"):
         found[f"{deed}_ratio"] = found[f"{deed}_mb_s"] / table.rate(best[deed], deed)
     digits = {"_s": 3, "ratio": 2}

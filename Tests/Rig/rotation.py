@@ -21,6 +21,7 @@ from cluster import Cluster
 
 MIB, GIB = 1 << 20, 1 << 30
 SMALL_MIB, CHANGED_MIB = 8, 1
+ROTATION_BYTES_MAX = 64 << 10
 COPY_SECONDS_MAX, CAUGHT_UP_SECONDS_MAX, BACKUP_SECONDS_MAX = 900, 300, 300
 RUN_SECONDS_MAX = 2_400
 # The noise, the repository, and what is restored; images and logs of two regions lie elsewhere.
@@ -41,7 +42,9 @@ class Tenant(Quiet):
     def __init__(self, programs, scratch, home):
         self.path, self.key = home.path, os.path.join(scratch, "other.key")
         self.scratch, self.program = scratch, home.program
+        before = set(os.listdir(self.path))
         self.holdfast("repository", "create", self.path, "--key", self.key, "--spare-key", self.key + ".spare", "--add-tenant")
+        (self.name,) = set(os.listdir(self.path)) - before
 
 
 def objects(path):
@@ -82,8 +85,10 @@ def rotate(findings, repository):
     took = time.monotonic() - began
     after = objects(repository.path)
     findings.expect(kept(before, after), "a rotation leaves all that was there as it was")
-    written = sum(length for name, (length, _) in after.items() if name not in before)
-    findings.expect(written > 0, "a rotation writes a key ring")
+    new = {name: length for name, (length, _) in after.items() if name not in before}
+    findings.expect(len(new) == 1 and all("/keys/" in name for name in new), f"a rotation writes a key ring, and nothing else: {new}")
+    written = sum(new.values())
+    findings.expect(0 < written < ROTATION_BYTES_MAX, f"and that is small: {written}")
     return sum(length for length, _ in before.values()), written, took
 
 
@@ -129,20 +134,30 @@ def small(findings, options, scratch, tenant):
 
 def erase(findings, repository, tenant, scratch):
     """How many of the tenant's keys still open anything."""
+    never = os.path.join(scratch, "never")
+
+    def tried(key):
+        told = tenant.holdfast("restore", "1", "--volume", "large", "--to", never, "--repository", tenant.path, "--key", key, check=False)
+        came = os.path.exists(never)
+        if came:
+            os.remove(never)
+        return told, came
+
+    keys = (tenant.key, tenant.key + ".spare")
+    findings.expect(all(tried(key)[1] for key in keys), "either key opens it before")
     before = objects(repository.path)
     tenant.holdfast("repository", "erase-tenant", tenant.path, "--key", tenant.key, "--by", "rig", "--reason", "it ends",
                     "--record", os.path.join(scratch, "record"), "--yes")
     after = objects(repository.path)
     gone = [name for name in before if name not in after]
-    findings.expect(bool(gone) and all("/keys/" in name for name in gone), f"only key rings go: {gone}")
+    folder = os.path.join(tenant.path, tenant.name, "keys", "")
+    findings.expect(bool(gone) and sorted(gone) == sorted(name for name in before if name.startswith(folder)),
+                    f"its key rings go, and nothing else: {gone}")
     findings.expect(kept({name: status for name, status in before.items() if name not in gone}, after), "all else stays as it was")
-    opening = 0
-    for key in (tenant.key, tenant.key + ".spare"):
-        told = tenant.holdfast("restore", "1", "--volume", "large", "--to", os.path.join(scratch, "never"), "--repository",
-                               tenant.path, "--key", key, check=False)
-        opening += told.returncode == 0 or os.path.exists(os.path.join(scratch, "never"))
-    findings.expect(opening == 0, f"no key opens what was erased: {told.stderr}")
-    return opening
+    after = [tried(key) for key in keys]
+    findings.expect(all(told.returncode == 1 and "no key ring of tenant" in told.stderr for told, _ in after),
+                    f"no key opens what was erased: {[told.stderr for told, _ in after]}")
+    return sum(came for _, came in after)
 
 
 def measure_rotation(findings, options):
