@@ -33,7 +33,7 @@ package final class Transport: Sendable {
     private let observe: @Sendable (TransportEvent) -> Void
     private let logger: Logger
     private let group: MultiThreadedEventLoopGroup
-    private let shared: NIOLockedValueBox<Shared>
+    let shared: NIOLockedValueBox<Shared>
 
     package init(
         identity: TransportIdentity, roster: Roster, credentials paths: CredentialPaths,
