@@ -10,7 +10,7 @@ struct OpenedCells: Sendable {
 
 extension BackupReader {
     /// What is damaged takes at most its neighbours in the same pack with it, and those open where they are asked for alone.
-    func opened(_ stored: [(cell: UInt64, id: Digest)], _ shape: VolumeShape) -> OpenedCells {
+    func opened(_ stored: [StoredCell], _ shape: VolumeShape) -> OpenedCells {
         let basket = Basket(shape)
         do throws(BackupFailure) {
             for job in try jobs(stored) {

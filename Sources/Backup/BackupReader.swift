@@ -8,7 +8,7 @@ package final class BackupReader: Sendable {
     let vault: Vault
     private let catalog: Catalog
     let fetcher: BlobFetcher
-    private let workers: Workers
+    let workers: Workers
     private let keptNodes: NIOLockedValueBox<Kept<Digest, [UInt8]>>
 
     package init(_ vault: Vault, threads: Int) throws(BackupFailure) {
@@ -37,12 +37,17 @@ package final class BackupReader: Sendable {
         var start = wanted.lowerBound
         while start < wanted.upperBound {
             let end = min(start + vault.limits.cellsPerFetch, wanted.upperBound)
-            let stored = try stored(map, start..<end)
-            let jobs = try jobs(stored)
-            try workers.perform(jobs.count) { item, _ throws(BackupFailure) in
-                try self.fetch(jobs[item], map.shape, target)
-            }
+            try fetch(try stored(map, start..<end), map.shape, target)
             start = end
+        }
+    }
+
+    func fetch(
+        _ stored: [StoredCell], _ shape: VolumeShape, _ target: some CellTarget
+    ) throws(BackupFailure) {
+        let jobs = try jobs(stored)
+        try workers.perform(jobs.count) { item, _ throws(BackupFailure) in
+            try self.fetch(jobs[item], shape, target)
         }
     }
 
@@ -91,6 +96,9 @@ package final class BackupReader: Sendable {
         return zeros
     }
 
+    /// A cell that holds anything, and what its bytes are called.
+    typealias StoredCell = (cell: UInt64, id: Digest)
+
     struct Wanted: Sendable {
         let location: BlobLocation
         let cell: UInt64
@@ -107,8 +115,8 @@ package final class BackupReader: Sendable {
 
     func stored(
         _ map: VolumeMap, _ cells: Range<UInt64>
-    ) throws(BackupFailure) -> [(cell: UInt64, id: Digest)] {
-        var stored: [(cell: UInt64, id: Digest)] = []
+    ) throws(BackupFailure) -> [StoredCell] {
+        var stored: [StoredCell] = []
         var nodes = nodes
         do {
             try map.forEach(in: cells, nodes: &nodes) { run in
@@ -121,7 +129,7 @@ package final class BackupReader: Sendable {
         return stored
     }
 
-    func jobs(_ stored: [(cell: UInt64, id: Digest)]) throws(BackupFailure) -> [Job] {
+    func jobs(_ stored: [StoredCell]) throws(BackupFailure) -> [Job] {
         var wanted: [Wanted] = []
         var places: [(pack: Digest, offset: Int, at: Int)] = []
         wanted.reserveCapacity(stored.count)

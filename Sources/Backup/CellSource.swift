@@ -22,3 +22,11 @@ package protocol CellTarget: Sendable {
     /// Called by several threads at once, for each place at most once. What is never written reads as zeros.
     func write(_ bytes: [UInt8], at offset: UInt64) throws(BackupFailure)
 }
+
+/// A target that may hold some of what is to come already: a restore that ended early left it there. Nothing is believed of it.
+package protocol HeldTarget: CellTarget {
+    /// Where it may hold anything but zeros, in order.
+    func held() throws(BackupFailure) -> [Range<UInt64>]
+    func read(_ range: Range<UInt64>) throws(BackupFailure) -> [UInt8]
+    func zero(_ range: Range<UInt64>) throws(BackupFailure)
+}

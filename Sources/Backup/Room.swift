@@ -21,6 +21,14 @@ package struct Room: Hashable, Sendable {
     }
 }
 
+extension Room {
+    /// With what is taken already of what is to be written.
+    package func plus(_ byteCount: UInt64) -> Room {
+        let (sum, isMore) = self.byteCount.addingReportingOverflow(byteCount)
+        return Room(isMore ? .max : sum, in: path)
+    }
+}
+
 extension BackupReader {
     /// Bytes of the cells that a restore writes: neither holes nor zeros take room.
     package func storedByteCount(_ map: VolumeMap) throws(BackupFailure) -> UInt64 {

@@ -7,7 +7,7 @@ import Sealing
 import Testing
 
 @Suite("Backups of images, in a directory") struct ImageFileTests {
-    private final class Folder {
+    final class Folder {
         let path = NSTemporaryDirectory() + "holdfast-backup-\(UUID().uuidString)"
         init() throws {
             try FileManager.default.createDirectory(
@@ -55,23 +55,6 @@ import Testing
         try target?.write([1, 2, 3], at: 8_000)
         target = nil
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["store"])
-    }
-
-    /// Two that restore to one path must not write into each other's file.
-    @Test func `of two restores to one path the first to end has the name, and the other is told`()
-        throws
-    {
-        let folder = try Folder()
-        let path = folder.path + "/restored"
-        let (one, other) = (
-            try ImageTarget(path, byteCount: 3), try ImageTarget(path, byteCount: 3)
-        )
-        try one.write([1, 1, 1], at: 0)
-        try other.write([2, 2, 2], at: 0)
-        try one.finish()
-        #expect(try words { try other.finish() }.contains("restored"))
-        try other.write([3], at: 0)
-        #expect(try Array(Data(contentsOf: URL(filePath: path))) == [1, 1, 1])
     }
 
     @Test func `an image that gets shorter while it is read is no image of zeros`() throws {

@@ -2,8 +2,9 @@
 
 A full one and one of what changed, made on a region that is not primary while clients write on; one whose agent is killed in
 the middle; one behind a takeover; then all but two of them are let go. Each is restored without any agent, and compared with a copy that was made through NBD
-before; the ledger, written until the backup began, is judged by flushcheck on the restored image. At the end a byte of a pack
-turns around: the check says which, and nothing is restored that could be taken for whole.
+before; the ledger, written until the backup began, is judged by flushcheck on the restored image. A restore is killed in its middle
+again and again, and goes on each time. At the end a byte of a pack turns around: the check says which, and nothing is restored
+that could be taken for whole.
 """
 
 import argparse
@@ -12,6 +13,8 @@ import glob
 import hashlib
 import json
 import os
+import random
+import signal
 import subprocess
 import sys
 import time
@@ -48,6 +51,10 @@ class Repository:
 
     def ask(self, *words, check=True):
         return self.holdfast(*words, "--repository", self.path, "--key", self.key, check=check)
+
+    def begin(self, *words):
+        return subprocess.Popen([self.program, *words, "--repository", self.path, "--key", self.key],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def restore(self, number, volume, name):
         path = os.path.join(self.scratch, name)
@@ -197,6 +204,45 @@ def without_leader(findings, mesh):
     findings.expect("may lack what guests flushed" in told, f"and so does its status: {told}")
 
 
+def kill_restore(repository, words, partial, byte_count):
+    """Kills a restore once so many bytes of its image are there; whether it was killed before its end."""
+    with repository.begin(*words) as process:
+        until = time.monotonic() + BACKUP_SECONDS_MAX
+        while process.poll() is None and time.monotonic() < until:
+            if os.path.exists(partial) and os.stat(partial).st_blocks * 512 >= byte_count:
+                break
+        process.kill()
+    return process.returncode == -signal.SIGKILL
+
+
+def resumed(findings, repository, number, figures):
+    """Killed again and again a restore goes on, into a file that is there too, which stays until the new one is whole."""
+    whole = repository.restore(number, "bulk", "whole")
+    size = os.stat(whole).st_blocks * 512
+    there = os.path.join(repository.scratch, "resumed")
+    partial = there + ".holdfast-partial"
+    words = ("restore", str(number), "--volume", "bulk", "--to", there, "-o", "json")
+    for extra, before in ((), None), (("--replace",), b"mine"):
+        if before:
+            with open(there, "wb") as file:
+                file.write(before)
+        kills, chosen = 0, sorted(random.uniform(0.05, 0.95) for _ in range(4))
+        for part in chosen:
+            kills += kill_restore(repository, (*words, *extra), partial, part * size)
+            held = open(there, "rb").read() if os.path.exists(there) else None
+            findings.expect(held == before or not kills, f"a killed restore leaves what was there: {part}, {held and len(held)}")
+        findings.expect(kills, f"a restore is killed at one of {chosen} of {size} bytes")
+        made = json.loads(repository.ask(*words, *extra).stdout)
+        findings.expect(made["kept"] > 0 and made["kept"] + made["bytes"] <= size + MIB, f"what was there is not fetched again: {made}")
+        figures["resumed"] += kills
+        figures["restored"] += 1
+        same = filecmp.cmp(whole, there, shallow=False) and not os.path.exists(partial)
+        findings.expect(same, "what went on is what was not killed")
+        figures["differing"] += not same
+        os.remove(there)
+    os.remove(whole)
+
+
 def refusals(findings, repository, number):
     """Damage is named, a wrong key is no damage, and nothing is restored that could be taken for whole."""
     repository.ask("backup", "verify", str(number))
@@ -210,22 +256,33 @@ def refusals(findings, repository, number):
     packs = [path for path in glob.glob(repository.path + "/*/packs/*/*") if os.path.getsize(path) > MIB]
     # The newest: an earlier backup may be all that leads to the others.
     pack = max(packs, key=os.path.getmtime)
-    with open(pack, "r+b") as file:
-        for offset in range(4096, os.path.getsize(pack) - 65_536, 16_384):
-            file.seek(offset)
-            byte = file.read(1)[0]
-            file.seek(offset)
-            file.write(bytes([byte ^ 1]))
+    turn_bytes(pack)
     refused = repository.ask("backup", "verify", str(number), check=False)
     findings.expect(refused.returncode == 1 and os.path.basename(pack) in refused.stderr,
                     f"the damaged pack is named: {refused}")
     folder = os.path.join(repository.scratch, "damaged")
     os.mkdir(folder)
     refused = repository.ask("restore", str(number), "--to", folder, check=False)
-    whole = {os.path.basename(path)[:-len(".raw")] for path in glob.glob(folder + "/*")}
+    whole = {os.path.basename(path)[:-len(".raw")] for path in glob.glob(folder + "/*.raw")}
     damaged = {name for name in VOLUMES if f"volume {name} is not restored" in refused.stderr}
     findings.expect(refused.returncode == 1 and damaged and whole == VOLUMES - damaged,
                     f"what is damaged has no image, all else has: {sorted(whole)}, {refused}")
+    findings.expect(all(name + ".raw.holdfast-partial" in refused.stderr for name in damaged if os.path.exists(f"{folder}/{name}.raw.holdfast-partial")),
+                    f"where to go on from is said: {refused}")
+    turn_bytes(pack)
+    for name in damaged:
+        repository.ask("restore", str(number), "--volume", name, "--to", f"{folder}/{name}.raw")
+    findings.expect(len(os.listdir(folder)) == len(VOLUMES), f"once it is mended, it goes on: {os.listdir(folder)}")
+
+
+def turn_bytes(path):
+    """Done twice, all is as it was."""
+    with open(path, "r+b") as file:
+        for offset in range(4096, os.path.getsize(path) - 65_536, 16_384):
+            file.seek(offset)
+            byte = file.read(1)[0]
+            file.seek(offset)
+            file.write(bytes([byte ^ 1]))
 
 
 def let_go(findings, repository, number):
@@ -268,7 +325,7 @@ def tree_bytes(path):
 
 
 def measure_backup(findings, options):
-    figures = {"restored": 0, "differing": 0, "lost_flushed": 0}
+    figures = {"restored": 0, "differing": 0, "lost_flushed": 0, "resumed": 0}
     with measure.scratch(8 * options.mib * MIB) as scratch:
         repository = Repository(options.bin, scratch)
         with Cluster(options.bin, settings=(repository.setting,)) as mesh, measure.explained(mesh):
@@ -289,6 +346,7 @@ def exercise(findings, mesh, repository, options, figures, scratch):
     number = behind_takeover(findings, mesh, repository, judge, options, figures, original)
     figures["backups"] = len(listed(repository))
     let_go(findings, repository, number)
+    resumed(findings, repository, number, figures)
     refusals(findings, repository, number)
     without_leader(findings, mesh)
     findings.say(repository.ask("backup", "list").stdout.strip())

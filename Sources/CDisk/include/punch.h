@@ -10,3 +10,6 @@ int holdfast_zero(int descriptor, int64_t offset, int64_t byte_count);
 /// Writes the dirty pages of a range and waits for them; 0, or -1 and errno. Promises nothing of
 /// metadata or of the disk's own cache: a sync has to follow.
 int holdfast_write_back(int descriptor, int64_t offset, int64_t byte_count);
+
+/// Whether any program has locked any of an open file, for reading or writing: 1 or 0, or -1 and errno.
+int holdfast_is_locked(int descriptor);

@@ -143,7 +143,7 @@ extension BackupCommand {
 
         private func sink(_ folder: ScratchFolder) -> ImageSink {
             let path = folder.path
-            return ImageSink(folder: path) { name in
+            return ImageSink(folder: path, remains: .deleted) { name in
                 volume.map { $0 == name } ?? true ? "\(path)/\(name).raw" : nil
             }
         }

@@ -14,15 +14,17 @@ struct RestoredVolume: Hashable {
     let name: String
     let byteCount: UInt64
     let isSync: Bool
+    /// The log made it: nothing of it is in the backup.
+    let isNew: Bool
 
     init(_ volume: Manifest.Volume) {
-        (id, name, isSync) = (volume.id, volume.name, volume.isSync)
+        (id, name, isSync, isNew) = (volume.id, volume.name, volume.isSync, false)
         byteCount = volume.map.shape.byteCount
     }
 
     init(_ volume: Volume) {
         (id, name, byteCount) = (volume.id, volume.name, volume.byteCount)
-        isSync = volume.durability == .sync
+        (isSync, isNew) = (volume.durability == .sync, true)
     }
 }
 
@@ -34,8 +36,6 @@ protocol RestoreTarget: CellTarget {
     mutating func grow(to byteCount: UInt64) throws(BackupFailure)
 }
 
-extension ImageTarget: RestoreTarget {}
-
 /// Where restored volumes go.
 protocol RestoreSink {
     associatedtype Target: RestoreTarget
@@ -43,6 +43,8 @@ protocol RestoreSink {
     func wants(_ name: String) -> Bool
     /// What there is, and how much of it is needed besides the volumes' bytes: asked for before anything is made.
     func room() throws(BackupFailure) -> (room: Room, besides: UInt64)
+    /// Room that is taken already by what an earlier restore of that volume left.
+    func held(_ name: String) -> UInt64
     /// Nothing is made before this, and all else is known to be there.
     func begin() throws(BackupFailure)
     /// nil for one that is not wanted.
@@ -56,6 +58,7 @@ protocol RestoreSink {
 }
 
 extension RestoreSink {
+    func held(_ name: String) -> UInt64 { 0 }
     func fill(
         _ target: Target, _ map: VolumeMap, _ reader: BackupReader
     ) throws(BackupFailure) { try reader.restore(map, to: target) }
@@ -66,55 +69,17 @@ extension BackupReader {
     func checkRoom(
         for volumes: [Manifest.Volume], in sink: some RestoreSink
     ) throws(BackupFailure) {
-        let maps = volumes.filter { sink.wants($0.name) }.map(\.map)
-        let (room, besides) = try sink.room()
+        let wanted = volumes.filter { sink.wants($0.name) }
+        let maps = wanted.map(\.map)
+        let (free, besides) = try sink.room()
+        let held = wanted.reduce(UInt64(0)) { $0 + sink.held($1.name) }
+        let room = free.plus(held)
         guard let needed = try roomLacking(for: maps, besides: besides, in: room) else { return }
         throw .refused(
             "\(room.path) has room for \(Words.bytes(room.byteCount)), and at least "
                 + "\(Words.bytes(needed)) are needed: nothing was written\n  Make room, or name another place."
         )
     }
-}
-
-/// Raw images; they have no names before they are whole.
-struct ImageSink: RestoreSink {
-    struct Target: RestoreTarget {
-        let name: String
-        let path: String
-        private(set) var byteCount: UInt64
-        let image: ImageTarget
-
-        func write(_ bytes: [UInt8], at offset: UInt64) throws(BackupFailure) {
-            try image.write(bytes, at: offset)
-        }
-        func zero(_ range: Range<UInt64>) throws(BackupFailure) { try image.zero(range) }
-        mutating func grow(to byteCount: UInt64) throws(BackupFailure) {
-            try image.grow(to: byteCount)
-            self.byteCount = byteCount
-        }
-    }
-
-    /// The directory that the images go to.
-    let folder: String
-    /// Where the image of a volume of that name goes; nil for one that is not wanted.
-    let path: (String) -> String?
-
-    func room() throws(BackupFailure) -> (room: Room, besides: UInt64) {
-        (try Room(in: folder), 0)
-    }
-
-    func begin() {}
-
-    func wants(_ name: String) -> Bool { path(name) != nil }
-
-    func target(_ volume: RestoredVolume) throws(BackupFailure) -> Target? {
-        guard let path = path(volume.name) else { return nil }
-        return Target(
-            name: volume.name, path: path, byteCount: volume.byteCount,
-            image: try ImageTarget(path, byteCount: volume.byteCount))
-    }
-
-    func drop(_ target: Target) {}
 }
 
 /// Restores the newest backup before a moment, and replays the log onto it.

@@ -31,8 +31,7 @@ struct RangeRestore {
     let vault: Vault
     let manifest: Manifest
     let range: ByteRange
-    /// Where the file goes.
-    let folder: String
+    let sink: ImageSink
 
     func run(_ volume: Manifest.Volume, to path: String, _ options: OutputOptions) throws {
         let (bytes, shape) = (range.bytes, volume.map.shape)
@@ -46,7 +45,8 @@ struct RangeRestore {
         try backed { () throws(BackupFailure) in
             let reader = try BackupReader(vault, threads: RepositoryOptions.threads)
             try checkRoom(VolumeView(volume.map, reader))
-            let image = try ImageTarget(path, byteCount: UInt64(bytes.count))
+            let image = try ImageTarget(
+                path, byteCount: UInt64(bytes.count), existing: sink.existing)
             try reader.restore(volume.map, bytes: bytes, to: image)
             try image.finish()
         }
@@ -62,7 +62,7 @@ struct RangeRestore {
     private static let extentsAtOnce = 1_024
 
     private func checkRoom(_ view: VolumeView) throws(BackupFailure) {
-        let room = try Room(in: folder)
+        let room = try Room(in: sink.folder)
         // The map is asked only where it matters what of the range is data.
         guard UInt64(range.bytes.count) > room.byteCount else { return }
         var (needed, at) = (UInt64(0), range.bytes.lowerBound)

@@ -11,9 +11,10 @@ struct RestoreCommand: AsyncParsableCommand {
         abstract:
             "Brings volumes back from a repository into raw images, or a whole mesh; no agent has to run.",
         discussion: """
-            An image gets its name once all of it is checked and on the disk; a restore that fails leaves nothing behind \
-            that could be taken for one. Nothing is ever written over. Where the mesh ships its log, any moment since the \
-            first backup that is kept can be had: the log is replayed from the newest backup before it.
+            An image gets its name once all of it is checked and on the disk; until then it is NAME.holdfast-partial. The \
+            same command again goes on from what a restore that ended early left: what of it is right is kept, whatever it was \
+            of. Nothing is written over but with --replace, and then only when all is there. Where the mesh ships its log, any \
+            moment since the first backup that is kept can be had: the log is replayed from the newest backup before it.
 
             --cluster fills the data directory of a data member of a new mesh instead of images, with all volumes and what \
             was decided (docs/backups.md, "When everything is gone").
@@ -33,6 +34,8 @@ struct RestoreCommand: AsyncParsableCommand {
         let images: [Image]
         /// Of data; holes and zeros are not written.
         let bytes: UInt64
+        /// Of data that an earlier restore had left, and that was right.
+        let kept: UInt64
     }
 
     @ParentCommand var root: Holdfast
@@ -46,6 +49,8 @@ struct RestoreCommand: AsyncParsableCommand {
     var range: ByteRange?
     @Option(help: "With --volume the image, else a directory that gets one of each: NAME.raw.")
     var to: String?
+    @Flag(help: "Images that are there are replaced, each once the new one is whole.")
+    var replace = false
     @Option(
         help: "The file of a node of a new mesh, whose data directory gets all there is.")
     var cluster: String?
@@ -70,6 +75,9 @@ struct RestoreCommand: AsyncParsableCommand {
         guard cluster != nil || expect == nil else {
             throw ValidationError("--expect is of members of a mesh: give --cluster FILE.")
         }
+        guard !replace || to != nil else {
+            throw ValidationError("--replace is of images: give --to PLACE.")
+        }
         guard cluster == nil || volume == nil else {
             throw ValidationError("A mesh is restored whole: leave out --volume.")
         }
@@ -83,9 +91,10 @@ struct RestoreCommand: AsyncParsableCommand {
     private var sink: ImageSink {
         let to = to ?? ""
         let above = to.lastIndex(of: "/").map { $0 == to.startIndex ? "/" : String(to[..<$0]) }
-        return ImageSink(folder: volume == nil ? to : above ?? ".") { [volume] name in
-            volume.map { $0 == name ? to : nil } ?? "\(to)/\(name).raw"
-        }
+        return ImageSink(
+            folder: volume == nil ? to : above ?? ".", existing: replace ? .replaced : .refused,
+            remains: .kept
+        ) { [volume] name in volume.map { $0 == name ? to : nil } ?? "\(to)/\(name).raw" }
     }
 
     func run() async throws {
@@ -109,7 +118,7 @@ struct RestoreCommand: AsyncParsableCommand {
         try refuseExisting(wanted)
         if let range {
             let restore = RangeRestore(
-                vault: vault, manifest: manifest, range: range, folder: sink.folder)
+                vault: vault, manifest: manifest, range: range, sink: sink)
             return try restore.run(wanted[0].volume, to: wanted[0].path, options)
         }
         let reader = try backed { () throws(BackupFailure) in
@@ -118,14 +127,18 @@ struct RestoreCommand: AsyncParsableCommand {
         try backed { () throws(BackupFailure) in
             try reader.checkRoom(for: wanted.map(\.volume), in: sink)
         }
+        let kept = NIOLockedValueBox(UInt64(0))
         let damage = Damaged.volumes(wanted.map(\.volume)) { at throws(BackupFailure) in
             let (volume, path) = wanted[at]
-            let image = try ImageTarget(path, byteCount: volume.map.shape.byteCount)
-            try reader.restore(volume.map, to: Watched(target: image, progress: progress))
+            let image = try sink.image(path, byteCount: volume.map.shape.byteCount)
+            let held = try reader.complete(
+                volume.map, in: Watched(target: image, progress: progress))
             try image.finish()
+            kept.withLockedValue { $0 += held }
         }
         progress.end()
-        try Damaged.refuse(damage, of: wanted.count, "is not restored")
+        try Damaged.refuse(
+            damage, of: wanted.count, "is not restored", ImageSink.remains(of: wanted.map(\.path)))
         let images = wanted.map { volume, path in
             Restored.Image(
                 volume: volume.name, path: path, byteCount: volume.map.shape.byteCount)
@@ -133,16 +146,17 @@ struct RestoreCommand: AsyncParsableCommand {
         try options.show(
             Restored(
                 number: manifest.sequence, index: manifest.position.index.rawValue, replayed: 0,
-                images: images, bytes: progress.byteCount),
+                images: images, bytes: progress.byteCount, kept: kept.withLockedValue { $0 }),
             images.map {
                 Line("\($0.volume) of backup \(manifest.sequence) is in \($0.path)", .good)
-            })
+            } + Self.lines(kept: kept.withLockedValue { $0 }))
     }
 
     private func restore(_ moment: RestoreMoment, _ vault: Vault) throws {
         let progress = RestoreProgress("replaying", shows: options.output == .table)
+        let sink = sink
         let restore = MomentRestore(vault: vault, moment: moment, sink: sink)
-        let done = try backed { () throws(BackupFailure) in
+        let done = try kept(sink) { () throws(BackupFailure) in
             let done = try restore.run { progress.add($0) }
             guard !done.targets.isEmpty else {
                 throw .volume(
@@ -161,8 +175,24 @@ struct RestoreCommand: AsyncParsableCommand {
         try options.show(
             Restored(
                 number: done.manifest.sequence, index: done.position.index.rawValue,
-                replayed: done.entries, images: images, bytes: progress.byteCount),
-            images.map { Line("\($0.volume) as of \(place) is in \($0.path)", .good) })
+                replayed: done.entries, images: images, bytes: progress.byteCount,
+                kept: sink.kept),
+            images.map { Line("\($0.volume) as of \(place) is in \($0.path)", .good) }
+                + Self.lines(kept: sink.kept))
+    }
+
+    /// A failure says where to go on from.
+    private func kept<Value>(
+        _ sink: ImageSink, _ deed: () throws(BackupFailure) -> Value
+    ) throws(Failure) -> Value {
+        do throws(BackupFailure) { return try deed() } catch {
+            throw Failure(.refused, "\(error)\(ImageSink.remains(of: sink.begun))")
+        }
+    }
+
+    private static func lines(kept: UInt64) -> [Line] {
+        kept == 0
+            ? [] : [Line("\(Words.bytes(kept)) were there from a restore that ended early", .good)]
     }
 
     private func wanted(
@@ -187,20 +217,25 @@ struct RestoreCommand: AsyncParsableCommand {
 
     private func refuseExisting(_ wanted: [(volume: Manifest.Volume, path: String)]) throws(Failure)
     {
-        for (_, path) in wanted {
+        for (_, path) in wanted where !replace {
             // A link that leads nowhere is there too.
             guard unsafe faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) != 0 else {
                 throw Failure(
                     .refused,
-                    "\(path) is there already: nothing is restored over it\n  Name another place, or "
-                        + "move it away.")
+                    "\(path) is there already: nothing is restored over it\n  Name another place, "
+                        + "move it away, or give --replace.")
             }
         }
     }
 
-    private struct Watched: CellTarget {
+    private struct Watched: HeldTarget {
         let target: ImageTarget
         let progress: RestoreProgress
+        func held() throws(BackupFailure) -> [Range<UInt64>] { try target.held() }
+        func read(_ range: Range<UInt64>) throws(BackupFailure) -> [UInt8] {
+            try target.read(range)
+        }
+        func zero(_ range: Range<UInt64>) throws(BackupFailure) { try target.zero(range) }
         func write(_ bytes: [UInt8], at offset: UInt64) throws(BackupFailure) {
             try target.write(bytes, at: offset)
             progress.add(bytes.count)
@@ -223,13 +258,14 @@ enum Damaged {
     }
 
     static func refuse(
-        _ damage: [(volume: String, why: BackupFailure)], of count: Int, _ what: String
+        _ damage: [(volume: String, why: BackupFailure)], of count: Int, _ what: String,
+        _ rest: String = ""
     ) throws(Failure) {
         guard !damage.isEmpty else { return }
         let words = damage.map { "volume \($0.volume) \(what): \($0.why)" }
         let others = count - damage.count
-        let rest = others == 1 ? "\n  The other one is whole." : "\n  The others are whole."
-        throw Failure(.refused, words.joined(separator: "\n") + (others > 0 ? rest : ""))
+        let whole = others == 1 ? "\n  The other one is whole." : "\n  The others are whole."
+        throw Failure(.refused, words.joined(separator: "\n") + (others > 0 ? whole : "") + rest)
     }
 }
 
