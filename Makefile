@@ -54,7 +54,7 @@ fi
 endef
 
 .PHONY: deps deps-rigs deps-bench build release rig test scenarios test-thread lint format proto demo takeover takeover-idle witness \
-	full-disk torture backup mount demo-bare-metal backup-killpoints bitrot rehearse rotation schedule histories pitr wal-lag s3 resync members upgrade rot bench-journal bench-gossip bench-backup simulate mutants powercut \
+	full-disk torture backup mount demo-bare-metal backup-killpoints bitrot rehearse rotation schedule histories pitr wal-lag s3 resync members upgrade rot differ bench-journal bench-gossip bench-backup simulate mutants powercut \
 	fuzz-build fuzz corpus
 
 deps:
@@ -156,6 +156,10 @@ rot: release rig
 	$(MEASURE) Tests/Rig/rot.py $(EXECUTABLES) $(RIG)
 	$(MEASURE) Tests/Rig/rot_images.py $(EXECUTABLES) $(RIG) --mib 256
 
+# A disk that loses blocks and their sums together: only the other regions can tell.
+differ: release rig
+	$(MEASURE) Tests/Rig/differ.py $(EXECUTABLES) $(RIG)
+
 # Backups of a mesh under load, of one whose agent is killed, and behind a takeover, and what comes back of them.
 backup: release rig
 	$(MEASURE) Tests/Rig/backup.py $(EXECUTABLES) $(RIG)
@@ -237,6 +241,7 @@ test: deps
 	$(MEASURE) Tests/Rig/members.py --bin .build/debug $(RIG) --mib 32
 	$(MEASURE) Tests/Rig/rot.py --bin .build/debug $(RIG)
 	$(MEASURE) Tests/Rig/rot_images.py --bin .build/debug $(RIG)
+	$(MEASURE) Tests/Rig/differ.py --bin .build/debug $(RIG)
 	$(MEASURE) Tests/Rig/schedule.py --bin .build/debug
 	$(MEASURE) Tests/Rig/rehearse.py --bin .build/debug
 	PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 Tests/Rig/histories.py --bin .build/debug $(RIG) --histories 20

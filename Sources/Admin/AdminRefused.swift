@@ -47,6 +47,9 @@ package enum VolumeRefused: Hashable, Sendable {
     case sizeUnlawful(byteCount: UInt64, expected: String)
     case inUse(name: String, clients: Int)
     case shrinks(name: String, from: UInt64, to: UInt64)
+    case rangeUnlawful(name: String, expected: String)
+    /// Nobody else is heard that has all of it.
+    case onlyHere(name: String)
     case tooMany(limit: Int)
 }
 

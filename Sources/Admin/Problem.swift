@@ -156,6 +156,15 @@ extension Problem {
                 "volume-shrinks", 409, "Volumes never get shorter",
                 "\(name) has \(from) bytes, and \(to) are fewer.",
                 "Make a new volume of that size and copy into it what you need.")
+        case .rangeUnlawful(let name, let expected):
+            self.init(
+                "volume-range", 422, "Not a range of the volume",
+                "That is not \(expected) of \(name).", "Choose such a range.")
+        case .onlyHere(let name):
+            self.init(
+                "volume-only-here", 409, "No other replica is heard",
+                "Nobody is heard who could give the bytes of \(name) that this node would distrust.",
+                "Bring another whole data member up, then ask again.")
         case .tooMany(let limit):
             self.init(
                 "too-many-volumes", 409, "Too many volumes",

@@ -53,6 +53,15 @@ package struct VolumeGrowth: Codable, Hashable, Sendable {
     package init(byteCount: UInt64) { self.byteCount = byteCount }
 }
 
+/// The body of `POST /v1/volumes/NAME/distrust`: bytes that another member has right.
+package struct VolumeDistrust: Codable, Hashable, Sendable {
+    package var offset: UInt64
+    package var byteCount: UInt64
+    package init(offset: UInt64, byteCount: UInt64) {
+        (self.offset, self.byteCount) = (offset, byteCount)
+    }
+}
+
 /// The body of `POST /v1/volumes`.
 package struct VolumeRequest: Codable, Hashable, Sendable {
     package var name: String

@@ -1,5 +1,6 @@
 import Admin
 import Alarms
+import Decisions
 import Driver
 import Gossip
 import Journal
@@ -50,11 +51,20 @@ extension AgentDoor {
         sight.imageDamage = parts.volumes.status.volumes.filter { $0.damagedBlocks > 0 }.map {
             Sight.Damage(volume: $0.name, blocks: $0.damagedBlocks, ranges: $0.damagedRanges)
         }
+        sight.differences = differences(view)
         let faults = exports.status.compactMap { export in
             export.socketFault.map { (export.name, $0) }
         }
         sight.socketFaults = Dictionary(faults) { first, _ in first }
         return sight
+    }
+
+    private func differences(_ view: NodeView) -> [Sight.Difference] {
+        parts.volumes.status.differences.compactMap { each in
+            view.volumes.first { $0.id == each.volume }.map {
+                Sight.Difference(volume: $0.name, range: each.range, node: each.node)
+            }
+        }
     }
 
     private func lag(of node: NodeID, _ view: NodeView) -> Sight.Lag? {

@@ -68,6 +68,9 @@ struct MendDoor: AdminDoor {
     func growVolume(
         named name: String, _ growth: VolumeGrowth
     ) async throws(AdminRefused) -> Admin.VolumeReport { throw .node(.mending) }
+    func distrustVolume(
+        named name: String, _ distrust: VolumeDistrust
+    ) async throws(AdminRefused) -> Admin.VolumeReport { throw .node(.mending) }
     func deleteVolume(named name: String) async throws(AdminRefused) { throw .node(.mending) }
     func switchover(to region: String) async throws(AdminRefused) -> SwitchoverReport {
         throw .node(.mending)

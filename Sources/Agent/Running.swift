@@ -171,7 +171,8 @@ final class Running: DaemonParts {
             tell: { driver.post(.disk(hasRoom: $0)) },
             tick: {
                 driver.post(.wallClock)
-                volumes.scrub(at: BootClock.wall)
+                volumes.scrub(
+                    at: BootClock.wall, beside: driver.inspect { $0.otherReplica })
                 door.look()
                 scheduler?.tick()
                 scrub?.tick()

@@ -133,7 +133,9 @@ final class Switchboard: Sendable {
         case .send(let message, let to):
             _ = parts?.transport.send(message.encoded, to: to, lane: .bulk)
         case .resync(let standing, let index): driver.post(.resync(standing, behind: index))
-        case .scrubs: parts?.volumes.scrub(at: BootClock.wall)
+        case .scrubs:
+            parts?.volumes.scrub(
+                at: BootClock.wall, beside: driver.inspect { $0.otherReplica })
         case .damage(let blocks):
             note(damage: blocks)
             driver.post(.damage(blocks: blocks))

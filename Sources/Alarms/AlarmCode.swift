@@ -10,6 +10,7 @@ package enum AlarmCode: String, CaseIterable, Hashable, Sendable {
     case resync
     case noWholeReplica = "no-whole-replica"
     case volumeDamaged = "volume-damaged"
+    case replicasDiffer = "replicas-differ"
     case certificateExpires = "certificate-expires"
     case clusterFileDiffers = "cluster-file-differs"
     case notAMember = "not-a-member"

@@ -11,7 +11,7 @@ extension Sight {
     package var alarms: [Alarm] {
         let all =
             memberAlarms + quorumAlarms + damageAlarms + incidentAlarms + roomAlarms + resyncAlarms
-            + imageAlarms
+            + imageAlarms + differenceAlarms
             + certificateAlarms
             + peers.flatMap(alarms(of:)) + lagAlarms("this node", lag) + socketAlarms
             + backupAlarms + shippingAlarms + rotationAlarms + lockAlarms + scrubAlarms

@@ -21,4 +21,24 @@ extension Sight {
                     + "anew is whole again; see \"Damaged blocks\" in docs/operations.md")
         }
     }
+
+    /// One of a volume and another member: which of the two is right only a third one, or a guest's own checks, can tell.
+    var differenceAlarms: [Alarm] {
+        let pairs = Dictionary(grouping: differences) { "\($0.volume) \($0.node)" }
+        return pairs.sorted { $0.key < $1.key }.compactMap { _, all in
+            guard let first = all.first else { return nil }
+            let places = all.prefix(Self.rangesShownMax).map {
+                "\($0.range.lowerBound)+\($0.range.count)"
+            }
+            let more = all.count > places.count ? " and more" : ""
+            return alarm(
+                .replicasDiffer, .critical,
+                "node \(first.node) has other bytes of volume \(first.volume) than this node, at "
+                    + "\(places.joined(separator: ", "))\(more): a takeover would change what the guest reads",
+                do:
+                    "find out who is wrong and have it take them anew: \"Replicas that differ\" in docs/operations.md"
+            )
+        }
+    }
+    private static let rangesShownMax = 4
 }

@@ -67,6 +67,16 @@ package struct Sight: Hashable, Sendable {
         }
     }
 
+    /// Bytes of a volume that another replica has otherwise.
+    package struct Difference: Hashable, Sendable {
+        package let volume: String
+        package let range: Range<UInt64>
+        package let node: NodeID
+        package init(volume: String, range: Range<UInt64>, node: NodeID) {
+            (self.volume, self.range, self.node) = (volume, range, node)
+        }
+    }
+
     package struct Damage: Hashable, Sendable {
         package let volume: String
         package let blocks: Int
@@ -107,6 +117,7 @@ package struct Sight: Hashable, Sendable {
     package var resync: ResyncStanding?
     /// Volumes whose images here hold what was never written.
     package var imageDamage: [Damage] = []
+    package var differences: [Difference] = []
     package var lag: Lag?
     /// What the log here lacks, in words; nil where it is whole.
     package var damage: String?

@@ -12,6 +12,10 @@ package protocol AdminDoor: Sendable {
     func growVolume(
         named name: String, _ growth: VolumeGrowth
     ) async throws(AdminRefused) -> VolumeReport
+    /// What lies there on this node's disk is taken from another member, from now on.
+    func distrustVolume(
+        named name: String, _ distrust: VolumeDistrust
+    ) async throws(AdminRefused) -> VolumeReport
     func deleteVolume(named name: String) async throws(AdminRefused)
     /// Returns once the new primary acts.
     func switchover(to region: String) async throws(AdminRefused) -> SwitchoverReport

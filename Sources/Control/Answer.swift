@@ -54,6 +54,8 @@ extension Answer {
                 self.init(201, try await door.createVolume(request))
             case .growVolume(let name, let growth):
                 self.init(200, try await door.growVolume(named: name, growth))
+            case .distrustVolume(let name, let distrust):
+                self.init(202, try await door.distrustVolume(named: name, distrust))
             case .deleteVolume(let name):
                 try await door.deleteVolume(named: name)
                 self.init(204)

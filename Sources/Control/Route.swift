@@ -8,6 +8,7 @@ package enum Route: Hashable, Sendable {
     case volumes
     case createVolume(VolumeRequest)
     case growVolume(named: String, VolumeGrowth)
+    case distrustVolume(named: String, VolumeDistrust)
     case deleteVolume(named: String)
     case switchover(SwitchoverRequest)
     case changeMembers(MembersRequest)
@@ -46,6 +47,10 @@ extension Route {
         case .growVolume(let name, let growth):
             AdminRequest(
                 "PATCH", "/v1/volumes/" + PercentText.encoded(name), body: JSON.encoded(growth))
+        case .distrustVolume(let name, let distrust):
+            AdminRequest(
+                "POST", "/v1/volumes/" + PercentText.encoded(name) + "/distrust",
+                body: JSON.encoded(distrust))
         case .deleteVolume(let name):
             AdminRequest("DELETE", "/v1/volumes/" + PercentText.encoded(name))
         case .switchover(let request):

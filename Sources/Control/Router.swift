@@ -33,6 +33,11 @@ package enum Router {
             let code = try name(in: path, behind: alarmsPrefix)
             try demand(["DELETE"], request)
             return .clearAlarm(named: code)
+        case let path where path.hasPrefix(volumesPrefix) && path.hasSuffix(distrustSuffix):
+            let name = try name(
+                in: String(path.dropLast(distrustSuffix.count)), behind: volumesPrefix)
+            try demand(["POST"], request)
+            return .distrustVolume(named: name, try body(request))
         default:
             let name = try name(in: path, behind: volumesPrefix)
             try demand(["DELETE", "PATCH"], request)
@@ -43,6 +48,7 @@ package enum Router {
 
     private static let alarmsPrefix = "/v1/alarms/"
     private static let volumesPrefix = "/v1/volumes/"
+    private static let distrustSuffix = "/distrust"
 
     private static func name(
         in path: String, behind prefix: String

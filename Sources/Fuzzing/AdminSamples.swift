@@ -10,6 +10,7 @@ enum AdminSamples {
             .status, .members, .raft, .volumes, .alarms,
             .createVolume(VolumeRequest(name: "db-1", byteCount: 1 << 30, mode: .sync)),
             .growVolume(named: "db-1", VolumeGrowth(byteCount: 1 << 31)),
+            .distrustVolume(named: "db-1", VolumeDistrust(offset: 0, byteCount: 4_096)),
             .deleteVolume(named: "a b/ü"), .switchover(SwitchoverRequest(region: "faro")),
             .changeMembers(MembersRequest(coming: 4, leaving: 3, witness: true)), .cancelMembers,
             .clearAlarm(named: "replica-lost"), .log(LogQuery(from: 1, to: 9, max: 5)),

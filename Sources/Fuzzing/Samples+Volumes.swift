@@ -12,6 +12,8 @@ extension Samples {
         .manifest(ManifestPart(id: id, byteCount: 200, offset: 100, bytes: [1, 2, 3])),
         .askPiece(piece, since: LogIndex(8)), .piece(piece, asOf: LogIndex(9), bytes: nil),
         .piece(piece, asOf: LogIndex(9), bytes: [1, 2, 3, 4, 5, 6, 7, 8]),
+        .askSums(piece, since: LogIndex(7)), .sums(piece, since: LogIndex(7), nil),
+        .sums(piece, since: LogIndex(7), [0x1234_5678]),
     ]
 
     /// A source with three volumes, of which two were written to.

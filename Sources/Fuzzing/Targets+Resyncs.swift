@@ -18,7 +18,8 @@ extension FuzzTarget {
         guard let message = try? ResyncMessage(parsing: bytes) else { return .refused }
         try promise(message.encoded == bytes, "a message has one encoding")
         switch message {
-        case .askPiece(let piece, since: _), .piece(let piece, _, _):
+        case .askPiece(let piece, since: _), .piece(let piece, _, _), .askSums(let piece, since: _),
+            .sums(let piece, since: _, _):
             try promise(
                 (1...VolumeLimits.pieceByteCountMax).contains(piece.range.count),
                 "a piece is bounded")

@@ -1,5 +1,5 @@
 internal import Gossip
-internal import Mesh
+package import Mesh
 internal import VolumeCore
 internal import Voting
 
@@ -9,6 +9,9 @@ extension Node {
         if blocks > 0, damagedBlocks == 0 { pullAt = now }
         damagedBlocks = blocks
     }
+
+    /// Against whose volumes those here are held for now.
+    package var otherReplica: NodeID? { resync == nil ? mender : nil }
 
     /// One whole replica after the other: whoever has damage at the same place says nothing.
     var mender: NodeID? {

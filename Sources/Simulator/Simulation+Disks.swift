@@ -179,6 +179,7 @@ extension Simulation {
             try machine.agent?.exports.handle(event, at: now, &effects)
         } catch { return volumesFailed(error, at) }
         checkAnswers(effects, now, at)
+        checkDifferences(at)
         carryOut(&effects, at)
         exportEffects = effects
     }
@@ -231,7 +232,7 @@ extension Simulation {
         case .drained: turn(at, .drained)
         case .send(let message, let to): post(at, to, .resync, message.encoded)
         case .resync(let standing, let index): turn(at, .resync(standing, behind: index))
-        case .scrubs: post(.scrub(wall(at)), toVolumesOf: at)
+        case .scrubs: scrub(at)
         case .damage(let blocks):
             noteDamage(blocks, at)
             turn(at, .damage(blocks: blocks))

@@ -1,4 +1,5 @@
 internal import Mesh
+internal import Node
 internal import Raft
 internal import SimulatedDisk
 internal import VolumeCore
@@ -105,8 +106,21 @@ extension Simulation {
     /// The images are read over now and then, on members that have nothing better to do.
     mutating func scrub() {
         for at in machines.indices where machines[at].power == .up && machines[at].agent != nil {
-            post(.scrub(wall(at)), toVolumesOf: at)
+            scrub(at)
         }
+    }
+
+    mutating func scrub(_ at: Int) {
+        let other = machines[at].agent?.node.otherReplica
+        post(.scrub(wall(at), beside: other), toVolumesOf: at)
+    }
+
+    /// No fault of a disk that is not told as damage makes replicas differ.
+    mutating func checkDifferences(_ at: Int) {
+        guard let first = machines[at].agent?.exports.differences.first else { return }
+        check(
+            "node \(machines[at].id) and node \(first.node) hold other bytes of volume \(first.volume), "
+                + "\(first.range), as of entry \(first.index)")
     }
 
     func wall(_ at: Int) -> WallTime { WallTime(time.nanoseconds) }

@@ -126,6 +126,10 @@ extension Simulation {
             "volume \(piece.volume), \(piece.range), as of \(since) or later?"
         case .piece(let piece, let index, _):
             "volume \(piece.volume), \(piece.range), as of \(index)"
+        case .askSums(let piece, let since):
+            "volume \(piece.volume), \(piece.range): sums as of \(since)?"
+        case .sums(let piece, let since, let sums):
+            "volume \(piece.volume), \(piece.range): sums as of \(since): \(sums == nil ? "none" : "here")"
         }
     }
 

@@ -77,6 +77,19 @@ struct ChangeRing: Hashable, Sendable {
         return cells
     }
 
+    /// Whether no entry above `index` changed any of it; false if that is not known.
+    func leftAlone(_ range: Range<UInt64>, since index: LogIndex) -> Bool {
+        index >= knownAbove
+            && spans.allSatisfy { span in
+                guard span.through > index, range.lowerBound < span.cells.byteCount else {
+                    return true
+                }
+                let known = range.clamped(to: 0..<span.cells.byteCount)
+                let first = span.cells.run(at: known.lowerBound, in: known)
+                return !first.isSet && first.end >= known.upperBound
+            }
+    }
+
     func encode(_ grain: CellMap.Grain, into bytes: inout [UInt8]) {
         bytes.append(name: knownAbove)
         bytes.append(littleEndian: UInt8(spans.count))

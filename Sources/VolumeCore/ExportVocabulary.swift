@@ -112,8 +112,11 @@ package enum ExportEvent: Sendable {
     /// there is nobody to ask.
     case pull(from: NodeID?)
     case heard(ResyncMessage, from: NodeID)
-    /// Now and then while no client waits: the images may be read over, at this time of day.
-    case scrub(WallTime)
+    /// Now and then while no client waits: the images may be read over, at this time of day, and held against another whole
+    /// replica's.
+    case scrub(WallTime, beside: NodeID?)
+    /// An operator says that other replicas have the right bytes there: they are taken from them.
+    case distrust(Piece)
     /// A backup holds on to all volumes as they are now. Answered with `.cutBegun`; whoever begins one ends it.
     case beginCut(CutTicket, since: LogIndex?)
     case endCut

@@ -14,6 +14,8 @@ struct HeldAsk: Sendable {
     let piece: Piece
     let since: LogIndex
     let from: NodeID
+    /// Not the bytes, but their sums.
+    let wantsSums: Bool
 }
 
 /// Both sides of a resync: what a source answers, and how a replica asks (ADR 5).
@@ -32,7 +34,7 @@ extension Exports {
     ) throws(DiskError) {
         close(&effects)
         behind = max(behind, index)
-        mend = Mend()
+        (mend, comparison) = (Mend(), Comparison())
         if try core.fallBehind(through: index), core.isAsking {
             pull = Pull()
         }
@@ -67,10 +69,11 @@ extension Exports {
                 effects.append(.send(.manifest(part), to: node))
             }
         case .askPiece(let piece, let since):
-            held.removeAll { $0.from == node && $0.piece == piece }
-            guard held.count < Self.heldMax else { return }
-            held.append(HeldAsk(piece: piece, since: since, from: node))
-            try answerHeld(&effects)
+            try hold(HeldAsk(piece: piece, since: since, from: node, wantsSums: false), &effects)
+        case .askSums(let piece, let since):
+            try hold(HeldAsk(piece: piece, since: since, from: node, wantsSums: true), &effects)
+        case .sums(let piece, let since, let sums):
+            try arrived(sums, of: piece, since: since, from: node, at: now, &effects)
         case .manifest(let part): try arrived(part, at: now, &effects)
         case .piece(let piece, let index, let bytes):
             try arrived(piece, asOf: index, bytes, from: node, at: now, &effects)
@@ -82,6 +85,17 @@ extension Exports {
     /// What all replicas of the largest mesh ask for at once, with room to spare.
     private static var heldMax: Int { 64 }
 
+    private mutating func hold(
+        _ ask: HeldAsk, _ effects: inout [ExportEffect]
+    ) throws(DiskError) {
+        held.removeAll {
+            $0.from == ask.from && $0.piece == ask.piece && $0.wantsSums == ask.wantsSums
+        }
+        guard held.count < Self.heldMax else { return }
+        held.append(ask)
+        try answerHeld(&effects)
+    }
+
     /// Whoever serves clients applies later than a replica that has nothing else to do. Each asker's
     /// questions are answered in order, and none waits for another asker's.
     mutating func answerHeld(_ effects: inout [ExportEffect]) throws(DiskError) {
@@ -92,6 +106,13 @@ extension Exports {
         guard !due.isEmpty else { return }
         held.removeAll { $0.since <= applied }
         for ask in due {
+            guard !ask.wantsSums else {
+                let sums =
+                    core.isUnchanged(ask.piece, since: ask.since)
+                    ? try core.sums(of: ask.piece)?.sums.map(\.rawValue) : nil
+                effects.append(.send(.sums(ask.piece, since: ask.since, sums), to: ask.from))
+                continue
+            }
             guard let (bytes, index) = try core.contents(of: ask.piece) else { continue }
             effects.append(.send(.piece(ask.piece, asOf: index, bytes: bytes), to: ask.from))
         }

@@ -62,6 +62,7 @@ package struct Exports<D: Disk>: Sendable {
     /// A checkpoint is wanted for what is damaged, for the edges, or to end the replay.
     var hasAskedToSave = false
     var scrubPace = ScrubPace()
+    var comparison = Comparison()
     /// What was last told of a resync here.
     var toldStanding: (standing: ResyncStanding?, behind: LogIndex)?
     /// What the present event made; proposed together once it is handled.
@@ -118,7 +119,11 @@ package struct Exports<D: Disk>: Sendable {
         case .pull(let source):
             try pull(from: source, at: now, &effects)
             try mend(from: source, at: now, &effects)
-        case .scrub(let wall): try scrub(wall, at: now, &effects)
+        case .scrub(let wall, let other): try scrub(wall, beside: other, at: now, &effects)
+        case .distrust(let piece):
+            // What is not folded yet would make blocks whole again that it covers.
+            try checkpoint(&effects)
+            _ = try core.distrust(piece)
         case .beginCut(let ticket, let since):
             effects.append(.cutBegun(ticket, core.beginCut(since: since)))
         case .endCut: core.endCut()

@@ -10,6 +10,10 @@ package enum ResyncMessage: Hashable, Sendable {
     case askPiece(Piece, since: LogIndex)
     /// nil bytes are zeros.
     case piece(Piece, asOf: LogIndex, bytes: [UInt8]?)
+    /// What are the sums of your blocks there, if nothing changed them since that entry?
+    case askSums(Piece, since: LogIndex)
+    /// nil where something did, or nobody knows.
+    case sums(Piece, since: LogIndex, [UInt32]?)
 
     /// Kinds from here on: what else travels on this lane has lower ones.
     package static let kindMin: UInt8 = 16
@@ -74,6 +78,16 @@ extension ResyncMessage {
             bytes.append(name: index)
             bytes.append(data == nil ? 0 : 1)
             bytes += data ?? []
+        case .askSums(let piece, let index):
+            bytes.append(20)
+            bytes.append(piece)
+            bytes.append(name: index)
+        case .sums(let piece, let index, let sums):
+            bytes.append(21)
+            bytes.append(piece)
+            bytes.append(name: index)
+            bytes.append(sums == nil ? 0 : 1)
+            for sum in sums ?? [] { bytes.append(littleEndian: sum) }
         }
         return bytes
     }
@@ -115,6 +129,18 @@ extension ResyncMessage {
             self = .piece(
                 piece, asOf: index,
                 bytes: hasBytes == 1 ? try reader.take(reader.remaining) : nil)
+        case 20: self = .askSums(try reader.piece(), since: try reader.index())
+        case 21:
+            let (piece, index) = (try reader.piece(), try reader.index())
+            let size = Int(BlockSum.blockByteCount)
+            let count = (piece.range.count + size - 1) / size
+            let hasSums = try reader.u8()
+            guard hasSums <= 1, reader.remaining == (hasSums == 1 ? 4 * count : 0) else {
+                throw ResyncMessageRefused.unlawful("\(reader.remaining) bytes of sums of \(piece)")
+            }
+            var sums: [UInt32] = []
+            for _ in 0..<(hasSums == 1 ? count : 0) { sums.append(try reader.u32()) }
+            self = .sums(piece, since: index, hasSums == 1 ? sums : nil)
         case let kind: throw ResyncMessageRefused.unknownKind(kind)
         }
     }

@@ -7,9 +7,9 @@ extension VolumeCore {
             doneByteCount: scrubbed.done, wholeByteCount: scrubbed.whole, ended: scrub.ended)
     }
 
-    /// Reads the next of what the images hold. Gives how much; nil at the end of a pass, and while there
+    /// Reads the next of what the images hold. Gives what; nil at the end of a pass, and while there
     /// is nothing that could be told from damage.
-    mutating func scrubNext(at wall: WallTime) throws(DiskError) -> UInt64? {
+    mutating func scrubNext(at wall: WallTime) throws(DiskError) -> Piece? {
         guard resync == nil, !isReplaying else { return nil }
         if scrub.began == .zero {
             scrub.began = wall
@@ -33,7 +33,7 @@ extension VolumeCore {
 
     private mutating func scrub(
         _ run: Range<UInt64>, _ place: Int
-    ) throws(DiskError) -> UInt64 {
+    ) throws(DiskError) -> Piece {
         var end = min(run.upperBound, run.lowerBound + Scrub.sliceByteCount)
         if volumes[place].record.unsummed?.holds(run.lowerBound) ?? false {
             let cell = volumes[place].record.allocation.cell(at: run.lowerBound)
@@ -44,7 +44,7 @@ extension VolumeCore {
         }
         scrub.offset = end
         scrubbed.done += end - run.lowerBound
-        return end - run.lowerBound
+        return Piece(volumes[place].id, run.lowerBound..<end)
     }
 
     /// Reads the maps whole, and so not more than once a pass.
@@ -64,13 +64,15 @@ extension VolumeCore {
 extension Exports {
     /// Reads some of what the images hold, as far as the pace allows, a slice at a time.
     mutating func scrub(
-        _ wall: WallTime, at now: Instant, _ effects: inout [ExportEffect]
+        _ wall: WallTime, beside other: NodeID?, at now: Instant, _ effects: inout [ExportEffect]
     ) throws(DiskError) {
         let standing = core.scrubStanding
         scrubPace.refill(at: now, whole: standing.wholeByteCount, in: core.limits.scrubPeriod)
+        try tendComparison(at: now, &effects)
         guard scrubPace.isDue else { return }
-        guard let count = try core.scrubNext(at: wall) else { return scrubPace.rest() }
-        scrubPace.spend(count)
+        guard let piece = try core.scrubNext(at: wall) else { return scrubPace.rest() }
+        scrubPace.spend(UInt64(piece.range.count))
+        if let other { try compare(piece, with: other, at: now, &effects) }
         if scrubPace.isDue { effects.append(.scrubs) }
     }
 }

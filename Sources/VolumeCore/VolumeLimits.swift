@@ -15,6 +15,9 @@ package struct VolumeLimits: Hashable, Sendable {
     /// What one read of a volume may return.
     package static let readByteCountMax = 32 << 20
 
+    /// What an operator can distrust at once.
+    package static let distrustedByteCountMax = 16 << 20
+
     /// One piece of a volume that a source is asked for.
     package static let pieceByteCountMax = 512 << 10
 

@@ -42,8 +42,14 @@ package struct VolumeStatus: Hashable, Sendable {
     package let applied: LogIndex
     package let checkpointed: LogIndex
     package let scrub: ScrubStanding
+    /// Where another replica has other bytes, and how much was held against others'.
+    package let differences: [Difference]
+    package let comparedByteCount: UInt64
 
-    init<D: Disk>(_ core: VolumeCore<D>) {
+    init<D: Disk>(_ exports: Exports<D>) {
+        let core = exports.core
+        differences = exports.differences
+        comparedByteCount = exports.comparedByteCount
         volumes = core.list
         pendingBytes = core.pendingBytes
         overlayBytes = core.overlayBytes

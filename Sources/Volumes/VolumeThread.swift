@@ -62,8 +62,9 @@ package final class VolumeThread<D: Disk>: Sendable {
         prepareSync: @escaping PrepareSync, serve: @escaping Serve,
         tell: @escaping @Sendable (VolumeEvent) -> Void
     ) {
-        published = NIOLockedValueBox(VolumeStatus(core))
-        work = NIOLockedValueBox(Work(exports: Exports(core)))
+        let exports = Exports(core)
+        published = NIOLockedValueBox(VolumeStatus(exports))
+        work = NIOLockedValueBox(Work(exports: exports))
         self.clock = clock
         self.prepareSync = prepareSync
         self.serve = serve
@@ -104,10 +105,10 @@ package final class VolumeThread<D: Disk>: Sendable {
     /// The volumes in figures, as they were after the last events: asking waits for no disk.
     package var status: VolumeStatus { published.withLockedValue { $0 } }
 
-    /// Reads some of the images over, unless there is something better to do.
-    package func scrub(at wall: WallTime) {
+    /// Reads some of the images over, and holds it against what another replica has, unless there is something better to do.
+    package func scrub(at wall: WallTime, beside other: NodeID?) {
         let isIdle = waiting.withLockedValue { !$0.hasFailed && !$0.isScheduled }
-        if isIdle { post(.scrub(wall)) }
+        if isIdle { post(.scrub(wall, beside: other)) }
     }
 
     /// Parts of what there was, each of which is given once. Clients' requests go in between; long parts keep them waiting.
@@ -250,7 +251,7 @@ extension VolumeThread {
 
     /// Before anything is told: whoever hears of a checkpoint finds it in the figures.
     private func publish() {
-        let status = work.withLockedValue { VolumeStatus($0.exports.core) }
+        let status = work.withLockedValue { VolumeStatus($0.exports) }
         published.withLockedValue { $0 = status }
     }
 

@@ -160,6 +160,12 @@ struct WitnessDoor: AdminDoor {
         throw .node(.witness(cannot: "keeps no volumes"))
     }
 
+    func distrustVolume(
+        named name: String, _ distrust: VolumeDistrust
+    ) async throws(AdminRefused) -> VolumeReport {
+        throw .node(.witness(cannot: "keeps no volumes"))
+    }
+
     func deleteVolume(named name: String) async throws(AdminRefused) {
         throw .node(.witness(cannot: "keeps no volumes"))
     }

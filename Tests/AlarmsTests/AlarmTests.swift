@@ -80,6 +80,21 @@ struct AlarmTests {
         #expect(lost.severity == .critical && lost.text.contains("reading them fails"))
     }
 
+    @Test func `replicas that differ are told of by volume and member, with the bytes`() throws {
+        let alarms = Calm.alarms { sight in
+            sight.differences =
+                (0..<6).map {
+                    Sight.Difference(
+                        volume: "db", range: UInt64($0) * 8_192..<UInt64($0) * 8_192 + 4_096,
+                        node: NodeID(2))
+                } + [Sight.Difference(volume: "db", range: 0..<4_096, node: NodeID(3))]
+        }.filter { $0.code == "replicas-differ" }
+        #expect(alarms.count == 2 && alarms.allSatisfy { $0.severity == .critical })
+        let first = try #require(alarms.first)
+        #expect(first.text.hasPrefix("node 2 has other bytes of volume db than this node"))
+        #expect(first.text.contains("at 0+4096, 8192+4096, 16384+4096, 24576+4096 and more"))
+    }
+
     @Test func `who copies what it lacks is told of on every node, with how much is left`() throws {
         let other = try #require(Calm.alarms { $0.peers[0].resync = Self.half }.first)
         #expect(other.code == "resync" && other.severity == .warning)

@@ -160,6 +160,10 @@ struct ImageTargetTests {
         #expect(try PartialFile.own(late, "image" + PartialFile.suffix, in: place) != nil)
         try ImageTarget(place.path, byteCount: 3).finish()
         #expect(try PartialFile.own(late, "image" + PartialFile.suffix, in: place) == nil)
+        // Nor where a third one has begun since.
+        let third = try ImageTarget(place.path, byteCount: 3, existing: .replaced)
+        #expect(try PartialFile.own(late, "image" + PartialFile.suffix, in: place) == nil)
+        third.discard()
     }
 
     @Test func `a file that no restore left there is not written into`() throws {
@@ -194,20 +198,25 @@ struct ImageTargetTests {
         try ImageTarget(path + "2", byteCount: 3, existing: .replaced).finish()
     }
 
-    @Test func `neither a folder nor a link nor what a guest runs from is replaced`() throws {
+    private func refused(_ path: String) throws -> String {
+        try words { _ = try ImageTarget(path, byteCount: 3, existing: .replaced) }
+    }
+
+    @Test func `neither a folder nor a link is replaced`() throws {
         let folder = try Folder()
         let path = folder.path + "/image"
-        func refused() throws -> String {
-            try words { _ = try ImageTarget(path, byteCount: 3, existing: .replaced) }
-        }
         try FileManager.default.createDirectory(
             atPath: path, withIntermediateDirectories: false)
-        #expect(try refused().contains("no regular file"))
+        #expect(try refused(path).contains("no regular file"))
         try FileManager.default.removeItem(atPath: path)
         try FileManager.default.createSymbolicLink(
             atPath: path, withDestinationPath: folder.path + "/other")
-        #expect(try refused().contains("no regular file"))
-        try FileManager.default.removeItem(atPath: path)
+        #expect(try refused(path).contains("no regular file"))
+    }
+
+    @Test func `what a guest runs from is not replaced`() throws {
+        let folder = try Folder()
+        let path = folder.path + "/image"
         try Data([7]).write(to: URL(filePath: path))
         let guest = try #require(FileHandle(forUpdatingAtPath: path))
         // As a hypervisor does it: a byte, for reading, by the open file.
@@ -216,7 +225,7 @@ struct ImageTargetTests {
         let (forReading, set) = (Int16(0), CInt(37))
         lock.l_type = forReading
         #expect(unsafe fcntl(guest.fileDescriptor, set, &lock) == 0)
-        #expect(try refused().contains("locked by a program"))
+        #expect(try refused(path).contains("locked by a program"))
         try guest.close()
         #expect(try ImageTarget(path, byteCount: 3, existing: .replaced).held().isEmpty)
     }

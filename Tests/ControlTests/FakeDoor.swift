@@ -72,6 +72,14 @@ final class FakeDoor: AdminDoor {
         return grown
     }
 
+    func distrustVolume(
+        named name: String, _ distrust: VolumeDistrust
+    ) async throws(AdminRefused) -> VolumeReport {
+        let known = volumes.withLockedValue { $0.first { $0.name == name } }
+        guard let known else { throw .volume(.unknown(name: name, known: [])) }
+        return known
+    }
+
     func deleteVolume(named name: String) async throws(AdminRefused) {
         let wasThere = volumes.withLockedValue { volumes in
             let before = volumes.count

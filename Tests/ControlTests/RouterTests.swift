@@ -16,6 +16,7 @@ struct RouterTests {
         .createVolume(VolumeRequest(name: "db", byteCount: 1 << 34, mode: .async)),
         .alarms, .clearAlarm(named: "replica-lost"), .clearAlarm(named: "no such/na%me"),
         .growVolume(named: "db", VolumeGrowth(byteCount: 8_192)),
+        .distrustVolume(named: "db/x", VolumeDistrust(offset: 4_096, byteCount: 8_192)),
         .deleteVolume(named: "db"), .deleteVolume(named: "no such/na%me? é"),
         .changeMembers(MembersRequest(coming: 4, leaving: 3, witness: true)), .cancelMembers,
         .switchover(SwitchoverRequest(region: "us-west-2")), .log(LogQuery()),

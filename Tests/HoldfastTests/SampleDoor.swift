@@ -43,6 +43,15 @@ struct SampleDoor: AdminDoor {
         return volume
     }
 
+    func distrustVolume(
+        named name: String, _ distrust: VolumeDistrust
+    ) async throws(AdminRefused) -> VolumeReport {
+        guard let volume = report.volumes.first(where: { $0.name == name }) else {
+            throw .volume(.unknown(name: name, known: report.volumes.map(\.name)))
+        }
+        return volume
+    }
+
     func deleteVolume(named name: String) async throws(AdminRefused) {
         guard report.volumes.contains(where: { $0.name == name }) else {
             throw .volume(.unknown(name: name, known: []))

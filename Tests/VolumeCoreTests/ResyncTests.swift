@@ -531,6 +531,8 @@ struct ResyncTests {
             .askPiece(piece, since: LogIndex(11)),
             .piece(piece, asOf: LogIndex(9), bytes: nil),
             .piece(piece, asOf: LogIndex(9), bytes: [UInt8](repeating: 5, count: 512)),
+            .askSums(piece, since: LogIndex(9)), .sums(piece, since: LogIndex(9), nil),
+            .sums(piece, since: LogIndex(9), [7]),
         ] {
             #expect(try ResyncMessage(parsing: message.encoded) == message)
             #expect(throws: ResyncMessageRefused.self) {
@@ -538,7 +540,7 @@ struct ResyncTests {
                     parsing: Array(message.encoded.dropLast()) + [UInt8](repeating: 1, count: 8))
             }
         }
-        #expect(throws: ResyncMessageRefused.unknownKind(20)) { try ResyncMessage(parsing: [20]) }
+        #expect(throws: ResyncMessageRefused.unknownKind(22)) { try ResyncMessage(parsing: [22]) }
         var endless = ResyncMessage.askPiece(piece, since: LogIndex(11)).encoded
         endless.store(UInt64(UInt32.max), at: 17, count: 4)
         #expect(throws: ResyncMessageRefused.self) { try ResyncMessage(parsing: endless) }

@@ -5,7 +5,9 @@ internal import Control
 struct VolumeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "volume", abstract: "Makes, lists, grows and deletes protected disks.",
-        subcommands: [Create.self, List.self, Grow.self, Delete.self])
+        subcommands: [
+            Create.self, List.self, Grow.self, Distrust.self, Delete.self,
+        ])
 
     struct Create: AskingCommand {
         static let configuration = CommandConfiguration(
