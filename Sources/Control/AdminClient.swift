@@ -77,12 +77,7 @@ package struct AdminClient: Sendable {
     }
 
     private func exchange(_ request: AdminRequest) async throws -> Reply {
-        try await connect().executeThenClose { inbound, outbound in
-            do {
-                try await send(request, outbound)
-            } catch is ChannelError {
-                // Turned away before it had asked: the reason can be read all the same.
-            }
+        try await connect(request).executeThenClose { inbound, _ in
             var reply = Reply()
             for try await part in inbound {
                 switch part {
@@ -99,30 +94,15 @@ package struct AdminClient: Sendable {
         }
     }
 
-    private func send(
-        _ request: AdminRequest, _ outbound: NIOAsyncChannelOutboundWriter<HTTPClientRequestPart>
-    ) async throws {
-        var head = HTTPRequestHead(
-            version: .http1_1, method: HTTPMethod(rawValue: request.method), uri: request.target)
-        head.headers.add(name: "host", value: "localhost")
-        head.headers.add(name: "content-length", value: "\(request.body.count)")
-        if !request.body.isEmpty {
-            head.headers.add(name: "content-type", value: "application/json")
-        }
-        try await outbound.write(.head(head))
-        try await outbound.write(.body(.byteBuffer(ByteBuffer(bytes: request.body))))
-        try await outbound.write(.end(nil))
-    }
-
-    private func connect() async throws -> Wire {
+    private func connect(_ request: AdminRequest) async throws -> Wire {
         do {
             return try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
                 .connectTimeout(TimeAmount(limits.clientDeadline))
                 .connect(unixDomainSocketPath: path) { channel in
                     channel.eventLoop.makeCompletedFuture {
-                        try channel.pipeline.syncOperations.addHandler(EarlyAnswer())
                         try channel.pipeline.syncOperations.addHTTPClientHandlers(
                             leftOverBytesStrategy: .dropBytes, enableOutboundHeaderValidation: true)
+                        try channel.pipeline.syncOperations.addHandler(Question(request))
                         return try Wire(wrappingChannelSynchronously: channel)
                     }
                 }
