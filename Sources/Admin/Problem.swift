@@ -163,7 +163,7 @@ extension Problem {
         case .onlyHere(let name):
             self.init(
                 "volume-only-here", 409, "No other replica is heard",
-                "Nobody is heard who could give the bytes of \(name) that this node would distrust.",
+                "Nobody is heard who could give bytes of \(name).",
                 "Bring another whole data member up, then ask again.")
         case .tooMany(let limit):
             self.init(

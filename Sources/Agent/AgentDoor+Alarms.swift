@@ -60,7 +60,8 @@ extension AgentDoor {
     }
 
     private func differences(_ view: NodeView) -> [Sight.Difference] {
-        parts.volumes.status.differences.compactMap { each in
+        // Whoever is no member any more differs from nobody.
+        parts.volumes.status.differences.filter { view.counts($0.node) }.compactMap { each in
             view.volumes.first { $0.id == each.volume }.map {
                 Sight.Difference(volume: $0.name, range: each.range, node: each.node)
             }

@@ -16,17 +16,21 @@ extension AgentDoor {
             throw .volume(.unknown(name: name, known: volumes.map(\.name).sorted()))
         }
         let (end, isTooFar) = distrust.offset.addingReportingOverflow(distrust.byteCount)
-        guard !isTooFar, end <= known.byteCount, distrust.byteCount > 0,
-            distrust.byteCount <= UInt64(VolumeLimits.distrustedByteCountMax)
-        else {
+        let isEmpty = isTooFar || distrust.byteCount == 0
+        let blocks = isEmpty ? 0 : (end - 1) / 4_096 - distrust.offset / 4_096 + 1
+        guard blocks > 0, end <= known.byteCount else {
+            throw .volume(
+                .rangeUnlawful(name: name, expected: "a range within the \(known.byteCount) bytes"))
+        }
+        let room = VolumeLimits.distrustedBlocksMax - parts.volumes.status.distrustedBlocks
+        guard blocks <= UInt64(max(room, 0)) else {
             throw .volume(
                 .rangeUnlawful(
                     name: name,
                     expected:
-                        "a range of 1 to \(VolumeLimits.distrustedByteCountMax) bytes within the "
-                        + "\(known.byteCount)"))
+                        "within the \(room) blocks of 4 KiB that can be taken anew beside what is under way"
+                ))
         }
-        // What nobody else can give must not become damage.
         guard parts.driver.inspect({ $0.otherReplica }) != nil else {
             throw .volume(.onlyHere(name: name))
         }

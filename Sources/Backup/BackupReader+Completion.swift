@@ -9,21 +9,27 @@ extension BackupReader {
         _ map: VolumeMap, in target: some HeldTarget
     ) throws(BackupFailure) -> UInt64 {
         let held = SortedRanges(try target.held())
-        var (start, kept) = (UInt64(0), UInt64(0))
-        while start < map.shape.cellCount {
-            let end = min(start + vault.limits.cellsPerFetch, map.shape.cellCount)
-            let stored = try stored(map, start..<end)
-            if held.ranges.isEmpty {
-                try fetch(stored, map.shape, target)
-            } else {
-                try clear(stored, start..<end, map.shape, held, target)
-                let lacking = try lacking(stored, map.shape, held, target)
-                kept += UInt64(stored.count - lacking.count) * map.shape.cellByteCount
-                try fetch(lacking, map.shape, target)
-            }
-            start = end
+        guard !held.ranges.isEmpty else {
+            try restore(map, to: target)
+            return 0
+        }
+        // All of it first: what it gives back may be the room that is needed.
+        for cells in windows(of: map) {
+            try clear(try stored(map, cells), cells, map.shape, held, target)
+        }
+        var kept: UInt64 = 0
+        for cells in windows(of: map) {
+            let stored = try stored(map, cells)
+            let lacking = try lacking(stored, map.shape, held, target)
+            kept += UInt64(stored.count - lacking.count) * map.shape.cellByteCount
+            try fetch(lacking, map.shape, target)
         }
         return min(kept, map.shape.byteCount)
+    }
+
+    private func windows(of map: VolumeMap) -> some Sequence<Range<UInt64>> {
+        let (step, count) = (vault.limits.cellsPerFetch, map.shape.cellCount)
+        return stride(from: 0, to: count, by: Int(step)).lazy.map { $0..<min($0 + step, count) }
     }
 
     /// Makes zeros of what is held between those cells.

@@ -20,7 +20,7 @@ package final class ImageTarget: HeldTarget {
     /// Few enough that the last sync has little left to do, and that a restore does not take the memory of guests.
     private static let unsettledByteCountMax = 16 << 20
 
-    package static let partialSuffix = PartialFile.suffix
+    package static let partialSuffix = PartialFile.suffix(.kept)
 
     private var file: OpenFile { partial.file }
 
@@ -29,8 +29,8 @@ package final class ImageTarget: HeldTarget {
         remains: Remains = .deleted
     ) throws(BackupFailure) {
         let place = try ImagePlace(path)
-        try place.check(existing)
-        let partial = try PartialFile(place)
+        let status = try place.check(existing)
+        let partial = try PartialFile(place, remains, replacing: status)
         (self.partial, self.existing, self.remains) = (partial, existing, remains)
         if remains == .deleted { try Self.resize(partial.file, 0) }
         try Self.resize(partial.file, byteCount)
@@ -41,6 +41,11 @@ package final class ImageTarget: HeldTarget {
         var status = stat()
         guard unsafe lstat(path + partialSuffix, &status) == 0 else { return 0 }
         return UInt64(status.st_blocks) * 512
+    }
+
+    /// Refuses what finishing an image of that name would be refused for, before anything is fetched.
+    package static func checkReplacing(_ path: String) throws(BackupFailure) {
+        try ImagePlace(path).check(.replaced)
     }
 
     package func held() throws(BackupFailure) -> [Range<UInt64>] { try file.data() }
@@ -76,6 +81,13 @@ package final class ImageTarget: HeldTarget {
         }
     }
 
+    /// Nothing of it was written yet.
+    package func empty() throws(BackupFailure) {
+        let byteCount = try file.byteCount()
+        try Self.resize(file, 0)
+        try Self.resize(file, byteCount)
+    }
+
     /// Longer by what reads zero.
     package func grow(to byteCount: UInt64) throws(BackupFailure) {
         try Self.resize(file, byteCount)
@@ -105,7 +117,9 @@ package final class ImageTarget: HeldTarget {
     }
 
     deinit {
-        // What holds nothing is nothing to go on from.
-        if remains == .deleted || (try? file.data())?.isEmpty == true { discard() }
+        // What holds nothing is nothing to go on from, and what filled the disk is in everybody's way.
+        if remains == .deleted || file.isOutOfRoom || (try? file.data())?.isEmpty == true {
+            discard()
+        }
     }
 }

@@ -1,6 +1,7 @@
 internal import CDisk
 internal import Glibc
 internal import Mesh
+internal import NIOConcurrencyHelpers
 internal import Repository
 
 /// An open file; every failure says which one.
@@ -10,7 +11,11 @@ final class OpenFile: Sendable {
     private static let seekHole: CInt = 4
 
     let number: CInt
-    private let path: String
+    let path: String
+    private let metFullDisk = NIOLockedValueBox(false)
+
+    /// Some of what was to be written found no room.
+    var isOutOfRoom: Bool { metFullDisk.withLockedValue { $0 } }
 
     init(_ path: String, _ flags: CInt, in folder: OpenFile? = nil) throws(BackupFailure) {
         self.path = folder.map { "\($0.path)/\(path)" } ?? path
@@ -111,7 +116,11 @@ final class OpenFile: Sendable {
                     off_t(offset) + off_t(done))
             }
             if step < 0, errno == EINTR { continue }
-            guard step > 0 else { throw failure("write") }
+            guard step > 0 else {
+                let code = errno
+                if [ENOSPC, EDQUOT].contains(code) { metFullDisk.withLockedValue { $0 = true } }
+                throw failure("write", code)
+            }
             done += step
         }
     }

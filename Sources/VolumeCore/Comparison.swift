@@ -23,8 +23,9 @@ struct Comparison: Sendable {
     static let answerMax = Interval.seconds(10)
     /// Places that are known by name.
     static let differencesMax = 64
-    /// How soon it is looked at again whether a difference is still there.
-    static let againEvery = Interval.seconds(30)
+    /// How soon it is looked at again whether differences are still there, and at how many at once.
+    static let againEvery = Interval.seconds(5)
+    static let againAtOnce = 8
 
     struct Question: Sendable {
         let piece: Piece
@@ -81,12 +82,12 @@ struct Comparison: Sendable {
         differences.removeAll { !volumes.contains($0.volume) }
     }
 
-    /// The difference to be looked at again, one after the other.
-    mutating func due(at now: Instant) -> Difference? {
-        guard let first = differences.first else { return nil }
-        guard lookAgainAt.map({ now >= $0 }) ?? true else { return nil }
+    /// The differences to be looked at again, some after the others.
+    mutating func due(at now: Instant) -> [Difference] {
+        guard !differences.isEmpty, lookAgainAt.map({ now >= $0 }) ?? true else { return [] }
         lookAgainAt = now + Self.againEvery
-        differences.append(differences.removeFirst())
-        return first
+        let due = Array(differences.prefix(Self.againAtOnce))
+        differences = differences.dropFirst(due.count) + due
+        return due
     }
 }

@@ -27,9 +27,11 @@ extension Exports {
     ) throws(DiskError) {
         comparison.giveUpLate(at: now)
         comparison.forget(but: core.list.map(\.id))
-        guard let known = comparison.due(at: now) else { return }
-        try compare(
-            Piece(known.volume, known.range), with: known.node, at: now, isSecond: true, &effects)
+        for known in comparison.due(at: now) {
+            try compare(
+                Piece(known.volume, known.range), with: known.node, at: now, isSecond: true,
+                &effects)
+        }
     }
 
     /// nil sums: the other replica can't say, or something was changed there in between.

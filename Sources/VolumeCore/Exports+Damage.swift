@@ -62,8 +62,8 @@ extension Exports {
         // Until then the last process may have been writing them.
         guard !upkeep.isReplaying else { return }
         if upkeep.hasNewDamage { core.hasNewDamage = false }
-        guard upkeep.damagedBlockCount != toldDamage else { return }
-        toldDamage = upkeep.damagedBlockCount
+        guard upkeep.wantedBlockCount != toldDamage else { return }
+        toldDamage = upkeep.wantedBlockCount
         effects.append(.damage(blocks: toldDamage))
         try serveAfflicted(at: now, &effects)
     }
@@ -75,9 +75,8 @@ extension Exports {
         guard !core.isResyncing, !core.isReplaying else { return }
         for piece in mend.late(at: now) { core.giveUp(piece) }
         mend.meet(source, at: now)
-        if let source, core.damagedBlockCount > 0 {
-            let damaged = core.damagedPieces
-            for piece in mend.next(damaged, of: source, at: now) {
+        if let source, toldDamage > 0 {
+            for piece in mend.next(core.wantedPieces, of: source, at: now) {
                 let since = core.ask(piece)
                 effects.append(.send(.askPiece(piece, since: since), to: source))
             }

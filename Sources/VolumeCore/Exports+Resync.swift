@@ -91,7 +91,17 @@ extension Exports {
         held.removeAll {
             $0.from == ask.from && $0.piece == ask.piece && $0.wantsSums == ask.wantsSums
         }
-        guard held.count < Self.heldMax else { return }
+        if ask.wantsSums {
+            // Whoever asked them may have given up long ago: the newest question of each counts.
+            let own = held.filter { $0.from == ask.from && $0.wantsSums }
+            if own.count >= Comparison.outstandingMax, let oldest = own.first {
+                held.removeAll {
+                    $0.from == oldest.from && $0.piece == oldest.piece && $0.wantsSums
+                }
+            }
+        } else {
+            guard held.count(where: { !$0.wantsSums }) < Self.heldMax else { return }
+        }
         held.append(ask)
         try answerHeld(&effects)
     }

@@ -120,10 +120,7 @@ package struct Exports<D: Disk>: Sendable {
             try pull(from: source, at: now, &effects)
             try mend(from: source, at: now, &effects)
         case .scrub(let wall, let other): try scrub(wall, beside: other, at: now, &effects)
-        case .distrust(let piece):
-            // What is not folded yet would make blocks whole again that it covers.
-            try checkpoint(&effects)
-            _ = try core.distrust(piece)
+        case .distrust(let piece): core.distrust(piece)
         case .beginCut(let ticket, let since):
             effects.append(.cutBegun(ticket, core.beginCut(since: since)))
         case .endCut: core.endCut()

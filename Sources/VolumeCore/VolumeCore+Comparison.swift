@@ -24,27 +24,22 @@ extension VolumeCore {
         return (sums, index)
     }
 
-    /// From here on the bytes there are damage: an operator says that another replica has the right ones. All that is applied is
-    /// in the images. Gives how many blocks.
-    mutating func distrust(_ piece: Piece) throws(DiskError) -> Int {
-        guard resync == nil, !isReplaying, let place = position(of: piece.volume),
-            piece.range.upperBound <= volumes[place].record.byteCount,
-            piece.range.count <= VolumeLimits.distrustedByteCountMax
-        else { return 0 }
-        let blocks = blockNumbers(piece.range)
-        for block in blocks {
-            let start = block * BlockSum.blockByteCount
-            if volumes[place].record.unsummed?.holds(start) ?? false {
-                try sumCell(at: start, place)
-            }
-            // What the map calls a hole is never read, and so never mended.
-            if !volumes[place].record.allocation.holds(start) {
-                let end = min(start + BlockSum.blockByteCount, volumes[place].record.byteCount)
-                try zero(place, start..<end)
-            }
-            try quarantine(block, place)
+    /// An operator says that another replica has the right bytes there: they are asked for like those of damaged blocks, and take
+    /// the place of these when they come. Until then these are served, for of what nobody else has they may be all there is.
+    mutating func distrust(_ piece: Piece) {
+        guard let place = position(of: piece.volume),
+            piece.range.upperBound <= volumes[place].record.byteCount
+        else { return }
+        for block in blockNumbers(piece.range)
+        where distrusted.count < VolumeLimits.distrustedBlocksMax {
+            let one = Piece(piece.volume, range(of: block, place))
+            if !distrusted.contains(one) { distrusted.append(one) }
         }
-        return blocks.count
+    }
+
+    /// What of that is still to come.
+    package var distrustedPieces: [Piece] {
+        distrusted.isEmpty ? [] : distrusted.filter { position(of: $0.volume) != nil }
     }
 
     /// Whether the log left the piece alone from there on: false where nobody knows.

@@ -28,21 +28,26 @@ extension VolumeCore {
         Upkeep(
             isResyncing: isResyncing, isReplaying: isReplaying, hasNewDamage: hasNewDamage,
             wantsSaving: hasNewDamage && !isReplaying || hasManyEdges || canSettle,
-            damagedBlockCount: damagedBlockCount)
+            wantedBlockCount: damagedBlockCount + distrustedPieces.count)
     }
 
     /// More than should be kept for one checkpoint.
     var hasManyEdges: Bool { edges.count > VolumeLimits.edgesMax }
 
-    /// What is damaged, by volume and place, a piece for each block: a source whose block beside it is
+    /// What is damaged or distrusted, by volume and place, a piece for each block: a source whose block beside it is
     /// damaged has to be able to answer.
-    var damagedPieces: [Piece] {
+    var wantedPieces: [Piece] {
         let size = BlockSum.blockByteCount
-        return volumes.flatMap { volume in
+        let damaged = volumes.flatMap { volume in
             volume.record.damaged.blocks.map { block in
                 let end = min((block + 1) * size, volume.record.byteCount)
                 return Piece(volume.id, block * size..<end)
             }
+        }
+        let distrusted = distrustedPieces
+        guard !distrusted.isEmpty else { return damaged }
+        return Set(damaged + distrusted).sorted {
+            ($0.volume, $0.range.lowerBound) < ($1.volume, $1.range.lowerBound)
         }
     }
 }
@@ -54,5 +59,6 @@ struct Upkeep {
     let hasNewDamage: Bool
     /// A checkpoint would end something that should not last.
     let wantsSaving: Bool
-    let damagedBlockCount: Int
+    /// What peers are asked for: damaged, or distrusted.
+    let wantedBlockCount: Int
 }

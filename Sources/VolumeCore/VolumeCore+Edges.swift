@@ -23,7 +23,7 @@ extension VolumeCore {
         }
     }
 
-    private func range(of block: UInt64, _ place: Int) -> Range<UInt64> {
+    func range(of block: UInt64, _ place: Int) -> Range<UInt64> {
         let start = block * BlockSum.blockByteCount
         return wholeBlocks(start..<start + 1, place)
     }

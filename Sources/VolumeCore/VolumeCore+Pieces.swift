@@ -83,7 +83,8 @@ extension VolumeCore {
         let found = asked.remove(at: at)
         guard !found.isOverrun else { return .stale }
         // A block that the log has made whole meanwhile needs nobody's bytes.
-        guard resync != nil || isDamaged(piece, place) else { return .taken }
+        let isDistrusted = distrusted.contains(piece)
+        guard resync != nil || isDamaged(piece, place) || isDistrusted else { return .taken }
         // Blocks that the log wrote in meanwhile are put together with that.
         var edges = Set(blockNumbers(piece.range))
         let later = isPlanted(.mendsOverLater) ? LogIndex(.max) : index
@@ -97,6 +98,7 @@ extension VolumeCore {
         }
         if let target = resync?.target, target < index { resync?.target = index }
         settle(piece, place)
+        if isDistrusted { distrusted.removeAll { $0 == piece } }
         return .taken
     }
 

@@ -15,8 +15,8 @@ package struct VolumeLimits: Hashable, Sendable {
     /// What one read of a volume may return.
     package static let readByteCountMax = 32 << 20
 
-    /// What an operator can distrust at once.
-    package static let distrustedByteCountMax = 16 << 20
+    /// What an operator distrusts, and is not here from elsewhere yet.
+    package static let distrustedBlocksMax = 4_096
 
     /// One piece of a volume that a source is asked for.
     package static let pieceByteCountMax = 512 << 10

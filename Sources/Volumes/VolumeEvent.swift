@@ -45,11 +45,14 @@ package struct VolumeStatus: Hashable, Sendable {
     /// Where another replica has other bytes, and how much was held against others'.
     package let differences: [Difference]
     package let comparedByteCount: UInt64
+    /// Blocks that an operator distrusts, and that are to come from another replica.
+    package let distrustedBlocks: Int
 
     init<D: Disk>(_ exports: Exports<D>) {
         let core = exports.core
         differences = exports.differences
         comparedByteCount = exports.comparedByteCount
+        distrustedBlocks = core.distrustedPieces.count
         volumes = core.list
         pendingBytes = core.pendingBytes
         overlayBytes = core.overlayBytes

@@ -334,8 +334,10 @@ extension VolumeThread.Work {
 
 extension ExportEvent {
     fileprivate var readsForPeer: Bool {
-        if case .heard(.askPiece, _) = self { return true }
-        return false
+        switch self {
+        case .heard(.askPiece, _), .heard(.askSums, _): true
+        default: false
+        }
     }
 
     fileprivate var isPeers: Bool {

@@ -131,11 +131,15 @@ struct ImageTargetTests {
         target?.discard()
         target = nil
         #expect(!FileManager.default.fileExists(atPath: Self.partial(path)))
-        // And one that does not go on from what is there begins with zeros.
+        // One that does not go on from what is there leaves it to those that do.
         try Data([1, 2, 3]).write(to: URL(filePath: Self.partial(path)))
         let fresh = try ImageTarget(path, byteCount: 5)
         try fresh.finish()
         #expect(try Self.bytes(path) == [0, 0, 0, 0, 0])
+        #expect(try Self.bytes(Self.partial(path)) == [1, 2, 3])
+        let other = try ImageTarget(path, byteCount: 5, existing: .replaced, remains: .kept)
+        try other.empty()
+        #expect(try other.held() == [] && other.read(0..<5) == [0, 0, 0, 0, 0])
     }
 
     /// Two that restore to one path must not write into each other's file.
@@ -144,7 +148,8 @@ struct ImageTargetTests {
         let path = folder.path + "/image"
         let one = try ImageTarget(path, byteCount: 3, remains: .kept)
         #expect(
-            try words { _ = try ImageTarget(path, byteCount: 3) }.contains("another restore to"))
+            try words { _ = try ImageTarget(path, byteCount: 3, remains: .kept) }
+                .contains("another restore to"))
         try one.write([1, 1, 1], at: 0)
         try one.finish()
         #expect(try words { _ = try ImageTarget(path, byteCount: 3) }.contains("there already"))
@@ -156,13 +161,14 @@ struct ImageTargetTests {
     {
         let folder = try Folder()
         let place = try ImagePlace(folder.path + "/image")
-        let late = try OpenFile("image" + PartialFile.suffix, O_RDWR | O_CREAT, in: place.folder)
-        #expect(try PartialFile.own(late, "image" + PartialFile.suffix, in: place) != nil)
+        let leaf = "image" + PartialFile.suffix(.deleted)
+        let late = try OpenFile(leaf, O_RDWR | O_CREAT, in: place.folder)
+        #expect(try PartialFile.status(late, leaf, in: place) != nil)
         try ImageTarget(place.path, byteCount: 3).finish()
-        #expect(try PartialFile.own(late, "image" + PartialFile.suffix, in: place) == nil)
+        #expect(try PartialFile.status(late, leaf, in: place) == nil)
         // Nor where a third one has begun since.
         let third = try ImageTarget(place.path, byteCount: 3, existing: .replaced)
-        #expect(try PartialFile.own(late, "image" + PartialFile.suffix, in: place) == nil)
+        #expect(try PartialFile.status(late, leaf, in: place) == nil)
         third.discard()
     }
 
@@ -173,13 +179,55 @@ struct ImageTargetTests {
         try Data([7]).write(to: URL(filePath: other))
         try FileManager.default.linkItem(atPath: other, toPath: Self.partial(path))
         #expect(
-            try words { _ = try ImageTarget(path, byteCount: 3) }
+            try words { _ = try ImageTarget(path, byteCount: 3, remains: .kept) }
                 .contains("is not what a restore left"))
         try FileManager.default.removeItem(atPath: Self.partial(path))
         try FileManager.default.createSymbolicLink(
             atPath: Self.partial(path), withDestinationPath: other)
-        #expect(try words { _ = try ImageTarget(path, byteCount: 3) }.contains("cannot open"))
+        #expect(
+            try words { _ = try ImageTarget(path, byteCount: 3, remains: .kept) }
+                .contains("cannot open"))
         #expect(try Self.bytes(other) == [7])
+    }
+
+    @Test(arguments: ["", "/", "/.", "/.."])
+    func `what names no file is refused before anything is fetched`(end: String) throws {
+        let folder = try Folder()
+        let path = end.isEmpty ? "" : folder.path + end
+        #expect(try words { _ = try ImageTarget(path, byteCount: 3) }.contains("names no file"))
+        #expect(try words { try ImageTarget.checkReplacing(path) }.contains("names no file"))
+    }
+
+    /// As on a disk that runs full: of a file no more than so many bytes may be written.
+    @Test func `a restore that finds no room leaves the room that it took`() throws {
+        let folder = try Folder()
+        let full = try ImageTarget("/dev/shm/\(UUID().uuidString)", byteCount: 3, remains: .kept)
+        full.discard()
+        let file = try OpenFile("/dev/full", O_RDWR)
+        #expect(throws: BackupFailure.self) { try file.write([1], at: 0) }
+        #expect(file.isOutOfRoom)
+        let other = try OpenFile(folder.path + "/other", O_RDWR | O_CREAT)
+        try other.write([1], at: 0)
+        #expect(!other.isOutOfRoom)
+    }
+
+    /// Its owner was taken from the image that is replaced, and then its name could not be.
+    @Test(.enabled(if: geteuid() == 0))
+    func `what has the owner of the image that it replaces is gone on with`() throws {
+        let folder = try Folder()
+        let path = folder.path + "/image"
+        try Data([7]).write(to: URL(filePath: path))
+        try Data([1, 2, 3]).write(to: URL(filePath: Self.partial(path)))
+        for place in [path, Self.partial(path)] { #expect(unsafe chown(place, 1_000, 1_000) == 0) }
+        let target = try ImageTarget(path, byteCount: 3, existing: .replaced, remains: .kept)
+        #expect(try target.read(0..<3) == [1, 2, 3])
+        target.discard()
+        try Data([1, 2, 3]).write(to: URL(filePath: Self.partial(path)))
+        #expect(unsafe chown(Self.partial(path), 1_001, 1_000) == 0)
+        #expect(
+            try words {
+                _ = try ImageTarget(path, byteCount: 3, existing: .replaced, remains: .kept)
+            }.contains("is not what a restore left"))
     }
 
     @Test func `an image is replaced when the new one is whole, with its rights`() throws {

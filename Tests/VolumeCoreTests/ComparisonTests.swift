@@ -123,18 +123,68 @@ struct ComparisonTests {
         #expect(pair.b.differences.map(\.range) == (trims && folds ? [] : [range]))
         let piece = Piece(VolumeID(1), range)
         try pair.giveB(.distrust(piece))
-        #expect(pair.b.core.damagedBlockCount == range.count / 4_096)
-        #expect(try pair.b.core.contents(of: piece) == nil, "it is served to nobody")
-        for _ in 0..<200 where pair.b.core.damagedBlockCount > 0 {
+        #expect(pair.b.core.distrustedPieces.count == range.count / 4_096)
+        for _ in 0..<200 where !pair.b.core.distrustedPieces.isEmpty {
             try pair.tick()
             try pair.mail()
+            try pair.change()
+            try pair.follow()
         }
-        #expect(pair.b.core.damagedBlockCount == 0)
+        #expect(pair.b.core.distrustedPieces == [])
         #expect(
             try pair.b.core.contents(of: piece)?.bytes == pair.a.core.contents(of: piece)?.bytes)
         pair.now = pair.now + Comparison.againEvery
         try Self.passes(&pair)
         #expect(pair.a.differences == [] && pair.b.differences == [])
+    }
+
+    /// Each then has what the other had: somebody still has all that there was.
+    @Test func `what both distrust is not lost`() throws {
+        let range: Range<UInt64> = 65_536..<73_728
+        var pair = try Self.diverged(range)
+        let piece = Piece(VolumeID(1), range)
+        let before = [
+            try pair.a.core.contents(of: piece)?.bytes, try pair.b.core.contents(of: piece)?.bytes,
+        ]
+        _ = try pair.giveA(.distrust(piece))
+        try pair.giveB(.distrust(piece))
+        for _ in 0..<50 {
+            pair.now = pair.now + .milliseconds(50)
+            try pair.giveB(.pull(from: Pair.source))
+            _ = try pair.giveA(.pull(from: Pair.replica))
+            try pair.mail()
+        }
+        #expect(pair.a.core.distrustedPieces == [] && pair.b.core.distrustedPieces == [])
+        let (a, b) = (
+            try pair.a.core.contents(of: piece)?.bytes, try pair.b.core.contents(of: piece)?.bytes
+        )
+        #expect(before.contains(a) && before.contains(b) && a != nil && b != nil)
+    }
+
+    @Test func `what is distrusted is bounded, and goes with its volume`() throws {
+        var pair = try Self.diverged(70_000..<80_000)
+        try pair.giveB(.distrust(Piece(VolumeID(1), 5_000..<9_000)))
+        #expect(pair.b.core.distrustedPieces.map(\.range) == [4_096..<8_192, 8_192..<12_288])
+        try pair.giveB(.distrust(Piece(VolumeID(1), 0..<pair.byteCount)))
+        #expect(pair.b.core.distrustedPieces.count == Int(pair.byteCount / 4_096))
+        try pair.delete(VolumeID(1))
+        try pair.follow()
+        #expect(pair.b.core.distrustedPieces == [])
+    }
+
+    /// A replica whose log is behind is asked for sums that it can't tell yet.
+    @Test func `sums that can't be told yet keep no mend waiting`() throws {
+        var pair = try Self.diverged(70_000..<80_000)
+        for block in 0..<200 as Range<UInt64> {
+            let piece = Piece(VolumeID(1), block % 90 * 4_096..<(block % 90 + 1) * 4_096)
+            _ = try pair.giveA(
+                .heard(.askSums(piece, since: LogIndex(1_000 + block)), from: Pair.replica))
+        }
+        #expect(pair.a.held.count <= Comparison.outstandingMax)
+        pair.toB = []
+        let piece = Piece(VolumeID(1), 0..<4_096)
+        _ = try pair.giveA(.heard(.askPiece(piece, since: LogIndex(1)), from: Pair.replica))
+        #expect(pair.toB.count == 1)
     }
 
     @Test func `a difference of a volume that is gone is none`() throws {

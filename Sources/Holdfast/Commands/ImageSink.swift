@@ -54,7 +54,7 @@ struct ImageSink: RestoreSink {
     func target(_ volume: RestoredVolume) throws(BackupFailure) -> Target? {
         guard let path = path(volume.name) else { return nil }
         let image = try image(path, byteCount: volume.byteCount)
-        if volume.isNew { try image.zero(0..<volume.byteCount) }
+        if volume.isNew { try image.empty() }
         return Target(
             name: volume.name, path: path, byteCount: volume.byteCount, image: image)
     }

@@ -78,6 +78,11 @@ struct RestoreCommand: AsyncParsableCommand {
         guard !replace || to != nil else {
             throw ValidationError("--replace is of images: give --to PLACE.")
         }
+        guard !replace || range == nil else {
+            throw ValidationError(
+                "--range makes a file of those bytes alone: it replaces no image. Name another place."
+            )
+        }
         guard cluster == nil || volume == nil else {
             throw ValidationError("A mesh is restored whole: leave out --volume.")
         }
@@ -217,7 +222,11 @@ struct RestoreCommand: AsyncParsableCommand {
 
     private func refuseExisting(_ wanted: [(volume: Manifest.Volume, path: String)]) throws(Failure)
     {
-        for (_, path) in wanted where !replace {
+        for (_, path) in wanted {
+            guard !replace else {
+                try backed { () throws(BackupFailure) in try ImageTarget.checkReplacing(path) }
+                continue
+            }
             // A link that leads nowhere is there too.
             guard unsafe faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) != 0 else {
                 throw Failure(

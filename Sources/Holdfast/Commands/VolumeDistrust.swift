@@ -8,8 +8,8 @@ extension VolumeCommand {
             abstract:
                 "Has bytes of a volume taken from another member, where this one's are wrong.",
             discussion: """
-                For the alarm `replicas-differ`: ask the node whose bytes are wrong. They are damage from then on, which is \
-                never served, until another member's have come. Nothing changes on the others.
+                For the alarm `replicas-differ`: ask the node whose bytes are wrong. They are served until another member's have \
+                come, and then are gone. Nothing changes on the others.
                 """)
 
         @ParentCommand var root: Holdfast
