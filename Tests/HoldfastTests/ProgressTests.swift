@@ -119,4 +119,10 @@ import Testing
         #expect(lines.dropFirst().first?.hasPrefix("holdfast: ") == true, "\(said.errors)")
         try FileManager.default.removeItem(atPath: path)
     }
+
+    @Test(arguments: ["1K", "0", "127K", "-5M", "fast"])
+    func `a rate at which nothing ends is refused`(rate: String) async throws {
+        let said = try await Program.run(["repository", "scrub", "/nowhere", "--rate", rate])
+        #expect(said.code == 2 && said.errors.contains("rate"), "\(said.errors)")
+    }
 }

@@ -34,13 +34,18 @@ struct BackupCommand: AsyncParsableCommand {
         @OptionGroup var options: OutputOptions
         @Flag(help: "Read everything, not only what the log says has changed.")
         var full = false
+        @Option(
+            help:
+                "How many bytes of objects it puts into the repository, and reads there, in a second at most, such as 50M. Default: what the node's file says.",
+            transform: { try PaceOptions.rate(parsing: $0) })
+        var rate: UInt64?
         @Flag(help: "Only begin it; `holdfast backup status` tells how far it is.")
         var detach = false
         @OptionGroup var telling: ProgressOptions
         var root: Holdfast { parent.root }
 
         func run() async throws {
-            let began = try await job(.beginBackup(BackupRequest(full: full)))
+            let began = try await job(.beginBackup(BackupRequest(full: full, rate: rate)))
             if detach { return try options.show(began, [Line("a backup begins")]) }
             var job = began
             let progress = ProgressTeller(began.phase ?? "opening", telling)

@@ -25,8 +25,18 @@ struct PaceOptions: ParsableArguments {
     @Option(
         help:
             "How many bytes of objects are read in a second at most, of all stores together, such as 50M.",
-        transform: { try ByteSize(parsing: $0).byteCount })
+        transform: { try Self.rate(parsing: $0) })
     var rate: UInt64?
+
+    static func rate(parsing text: String) throws -> UInt64 {
+        let rate = try ByteSize.count(parsing: text)
+        guard rate >= NodeSettings.backupRateMin else {
+            throw ValidationError(
+                "\(text) is too slow: at least \(Words.bytes(NodeSettings.backupRateMin)) a second."
+            )
+        }
+        return rate
+    }
 }
 
 extension RepositoryCommand {
