@@ -10,7 +10,7 @@ struct BackupCommand: AsyncParsableCommand {
         abstract: "Makes backups, shows and checks those that there are, and lets them go.",
         subcommands: [
             Run.self, Status.self, List.self, Show.self, Verify.self, Rehearse.self, Diff.self,
-            MountCommand.self,
+            CopyCommand.self, MountCommand.self,
             HoldCommand.self,
             Release.self, Prune.self, EndSession.self,
         ])
