@@ -153,6 +153,22 @@ import Testing
         #expect(try pair.collector().plan().dead.manifests == [6])
     }
 
+    /// Writers look for the tombstones of the newest collection alone.
+    @Test func `no number is passed over while something is collected there`() throws {
+        let pair = try Pair("abcd")
+        try pair.copy(1)
+        var names = CollectionStatement.Names()
+        names.packs = [.ofNothing]
+        let isPut = try Collections(pair.target()).put(1, .begun(names))
+        try #require(isPut)
+        let why = try #require(failure { try pair.copy(4) })
+        #expect(why.contains("is being collected"))
+        #expect(try Collections(pair.target()).tombstones() == names)
+        // Where no number is passed over nothing has to be said of it.
+        try pair.copy(2)
+        try pair.check("abcd", [1, 2])
+    }
+
     @Test func `none is put before one that is there`() throws {
         let pair = try Pair("abc")
         try pair.copy(2)
