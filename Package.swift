@@ -109,6 +109,7 @@ let package = Package(
                 "Decisions", "Gossip", "Mending", "Mesh", "Planted", "Raft", "Record", "VolumeCore",
                 "Voting", "Wire",
             ]),
+        pure("Pacing", ["Mesh"]),
         pure("Planted", []),
         pure(
             "PowerCut", ["Disk", "JournalCore", "Mesh", "Record", "SimulatedDisk", "VolumeCore"]),
@@ -147,8 +148,8 @@ let package = Package(
         shell(
             "Backup",
             [
-                "Admin", "CDisk", "CNaming", "Mesh", "Record", "Repository", "Retention", "Sealing",
-                locks,
+                "Admin", "CDisk", "CNaming", "Mesh", "Pacing", "Record", "Repository", "Retention",
+                "Sealing", locks,
             ]),
         shell("Copies", ["Repository", locks]),
         shell("ObjectStores", ["CNaming", "Repository", locks]),
@@ -156,8 +157,8 @@ let package = Package(
         shell(
             "S3Store",
             [
-                "Mesh", "Repository", "S3Protocol", "Sealing", asyncHTTP, locks, nio, nioHTTP1,
-                nioPosix, nioSSL,
+                "Mesh", "Pacing", "Repository", "S3Protocol", "Sealing", asyncHTTP, locks, nio,
+                nioHTTP1, nioPosix, nioSSL,
             ]
         ),
         shell(
@@ -170,7 +171,7 @@ let package = Package(
         shell(
             "StoreChoice",
             [
-                "Backup", "Copies", "KeyServices", "Mesh", "ObjectStores", "Repository",
+                "Backup", "Copies", "KeyServices", "Mesh", "ObjectStores", "Pacing", "Repository",
                 "S3Protocol",
                 "S3Store", "Sealing", "Settings",
             ]),
@@ -213,8 +214,9 @@ let package = Package(
             "Holdfast",
             [
                 "Admin", "Alarms", "Backup", "Certificates", "Control", "Decisions", "Disk",
-                "Journal", "JournalCore", "Launch", "Mesh", "Mounts", "NBDProtocol", "Record",
-                "Replay", "Repository", "Retention", "Revival", "Schedule", "Sealing", "Settings",
+                "Journal", "JournalCore", "Launch", "Mesh", "Mounts", "NBDProtocol", "Pacing",
+                "Record", "Replay", "Repository", "Retention", "Revival", "Schedule", "Sealing",
+                "Settings",
                 "Store",
                 "StoreChoice", "VolumeCore", "Wire",
                 "Children", argumentParser, locks, yams,
@@ -224,8 +226,8 @@ let package = Package(
         tests(
             "BackupTests",
             [
-                "Backup", "Copies", "Mesh", "ObjectStores", "Record", "Repository", "Retention",
-                "Sealing", locks,
+                "Backup", "Copies", "Mesh", "ObjectStores", "Pacing", "Record", "Repository",
+                "Retention", "Sealing", locks,
             ]),
         tests("CertificatesTests", ["Certificates", "Mesh", asn1, x509]),
         tests(
@@ -240,7 +242,7 @@ let package = Package(
             "HoldfastTests",
             [
                 "Admin", "Alarms", "Control", "Disk", "Holdfast", "Journal", "JournalCore", "Mesh",
-                "Record",
+                "Pacing", "Record",
                 argumentParser, logging,
             ]),
         tests("HouseTests", []),
@@ -276,6 +278,7 @@ let package = Package(
         tests(
             "ObjectStoresTests",
             ["Mesh", "ObjectStores", "Repository", "S3Protocol", "S3Store", "Sealing", locks]),
+        tests("PacingTests", ["Mesh", "Pacing"]),
         tests("PowerCutTests", ["Mesh", "PowerCut"]),
         tests("RaftTests", ["Mesh", "Raft", "Record", "Scenario"]),
         tests("RecordTests", ["CChecksum", "Mesh", "Record"]),

@@ -2,7 +2,10 @@
 package struct BackupRequest: Codable, Hashable, Sendable {
     /// Everything is read, not only what the log says has changed.
     package var full: Bool
-    package init(full: Bool) { self.full = full }
+    /// Bytes of objects in a second, at most, instead of what the node's file says; nil leaves it at that.
+    package var rate: UInt64?
+
+    package init(full: Bool, rate: UInt64? = nil) { (self.full, self.rate) = (full, rate) }
 }
 
 /// One backup, as its manifest tells of it.

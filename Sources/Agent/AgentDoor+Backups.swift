@@ -31,7 +31,7 @@ extension AgentDoor {
 
     func beginBackup(_ request: BackupRequest) async throws(AdminRefused) -> BackupJobReport {
         guard let backups else { throw .backup(.notConfigured) }
-        guard backups.begin(isFull: request.full) else {
+        guard backups.begin(isFull: request.full, rate: request.rate) else {
             throw .backup(.isRunning(phase: backups.report.phase ?? "ending"))
         }
         return report(backups.report)

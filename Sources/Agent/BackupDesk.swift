@@ -51,18 +51,21 @@ final class BackupDesk: Sendable {
         (self.settings, self.writer, self.cut, self.logger) = (settings, writer, cut, logger)
     }
 
-    /// Begins one; false where one is under way. `claim` is what the schedule asks for it by.
-    func begin(isFull: Bool, for claim: LogIndex? = nil) -> Bool {
+    /// Begins one; false where one is under way. `claim` is what the schedule asks for it by, `rate` what goes for the one of the
+    /// node's file.
+    func begin(isFull: Bool, for claim: LogIndex? = nil, rate: UInt64? = nil) -> Bool {
+        // A slower one would never end, and nobody can end it.
+        let rate = rate.map { max($0, NodeSettings.backupRateMin) } ?? settings.rate
         let begins = job.withLockedValue { job in
             if case .running = job { return false }
             job = .running(nil, since: BootClock.now, claim)
             return true
         }
-        if begins { queue.async { self.make(isFull: isFull, for: claim) } }
+        if begins { queue.async { self.make(isFull: isFull, for: claim, Pace(rate)) } }
         return begins
     }
 
-    private func make(isFull: Bool, for claim: LogIndex?) {
+    private func make(isFull: Bool, for claim: LogIndex?, _ pace: Pace) {
         logger.info("a backup begins", metadata: ["full": "\(isFull)"])
         let began = BootClock.now
         Allocator.giveBack()
@@ -71,7 +74,7 @@ final class BackupDesk: Sendable {
         do throws(BackupFailure) {
             let vault = try freshVault()
             opened = vault
-            let run = BackupRun(vault, cut, by: writer, threads: Self.threads)
+            let run = BackupRun(vault.paced(by: pace), cut, by: writer, threads: Self.threads)
             job.withLockedValue { $0 = .running(run, since: began, claim) }
             result = .success(try run.make(isFull: isFull, at: BootClock.wall))
             note(run.account)
@@ -84,7 +87,7 @@ final class BackupDesk: Sendable {
         note(result, progress, took)
         ends.add(claim, result)
         if let opened, case .success = result {
-            catchUp(opened)
+            catchUp(opened, pace)
             extendLocks()
         }
     }
@@ -122,12 +125,12 @@ final class BackupDesk: Sendable {
 
     /// Brings to the other stores what they missed. All lists are read for it: behind the first backup, since others may have put
     /// something before, and where a store failed.
-    private func catchUp(_ vault: Vault) {
+    private func catchUp(_ vault: Vault, _ pace: Pace) {
         var words = StoreChoice.shortfalls(of: vault.store)
         let isDue = lacking.withLockedValue { $0.map { !$0.isEmpty } ?? true } || !words.isEmpty
         guard vault.store.copies.count > 1, isDue else { return }
         do throws(BackupFailure) {
-            let report = try Repair(vault, threads: Self.threads).catchUp()
+            let report = try Repair(vault.paced(by: pace), threads: Self.threads).catchUp()
             if !report.repaired.isEmpty {
                 logger.notice(
                     "stores caught up", metadata: ["objects": "\(report.repaired.count)"])

@@ -32,7 +32,7 @@ extension BackupFailure {
 }
 
 /// Takes runs of cells apart.
-private final class Basket: CellTarget {
+final class Basket: CellTarget {
     private let cellByteCount: UInt64
     private let state = NIOLockedValueBox(OpenedCells())
 

@@ -6,7 +6,7 @@ extension BackupReader {
     /// Brings a target to what the map says, whatever it holds. What it holds is named as a backup names it, and stays where it is
     /// what the map names there; all else is fetched, or made zeros. Returns how many bytes stayed.
     package func complete(
-        _ map: VolumeMap, in target: some HeldTarget
+        _ map: VolumeMap, in target: some HeldTarget, keeping: (UInt64) -> Void = { _ in }
     ) throws(BackupFailure) -> UInt64 {
         let held = SortedRanges(try target.held())
         guard !held.ranges.isEmpty else {
@@ -21,7 +21,9 @@ extension BackupReader {
         for cells in windows(of: map) {
             let stored = try stored(map, cells)
             let lacking = try lacking(stored, map.shape, held, target)
-            kept += UInt64(stored.count - lacking.count) * map.shape.cellByteCount
+            let own = UInt64(stored.count - lacking.count) * map.shape.cellByteCount
+            keeping(own)
+            kept += own
             try fetch(lacking, map.shape, target)
         }
         return min(kept, map.shape.byteCount)

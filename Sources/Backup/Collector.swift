@@ -1,4 +1,5 @@
 package import Mesh
+package import Pacing
 package import Repository
 package import Retention
 internal import Sealing
@@ -10,13 +11,16 @@ package struct Collector: Sendable {
     private let policy: RetentionPolicy
     private let now: WallTime
     private let lost: Set<UInt64>
+    private let tell: WorkTeller
     var collections: Collections { Collections(vault) }
 
     /// `now` says only which backups' times can't be right. `lost` are backups that somebody gives up as lost.
     package init(
-        _ vault: Vault, _ policy: RetentionPolicy, now: WallTime, lost: Set<UInt64> = []
+        _ vault: Vault, _ policy: RetentionPolicy, now: WallTime, lost: Set<UInt64> = [],
+        tell: @escaping WorkTeller = { _ in }
     ) {
         (self.vault, self.policy, self.now, self.lost) = (vault, policy, now, lost)
+        self.tell = tell
     }
 
     package struct Fated: Sendable {
@@ -82,9 +86,10 @@ package struct Collector: Sendable {
         let plan = try plan()
         pruned.plan = plan
         guard !plan.dead.isEmpty || !plan.spent.isEmpty, agrees(plan) else { return pruned }
+        tell(.began("deleting", in: .objects, total: UInt64(plan.spent.count)))
         // The oldest first: wherever this ends, what is left goes on to the newest without a gap.
         for name in plan.spent {
-            try vault.delete(name)
+            try delete(name)
             pruned.spentCount += 1
         }
         guard !plan.dead.isEmpty else { return pruned }
@@ -93,12 +98,17 @@ package struct Collector: Sendable {
     }
 
     private func look() throws(BackupFailure) -> (Survey, [Fated]) {
-        let survey = try Survey(vault, lost: lost)
+        let survey = try survey()
         let fates = Retention.fates(survey.dated(lost: lost), by: policy, now: now)
         let backups = zip(survey.manifests, fates).map {
             Fated(manifest: $0.manifest, fate: $1)
         }
         return (survey, backups)
+    }
+
+    private func survey() throws(BackupFailure) -> Survey {
+        tell(.began("listing", in: .objects))
+        return try Survey(vault, lost: lost)
     }
 
     private func mark(
@@ -107,7 +117,7 @@ package struct Collector: Sendable {
         try Mark(
             vault, survey.inventory,
             survey.manifests.filter { !going.contains($0.manifest.sequence) },
-            spurning: Set(packs))
+            spurning: Set(packs), tell: tell)
     }
 
     /// The first step: tombstones. Their number.
@@ -198,7 +208,7 @@ package struct Collector: Sendable {
     ) throws(BackupFailure) -> Doomed {
         let decision = try collections.decided(number)
         let doomed = tombstones.without(decision.spared)
-        let survey = try Survey(vault, lost: lost)
+        let survey = try survey()
         let going = Set(doomed.manifests)
         let mark = try mark(survey, without: going, spurning: doomed.packs)
         let again = mark.doomed(of: doomed, survey.inventory, going)
@@ -213,9 +223,17 @@ package struct Collector: Sendable {
 
     /// Backups first: none may lead to what is gone.
     private func delete(_ doomed: CollectionStatement.Names) throws(BackupFailure) {
-        for number in doomed.manifests { try vault.delete(vault.layout.manifest(number)) }
-        for name in doomed.indexes { try vault.delete(vault.layout.index(name)) }
-        for name in doomed.packs { try vault.delete(vault.layout.pack(name)) }
+        let layout = vault.layout
+        let names =
+            doomed.manifests.map { layout.manifest($0) } + doomed.indexes.map { layout.index($0) }
+            + doomed.packs.map { layout.pack($0) }
+        tell(.began("deleting", in: .objects, total: UInt64(names.count)))
+        for name in names { try delete(name) }
+    }
+
+    private func delete(_ name: ObjectName) throws(BackupFailure) {
+        try vault.delete(name)
+        tell(.advanced(1))
     }
 
     /// What only told of earlier collections and of sessions that are over. The newest of each stays, so that no number comes

@@ -1,3 +1,4 @@
+internal import Pacing
 internal import Repository
 internal import Sealing
 
@@ -7,15 +8,18 @@ struct Mark {
     private(set) var live: [Digest: Int] = [:]
     /// Of each index its packs.
     private(set) var indexes: [Digest: Set<Digest>] = [:]
+    private let tell: WorkTeller
 
     /// Walks all of `manifests`. A pack of `spurned` counts only for what lies in no other one: who had seen its tombstone
     /// stored that again. Throws, and names it, where anything of them can't be found or read: what can't be told from
     /// something that is missing for a moment must not be taken for dead.
     init(
         _ vault: Vault, _ inventory: Inventory, _ manifests: [ManifestObject],
-        spurning spurned: Set<Digest> = []
+        spurning spurned: Set<Digest> = [], tell: @escaping WorkTeller = { _ in }
     ) throws(BackupFailure) {
-        var walk = try Walk(vault)
+        self.tell = tell
+        tell(.began("marking", in: .objects))
+        var walk = try Walk(vault, tell)
         for manifest in manifests { try walk.add(manifest) }
         walk.ids.settle()
         let ids = walk.ids
@@ -36,7 +40,9 @@ struct Mark {
         unless known: [Bool] = [], _ counts: (Digest) -> Bool
     ) throws(BackupFailure) -> Set<Digest> {
         var (lacking, live): (Set<Digest>, [Digest: Int]) = ([], self.live)
-        for name in inventory.indexes.keys.sorted() {
+        let byteCount = inventory.indexes.values.reduce(UInt64(0)) { $0 + UInt64($1) }
+        tell(.began("indexes", total: byteCount))
+        for (name, byteCount) in inventory.indexes.sorted(by: { $0.key < $1.key }) {
             indexes[name] = try Self.packs(name, vault) { location in
                 let pack = location.pack.name
                 guard counts(pack), let place = ids.place(of: location.id),
@@ -48,6 +54,7 @@ struct Mark {
                 found[place] = true
                 live[pack, default: 0] += location.range.count
             }
+            tell(.advanced(UInt64(byteCount)))
         }
         self.live = live
         return lacking
@@ -101,8 +108,10 @@ private struct Walk {
     private var entered: Set<Digest> = []
     private let catalog: Catalog
     private let fetcher: BlobFetcher
+    private let work: WorkTeller
 
-    init(_ vault: Vault) throws(BackupFailure) {
+    init(_ vault: Vault, _ work: @escaping WorkTeller = { _ in }) throws(BackupFailure) {
+        self.work = work
         catalog = try Catalog(vault)
         fetcher = BlobFetcher(vault, catalog)
         try demandIndexes()
@@ -140,7 +149,12 @@ private struct Walk {
             swap(&ids, &self.ids)
             swap(&entered, &self.entered)
         }
-        try map.forEachBlob(nodes: &nodes, enters: { entered.insert($0).inserted }) { id in
+        let enters = { [work] (node: Digest) in
+            let isNew = entered.insert(node).inserted
+            if isNew { work(.advanced(1)) }
+            return isNew
+        }
+        try map.forEachBlob(nodes: &nodes, enters: enters) { id in
             ids.insert(id)
             tell?(id)
         }

@@ -1,3 +1,4 @@
+package import Pacing
 package import Repository
 internal import Sealing
 
@@ -39,19 +40,19 @@ package struct Repair: Sendable {
     /// Whether an object was there at the time that the copies of the past are of.
     package typealias WasThere = @Sendable (ObjectName) -> Bool
     private let wasThere: WasThere?
+    private let tell: WorkTeller
 
     /// `vault` is on a store of several. Without `wasThere` nothing is taken out of the way that nothing whole takes the place of.
     package init(
         _ vault: Vault, rings: RingHistory? = nil, threads: Int, bytesPerSecond: UInt64? = nil,
-        wasThere: WasThere? = nil, advanced: @escaping @Sendable (Int) -> Void = { _ in }
+        wasThere: WasThere? = nil, tell: @escaping WorkTeller = { _ in }
     ) {
-        self.vault = vault
-        self.wasThere = wasThere
+        (self.vault, self.wasThere, self.tell) = (vault, wasThere, tell)
         copies = vault.store.copies
         check = ObjectCheck(vault: vault, rings: rings)
         scrub = Scrub(
             vault.store, vault, rings: rings, threads: threads, bytesPerSecond: bytesPerSecond,
-            advanced: advanced)
+            tell: tell)
     }
 
     package func run() throws(BackupFailure) -> Report {
@@ -82,6 +83,7 @@ package struct Repair: Sendable {
         let stale = (try? standing.get())?.stale ?? []
         var gone = Result<Gone, BackupFailure>.failure(.givenUp)
         var looked: Int?
+        tell(.began("mending", in: .objects, total: UInt64(findings.count)))
         for (count, name) in order(findings.keys.compactMap(ObjectName.init)).enumerated() {
             // What tells of collections is mended before it is asked.
             if rank(name) > 0, looked.map({ count - $0 >= Self.objectsPerLook }) ?? true {
@@ -93,6 +95,7 @@ package struct Repair: Sendable {
             var own = findings[name.text] ?? []
             if rank(name) > 0 { leaveOut(&own, name, gone, &report) }
             if !own.isEmpty { mend(name, own, stale, &away, &report) }
+            tell(.advanced(1))
         }
         return report
     }
@@ -261,6 +264,7 @@ package struct Repair: Sendable {
     private func reckon(_ report: inout Report) {
         let lost = report.lost.filter { Layout.kind($0) != .other }
         guard !lost.isEmpty, report.scrub.absent.isEmpty else { return }
+        tell(.began("reckoning", in: .objects))
         do throws(BackupFailure) {
             let indexes = lost.filter { Layout.kind($0) == .index }
             if !indexes.isEmpty {

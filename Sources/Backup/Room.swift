@@ -30,18 +30,30 @@ extension Room {
 }
 
 extension BackupReader {
-    /// Bytes of the cells that a restore writes: neither holes nor zeros take room.
-    package func storedByteCount(_ map: VolumeMap) throws(BackupFailure) -> UInt64 {
+    /// Bytes of the cells that a restore writes, or of those of them that lie in `bytes`: neither holes nor zeros take room.
+    package func storedByteCount(
+        _ map: VolumeMap, _ bytes: Range<UInt64>? = nil
+    ) throws(BackupFailure) -> UInt64 {
+        let wanted = (bytes ?? 0..<map.shape.byteCount).clamped(to: 0..<map.shape.byteCount)
+        guard !wanted.isEmpty else { return 0 }
         var (count, size) = (UInt64(0), map.shape.cellByteCount)
-        size = min(size, map.shape.byteCount)
+        let cells = wanted.lowerBound / size..<(wanted.upperBound - 1) / size + 1
         var nodes = FetchedNodes(fetcher: fetcher)
         do {
-            try map.forEach(in: 0..<map.shape.cellCount, nodes: &nodes) { run in
-                if case .stored = run.slot { count += UInt64(run.cells.count) * size }
+            try map.forEach(in: cells, nodes: &nodes) { run in
+                guard case .stored = run.slot else { return }
+                let own = run.cells.lowerBound * size..<run.cells.upperBound * size
+                count += UInt64(own.clamped(to: wanted).count)
             }
         } catch let failure as BackupFailure {
             throw failure
         } catch { throw .volume("its map can't be read: \(error)") }
+        return count
+    }
+
+    package func storedByteCount(_ maps: [VolumeMap]) throws(BackupFailure) -> UInt64 {
+        var count: UInt64 = 0
+        for map in maps { count += try storedByteCount(map) }
         return count
     }
 
@@ -52,8 +64,7 @@ extension BackupReader {
     ) throws(BackupFailure) -> UInt64? {
         let whole = maps.reduce(bytes) { $0 + $1.shape.byteCount }
         guard whole > room.byteCount else { return nil }
-        var needed = bytes
-        for map in maps { needed += try storedByteCount(map) }
+        let needed = bytes + (try storedByteCount(maps))
         return needed > room.byteCount ? needed : nil
     }
 }

@@ -1,5 +1,5 @@
-internal import Dispatch
 internal import NIOConcurrencyHelpers
+package import Pacing
 package import Repository
 internal import Sealing
 
@@ -35,25 +35,26 @@ package struct Scrub: Sendable {
     let check: ObjectCheck
     private let workers: Workers
     let pace: Pace
-    private let advanced: @Sendable (Int) -> Void
+    private let tell: WorkTeller
 
-    /// Without a `vault` no key is needed. Reads at most so many bytes in a second, of all stores together; `advanced` is told of
-    /// bytes as they are read.
+    /// Without a `vault` no key is needed. Reads at most so many bytes in a second, of all stores together.
     package init(
         _ store: any ObjectStore, _ vault: Vault?, rings: RingHistory? = nil, threads: Int,
-        bytesPerSecond: UInt64? = nil,
-        advanced: @escaping @Sendable (Int) -> Void = { _ in }
+        bytesPerSecond: UInt64? = nil, tell: @escaping WorkTeller = { _ in }
     ) {
         copies = store.copies
         check = ObjectCheck(vault: vault, rings: rings)
         workers = Workers(threads)
         pace = Pace(bytesPerSecond)
-        self.advanced = advanced
+        self.tell = tell
     }
 
     package func run() throws(BackupFailure) -> Report {
         let report = NIOLockedValueBox(Report())
-        return try look(at: try list(report), report)
+        tell(.began("listing", in: .objects))
+        let listed = try list(report)
+        tell(.began("scrubbing", total: listed.byteCount))
+        return try look(at: listed.names, report)
     }
 
     /// What lies in these folders of the repository, and what has these names. A store that can't be listed is told, and nothing is missing there for it.
@@ -93,7 +94,7 @@ package struct Scrub: Sendable {
     func lacking() throws(BackupFailure) -> Report {
         let box = NIOLockedValueBox(Report())
         var lists: [Int: Set<ObjectName>] = [:]
-        let names = try list(box) { lists[$0] = $1 }
+        let names = try list(box) { lists[$0] = $1 }.names
         var report = box.withLockedValue { $0 }
         for name in names {
             for (number, copy) in copies.enumerated() where lists[number]?.contains(name) == false {
@@ -104,11 +105,11 @@ package struct Scrub: Sendable {
         return report
     }
 
-    /// What is in any of the copies; and what in each is told.
+    /// What is in any of the copies, and the bytes of all of them; and what in each is given to `found`.
     private func list(
-        _ report: NIOLockedValueBox<Report>, _ tell: (Int, Set<ObjectName>) -> Void = { _, _ in }
-    ) throws(BackupFailure) -> [ObjectName] {
-        var names: Set<ObjectName> = []
+        _ report: NIOLockedValueBox<Report>, _ found: (Int, Set<ObjectName>) -> Void = { _, _ in }
+    ) throws(BackupFailure) -> (names: [ObjectName], byteCount: UInt64) {
+        var (names, byteCount) = (Set<ObjectName>(), UInt64(0))
         for (number, copy) in copies.enumerated() {
             do throws(ObjectStoreFailure) {
                 let listing = try copy.store.list(nil)
@@ -119,8 +120,10 @@ package struct Scrub: Sendable {
                         "scrub", "it", in: copy.name,
                         .service("no repository is there: it may not be mounted"))
                 }
-                tell(number, own)
+                found(number, own)
                 names.formUnion(own)
+                byteCount += listing.objects.reduce(0) { $0 + UInt64($1.byteCount) }
+                tell(.advanced(UInt64(own.count)))
                 report.withLockedValue { report in
                     report.findings += listing.strangers.map {
                         Finding(store: copy.name, name: $0, problem: .stranger)
@@ -130,7 +133,7 @@ package struct Scrub: Sendable {
         }
         let absent = report.withLockedValue { $0.absent }
         if let failure = absent[0], absent.count == copies.count { throw .store(failure) }
-        return names.sorted()
+        return (names.sorted(), byteCount)
     }
 
     private func read(_ name: ObjectName, _ report: NIOLockedValueBox<Report>) -> [Finding] {
@@ -179,44 +182,8 @@ package struct Scrub: Sendable {
             report.objectCount += 1
             report.byteCount += UInt64(byteCount)
         }
-        advanced(byteCount)
+        tell(.advanced(UInt64(byteCount)))
         pace.wait(for: byteCount)
-    }
-}
-
-/// When so many bytes in a second have been paid for. What a pause left unused is lost, but for a burst: behind a store that hung
-/// for a minute nobody reads a minute's worth at once.
-struct PaidUntil: Sendable {
-    static let burst = Duration.seconds(1)
-
-    private let bytesPerSecond: UInt64
-    private var paidUntil: ContinuousClock.Instant
-
-    init(_ bytesPerSecond: UInt64, at now: ContinuousClock.Instant) {
-        (self.bytesPerSecond, paidUntil) = (max(bytesPerSecond, 1), now)
-    }
-
-    /// How long whoever took `count` bytes now has to wait.
-    mutating func take(_ count: Int, at now: ContinuousClock.Instant) -> Duration {
-        paidUntil = max(paidUntil, now - Self.burst)
-        paidUntil += .seconds(Double(count) / Double(bytesPerSecond))
-        return max(paidUntil - now, .zero)
-    }
-}
-
-/// Holds threads up, so that together they come to no more than so many bytes in a second.
-final class Pace: Sendable {
-    private let paid: NIOLockedValueBox<PaidUntil>?
-
-    init(_ bytesPerSecond: UInt64?) {
-        paid = bytesPerSecond.map { NIOLockedValueBox(PaidUntil($0, at: .now)) }
-    }
-
-    func wait(for count: Int) {
-        guard let left = paid?.withLockedValue({ $0.take(count, at: .now) }) else { return }
-        guard left > .zero else { return }
-        _ = DispatchSemaphore(value: 0).wait(
-            timeout: .now() + .nanoseconds(Int(left / .nanoseconds(1))))
     }
 }
 

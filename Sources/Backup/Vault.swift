@@ -4,7 +4,7 @@ package import Sealing
 
 /// One tenant's part of a repository, and the keys to it.
 package struct Vault: Sendable {
-    package let store: any ObjectStore
+    package internal(set) var store: any ObjectStore
     package let layout: Layout
     package let ring: KeyRing
     package let limits: BackupLimits

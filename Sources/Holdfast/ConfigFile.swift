@@ -99,7 +99,7 @@ enum ConfigFile {
         let days = backup.rotatePeriod.nanoseconds / 86_400_000_000_000
         return "backup: {\(place), key: \(backup.key), shipLog: \(backup.shipsLog), "
             + "shipEvery: \(backup.shipping.every), shipLateAfter: \(backup.shipping.lateAfter), "
-            + "rotateDays: \(days)}"
+            + "rotateDays: \(days)\(backup.rate.map { ", rate: \($0)" } ?? "")}"
     }
 
     private static func scheduleText(_ cluster: ClusterSettings) -> String {

@@ -14,9 +14,14 @@ enum Terminal {
             && environment["TERM"] != "dumb"
     }
 
-    static var size: (width: Int, height: Int)? {
+    /// Whether a line can be drawn over what was there.
+    static var canRedraw: Bool { ProcessInfo.processInfo.environment["TERM"] != "dumb" }
+
+    static var size: (width: Int, height: Int)? { size(of: STDOUT_FILENO) }
+
+    private static func size(of descriptor: CInt) -> (width: Int, height: Int)? {
         var size = winsize()
-        guard unsafe ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else {
+        guard unsafe ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else {
             return nil
         }
         return (Int(size.ws_col), Int(size.ws_row))
@@ -26,6 +31,8 @@ enum Terminal {
     static var width: Int {
         outputIsTerminal ? size?.width ?? StatusScreen.widthDefault : .max
     }
+
+    static var errorWidth: Int { size(of: STDERR_FILENO)?.width ?? StatusScreen.widthDefault }
 
     static var now: UInt64 { UInt64(max(0, time(nil))) }
 

@@ -113,6 +113,21 @@ package struct Manifest: Hashable, Sendable {
             volumes: volumes, state: state)
     }
 
+    /// A copy of another repository's, whose volumes and state were stored anew. That `former` has no lower number is a bug of the
+    /// caller.
+    package init(
+        copying other: Manifest, after former: ManifestObject?, volumes: [Volume], state: [Digest]
+    ) {
+        invariant(
+            (former?.manifest.sequence ?? 0) < other.sequence && state.count <= Self.piecesMax,
+            "copies in the order of their numbers")
+        self.init(
+            sequence: other.sequence, predecessor: former?.digest ?? .ofNothing, kind: other.kind,
+            consistency: other.consistency, cluster: other.cluster, group: other.group,
+            position: other.position, epoch: other.epoch, time: other.time, volumes: volumes,
+            state: state)
+    }
+
     fileprivate init(
         sequence: UInt64, predecessor: Digest, kind: Kind, consistency: Consistency,
         cluster: ClusterID, group: GroupID, position: Position, epoch: Epoch, time: UInt64,

@@ -1,4 +1,5 @@
 internal import NIOConcurrencyHelpers
+package import Pacing
 package import Repository
 internal import S3Protocol
 internal import Sealing
@@ -59,18 +60,25 @@ extension S3Store {
     /// Sees to it that whatever is there stays locked for half of the days at least. Of an object that was put over others the
     /// newest and the first ones are looked at: which of them is right is not told here, and a thief can put more than can be asked
     /// for.
-    package func extendLocks() throws(ObjectStoreFailure) -> LockReport {
+    package func extendLocks(
+        tell: WorkTeller = { _ in }
+    ) throws(ObjectStoreFailure) -> LockReport {
         let deed = S3Deed("extend the locks of", "objects")
         guard let lock else { return LockReport() }
         try tryLock(deed)
         var report = LockReport()
         let now = world.unixSeconds()
-        for (key, versions) in try versions(of: nil, deed).sorted(by: { $0.key < $1.key })
-        where Self.isLocked(key) && versions.first?.isMarker == false {
+        tell(.began("listing", in: .objects))
+        let there = try versions(of: nil, deed).filter { key, versions in
+            Self.isLocked(key) && versions.first?.isMarker == false
+        }
+        tell(.began("looking", in: .objects, total: UInt64(there.count)))
+        for (key, versions) in there.sorted(by: { $0.key < $1.key }) {
             let real = versions.filter { !$0.isMarker }
             for each in real.prefix(1) + real.dropFirst().suffix(Self.lockedVersionsMax) {
                 try extend(key, each.version, lock, now, deed, &report)
             }
+            tell(.advanced(1))
         }
         return report
     }

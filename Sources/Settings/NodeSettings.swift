@@ -28,9 +28,15 @@ package struct NodeSettings: Hashable, Sendable {
         package let shipping: Shipping
         /// What is older is sealed by another key than the next backup.
         package let rotatePeriod: Interval
+        /// Bytes of objects that a backup puts there, and reads there, in a second at most; nil where it may take all it gets.
+        package let rate: UInt64?
         /// nil where this node does not read over what lies in the repository.
         package let scrub: Scrub?
     }
+
+    /// Slower, one pack would take longer than two minutes.
+    package static let backupRateMin: UInt64 = 128 << 10
+    package static let backupRateMax: UInt64 = 64 << 30
 
     /// How all that lies in the repository is read over.
     package struct Scrub: Hashable, Sendable {
@@ -180,6 +186,7 @@ package struct NodeSettings: Hashable, Sendable {
         let ships = backup.optional("shipLog", expected: "true or false", parse: Bool.init)
         let shipping = Self.shipping(&backup)
         let days = Self.days("rotateDays", 1...Self.rotateDaysMax, &backup)
+        let rate = bytes("rate", Self.backupRateMin...Self.backupRateMax, &backup)
         let scrub = Self.scrub(&backup)
         let place = Self.place(directory, store, placed.line, &backup)
         section.adopt(backup.finish())
@@ -187,7 +194,8 @@ package struct NodeSettings: Hashable, Sendable {
         return Backup(
             place: place, region: region?.value, key: key.value, shipsLog: ships?.value ?? true,
             shipping: shipping,
-            rotatePeriod: .seconds((days ?? Self.rotateDaysDefault) * 86_400), scrub: scrub)
+            rotatePeriod: .seconds((days ?? Self.rotateDaysDefault) * 86_400), rate: rate,
+            scrub: scrub)
     }
 
     private static func scrub(_ backup: inout Section) -> Scrub? {
@@ -251,7 +259,11 @@ package struct NodeSettings: Hashable, Sendable {
         _ key: String, _ range: ClosedRange<UInt64>, _ section: inout Section
     ) -> UInt64? {
         func words(_ count: UInt64) -> String {
-            count >> 30 > 0 ? "\(count >> 30)G" : "\(count >> 20)M"
+            switch count {
+            case ..<(1 << 20): "\(count >> 10)K"
+            case ..<(1 << 30): "\(count >> 20)M"
+            default: "\(count >> 30)G"
+            }
         }
         let (least, most) = (words(range.lowerBound), words(range.upperBound))
         return section.optional(key, expected: "a size of \(least) to \(most), such as 1G") {
@@ -297,6 +309,7 @@ package struct AgentSettings: Hashable, Sendable {
         package let shipsLog: Bool
         package let shipping: NodeSettings.Shipping
         package let rotatePeriod: Interval
+        package let rate: UInt64?
         package let scrub: NodeSettings.Scrub?
     }
 
@@ -334,7 +347,8 @@ package struct AgentSettings: Hashable, Sendable {
                 }
             return Backup(
                 store: store, key: backup.key, shipsLog: backup.shipsLog,
-                shipping: backup.shipping, rotatePeriod: backup.rotatePeriod, scrub: backup.scrub)
+                shipping: backup.shipping, rotatePeriod: backup.rotatePeriod, rate: backup.rate,
+                scrub: backup.scrub)
         }
         self.node = node
         self.cluster = cluster

@@ -1,5 +1,6 @@
 package import Backup
 internal import Copies
+package import Pacing
 package import Repository
 internal import S3Store
 package import Settings
@@ -30,13 +31,13 @@ extension StoreChoice {
 
     /// Extends the locks in each bucket whose settings ask for locks.
     package static func extendLocks(
-        of settings: StoreSettings,
+        of settings: StoreSettings, tell: WorkTeller = { _ in },
         environment: @escaping @Sendable (String) -> String? = { _ in nil }
     ) throws(BackupFailure) -> [Locks] {
         var all: [Locks] = []
         for bucket in try buckets(of: settings, environment) where bucket.lock != nil {
             do throws(ObjectStoreFailure) {
-                let report = try bucket.extendLocks()
+                let report = try bucket.extendLocks(tell: tell)
                 all.append(
                     Locks(
                         store: bucket.copies[0].name, looked: report.looked,

@@ -123,18 +123,6 @@ struct Twins {
         for name in names { #expect(twins.stores[0].objects[name] == nil) }
     }
 
-    @Test func `what a pause left unused is not read at once behind it`() {
-        let start = ContinuousClock.now
-        var paid = PaidUntil(1_000_000, at: start)
-        let later = start + .seconds(61)
-        // In a minute's pause a burst is saved up, and no more.
-        let waits = [
-            paid.take(500_000, at: start), paid.take(500_000, at: start + .seconds(0.5)),
-            paid.take(1_000_000, at: later), paid.take(2_000_000, at: later),
-        ]
-        #expect(waits == [.seconds(0.5), .seconds(0.5), .zero, .seconds(2)])
-    }
-
     @Test func `without a key all that turns is found, and of what which copy it is`() throws {
         let twins = try Twins()
         for name in twins.names {

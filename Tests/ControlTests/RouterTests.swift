@@ -21,6 +21,7 @@ struct RouterTests {
         .changeMembers(MembersRequest(coming: 4, leaving: 3, witness: true)), .cancelMembers,
         .switchover(SwitchoverRequest(region: "us-west-2")), .log(LogQuery()),
         .backup, .beginBackup(BackupRequest(full: true)),
+        .beginBackup(BackupRequest(full: false, rate: 50 << 20)),
         .log(LogQuery(from: 7, to: .max, max: 1_000)),
     ])
     func `what a client writes is what the router reads`(route: Route) throws {

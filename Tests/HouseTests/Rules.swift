@@ -11,6 +11,7 @@ enum Rules {
         "Disk": [],
         "Mending": ["Mesh", "Record"],
         "Mesh": [],
+        "Pacing": ["Mesh"],
         "Planted": [],
         "Record": ["CChecksum", "Mesh"],
         "Raft": ["Mesh", "Planted", "Record"],

@@ -2,7 +2,8 @@
 
 A full one and one of what changed, made on a region that is not primary while clients write on; one whose agent is killed in
 the middle; one behind a takeover; then all but two of them are let go. Each is restored without any agent, and compared with a copy that was made through NBD
-before; the ledger, written until the backup began, is judged by flushcheck on the restored image. A restore is killed in its middle
+before; the ledger, written until the backup began, is judged by flushcheck on the restored image. All of them are copied to another
+repository under other keys, which is killed in the middle, and come back from there, too. A restore is killed in its middle
 again and again, and goes on each time. At the end a byte of a pack turns around: the check says which, and nothing is restored
 that could be taken for whole.
 """
@@ -243,6 +244,35 @@ def resumed(findings, repository, number, figures):
     os.remove(whole)
 
 
+def copied(findings, programs, repository, number, figures):
+    """Another repository, of other keys, gets all of them: killed in the middle, asked again, and asked once more."""
+    folder = os.path.join(repository.scratch, "elsewhere")
+    os.mkdir(folder)
+    other = Repository(programs, folder)
+    words = ("backup", "copy", "--from", repository.path, "--key", repository.key, "--to", other.path, "--to-key", other.key)
+    with subprocess.Popen([repository.program, *words, "--all"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as copying:
+        tools.wait_until("it has stored something", BACKUP_SECONDS_MAX, poll=0.005, holds=lambda: glob.glob(other.path + "/*/packs/*/*"))
+        copying.kill()
+    there = listed(other)
+    made = json.loads(repository.holdfast(*words, "--all", "-o", "json").stdout)["backups"]
+    findings.expect([each["number"] for each in made] == listed(repository) == listed(other), f"all of them have copies: {made}")
+    findings.expect(all(each["copied"] == (each["number"] not in there) for each in made), f"what was whole is not copied again: {there}, {made}")
+    for each in made:
+        same = restored(repository, each["number"], "own") == restored(other, each["number"], "other")
+        findings.expect(same, f"a copy of backup {each['number']} gives back what that does")
+        figures["restored"] += 1
+        figures["differing"] += not same
+    other.ask("backup", "verify", str(number))
+    size = tree_bytes(other.path)
+    repository.holdfast(*words, "--all")
+    findings.expect(tree_bytes(other.path) == size, "what was copied is not stored again")
+    refused = repository.holdfast(*words[:-1], repository.key, "--newest", check=False)
+    findings.expect(refused.returncode == 1 and "belongs to repository" in refused.stderr, f"the one's key opens nothing of the other: {refused}")
+    pruned = other.ask("backup", "prune", "--dry-run", check=False)
+    findings.expect(pruned.returncode == 0, f"the copies can be collected: {pruned}")
+    findings.say(f"{len(made)} backups copied: {sum(each['storedBytes'] for each in made) // MIB} MiB stored, {len(there)} before it was killed")
+
+
 def refusals(findings, repository, number):
     """Damage is named, a wrong key is no damage, and nothing is restored that could be taken for whole."""
     repository.ask("backup", "verify", str(number))
@@ -345,6 +375,7 @@ def exercise(findings, mesh, repository, options, figures, scratch):
     killed(findings, mesh, repository, options, figures, original)
     number = behind_takeover(findings, mesh, repository, judge, options, figures, original)
     figures["backups"] = len(listed(repository))
+    copied(findings, options.bin, repository, number, figures)
     let_go(findings, repository, number)
     resumed(findings, repository, number, figures)
     refusals(findings, repository, number)

@@ -294,6 +294,23 @@ struct AgentSettingsTests {
         }
     }
 
+    @Test func `a backup may take all it gets, or so many bytes a second`() throws {
+        func rate(_ words: String) throws(Faults) -> UInt64? {
+            try NodeSettings(
+                parsing: "node: 1\ncluster: c\ntls: {ca: a, certificate: b, key: c}\n"
+                    + "backup: {directory: d, key: k\(words)}", file: "n"
+            ).backup?.rate
+        }
+        #expect(try rate("") == nil)
+        #expect(try rate(", rate: 50M") == 50 << 20)
+        #expect(try rate(", rate: 128K") == 128 << 10)
+        for words in ["127K", "65G", "0", "fast"] {
+            let faults = #expect(throws: Faults.self) { try rate(", rate: \(words)") }
+            #expect(faults?.all.map(\.key) == ["backup.rate"], "\(words)")
+            #expect(faults?.description.contains("128K to 64G") == true, "\(words)")
+        }
+    }
+
     @Test func `a node's faults are told together`() {
         do {
             _ = try NodeSettings(

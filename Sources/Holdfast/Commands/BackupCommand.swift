@@ -2,7 +2,7 @@ internal import Admin
 internal import ArgumentParser
 internal import Control
 internal import FoundationEssentials
-internal import Glibc
+internal import Pacing
 
 struct BackupCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -10,7 +10,7 @@ struct BackupCommand: AsyncParsableCommand {
         abstract: "Makes backups, shows and checks those that there are, and lets them go.",
         subcommands: [
             Run.self, Status.self, List.self, Show.self, Verify.self, Rehearse.self, Diff.self,
-            MountCommand.self,
+            CopyCommand.self, MountCommand.self,
             HoldCommand.self,
             Release.self, Prune.self, EndSession.self,
         ])
@@ -34,25 +34,31 @@ struct BackupCommand: AsyncParsableCommand {
         @OptionGroup var options: OutputOptions
         @Flag(help: "Read everything, not only what the log says has changed.")
         var full = false
+        @Option(
+            help:
+                "How many bytes of objects it puts into the repository, and reads there, in a second at most, such as 50M. Default: what the node's file says.",
+            transform: { try PaceOptions.rate(parsing: $0) })
+        var rate: UInt64?
         @Flag(help: "Only begin it; `holdfast backup status` tells how far it is.")
         var detach = false
+        @OptionGroup var telling: ProgressOptions
         var root: Holdfast { parent.root }
 
         func run() async throws {
-            let began = try await job(.beginBackup(BackupRequest(full: full)))
+            let began = try await job(.beginBackup(BackupRequest(full: full, rate: rate)))
             if detach { return try options.show(began, [Line("a backup begins")]) }
             var job = began
-            let shows = Terminal.errorIsTerminal && options.output == .table
+            let progress = ProgressTeller(began.phase ?? "opening", telling)
+            defer { progress.end() }
             let start = ContinuousClock.now
             while job.state == .running {
-                if shows {
-                    Terminal.write("\r\u{1b}[K" + BackupWords.running(job), to: STDERR_FILENO)
-                }
+                progress.reach(job)
                 let part = (ContinuousClock.now - start) / Self.askedPart
                 try await Task.sleep(for: min(max(part, Self.askedFirstAfter), Self.askedEvery))
                 job = try await self.job(.backup)
             }
-            if shows { Terminal.write("\r\u{1b}[K", to: STDERR_FILENO) }
+            if job.state == .done { progress.reach(job) }
+            progress.end()
             if job.state == .failed {
                 throw Failure(.refused, "the backup failed: \(job.failure ?? "without a word")")
             }
@@ -170,22 +176,30 @@ enum BackupWords {
         }
     }
 
-    /// As in "volumes: 40 % of 1.2 GiB, 310 MiB/s, 2 s left; 80 MiB stored".
+    /// As in "volumes: 491 MiB of 1.2 GiB, 40 %, 310 MiB/s, about 5 s left; 80 MiB stored".
     static func running(_ job: BackupJobReport) -> String {
         let phase = job.phase ?? "running"
         guard job.wantedBytes > 0, job.readBytes > 0, job.milliseconds > 0 else {
             return "\(phase), since \(took(job))"
         }
-        let share = min(job.readBytes * 100 / job.wantedBytes, 100)
-        let rate = job.readBytes * 1_000 / job.milliseconds
-        let left = job.wantedBytes > job.readBytes ? job.wantedBytes - job.readBytes : 0
-        return "\(phase): \(share) % of \(Words.bytes(job.wantedBytes)), \(Words.bytes(rate))/s, "
-            + "\(Words.seconds(left / max(rate, 1))) left; \(Words.bytes(job.storedBytes)) stored"
+        // One that asks once sees the whole of it, and no last seconds.
+        let reading = ProgressMeter.Reading(
+            phase: phase, done: job.readBytes, total: job.wantedBytes,
+            rate: job.readBytes * 1_000 / job.milliseconds)
+        return ProgressWords.line(reading, stored: job.storedBytes)
     }
 
     private static func took(_ job: BackupJobReport) -> String {
         let seconds = job.milliseconds / 1_000
         return seconds < 10
             ? "\(seconds).\(job.milliseconds % 1_000 / 100) s" : Words.seconds(seconds)
+    }
+}
+
+extension ProgressTeller {
+    fileprivate func reach(_ job: BackupJobReport) {
+        reach(
+            job.phase ?? "committing", job.readBytes,
+            of: job.wantedBytes > 0 ? job.wantedBytes : nil, stored: job.storedBytes)
     }
 }

@@ -113,20 +113,24 @@ extension BackupCommand {
 
         @OptionGroup var place: RepositoryOptions
         @OptionGroup var options: OutputOptions
+        @OptionGroup var pace: PaceOptions
+        @OptionGroup var telling: ProgressOptions
         @Argument(help: "Its number. Default: the newest.")
         var number: UInt64?
 
         func run() throws {
-            let vault = try place.vault()
+            let vault = try place.vault().paced(pace.rate)
             let manifest = try RepositoryOptions.manifest(number, in: vault)
-            let progress = RestoreProgress(
-                "verifying", of: manifest, shows: options.output == .table)
+            let progress = ProgressTeller(
+                "verifying", of: "backup \(manifest.sequence)", telling)
+            defer { progress.end() }
             let reader = try backed { () throws(BackupFailure) in
                 try BackupReader(vault, threads: RepositoryOptions.threads)
             }
+            progress.expect { try reader.storedByteCount(manifest.volumes.map(\.map)) }
             try backed { () throws(BackupFailure) in _ = try reader.bytes(manifest.state) }
             let damage = Damaged.volumes(manifest.volumes) { at throws(BackupFailure) in
-                try reader.restore(manifest.volumes[at].map, to: Nowhere(progress: progress))
+                try reader.restore(manifest.volumes[at].map, to: Watched(Nowhere(), progress.take))
             }
             progress.end()
             try Damaged.refuse(damage, of: manifest.volumes.count, "can't be had")
@@ -144,7 +148,6 @@ extension BackupCommand {
 
     /// Checked bytes go nowhere.
     private struct Nowhere: CellTarget {
-        let progress: RestoreProgress
-        func write(_ bytes: [UInt8], at offset: UInt64) { progress.add(bytes.count) }
+        func write(_ bytes: [UInt8], at offset: UInt64) {}
     }
 }

@@ -4,6 +4,7 @@ internal import Dispatch
 internal import Glibc
 internal import Mesh
 internal import Mounts
+internal import Pacing
 internal import Repository
 
 extension BackupCommand {
@@ -23,6 +24,8 @@ extension BackupCommand {
         @OptionGroup var place: RepositoryOptions
         @OptionGroup var options: OutputOptions
         @OptionGroup var wantedMoment: MomentOptions
+        @OptionGroup var pace: PaceOptions
+        @OptionGroup var telling: ProgressOptions
         @Option(help: "Which one.") var volume: String
         @Option(
             help:
@@ -44,7 +47,7 @@ extension BackupCommand {
             defer { withExtendedLifetime(claim) {} }
             // From its first moment on the socket is nobody else's.
             umask(0o077)
-            let vault = try place.vault()
+            let vault = try place.vault().paced(pace.rate)
             let past = try wantedMoment.isBackup ? backup(vault) : moment(vault)
             let mount = Mount(
                 past.volume, name: volume, socket: listen, isReadOnly: readOnly,
@@ -84,12 +87,13 @@ extension BackupCommand {
 
         /// What the log wrote lies in the overlay, below what clients write.
         private func moment(_ vault: Vault) throws -> MountedPast {
-            let progress = RestoreProgress("replaying", shows: options.output == .table)
+            let progress = ProgressTeller("opening", telling)
+            defer { progress.end() }
             let restore = MomentRestore(
                 vault: vault, moment: wantedMoment.moment,
                 sink: MountSink(volume: volume, overlay: overlay))
             let done = try backed { () throws(BackupFailure) in
-                try restore.run { progress.add($0) }
+                try restore.run(progress)
             }
             progress.end()
             guard let target = done.targets.first?.target else {
@@ -158,6 +162,8 @@ struct MountSink: RestoreSink {
     let volume: String
     let overlay: String
 
+    var copiesWhenFilled: Bool { false }
+
     func wants(_ name: String) -> Bool { name == volume }
     /// What the log wrote is all that takes room, and each write asks for it.
     func room() -> (room: Room, besides: UInt64) { (Room(.max, in: overlay), 0) }
@@ -172,7 +178,9 @@ struct MountSink: RestoreSink {
         } catch { throw error.asBackupFailure }
     }
 
-    func fill(_ target: Target, _ map: VolumeMap, _ reader: BackupReader) {
+    func fill(
+        _ target: Target, _ map: VolumeMap, _ reader: BackupReader, _ tell: @escaping WorkTeller
+    ) {
         target.mounted.rest(on: VolumeView(map, reader))
     }
 }

@@ -20,6 +20,7 @@ extension BackupCommand {
         @OptionGroup var rules: RetentionOptions
         @OptionGroup var options: OutputOptions
         @OptionGroup var confirmation: ConfirmationOptions
+        @OptionGroup var telling: ProgressOptions
         @Flag(help: "Only say what would be done, and why.")
         var dryRun = false
         @Option(
@@ -28,27 +29,36 @@ extension BackupCommand {
 
         func run() throws {
             let vault = try place.vault(for: .all)
+            let progress = ProgressTeller("opening", telling)
+            defer { progress.end() }
             let collector = Collector(
-                vault, try rules.policy(), now: .ofThisMachine, lost: Set(lost))
+                vault, try rules.policy(), now: .ofThisMachine, lost: Set(lost),
+                tell: progress.take)
             let report: PruneReport
             if dryRun {
                 let plan = try backed { () throws(BackupFailure) in try collector.plan() }
                 let open = try backed { () throws(BackupFailure) in try Sessions(vault).open() }
                 report = PruneReport(would: plan, while: open)
             } else {
-                report = PruneReport(try prune(collector))
+                report = PruneReport(try prune(collector, progress))
             }
+            progress.end()
             try options.show(report, report.lines)
         }
 
-        private func prune(_ collector: Collector) throws -> Collector.Pruned {
+        private func prune(
+            _ collector: Collector, _ progress: ProgressTeller
+        ) throws -> Collector.Pruned {
             var refused: (any Error)?
             let pruned = try backed { () throws(BackupFailure) in
                 try collector.prune { plan in
                     let going = plan.dead.manifests.count
                     guard going > 0 else { return true }
                     do {
-                        try confirmation.demand("\(going)", "let \(counted(going, "backup")) go")
+                        try progress.pausing {
+                            try confirmation.demand(
+                                "\(going)", "let \(counted(going, "backup")) go")
+                        }
                         return true
                     } catch {
                         refused = error

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Backup
 internal import FoundationEssentials
 internal import Mesh
+internal import Pacing
 internal import Repository
 
 extension BackupCommand {
@@ -39,6 +40,8 @@ extension BackupCommand {
 
         @OptionGroup var place: RepositoryOptions
         @OptionGroup var options: OutputOptions
+        @OptionGroup var pace: PaceOptions
+        @OptionGroup var telling: ProgressOptions
         @Argument(help: "The backup's number. Default: the newest.")
         var number: UInt64?
         @Flag(help: "As far as the log was shipped, instead of a backup.")
@@ -75,10 +78,15 @@ extension BackupCommand {
             let began = (wall: Date(), clock: ContinuousClock.now)
             // What an earlier one said must not be taken for what comes of this one.
             if let report { try? FileManager.default.removeItem(atPath: report) }
-            let vault = try place.vault()
+            let vault = try place.vault().paced(pace.rate)
+            let progress = ProgressTeller("restoring", telling)
+            defer { progress.end() }
             let folder = try ScratchFolder(in: scratch)
             let (number, index, volumes) =
-                latest ? try rehearseLatest(vault, folder) : try rehearseBackup(vault, folder)
+                latest
+                ? try rehearseLatest(vault, folder, progress)
+                : try rehearseBackup(vault, folder, progress)
+            progress.end()
             try folder.empty()
             guard !volumes.isEmpty else {
                 throw Failure(
@@ -100,7 +108,7 @@ extension BackupCommand {
 
         /// Volume by volume: there need be room for one only.
         private func rehearseBackup(
-            _ vault: Vault, _ folder: ScratchFolder
+            _ vault: Vault, _ folder: ScratchFolder, _ progress: ProgressTeller
         ) throws -> (UInt64, UInt64, [Report.Volume]) {
             let manifest = try RepositoryOptions.manifest(number, in: vault)
             let reader = try backed { () throws(BackupFailure) in
@@ -112,8 +120,10 @@ extension BackupCommand {
                 do throws(BackupFailure) {
                     try reader.checkRoom(for: [each], in: sink(folder))
                     let image = try ImageTarget(path, byteCount: each.map.shape.byteCount)
-                    try reader.restore(each.map, to: image)
+                    progress.begin(each.name, each.map, reader)
+                    try reader.restore(each.map, to: Watched(image, progress.take))
                     try image.finish()
+                    progress.take(.began("checking", in: .objects))
                     volumes.append(checked(each.name, each.map.shape.byteCount, path))
                 } catch {
                     volumes.append(
@@ -127,11 +137,11 @@ extension BackupCommand {
         }
 
         private func rehearseLatest(
-            _ vault: Vault, _ folder: ScratchFolder
+            _ vault: Vault, _ folder: ScratchFolder, _ progress: ProgressTeller
         ) throws -> (UInt64, UInt64, [Report.Volume]) {
             let restore = MomentRestore(vault: vault, moment: .latest, sink: sink(folder))
             let done = try backed { () throws(BackupFailure) in
-                let done = try restore.run { _ in }
+                let done = try restore.run(progress)
                 for (_, target) in done.targets { try target.image.finish() }
                 return done
             }

@@ -1,6 +1,7 @@
 internal import Backup
 internal import Glibc
 internal import NIOConcurrencyHelpers
+internal import Pacing
 internal import Repository
 
 extension ImageTarget: RestoreTarget {}
@@ -67,9 +68,9 @@ struct ImageSink: RestoreSink {
     }
 
     func fill(
-        _ target: Target, _ map: VolumeMap, _ reader: BackupReader
+        _ target: Target, _ map: VolumeMap, _ reader: BackupReader, _ tell: @escaping WorkTeller
     ) throws(BackupFailure) {
-        let kept = try reader.complete(map, in: target.image)
+        let kept = try reader.complete(map, in: Watched(target.image, tell)) { tell(.kept($0)) }
         state.withLockedValue { $0.kept += kept }
     }
 

@@ -28,13 +28,14 @@ struct LiveRestore {
     let volume: String
     let into: String
     let client: AdminClient
+    let progress: ProgressTeller
 
     func run(_ options: OutputOptions) async throws {
         try await checkPrimary()
-        let progress = RestoreProgress("restoring", shows: options.output == .table)
-        let sink = VolumeSink(volume: volume, into: into, client: client, progress: progress)
+        progress.name("\(volume) into \(into)")
+        let sink = VolumeSink(volume: volume, into: into, client: client)
         let made = try await offThePool {
-            do throws(BackupFailure) { return try restore(sink, progress) } catch {
+            do throws(BackupFailure) { return try restore(sink) } catch {
                 sink.giveUp()
                 throw Failure(.refused, "\(error)\(sink.left)")
             }
@@ -48,11 +49,9 @@ struct LiveRestore {
             ])
     }
 
-    private func restore(
-        _ sink: VolumeSink, _ progress: RestoreProgress
-    ) throws(BackupFailure) -> Made {
+    private func restore(_ sink: VolumeSink) throws(BackupFailure) -> Made {
         let restore = MomentRestore(vault: vault, moment: moment, sink: sink)
-        let done = try restore.run { _ in }
+        let done = try restore.run(progress)
         guard let target = done.targets.first?.target else {
             throw .volume("there was no volume \(volume) then: entry \(done.position.index)")
         }
@@ -60,7 +59,7 @@ struct LiveRestore {
         return Made(
             volume: volume, into: into, byteCount: target.byteCount,
             number: done.manifest.sequence, index: done.position.index.rawValue,
-            replayed: done.entries, bytes: progress.byteCount)
+            replayed: done.entries, bytes: done.byteCount)
     }
 
     private func checkPrimary() async throws {
@@ -99,11 +98,9 @@ private final class VolumeSink: RestoreSink, Sendable {
         private(set) var byteCount: UInt64
         private(set) var writer: NBDWriter
         let sink: VolumeSink
-        let progress: RestoreProgress
 
         func write(_ bytes: [UInt8], at offset: UInt64) throws(BackupFailure) {
             try writer.write(bytes, at: offset)
-            progress.add(bytes.count)
         }
         func zero(_ range: Range<UInt64>) throws(BackupFailure) { try writer.zero(range) }
         /// A client learns of a volume's length when it connects.
@@ -128,11 +125,10 @@ private final class VolumeSink: RestoreSink, Sendable {
     private let volume: String
     private let into: String
     private let client: AdminClient
-    private let progress: RestoreProgress
     private let stage = NIOLockedValueBox(Stage.nothing)
 
-    init(volume: String, into: String, client: AdminClient, progress: RestoreProgress) {
-        (self.volume, self.into, self.client, self.progress) = (volume, into, client, progress)
+    init(volume: String, into: String, client: AdminClient) {
+        (self.volume, self.into, self.client) = (volume, into, client)
     }
 
     func wants(_ name: String) -> Bool { name == volume }
@@ -151,7 +147,7 @@ private final class VolumeSink: RestoreSink, Sendable {
         let writer = try NBDWriter(
             try socket(), volume: into, byteCount: volume.byteCount)
         return Target(
-            byteCount: volume.byteCount, writer: writer, sink: self, progress: progress)
+            byteCount: volume.byteCount, writer: writer, sink: self)
     }
 
     private func grown(to byteCount: UInt64) throws(BackupFailure) -> NBDWriter {

@@ -46,19 +46,19 @@ struct MeshRestore {
     let config: String
     /// What the member has to begin with, as the first one that was restored said.
     let expected: String?
+    let progress: ProgressTeller
 
     func run(_ options: OutputOptions) throws {
         let settings = try ConfigFile.agent(config)
         try check(settings)
-        let progress = RestoreProgress("restoring", shows: options.output == .table)
         let directory = StoreDirectory(
             settings.node.data, of: settings.member.id, in: settings.cluster.cluster,
             members: settings.cluster.roles, config: config)
-        let sink = RevivalSink(directory, progress)
+        let sink = RevivalSink(directory)
         let restore = MomentRestore(vault: vault, moment: moment, sink: sink)
         let (done, epoch) = try backed { () throws(BackupFailure) in
             try history().refuse(settings.cluster.cluster)
-            let done = try restore.run { progress.add($0) }
+            let done = try restore.run(progress)
             try sink.check(done.decisions)
             return (done, try history().epoch(above: done.decisions.tenure.epoch))
         }
@@ -213,11 +213,9 @@ private final class RevivalSink: RestoreSink {
     struct Target: RestoreTarget {
         let id: VolumeID
         let store: RevivedStore
-        let progress: RestoreProgress
 
         func write(_ bytes: [UInt8], at offset: UInt64) throws(BackupFailure) {
             try store.write(bytes, at: offset, of: id)
-            progress.add(bytes.count)
         }
         func zero(_ range: Range<UInt64>) throws(BackupFailure) { try store.zero(range, of: id) }
         func grow(to byteCount: UInt64) throws(BackupFailure) {
@@ -226,12 +224,9 @@ private final class RevivalSink: RestoreSink {
     }
 
     private let directory: StoreDirectory
-    private let progress: RestoreProgress
     private let made = NIOLockedValueBox<RevivedStore?>(nil)
 
-    init(_ directory: StoreDirectory, _ progress: RestoreProgress) {
-        (self.directory, self.progress) = (directory, progress)
-    }
+    init(_ directory: StoreDirectory) { self.directory = directory }
 
     func wants(_ name: String) -> Bool { true }
 
@@ -254,7 +249,7 @@ private final class RevivalSink: RestoreSink {
         let store = try store()
         try store.create(
             volume.id, name: volume.name, byteCount: volume.byteCount, isSync: volume.isSync)
-        return Target(id: volume.id, store: store, progress: progress)
+        return Target(id: volume.id, store: store)
     }
 
     func drop(_ target: Target) throws(BackupFailure) { try target.store.delete(target.id) }

@@ -1,6 +1,7 @@
 internal import Backup
 internal import Decisions
 internal import Mesh
+internal import Pacing
 internal import Record
 internal import Replay
 internal import Repository
@@ -49,9 +50,11 @@ protocol RestoreSink {
     func begin() throws(BackupFailure)
     /// nil for one that is not wanted.
     func target(_ volume: RestoredVolume) throws(BackupFailure) -> Target?
+    /// Whether `fill` reads all of a backup's bytes, or leaves them where they are.
+    var copiesWhenFilled: Bool { get }
     /// Brings the target to what the backup says of it.
     func fill(
-        _ target: Target, _ map: VolumeMap, _ reader: BackupReader
+        _ target: Target, _ map: VolumeMap, _ reader: BackupReader, _ tell: @escaping WorkTeller
     ) throws(BackupFailure)
     /// The log deleted it.
     func drop(_ target: Target) throws(BackupFailure)
@@ -59,9 +62,11 @@ protocol RestoreSink {
 
 extension RestoreSink {
     func held(_ name: String) -> UInt64 { 0 }
+    var copiesWhenFilled: Bool { true }
+
     func fill(
-        _ target: Target, _ map: VolumeMap, _ reader: BackupReader
-    ) throws(BackupFailure) { try reader.restore(map, to: target) }
+        _ target: Target, _ map: VolumeMap, _ reader: BackupReader, _ tell: @escaping WorkTeller
+    ) throws(BackupFailure) { try reader.restore(map, to: Watched(target, tell)) }
 }
 
 extension BackupReader {
@@ -89,6 +94,8 @@ struct MomentRestore<Sink: RestoreSink> {
         let position: Position
         let time: WallTime
         let entries: UInt64
+        /// Of data that was written, by the backup and by the log.
+        let byteCount: UInt64
         /// What was decided there.
         let decisions: Decisions
         /// In the order of the volumes' ids.
@@ -100,7 +107,7 @@ struct MomentRestore<Sink: RestoreSink> {
     let sink: Sink
 
     /// All that the volumes hold is written, and not made durable yet.
-    func run(_ progress: (Int) -> Void) throws(BackupFailure) -> Done {
+    func run(_ progress: ProgressTeller) throws(BackupFailure) -> Done {
         let (manifest, epoch) = try ground()
         let archive = LogArchive(vault, cluster: manifest.cluster, group: manifest.group)
         if !moment.isReached(manifest.position) {
@@ -113,12 +120,19 @@ struct MomentRestore<Sink: RestoreSink> {
         var replay = try replay(manifest, reader)
         try reader.checkRoom(for: manifest.volumes, in: sink)
         try sink.begin()
+        if sink.copiesWhenFilled {
+            progress.take(.began("restoring"))
+            let maps = manifest.volumes.filter { sink.wants($0.name) }.map(\.map)
+            progress.expect { try reader.storedByteCount(maps) }
+        }
         var targets: [VolumeID: Sink.Target] = [:]
         for volume in manifest.volumes {
             guard let target = try sink.target(RestoredVolume(volume)) else { continue }
-            try sink.fill(target, volume.map, reader)
+            try sink.fill(target, volume.map, reader, progress.take)
             targets[volume.id] = target
         }
+        var byteCount = progress.byteCount
+        progress.take(.began("replaying"))
         var (reached, entries) = (WallTime(manifest.time), UInt64(0))
         // What is behind the moment is not asked for: it may well be missing.
         replaying: while !moment.isReached(replay.position), let next = try stretches.next() {
@@ -126,14 +140,14 @@ struct MomentRestore<Sink: RestoreSink> {
                 if moment.isReached(replay.position) || moment.isPassed(by: entry) {
                     break replaying
                 }
-                try carryOut(try apply(entry, &replay), replay, &targets)
+                byteCount += try carryOut(try apply(entry, &replay), replay, &targets)
                 (reached, entries) = (entry.time, entries + 1)
-                progress(entry.bytes.count)
+                progress.add(entry.bytes.count)
             }
         }
         return Done(
             manifest: manifest, position: replay.position, time: reached, entries: entries,
-            decisions: replay.decisions,
+            byteCount: byteCount, decisions: replay.decisions,
             targets: targets.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
     }
 
@@ -241,22 +255,26 @@ struct MomentRestore<Sink: RestoreSink> {
         }
     }
 
+    /// How many bytes of data were written for it.
     private func carryOut(
         _ deed: Replay.Deed?, _ replay: Replay, _ targets: inout [VolumeID: Sink.Target]
-    ) throws(BackupFailure) {
+    ) throws(BackupFailure) -> UInt64 {
         switch deed {
         case nil: break
         case .write(let volume, let offset, let data):
-            try targets[volume]?.write(Array(data), at: offset)
+            guard let target = targets[volume] else { break }
+            try target.write(Array(data), at: offset)
+            return UInt64(data.count)
         case .zero(let volume, let range): try targets[volume]?.zero(range)
         case .grow(let volume, let byteCount): try targets[volume]?.grow(to: byteCount)
         case .delete(let volume):
             if let target = targets.removeValue(forKey: volume) { try sink.drop(target) }
         case .create(let id):
             guard let volume = replay.decisions.volumes.first(where: { $0.id == id }) else {
-                return
+                break
             }
             targets[id] = try sink.target(RestoredVolume(volume))
         }
+        return 0
     }
 }

@@ -32,6 +32,7 @@ struct RangeRestore {
     let manifest: Manifest
     let range: ByteRange
     let sink: ImageSink
+    let progress: ProgressTeller
 
     func run(_ volume: Manifest.Volume, to path: String, _ options: OutputOptions) throws {
         let (bytes, shape) = (range.bytes, volume.map.shape)
@@ -45,11 +46,13 @@ struct RangeRestore {
         try backed { () throws(BackupFailure) in
             let reader = try BackupReader(vault, threads: RepositoryOptions.threads)
             try checkRoom(VolumeView(volume.map, reader))
+            progress.expect { try reader.storedByteCount(volume.map, bytes) }
             let image = try ImageTarget(
                 path, byteCount: UInt64(bytes.count), existing: sink.existing)
-            try reader.restore(volume.map, bytes: bytes, to: image)
+            try reader.restore(volume.map, bytes: bytes, to: Watched(image, progress.take))
             try image.finish()
         }
+        progress.end()
         let restored = Restored(
             number: manifest.sequence, index: manifest.position.index.rawValue,
             volume: volume.name, path: path, offset: bytes.lowerBound,

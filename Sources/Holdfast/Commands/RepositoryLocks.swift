@@ -27,6 +27,7 @@ extension RepositoryCommand {
         }
 
         @OptionGroup var options: OutputOptions
+        @OptionGroup var telling: ProgressOptions
         @Argument(help: "The store file that says where the repository is.")
         var place: String
 
@@ -38,11 +39,14 @@ extension RepositoryCommand {
                     "no store in \(place) locks objects\n  Put lock: {mode: …, days: …} into its s3 first: "
                         + "docs/backups.md.")
             }
+            let progress = ProgressTeller("opening", telling)
+            defer { progress.end() }
             let reports = try backed { () throws(BackupFailure) in
-                try StoreChoice.extendLocks(of: settings) {
+                try StoreChoice.extendLocks(of: settings, tell: progress.take) {
                     ProcessInfo.processInfo.environment[$0]
                 }
             }
+            progress.end()
             let extended = Extended(
                 stores: reports.map {
                     .init(

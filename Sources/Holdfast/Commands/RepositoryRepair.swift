@@ -3,6 +3,7 @@ internal import ArgumentParser
 internal import Backup
 internal import FoundationEssentials
 internal import Mesh
+internal import Pacing
 internal import Repository
 internal import Settings
 internal import StoreChoice
@@ -23,6 +24,7 @@ extension RepositoryCommand {
         var place: String
         @OptionGroup var key: FirstKeyOptions
         @OptionGroup var pace: PaceOptions
+        @OptionGroup var telling: ProgressOptions
         @Flag(
             help:
                 "Makes stores of the store file that are empty copies, too; an empty one may be a disk that is not mounted."
@@ -43,8 +45,9 @@ extension RepositoryCommand {
                     try OpenedRepository(
                         past.past, of: settings, key: key.key, tenant: key.tenant)
                 } else { try OpenedRepository(settings, key, for: .reading) }
-            let progress = RestoreProgress("reading", shows: options.output == .table)
-            let (repair, rings) = try Self.repair(opened, past, pace) { progress.add($0) }
+            let progress = ProgressTeller("opening", telling)
+            defer { progress.end() }
+            let (repair, rings) = try Self.repair(opened, past, pace, progress.take)
             let report = try backed { () throws(BackupFailure) in try repair.run() }
             progress.end()
             let repaired = RepairReport(report, rings)
@@ -66,14 +69,14 @@ extension RepositoryCommand {
         /// there first: what lies in the bucket now may be anybody's.
         private static func repair(
             _ opened: OpenedRepository, _ past: StoreChoice.Hidden?, _ pace: PaceOptions,
-            _ advanced: @escaping @Sendable (Int) -> Void
+            _ tell: @escaping WorkTeller
         ) throws(Failure) -> (Repair, RingHistory) {
             let vault = try opened.vault()
             var rings = opened.history(in: opened.rings.store)
             guard let past else {
                 let repair = Repair(
                     vault, rings: rings, threads: RepositoryOptions.threads,
-                    bytesPerSecond: pace.rate, advanced: advanced)
+                    bytesPerSecond: pace.rate, tell: tell)
                 return (repair, rings)
             }
             choose(past, vault, rings)
@@ -92,7 +95,7 @@ extension RepositoryCommand {
             let repair = Repair(
                 whole, rings: rings, threads: RepositoryOptions.threads,
                 bytesPerSecond: pace.rate, wasThere: { name in past.wasThere(name) },
-                advanced: advanced)
+                tell: tell)
             return (repair, rings)
         }
 

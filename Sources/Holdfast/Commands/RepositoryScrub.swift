@@ -23,9 +23,20 @@ struct FindingReport: Encodable {
 
 struct PaceOptions: ParsableArguments {
     @Option(
-        help: "How many bytes are read in a second at most, of all stores together, such as 50M.",
-        transform: { try ByteSize(parsing: $0).byteCount })
+        help:
+            "How many bytes of objects are read in a second at most, of all stores together, such as 50M.",
+        transform: { try Self.rate(parsing: $0) })
     var rate: UInt64?
+
+    static func rate(parsing text: String) throws -> UInt64 {
+        let rate = try ByteSize.count(parsing: text)
+        guard rate >= NodeSettings.backupRateMin else {
+            throw ValidationError(
+                "\(text) is too slow: at least \(Words.bytes(NodeSettings.backupRateMin)) a second."
+            )
+        }
+        return rate
+    }
 }
 
 extension RepositoryCommand {
@@ -66,6 +77,7 @@ extension RepositoryCommand {
         @Option(help: "Whose backups, where an escrow key opens those of several tenants.")
         var tenant: TenantID?
         @OptionGroup var pace: PaceOptions
+        @OptionGroup var telling: ProgressOptions
 
         func run() throws {
             let settings = try ConfigFile.store(place)
@@ -73,11 +85,11 @@ extension RepositoryCommand {
                 try OpenedRepository(settings, key: $0, tenant: tenant, for: .reading)
             }
             let store = try opened?.rings.store ?? settings.opened(for: .reading)
-            let progress = RestoreProgress("scrubbing", shows: options.output == .table)
+            let progress = ProgressTeller("opening", telling)
+            defer { progress.end() }
             let scrub = Scrub(
                 store, try opened?.vault(), rings: opened.map { $0.history(in: store) },
-                threads: RepositoryOptions.threads, bytesPerSecond: pace.rate
-            ) { progress.add($0) }
+                threads: RepositoryOptions.threads, bytesPerSecond: pace.rate, tell: progress.take)
             let report = try backed { () throws(BackupFailure) in try scrub.run() }
             progress.end()
             let scrubbed = Scrubbed(report)

@@ -3,6 +3,7 @@ internal import Backup
 internal import Glibc
 internal import Mesh
 internal import NIOConcurrencyHelpers
+internal import Pacing
 internal import Repository
 
 struct RestoreCommand: AsyncParsableCommand {
@@ -42,6 +43,8 @@ struct RestoreCommand: AsyncParsableCommand {
     @OptionGroup var place: RepositoryOptions
     @OptionGroup var options: OutputOptions
     @OptionGroup var wantedMoment: MomentOptions
+    @OptionGroup var pace: PaceOptions
+    @OptionGroup var telling: ProgressOptions
     @Option(help: "One volume; then --to names its image.")
     var volume: String?
     @Option(
@@ -103,27 +106,30 @@ struct RestoreCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let vault = try place.vault()
+        let vault = try place.vault().paced(pace.rate)
+        let progress = ProgressTeller("restoring", telling)
+        defer { progress.end() }
         if let into, let volume {
             let restore = LiveRestore(
                 vault: vault, moment: wantedMoment.moment, volume: volume, into: into,
-                client: root.client)
+                client: root.client, progress: progress)
             return try await restore.run(options)
         }
         if let cluster {
             let restore = MeshRestore(
-                vault: vault, moment: wantedMoment.moment, config: cluster, expected: expect)
+                vault: vault, moment: wantedMoment.moment, config: cluster, expected: expect,
+                progress: progress)
             return try restore.run(options)
         }
-        if !wantedMoment.isBackup { return try restore(wantedMoment.moment, vault) }
+        if !wantedMoment.isBackup { return try restore(vault, progress) }
         let manifest = try RepositoryOptions.manifest(wantedMoment.number, in: vault)
         let wanted = try wanted(manifest)
-        let progress = RestoreProgress("restoring", of: manifest, shows: options.output == .table)
+        progress.name("backup \(manifest.sequence)")
         // All of them are refused before the first is written.
         try refuseExisting(wanted)
         if let range {
             let restore = RangeRestore(
-                vault: vault, manifest: manifest, range: range, sink: sink)
+                vault: vault, manifest: manifest, range: range, sink: sink, progress: progress)
             return try restore.run(wanted[0].volume, to: wanted[0].path, options)
         }
         let reader = try backed { () throws(BackupFailure) in
@@ -132,12 +138,14 @@ struct RestoreCommand: AsyncParsableCommand {
         try backed { () throws(BackupFailure) in
             try reader.checkRoom(for: wanted.map(\.volume), in: sink)
         }
+        progress.expect { try reader.storedByteCount(wanted.map(\.volume.map)) }
         let kept = NIOLockedValueBox(UInt64(0))
         let damage = Damaged.volumes(wanted.map(\.volume)) { at throws(BackupFailure) in
             let (volume, path) = wanted[at]
             let image = try sink.image(path, byteCount: volume.map.shape.byteCount)
-            let held = try reader.complete(
-                volume.map, in: Watched(target: image, progress: progress))
+            let held = try reader.complete(volume.map, in: Watched(image, progress.take)) {
+                progress.take(.kept($0))
+            }
             try image.finish()
             kept.withLockedValue { $0 += held }
         }
@@ -157,12 +165,11 @@ struct RestoreCommand: AsyncParsableCommand {
             } + Self.lines(kept: kept.withLockedValue { $0 }))
     }
 
-    private func restore(_ moment: RestoreMoment, _ vault: Vault) throws {
-        let progress = RestoreProgress("replaying", shows: options.output == .table)
+    private func restore(_ vault: Vault, _ progress: ProgressTeller) throws {
         let sink = sink
-        let restore = MomentRestore(vault: vault, moment: moment, sink: sink)
+        let restore = MomentRestore(vault: vault, moment: wantedMoment.moment, sink: sink)
         let done = try kept(sink) { () throws(BackupFailure) in
-            let done = try restore.run { progress.add($0) }
+            let done = try restore.run(progress)
             guard !done.targets.isEmpty else {
                 throw .volume(
                     "there was no volume\(volume.map { " \($0)" } ?? "") then: entry \(done.position.index)"
@@ -180,7 +187,7 @@ struct RestoreCommand: AsyncParsableCommand {
         try options.show(
             Restored(
                 number: done.manifest.sequence, index: done.position.index.rawValue,
-                replayed: done.entries, images: images, bytes: progress.byteCount,
+                replayed: done.entries, images: images, bytes: done.byteCount,
                 kept: sink.kept),
             images.map { Line("\($0.volume) as of \(place) is in \($0.path)", .good) }
                 + Self.lines(kept: sink.kept))
@@ -236,20 +243,6 @@ struct RestoreCommand: AsyncParsableCommand {
             }
         }
     }
-
-    private struct Watched: HeldTarget {
-        let target: ImageTarget
-        let progress: RestoreProgress
-        func held() throws(BackupFailure) -> [Range<UInt64>] { try target.held() }
-        func read(_ range: Range<UInt64>) throws(BackupFailure) -> [UInt8] {
-            try target.read(range)
-        }
-        func zero(_ range: Range<UInt64>) throws(BackupFailure) { try target.zero(range) }
-        func write(_ bytes: [UInt8], at offset: UInt64) throws(BackupFailure) {
-            try target.write(bytes, at: offset)
-            progress.add(bytes.count)
-        }
-    }
 }
 
 /// Volumes of a backup that can't be had; the others are not given up for them.
@@ -275,48 +268,5 @@ enum Damaged {
         let others = count - damage.count
         let whole = others == 1 ? "\n  The other one is whole." : "\n  The others are whole."
         throw Failure(.refused, words.joined(separator: "\n") + (others > 0 ? whole : "") + rest)
-    }
-}
-
-/// How far a restore is, for a person at a terminal.
-final class RestoreProgress: Sendable {
-    private struct State: Sendable {
-        var byteCount: UInt64 = 0
-        var shownAt: UInt64 = 0
-    }
-    private static let shownEvery: UInt64 = 64 << 20
-
-    private let deed: String
-    private let shows: Bool
-    private let began = ContinuousClock.now
-    private let state = NIOLockedValueBox(State())
-
-    convenience init(_ deed: String, of manifest: Manifest, shows: Bool) {
-        self.init("\(deed) backup \(manifest.sequence)", shows: shows)
-    }
-
-    init(_ deed: String, shows: Bool) {
-        self.deed = deed
-        self.shows = shows && Terminal.errorIsTerminal
-    }
-
-    var byteCount: UInt64 { state.withLockedValue { $0.byteCount } }
-
-    func add(_ count: Int) {
-        let total = state.withLockedValue { state -> UInt64? in
-            state.byteCount += UInt64(count)
-            guard state.byteCount >= state.shownAt + Self.shownEvery else { return nil }
-            state.shownAt = state.byteCount
-            return state.byteCount
-        }
-        guard shows, let total else { return }
-        let milliseconds = max((ContinuousClock.now - began) / .milliseconds(1), 1)
-        let rate = UInt64(Double(total) * 1_000 / milliseconds)
-        Terminal.write(
-            "\r\u{1b}[K\(deed): \(Words.bytes(total)), \(Words.bytes(rate))/s", to: STDERR_FILENO)
-    }
-
-    func end() {
-        if shows { Terminal.write("\r\u{1b}[K", to: STDERR_FILENO) }
     }
 }
