@@ -145,6 +145,8 @@ final class Switchboard: Sendable {
             if !cuts.begun(ticket, result), case .success = result {
                 parts?.volumes.post(.endCut)
             }
+        // Nobody here asks for one yet.
+        case .snapshotTaken: break
         case .failed(let error): stop(ExitCode.disk, "the volumes have stopped: \(error)")
         }
     }

@@ -118,10 +118,15 @@ package struct Exports<D: Disk>: Sendable {
         case .pull(let source):
             try pull(from: source, at: now, &effects)
             try mend(from: source, at: now, &effects)
-        case .scrub(let wall): try scrub(wall, at: now, &effects)
+        case .scrub(let wall):
+            try core.tidyRoom()
+            try scrub(wall, at: now, &effects)
         case .beginCut(let ticket, let since):
             effects.append(.cutBegun(ticket, core.beginCut(since: since)))
         case .endCut: core.endCut()
+        case .takeSnapshot(let ticket, let order):
+            effects.append(.snapshotTaken(ticket, core.takeSnapshot(order)))
+        case .yieldSnapshots: try core.yieldSnapshots()
         case .heard(let message, let node): try hear(message, from: node, at: now, &effects)
         }
         if !drafts.isEmpty {

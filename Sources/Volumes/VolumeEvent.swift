@@ -22,6 +22,7 @@ package enum VolumeEvent: Sendable {
     /// A scrub may go on at once.
     case scrubs
     case cutBegun(CutTicket, Result<BegunCut, CutRefused>)
+    case snapshotTaken(CutTicket, Result<SnapshotInfo, SnapshotRefused>)
     /// The volumes have stopped for good; the process has to recover from its disk.
     case failed(DiskError)
 }
@@ -42,6 +43,9 @@ package struct VolumeStatus: Hashable, Sendable {
     package let applied: LogIndex
     package let checkpointed: LogIndex
     package let scrub: ScrubStanding
+    /// Those that are held, the oldest first, and those that ended; what is kept of each as of when one last came or went.
+    package let snapshots: [SnapshotInfo]
+    package let snapshotRoom: SnapshotRoomUse
 
     init<D: Disk>(_ core: VolumeCore<D>) {
         volumes = core.list
@@ -50,5 +54,7 @@ package struct VolumeStatus: Hashable, Sendable {
         applied = core.applied
         checkpointed = core.checkpointed
         scrub = core.scrubStanding
+        snapshots = core.snapshotStanding
+        snapshotRoom = core.snapshotRoom
     }
 }
