@@ -54,7 +54,7 @@ fi
 endef
 
 .PHONY: deps deps-rigs deps-bench build release rig test scenarios test-thread lint format proto demo takeover takeover-idle witness \
-	full-disk torture backup mount demo-bare-metal backup-killpoints bitrot rehearse rotation schedule histories pitr wal-lag s3 resync members upgrade rot bench-journal bench-gossip bench-backup simulate mutants powercut \
+	full-disk torture backup mount snapshot demo-bare-metal backup-killpoints bitrot rehearse rotation schedule histories pitr wal-lag s3 resync members upgrade rot bench-journal bench-gossip bench-backup simulate mutants powercut \
 	fuzz-build fuzz corpus
 
 deps:
@@ -163,6 +163,10 @@ backup: release rig
 # A backup looked into over NBD, without a restore; by Debian's python, which has Debian's libnbd.
 mount: release
 	PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 Tests/Rig/mount.py $(EXECUTABLES) $(if $(MIB),--mib $(MIB))
+
+# Volumes as they were, under load, on a primary and a replica; by Debian's python as well.
+snapshot: release
+	PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 Tests/Rig/snapshot.py $(EXECUTABLES)
 
 # One byte turns in each of OBJECTS objects, in one of two stores.
 bitrot: release rig

@@ -239,8 +239,9 @@ let package = Package(
         tests(
             "HoldfastTests",
             [
-                "Admin", "Alarms", "Control", "Disk", "Holdfast", "Journal", "JournalCore", "Mesh",
-                "Record",
+                "Admin", "Alarms", "Backup", "Control", "Disk", "Holdfast", "Journal",
+                "JournalCore",
+                "Mesh", "Record",
                 argumentParser, logging,
             ]),
         tests("HouseTests", []),
