@@ -3,6 +3,7 @@ import Alarms
 import Control
 import Decisions
 import Disk
+import Dispatch
 import Driver
 import FoundationEssentials
 import Glibc
@@ -19,7 +20,7 @@ import Volumes
 /// The snapshots of this node: takes orders for them, remembers which there were, and tells of those that ended.
 final class SnapshotDesk: SnapshotDoor {
     private static let fileName = "snapshots.json"
-    private static let fileByteCountMax = 1 << 20
+    private static let fileByteCountMax = 16 << 20
     /// Of an earlier process; more are forgotten, the oldest first.
     private static let formerMax = 16
     /// Reads that the volumes are asked for at once: clients' requests go in between.
@@ -55,6 +56,8 @@ final class SnapshotDesk: SnapshotDoor {
     private let ask: BackupScheduler.Ask
     private let file: StateFile
     private let logger: Logger
+    /// A disk that has stalled keeps nobody waiting but who asks for a snapshot.
+    private let files = DispatchQueue(label: "holdfast.snapshots")
     private let state: NIOLockedValueBox<State>
 
     init(
@@ -64,9 +67,15 @@ final class SnapshotDesk: SnapshotDoor {
         (self.data, self.driver, self.volumes) = (data, driver, volumes)
         (self.ask, self.logger) = (ask, logger)
         file = StateFile(Self.fileName, in: data)
-        let bytes = try? file.read(bytesMax: Self.fileByteCountMax)
-        var former =
-            bytes.flatMap { try? JSONDecoder().decode([Former].self, from: Data($0)) } ?? []
+        var former: [Former] = []
+        do {
+            let bytes = try file.read(bytesMax: Self.fileByteCountMax)
+            former = try bytes.map { try JSONDecoder().decode([Former].self, from: Data($0)) } ?? []
+        } catch {
+            logger.warning(
+                "which snapshots the last process held can't be told", metadata: ["why": "\(error)"]
+            )
+        }
         for at in former.indices where former[at].ended == nil {
             former[at].ended = "the agent was started anew, which ends them"
             logger.warning(
@@ -98,7 +107,7 @@ final class SnapshotDesk: SnapshotDoor {
         if standing.contains(where: { $0.end == nil }), isShortOfRoom {
             volumes.post(.yieldSnapshots)
         }
-        note(standing)
+        if note(standing) { files.async { self.save() } }
     }
 
     private var isShortOfRoom: Bool {
@@ -107,20 +116,32 @@ final class SnapshotDesk: SnapshotDoor {
         return UInt64(status.f_bavail) * UInt64(status.f_frsize) < Self.sparedByteCount
     }
 
-    private func note(_ standing: [SnapshotInfo]) {
+    /// False where there is nothing new.
+    private func note(_ standing: [SnapshotInfo]) -> Bool {
         let news = state.withLockedValue { state -> [SnapshotInfo]? in
             guard state.standing != standing else { return nil }
             let known = Set(state.standing.filter { $0.end != nil }.map(\.id))
             state.standing = standing
             return standing.filter { $0.end != nil && !known.contains($0.id) }
         }
-        guard let news else { return }
+        guard let news else { return false }
         for info in news {
             guard let end = info.end else { continue }
             logger.warning(
                 "a snapshot ended", metadata: ["name": "\(info.name)", "why": "\(end)"])
         }
-        save()
+        return true
+    }
+
+    /// Notes what there is by now, and returns once that is on the disk.
+    private func settle() async {
+        _ = note(volumes.status.snapshots)
+        await withCheckedContinuation { done in
+            files.async {
+                self.save()
+                done.resume()
+            }
+        }
     }
 
     /// What is not on the disk is lost without a word by the next start.
@@ -193,7 +214,7 @@ extension SnapshotDesk {
         switch taken {
         case .failure(let refused): throw .snapshot(SnapshotRefusal(refused, of: request.name))
         case .success(let info):
-            note(volumes.status.snapshots)
+            await settle()
             var report = SnapshotReport(info)
             report.mayLack = lacks
             return report
@@ -224,14 +245,14 @@ extension SnapshotDesk {
             state.former.removeAll { $0.name == name }
             return state.former.count < count
         }
-        if wasFormer { return save() }
-        let refused = await asking { exports in exports.deleteSnapshot(name) }
+        if wasFormer { return await settle() }
+        let refused = await asking(publishes: true) { exports in exports.deleteSnapshot(name) }
         guard let refused else { throw .node(.stopping) }
         guard refused == nil else {
             let known = volumes.status.snapshots.map(\.name)
             throw .snapshot(.unknown(name: name, known: known))
         }
-        note(volumes.status.snapshots)
+        await settle()
     }
 
     func shape(
@@ -283,10 +304,11 @@ extension SnapshotDesk {
     }
 
     private func asking<Value: Sendable>(
+        publishes: Bool = false,
         _ body: @escaping @Sendable (inout Exports<FileDisk>) throws(DiskError) -> Value
     ) async -> Value? {
         await withCheckedContinuation { done in
-            volumes.ask(body) { done.resume(returning: $0) }
+            volumes.ask(publishes: publishes, body) { done.resume(returning: $0) }
         }
     }
 }

@@ -133,14 +133,16 @@ package final class VolumeThread<D: Disk>: Sendable {
         }
     }
 
-    /// Looks at the exports behind what is under way; nil where their disk has failed. It keeps clients waiting.
+    /// Looks at the exports behind what is under way; nil where their disk has failed. It keeps clients
+    /// waiting. Whoever changes what the figures tell has them published.
     package func ask<Value: Sendable>(
+        publishes: Bool = false,
         _ body: @escaping @Sendable (inout Exports<D>) throws(DiskError) -> Value,
         reply: @escaping @Sendable (Value?) -> Void
     ) {
         queue.async {
             let value = self.guarded { work throws(DiskError) -> Value in try body(&work.exports) }
-            self.publish()
+            if publishes { self.publish() }
             reply(value)
         }
     }

@@ -149,6 +149,17 @@ def exports(rig, primary, original):
     primary.holdfast("snapshot", "delete", "first")
 
 
+def gone_back(rig, node, original):
+    """All of the volume is written back from a snapshot, which has no room for all of it and needs none."""
+    with Export(node, "first", rig.scratch, "back", "--read-only") as export:
+        run("nbdcopy", "--flush", export.uri, node.uri("db"))
+        same = filecmp.cmp(rig.copy(node, "back.raw"), original, shallow=False)
+        rig.findings.expect(same, f"a volume can be taken back to a snapshot of it {export.told()}")
+    rig.figures["compared"] += 1
+    rig.figures["differing"] += not same
+    rig.compare(node, "first", original, "who has gone back still has it")
+
+
 def killed(rig, primary, replica, first, second):
     """The primary goes: the replica's are what they were, also once it serves; and who comes back says what it lost."""
     rig.create(primary, "gone")
@@ -158,6 +169,7 @@ def killed(rig, primary, replica, first, second):
     rig.count(heir, 1, LOAD_MIB)
     for name, original in (("first", first), ("second", second)):
         rig.compare(replica, name, original, f"{name}, behind a takeover")
+    gone_back(rig, heir, first)
     primary.start()
     tools.wait_until("it tells of it", NOTICE_SECONDS_MAX, lambda: primary.status() and rig.alarm(primary))
     named = "gone" in rig.alarm(primary)["text"] and "started anew" in rig.state(primary, "gone")["ended"]
