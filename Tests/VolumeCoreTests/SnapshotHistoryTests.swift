@@ -92,11 +92,14 @@ private struct SnapshotModel {
         for one in known {
             for (volume, then) in one.volumes.sorted(by: { $0.key < $1.key }) {
                 let whole = try log.read(one.id, volume.rawValue, 0..<UInt64(then.count))
-                try #require(whole == then, "\(one.name), volume \(volume)")
+                // Not the bytes: a failure would show all of them.
+                let isSame = whole == then
+                try #require(isSame, "\(one.name), volume \(volume)")
                 let start = random.next() % UInt64(then.count)
                 let end = start + random.next() % (UInt64(then.count) - start + 1)
                 let part = try log.read(one.id, volume.rawValue, start..<end)
-                try #require(part == Array(then[Int(start)..<Int(end)]))
+                let isPartSame = part == Array(then[Int(start)..<Int(end)])
+                try #require(isPartSame, "\(one.name), volume \(volume), \(start)..<\(end)")
                 compared += 1
             }
         }
