@@ -54,7 +54,7 @@ fi
 endef
 
 .PHONY: deps deps-rigs deps-bench build release rig test scenarios test-thread lint format proto demo takeover takeover-idle witness \
-	full-disk torture backup mount pace demo-bare-metal backup-killpoints bitrot rehearse rotation schedule histories pitr wal-lag s3 resync members upgrade rot differ bench-journal bench-gossip bench-backup simulate mutants powercut \
+	full-disk torture backup mount pace snapshot demo-bare-metal backup-killpoints bitrot rehearse rotation schedule histories pitr wal-lag s3 resync members upgrade rot differ bench-journal bench-gossip bench-backup simulate mutants powercut \
 	fuzz-build fuzz corpus
 
 deps:
@@ -171,6 +171,10 @@ mount: release
 # Rates that backups and restores keep to, and what they tell of themselves meanwhile.
 pace: release rig
 	PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 Tests/Rig/pace.py $(EXECUTABLES) $(RIG)
+
+# Volumes as they were, under load, on a primary and a replica; by Debian's python as well.
+snapshot: release
+	PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 Tests/Rig/snapshot.py $(EXECUTABLES)
 
 # One byte turns in each of OBJECTS objects, in one of two stores.
 bitrot: release rig

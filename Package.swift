@@ -241,8 +241,8 @@ let package = Package(
         tests(
             "HoldfastTests",
             [
-                "Admin", "Alarms", "Control", "Disk", "Holdfast", "Journal", "JournalCore", "Mesh",
-                "Pacing", "Record",
+                "Admin", "Alarms", "Backup", "Control", "Disk", "Holdfast", "Journal",
+                "JournalCore", "Mesh", "Pacing", "Record",
                 argumentParser, logging,
             ]),
         tests("HouseTests", []),

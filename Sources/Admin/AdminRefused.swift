@@ -7,6 +7,7 @@ package enum AdminRefused: Error, Hashable, Sendable {
     case alarm(AlarmRefused)
     case member(MemberRefused)
     case backup(BackupRefused)
+    case snapshot(SnapshotRefusal)
 }
 
 /// The mesh cannot decide it, or has decided otherwise.

@@ -39,6 +39,7 @@ extension Problem {
         case .alarm(let refused): self.init(refused)
         case .member(let refused): self.init(refused)
         case .backup(let refused): self.init(refused)
+        case .snapshot(let refused): self.init(refused)
         }
     }
 

@@ -31,6 +31,7 @@ extension AgentDoor {
         sight.rotation = backups?.rotation
         sight.locks = backups?.locksFailure
         sight.scrub = scrub?.sight
+        sight.snapshots = parts.snapshots.sight
         sight.lag = lag(of: settings.member.id, view)
         sight.peers = settings.others.map { member in
             let known = view.peers.first { $0.node == member.id }

@@ -37,6 +37,8 @@ extension AgentDoor {
         return report(backups.report)
     }
 
+    func snapshots() -> any SnapshotDoor { parts.snapshots }
+
     private func scheduleReport(
         _ schedule: BackupSchedule, _ view: NodeView
     ) -> BackupScheduleReport {

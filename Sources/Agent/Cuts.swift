@@ -135,7 +135,7 @@ struct NodeCut: CutHolder {
             metadata: ["why": "\(why)"])
     }
 
-    private static func shortfall(_ answer: Node.Answer?) -> String? {
+    static func shortfall(_ answer: Node.Answer?) -> String? {
         switch answer {
         // It was applied, which is all that is asked.
         case .done: nil

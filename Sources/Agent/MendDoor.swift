@@ -83,6 +83,7 @@ struct MendDoor: AdminDoor {
         throw .node(.mending)
     }
     func log(_ query: LogQuery) async throws(AdminRefused) -> LogReport { throw .node(.mending) }
+    func snapshots() throws(AdminRefused) -> any SnapshotDoor { throw .node(.mending) }
     func backup() async throws(AdminRefused) -> BackupJobReport { throw .node(.mending) }
     func beginBackup(_ request: BackupRequest) async throws(AdminRefused) -> BackupJobReport {
         throw .node(.mending)

@@ -76,6 +76,7 @@ final class Running: DaemonParts {
         var limits = VolumeLimits()
         limits.resync.bytesPerSecondMax = settings.node.resyncRate
         limits.scrubPeriod = settings.node.scrubPeriod
+        limits.snapshotRoomByteCount = settings.node.snapshotRoom ?? 0
         let volumeCore = try Self.volumes(
             in: settings.node.data + "/volumes", limits, logEnd: recovered.last.index)
         // What the log no longer holds has to come from another replica.
@@ -118,11 +119,14 @@ final class Running: DaemonParts {
         let desk = MendDesk(keeper) { message, node in
             _ = transport.send(message.encoded, to: node, lane: .bulk)
         }
-        parts = Switchboard.Parts(
-            driver: driver, keeper: keeper, transport: transport, volumes: volumes, desk: desk)
         let ask: BackupScheduler.Ask = { command in
             await board.answers.wait { driver.post(.operate($0, .command(command))) }
         }
+        let snapshots = SnapshotDesk(
+            in: settings.node.data, driver, volumes, logger, ask: ask)
+        parts = Switchboard.Parts(
+            driver: driver, keeper: keeper, transport: transport, volumes: volumes, desk: desk,
+            snapshots: snapshots)
         let cut = NodeCut(
             cluster: settings.cluster.cluster, group: Self.group, cuts: board.cuts, driver: driver,
             volumes: volumes, logger: logger, ask: ask)
@@ -163,6 +167,7 @@ final class Running: DaemonParts {
     func start() async throws {
         board.connect(parts)
         let (driver, door, scheduler, scrub) = (parts.driver, door, scheduler, scrub)
+        let snapshots = parts.snapshots
         driver.post(.wallClock)
         driver.post(.announce(board.keeper.bulletin))
         let volumes = parts.volumes
@@ -176,6 +181,7 @@ final class Running: DaemonParts {
                 door.look()
                 scheduler?.tick()
                 scrub?.tick()
+                snapshots.tick()
             })
         volumes.post(.behind(base))
         try await exports.start { volumes.post($0) }

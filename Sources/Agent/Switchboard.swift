@@ -25,6 +25,7 @@ final class Switchboard: Sendable {
         let transport: Transport
         let volumes: VolumeThread<FileDisk>
         let desk: MendDesk
+        let snapshots: SnapshotDesk
     }
 
     let logger: Logger
@@ -76,7 +77,8 @@ final class Switchboard: Sendable {
             _ = parts.transport.send(note.encoded, to: to, lane: .bulk)
         case .apply(let ruled): parts.volumes.post(.apply(ruled))
         case .checkpoint: parts.volumes.post(.checkpoint)
-        case .cut(let order): cuts.ordered(order, parts.volumes)
+        case .cut(let order):
+            if !parts.snapshots.ordered(order) { cuts.ordered(order, parts.volumes) }
         case .behind(let index): parts.volumes.post(.behind(index))
         case .pull(let source): parts.volumes.post(.pull(from: source))
         case .placed(let first, let count, let round):
@@ -147,6 +149,7 @@ final class Switchboard: Sendable {
             if !cuts.begun(ticket, result), case .success = result {
                 parts?.volumes.post(.endCut)
             }
+        case .snapshotTaken(let ticket, let taken): parts?.snapshots.taken(ticket, taken)
         case .failed(let error): stop(ExitCode.disk, "the volumes have stopped: \(error)")
         }
     }

@@ -27,6 +27,7 @@ package enum AlarmCode: String, CaseIterable, Hashable, Sendable {
     case locksNotExtended = "locks-not-extended"
     case repositoryDamaged = "repository-damaged"
     case scrubFailing = "scrub-failing"
+    case snapshotLost = "snapshot-lost"
 
     /// Of something that happened once: it stands until an operator clears it. All others end by
     /// themselves, with what they tell of.

@@ -15,6 +15,7 @@ extension Sight {
             + certificateAlarms
             + peers.flatMap(alarms(of:)) + lagAlarms("this node", lag) + socketAlarms
             + backupAlarms + shippingAlarms + rotationAlarms + lockAlarms + scrubAlarms
+            + snapshotAlarms
         // A sort by severity alone that keeps the order of the rest.
         return [.critical, .warning, .info].flatMap { severity in
             all.filter { $0.severity == severity }

@@ -137,6 +137,8 @@ package struct Sight: Hashable, Sendable {
     package var locks: Locks?
     /// nil where this node does not read over the repository.
     package var scrub: Scrub?
+    /// Snapshots of this node that ended, and that nobody has taken off the list.
+    package var snapshots: [Snapshot] = []
 
     package init(
         own: NodeID, region: String, data: String, now: UInt64, quorum: QuorumReport,

@@ -28,5 +28,7 @@ package protocol AdminDoor: Sendable {
     func backup() async throws(AdminRefused) -> BackupJobReport
     /// Returns once it has begun.
     func beginBackup(_ request: BackupRequest) async throws(AdminRefused) -> BackupJobReport
+    /// Refused where the node holds none.
+    func snapshots() throws(AdminRefused) -> any SnapshotDoor
     func log(_ query: LogQuery) async throws(AdminRefused) -> LogReport
 }

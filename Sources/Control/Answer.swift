@@ -22,6 +22,14 @@ struct Answer: Hashable, Sendable {
         body = []
     }
 
+    /// Bytes as they are.
+    init(bytes: [UInt8]) {
+        status = 200
+        mediaType = "application/octet-stream"
+        allowed = []
+        body = bytes
+    }
+
     init(_ problem: Problem, allowed: [String] = []) {
         status = problem.status
         mediaType = Problem.mediaType
@@ -72,6 +80,16 @@ extension Answer {
             case .backup: self.init(200, try await door.backup())
             case .beginBackup(let request):
                 self.init(202, try await door.beginBackup(request))
+            case .snapshots: self.init(200, try await door.snapshots().list())
+            case .createSnapshot(let request):
+                self.init(201, try await door.snapshots().create(request))
+            case .deleteSnapshot(let name):
+                try await door.snapshots().delete(named: name)
+                self.init(204)
+            case .snapshotShape(let name, let volume):
+                self.init(200, try await door.snapshots().shape(of: name, volume: volume))
+            case .readSnapshot(let read):
+                self.init(bytes: try await door.snapshots().read(read))
             }
         } catch {
             self.init(Problem(error))

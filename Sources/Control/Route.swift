@@ -18,6 +18,11 @@ package enum Route: Hashable, Sendable {
     case log(LogQuery)
     case backup
     case beginBackup(BackupRequest)
+    case snapshots
+    case createSnapshot(SnapshotRequest)
+    case deleteSnapshot(named: String)
+    case snapshotShape(named: String, volume: String)
+    case readSnapshot(SnapshotRead)
 }
 
 /// An HTTP request, whole and within the limits.
@@ -64,8 +69,22 @@ extension Route {
         case .backup: AdminRequest("GET", "/v1/backup")
         case .beginBackup(let request):
             AdminRequest("POST", "/v1/backup", body: JSON.encoded(request))
+        case .snapshots: AdminRequest("GET", "/v1/snapshots")
+        case .createSnapshot(let request):
+            AdminRequest("POST", "/v1/snapshots", body: JSON.encoded(request))
+        case .deleteSnapshot(let name):
+            AdminRequest("DELETE", "/v1/snapshots/" + PercentText.encoded(name))
+        case .snapshotShape(let name, let volume):
+            AdminRequest(
+                "GET",
+                "/v1/snapshots/\(PercentText.encoded(name))?volume=\(PercentText.encoded(volume))")
+        case .readSnapshot(let read): AdminRequest("GET", Self.target(of: read))
         case .log(let query): AdminRequest("GET", "/v1/log?" + Self.text(of: query))
         }
+    }
+
+    private static func target(of read: SnapshotRead) -> String {
+        "/v1/snapshot-bytes?snapshot=\(read.snapshot)&volume=\(read.volume)&from=\(read.from)&to=\(read.to)"
     }
 
     private static func text(of query: LogQuery) -> String {

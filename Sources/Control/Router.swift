@@ -29,6 +29,14 @@ package enum Router {
         case "/v1/backup":
             try demand(["GET", "POST"], request)
             return request.method == "GET" ? .backup : .beginBackup(try body(request))
+        case "/v1/snapshots":
+            try demand(["GET", "POST"], request)
+            return request.method == "GET" ? .snapshots : .createSnapshot(try body(request))
+        case "/v1/snapshot-bytes":
+            try demand(["GET"], request)
+            return .readSnapshot(try snapshotRead(query))
+        case let path where path.hasPrefix(snapshotsPrefix):
+            return try snapshot(named: try name(in: path, behind: snapshotsPrefix), query, request)
         case let path where path.hasPrefix(alarmsPrefix):
             let code = try name(in: path, behind: alarmsPrefix)
             try demand(["DELETE"], request)
@@ -50,6 +58,8 @@ package enum Router {
     private static let volumesPrefix = "/v1/volumes/"
     private static let distrustSuffix = "/distrust"
 
+    private static let snapshotsPrefix = "/v1/snapshots/"
+
     private static func name(
         in path: String, behind prefix: String
     ) throws(HTTPRefused) -> String {
@@ -69,7 +79,7 @@ package enum Router {
         return route
     }
 
-    private static func demand(_ allowed: [String], _ request: AdminRequest) throws(HTTPRefused) {
+    static func demand(_ allowed: [String], _ request: AdminRequest) throws(HTTPRefused) {
         guard allowed.contains(request.method) else {
             throw .methodUnlawful(request.method, allowed: allowed)
         }

@@ -72,6 +72,7 @@ enum ConfigFile {
             resyncRate: \(node.resyncRate >> 20)M
             scrubDays: \(node.scrubPeriod.nanoseconds / 86_400_000_000_000)
             \(backupText(node))
+            \(snapshotsText(node))
             # The cluster's file; cluster, members and primaryRegion have no default.
             secondaryRegions: []
             lease: \(cluster.lease.length)
@@ -100,6 +101,11 @@ enum ConfigFile {
         return "backup: {\(place), key: \(backup.key), shipLog: \(backup.shipsLog), "
             + "shipEvery: \(backup.shipping.every), shipLateAfter: \(backup.shipping.lateAfter), "
             + "rotateDays: \(days)\(backup.rate.map { ", rate: \($0)" } ?? "")}"
+    }
+
+    private static func snapshotsText(_ node: NodeSettings) -> String {
+        node.snapshotRoom.map { "snapshots: {room: \($0 >> 20)M}" }
+            ?? "# snapshots: {room: 10G}  (none: this node holds no snapshots)"
     }
 
     private static func scheduleText(_ cluster: ClusterSettings) -> String {
@@ -133,6 +139,7 @@ enum ConfigFile {
         resyncRate: \(node.resyncRate >> 20)M
         scrubDays: \(node.scrubPeriod.nanoseconds / 86_400_000_000_000)
         \(backupText(node))
+        \(snapshotsText(node))
 
         """
     }

@@ -21,7 +21,7 @@ struct Holdfast: AsyncParsableCommand {
             StatusCommand.self, MembersCommand.self, RaftCommand.self, VolumeCommand.self,
             SwitchoverCommand.self, AlarmCommand.self, LogCommand.self, CertCommand.self,
             ConfigCommand.self, InitCommand.self, RepositoryCommand.self, BackupCommand.self,
-            RestoreCommand.self,
+            RestoreCommand.self, SnapshotCommand.self,
         ])
 
     @Option(

@@ -84,6 +84,9 @@ package struct NodeSettings: Hashable, Sendable {
     package static let resyncRateDefault: UInt64 = 100 << 20
     package static let resyncRateMin: UInt64 = 1 << 20
     package static let resyncRateMax: UInt64 = 10 << 30
+    package static let snapshotRoomMin: UInt64 = 16 << 20
+    /// What is kept is known by some 6 MiB of memory for each GiB.
+    package static let snapshotRoomMax: UInt64 = 64 << 30
     /// Days.
     package static let scrubDaysDefault: UInt64 = 14
     package static let scrubDaysMax: UInt64 = 365
@@ -113,6 +116,8 @@ package struct NodeSettings: Hashable, Sendable {
     package let scrubPeriod: Interval
     /// nil where this node makes none.
     package let backup: Backup?
+    /// What may be kept on the disk for snapshots; nil where this node holds none.
+    package let snapshotRoom: UInt64?
     package let logLevel: LogLevel
     package let logFormat: LogFormat
 
@@ -140,6 +145,7 @@ package struct NodeSettings: Hashable, Sendable {
         let rate = Self.bytes("resyncRate", Self.resyncRateMin...Self.resyncRateMax, &section)
         let days = Self.days("scrubDays", 1...Self.scrubDaysMax, &section)
         let backup = Self.backup(&section, path: path)
+        let room = Self.snapshotRoom(&section)
         let faults = section.finish()
         guard faults.isEmpty, let node, let cluster, let tls else { throw Faults(all: faults) }
         self.node = node.value
@@ -153,6 +159,7 @@ package struct NodeSettings: Hashable, Sendable {
         resyncRate = rate ?? Self.resyncRateDefault
         scrubPeriod = .seconds((days ?? Self.scrubDaysDefault) * 86_400)
         self.backup = backup
+        snapshotRoom = room
         logLevel = log.level
         logFormat = log.format
     }
@@ -253,6 +260,19 @@ package struct NodeSettings: Hashable, Sendable {
         let listen = nbd.required("listen", expected: "host:port", parse: Endpoint.init(_:))
         section.adopt(nbd.finish())
         return listen?.value
+    }
+
+    private static func snapshotRoom(_ section: inout Section) -> UInt64? {
+        guard let placed = section.node("snapshots") else { return nil }
+        var snapshots = Section(placed.value, file: section.file, path: placed.key)
+        let room = bytes("room", snapshotRoomMin...snapshotRoomMax, &snapshots)
+        let faults = snapshots.finish()
+        section.adopt(faults)
+        if room == nil, faults.isEmpty {
+            section.report(
+                snapshots.path(of: "room"), line: nil, "is missing; expected a size, such as 10G")
+        }
+        return room
     }
 
     private static func bytes(

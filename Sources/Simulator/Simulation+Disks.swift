@@ -238,6 +238,8 @@ extension Simulation {
             turn(at, .damage(blocks: blocks))
         case .wantsCheckpoint: post(.checkpoint, toVolumesOf: at)
         case .cutBegun(let ticket, let result): cutBegun(ticket, result, at)
+        // Nobody here asks for one.
+        case .snapshotTaken: break
         case .refused(let index, let reason):
             if plan.isDetailed { tell(at, "entry \(index) changes nothing: \(reason)") }
         }

@@ -120,6 +120,10 @@ package enum ExportEvent: Sendable {
     /// A backup holds on to all volumes as they are now. Answered with `.cutBegun`; whoever begins one ends it.
     case beginCut(CutTicket, since: LogIndex?)
     case endCut
+    /// Answered with `.snapshotTaken`: it holds what all entries that were handed in before left.
+    case takeSnapshot(CutTicket, SnapshotOrder)
+    /// The log needs the room that snapshots take.
+    case yieldSnapshots
 }
 
 package enum ExportEffect: Hashable, Sendable {
@@ -147,6 +151,7 @@ package enum ExportEffect: Hashable, Sendable {
     /// Another `.scrub` may follow at once.
     case scrubs
     case cutBegun(CutTicket, Result<BegunCut, CutRefused>)
+    case snapshotTaken(CutTicket, Result<SnapshotInfo, SnapshotRefused>)
     /// A `.checkpoint` would save what was copied or found damaged, or end the resync.
     case wantsCheckpoint
 }

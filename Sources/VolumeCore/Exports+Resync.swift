@@ -250,6 +250,7 @@ extension Exports {
     mutating func checkpoint(_ effects: inout [ExportEffect]) throws(DiskError) {
         let wasResyncing = core.isResyncing
         let index = try core.checkpoint()
+        try core.tidyRoom()
         (pull.unsavedByteCount, pull.hasAskedCheckpoint) = (0, false)
         hasAskedToSave = false
         effects.append(.checkpointed(index))

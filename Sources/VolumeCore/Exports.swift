@@ -119,11 +119,16 @@ package struct Exports<D: Disk>: Sendable {
         case .pull(let source):
             try pull(from: source, at: now, &effects)
             try mend(from: source, at: now, &effects)
-        case .scrub(let wall, let other): try scrub(wall, beside: other, at: now, &effects)
+        case .scrub(let wall, let other):
+            try core.tidyRoom()
+            try scrub(wall, beside: other, at: now, &effects)
         case .distrust(let piece): core.distrust(piece)
         case .beginCut(let ticket, let since):
             effects.append(.cutBegun(ticket, core.beginCut(since: since)))
         case .endCut: core.endCut()
+        case .takeSnapshot(let ticket, let order):
+            effects.append(.snapshotTaken(ticket, core.takeSnapshot(order)))
+        case .yieldSnapshots: try core.yieldSnapshots()
         case .heard(let message, let node): try hear(message, from: node, at: now, &effects)
         }
         if !drafts.isEmpty {

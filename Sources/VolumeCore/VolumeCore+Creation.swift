@@ -54,6 +54,7 @@ extension VolumeCore {
         overlayByteCount -= volume.committed.cost
         asked.removeAll { $0.piece.volume == id }
         cut?.forget(id)
+        snapshots.end(id, .volumeDeleted)
         doom(volume)
         return nil
     }

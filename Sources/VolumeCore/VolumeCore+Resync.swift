@@ -51,7 +51,12 @@ extension VolumeCore {
             let files = volumes.flatMap { [$0.image, $0.sums] } + doomed.map(\.file)
             for file in files { disk.close(file) }
             edges.close(&disk)
+            // What changes until these volumes are whole again is changed without a look.
+            snapshots.endAll(.resynced)
+            snapshots.room.close(&disk)
+            let ended = snapshots
             self = try VolumeCore(recovering: &disk, limits: limits, logEnd: replayEnd)
+            snapshots = ended
         } catch {
             switch error {
             case .state(let error): throw error

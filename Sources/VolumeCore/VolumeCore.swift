@@ -39,6 +39,8 @@ package struct VolumeCore<D: Disk>: Sendable {
     var edges: EdgeFile
     /// The volumes as of an earlier index, for a backup.
     var cut: Cut?
+    /// The volumes as of earlier indexes, for whom it may concern.
+    var snapshots: Snapshots
     /// A block was found damaged, and nobody was told yet.
     var hasNewDamage = false
     package internal(set) var scrub = Scrub()
@@ -79,6 +81,7 @@ package struct VolumeCore<D: Disk>: Sendable {
         replayEnd = logEnd
         isSettled = state.applied >= logEnd
         sums = SumPages(count: limits.sumPagesMax)
+        snapshots = Snapshots(roomByteCount: limits.snapshotRoomByteCount)
         do throws(DiskError) {
             if found == nil { try state.save(to: &disk) }
             edges = try EdgeFile(&disk, sequence: state.sequence)
@@ -106,11 +109,13 @@ package struct VolumeCore<D: Disk>: Sendable {
             volumes.append(Volume(record: record, image: image, sums: sums))
         }
         // Files of no volume: created above the checkpoint, so the log creates it again; or deleted
-        // at it.
+        // at it. Snapshots ended with the last process.
         let known = Set(
             state.volumes.flatMap { [VolumeState.image(of: $0.id), VolumeState.sums(of: $0.id)] })
         for name in try disk.list()
-        where VolumeState.isVolumeFile(name) && !known.contains(name) {
+        where VolumeState.isVolumeFile(name) && !known.contains(name)
+            || name == SnapshotRoom.name
+        {
             try disk.remove(name)
         }
     }
@@ -211,6 +216,7 @@ package struct VolumeCore<D: Disk>: Sendable {
         }
         if let refused = admit(write, at: place) { return refused }
         try keepForCut(write.range, place)
+        try keepForSnapshots(write, place)
         note(write, at: entry.index, place)
         settle(write, at: place)
         if overlayBytes > limits.overlayByteCountMax {

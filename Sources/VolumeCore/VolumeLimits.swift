@@ -17,6 +17,8 @@ package struct VolumeLimits: Hashable, Sendable {
 
     /// What an operator distrusts, and is not here from elsewhere yet.
     package static let distrustedBlocksMax = 4_096
+    /// What one read of a snapshot may return: clients wait meanwhile.
+    package static let snapshotReadByteCountMax = 1 << 20
 
     /// One piece of a volume that a source is asked for.
     package static let pieceByteCountMax = 512 << 10
@@ -64,6 +66,10 @@ package struct VolumeLimits: Hashable, Sendable {
     package var scrubPeriod = Interval.seconds(14 * 86_400)
     /// Of what a cut holds on to, what is written over before it is read. Past this the cut is of no use.
     package var cutByteCountMax = 64 << 20
+    /// The file in which what was written over is kept for snapshots; there are none without one.
+    package var snapshotRoomByteCount: UInt64 = 0
+    /// What one entry may have kept: clients wait while it is copied.
+    package var snapshotByteCountAtOnceMax: UInt64 = 256 << 20
     /// Pages of sums in memory, of 4 KiB for 4 MiB of an image each; a power of two.
     package var sumPagesMax = 4_096
 

@@ -22,6 +22,7 @@ package enum VolumeEvent: Sendable {
     /// A scrub may go on at once.
     case scrubs
     case cutBegun(CutTicket, Result<BegunCut, CutRefused>)
+    case snapshotTaken(CutTicket, Result<SnapshotInfo, SnapshotRefused>)
     /// The volumes have stopped for good; the process has to recover from its disk.
     case failed(DiskError)
 }
@@ -47,6 +48,9 @@ package struct VolumeStatus: Hashable, Sendable {
     package let comparedByteCount: UInt64
     /// Blocks that an operator distrusts, and that are to come from another replica.
     package let distrustedBlocks: Int
+    /// Those that are held, the oldest first, and those that ended; what is kept of each as of when one last came or went.
+    package let snapshots: [SnapshotInfo]
+    package let snapshotRoom: SnapshotRoomUse
 
     init<D: Disk>(_ exports: Exports<D>) {
         let core = exports.core
@@ -59,5 +63,7 @@ package struct VolumeStatus: Hashable, Sendable {
         applied = core.applied
         checkpointed = core.checkpointed
         scrub = core.scrubStanding
+        snapshots = core.snapshotStanding
+        snapshotRoom = core.snapshotRoom
     }
 }

@@ -134,6 +134,20 @@ package final class VolumeThread<D: Disk>: Sendable {
         }
     }
 
+    /// Looks at the exports behind what is under way; nil where their disk has failed. It keeps clients
+    /// waiting. Whoever changes what the figures tell has them published.
+    package func ask<Value: Sendable>(
+        publishes: Bool = false,
+        _ body: @escaping @Sendable (inout Exports<D>) throws(DiskError) -> Value,
+        reply: @escaping @Sendable (Value?) -> Void
+    ) {
+        queue.async {
+            let value = self.guarded { work throws(DiskError) -> Value in try body(&work.exports) }
+            if publishes { self.publish() }
+            reply(value)
+        }
+    }
+
     /// Does something with the exports; nil, and the end of all, when the disk fails.
     private func guarded<T: Sendable>(
         _ body: (inout Work) throws(DiskError) -> T
@@ -235,6 +249,8 @@ extension VolumeThread {
             case .resync(let standing, let index): told.append(.resync(standing, behind: index))
             case .scrubs: told.append(.scrubs)
             case .cutBegun(let ticket, let begun): told.append(.cutBegun(ticket, begun))
+            case .snapshotTaken(let ticket, let taken):
+                told.append(.snapshotTaken(ticket, taken))
             case .damage(let blocks): told.append(.damage(blocks: blocks))
             case .wantsCheckpoint: post(.checkpoint)
             }

@@ -182,6 +182,10 @@ struct WitnessDoor: AdminDoor {
         throw .node(.witness(cannot: "makes no backups"))
     }
 
+    func snapshots() throws(AdminRefused) -> any SnapshotDoor {
+        throw .node(.witness(cannot: "keeps no volumes"))
+    }
+
     func log(_ query: LogQuery) async throws(AdminRefused) -> LogReport {
         throw .node(.witness(cannot: "shows no entries"))
     }

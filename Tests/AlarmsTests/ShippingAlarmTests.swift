@@ -70,6 +70,20 @@ struct ShippingAlarmTests {
         }
     }
 
+    @Test func `snapshots that ended are named with the reason, and no more than a few`() {
+        func alarm(_ count: Int) -> Alarm? {
+            Calm.alarms { sight in
+                sight.snapshots = (0..<count).map {
+                    Sight.Snapshot(name: "s\($0)", why: "the room was full")
+                }
+            }.first
+        }
+        #expect(alarm(0) == nil)
+        #expect(alarm(1)?.code == "snapshot-lost" && alarm(1)?.severity == .warning)
+        #expect(alarm(1)?.text.hasSuffix("s0 (the room was full)") == true)
+        #expect(alarm(7)?.text.hasSuffix("s3 (the room was full), and 3 more") == true)
+    }
+
     @Test func `a pass that does not come to its end is told, with what to do`() {
         let alarms = Calm.alarms { sight in
             sight.scrub = Sight.Scrub(

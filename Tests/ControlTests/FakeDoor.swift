@@ -119,6 +119,8 @@ final class FakeDoor: AdminDoor {
         return BackupJobReport(state: .running, phase: "opening")
     }
 
+    func snapshots() throws(AdminRefused) -> any SnapshotDoor { FakeSnapshots() }
+
     func log(_ query: LogQuery) async throws(AdminRefused) -> LogReport {
         let indexes = query.indexes(first: 1, last: 5_000)
         return LogReport(

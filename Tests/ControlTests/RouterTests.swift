@@ -22,6 +22,9 @@ struct RouterTests {
         .switchover(SwitchoverRequest(region: "us-west-2")), .log(LogQuery()),
         .backup, .beginBackup(BackupRequest(full: true)),
         .beginBackup(BackupRequest(full: false, rate: 50 << 20)),
+        .snapshots, .createSnapshot(SnapshotRequest(name: "a", volumes: ["db"])),
+        .deleteSnapshot(named: "a"), .snapshotShape(named: "a", volume: "no such&na%me? é"),
+        .readSnapshot(SnapshotRead(snapshot: 5, volume: 1, from: 0, to: .max)),
         .log(LogQuery(from: 7, to: .max, max: 1_000)),
     ])
     func `what a client writes is what the router reads`(route: Route) throws {
@@ -40,7 +43,9 @@ struct RouterTests {
         ("POST", "/v1/status", ["GET"]), ("DELETE", "/v1/volumes", ["GET", "POST"]),
         ("GET", "/v1/volumes/db", ["DELETE", "PATCH"]), ("GET", "/v1/switchover", ["POST"]),
         ("DELETE", "/v1/members", ["GET", "POST"]), ("GET", "/v1/members/wish", ["DELETE"]),
-        ("HEAD", "/v1/log", ["GET"]), ("get", "/v1/raft", ["GET"]),
+        ("PUT", "/v1/snapshots", ["GET", "POST"]), ("POST", "/v1/snapshots/a", ["GET", "DELETE"]),
+        ("POST", "/v1/snapshot-bytes", ["GET"]), ("HEAD", "/v1/log", ["GET"]),
+        ("get", "/v1/raft", ["GET"]),
     ])
     func `a method that a path lacks is refused with those it has`(
         method: String, path: String, allowed: [String]

@@ -48,6 +48,25 @@ struct SocketTests {
         await served.end()
     }
 
+    @Test func `bytes of a snapshot come as they are, and a refusal in their place is told`()
+        async throws
+    {
+        let served = try await Served()
+        var read = SnapshotRead(snapshot: 5, volume: 1, from: 250, to: 260)
+        let bytes = try await served.client.ask(.readSnapshot(read))
+        #expect(bytes == [250, 251, 252, 253, 254, 255, 0, 1, 2, 3])
+        read.snapshot = 6
+        let gone = Problem(.snapshot(.ended(why: "it was deleted")))
+        let other = read
+        await #expect(throws: AskFailed.refused(gone)) {
+            try await served.client.ask(.readSnapshot(other))
+        }
+        let shape = try await served.client.ask(
+            .snapshotShape(named: "before", volume: "db"), for: SnapshotShapeReport.self)
+        #expect(shape.held == [0, 65_536])
+        await served.end()
+    }
+
     @Test func `a foreign client is understood, and understands`() async throws {
         let served = try await Served()
         func curl(_ arguments: String...) async throws -> (code: Int32, output: String) {

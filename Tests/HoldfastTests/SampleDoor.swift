@@ -94,6 +94,8 @@ struct SampleDoor: AdminDoor {
         guard report.quorum.ok else { throw .backup(.isRunning(phase: "volumes")) }
         return BackupJobReport(state: .running, phase: "opening")
     }
+    func snapshots() throws(AdminRefused) -> any SnapshotDoor { SampleSnapshots() }
+
     func log(_ query: LogQuery) async throws(AdminRefused) -> LogReport {
         let range = try query.admitted(first: 41, last: 42) ?? 41...42
         return LogReport(

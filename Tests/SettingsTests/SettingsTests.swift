@@ -219,6 +219,21 @@ struct AgentSettingsTests {
         }
     }
 
+    @Test func `snapshots have the room that is named, or there are none`() throws {
+        let own = "node: 1\ncluster: c\ntls: {ca: a, certificate: b, key: c}\n"
+        #expect(try NodeSettings(parsing: own, file: "n").snapshotRoom == nil)
+        let set = try NodeSettings(parsing: own + "snapshots: {room: 10G}", file: "n")
+        #expect(set.snapshotRoom == 10 << 30)
+        for text in ["{}", "{room: 15M}", "{room: 65G}", "{room: 10}", "{space: 10G}"] {
+            do {
+                _ = try NodeSettings(parsing: own + "snapshots: \(text)", file: "n")
+                Issue.record("\(text) was accepted")
+            } catch {
+                #expect(error.all.allSatisfy { $0.key.hasPrefix("snapshots.") }, "\(error)")
+            }
+        }
+    }
+
     @Test func `images are read over within days, of a year at most`() throws {
         let own = "node: 1\ncluster: c\ntls: {ca: a, certificate: b, key: c}\n"
         #expect(try NodeSettings(parsing: own, file: "n").scrubPeriod == .seconds(14 * 86_400))

@@ -47,7 +47,7 @@ final class LoopLog: Sendable {
         case .failed(let error): state.withLockedValue { $0.failure = error }
         case .checkpointed: state.withLockedValue { $0.checkpoints += 1 }
         case .drained: state.withLockedValue { $0.drains += 1 }
-        case .cutBegun: break
+        case .cutBegun, .snapshotTaken: break
         case .applied(let index): state.withLockedValue { $0.applied = index }
         case .send, .resync, .damage, .scrubs: break
         case .refused(let index, let reason): Issue.record("entry \(index): \(reason)")

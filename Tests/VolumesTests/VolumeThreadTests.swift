@@ -54,6 +54,12 @@ private final class Diary: Sendable {
             return nil
         }
     }
+    func snapshot(_ ticket: CutTicket) -> Result<SnapshotInfo, SnapshotRefused>? {
+        told.withLockedValue { told in
+            for case .snapshotTaken(ticket, let taken) in told { return taken }
+            return nil
+        }
+    }
     var failure: DiskError? {
         told.withLockedValue { told in
             for case .failed(let error) in told { return error }
@@ -74,11 +80,14 @@ final class VolumeThreadTests {
     deinit { try? FileManager.default.removeItem(atPath: path) }
 
     private func thread(
-        _ diary: Diary, sync: @escaping @Sendable () throws(DiskError) -> Void = {}
+        _ diary: Diary, snapshotRoomByteCount: UInt64 = 0,
+        sync: @escaping @Sendable () throws(DiskError) -> Void = {}
     ) async throws -> VolumeThread<FileDisk> {
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        var limits = VolumeLimits()
+        limits.snapshotRoomByteCount = snapshotRoomByteCount
         let thread = VolumeThread(
-            try VolumeCore(disk: try FileDisk(path)), clock: { Rig.now },
+            try VolumeCore(disk: try FileDisk(path), limits: limits), clock: { Rig.now },
             prepareSync: { _, _ throws(DiskError) in sync },
             serve: { events, check in
                 diary.served.withLockedValue { served in served += events.map { ($0, check) } }
@@ -105,6 +114,19 @@ final class VolumeThreadTests {
             .request(
                 RequestID(ConnectionID(1), number), VolumeID(1), diary.generation ?? .none,
                 request))
+    }
+
+    private func apply(
+        _ thread: VolumeThread<FileDisk>, _ diary: Diary, _ number: UInt64, at offset: UInt64,
+        _ byte: UInt8
+    ) {
+        let write = VolumeWrite(
+            volume: VolumeID(1), offset: offset, generation: diary.generation ?? .none,
+            number: number, data: [UInt8](repeating: byte, count: 20_000)[...])
+        let entry = write.draft.sealed(
+            at: Position(index: LogIndex(number + 1), term: Term(1)), group: GroupID(1),
+            time: .zero)
+        thread.post(.apply([Ruled(entry, .accepted)]))
     }
 
     @Test func `a reply of a tenure that has ended fails its check, also under the next tenure`()
@@ -179,15 +201,8 @@ final class VolumeThreadTests {
     {
         let diary = Diary()
         let thread = try await thread(diary)
-        let generation = try #require(diary.generation)
         func apply(_ number: UInt64, at offset: UInt64, _ byte: UInt8) {
-            let write = VolumeWrite(
-                volume: VolumeID(1), offset: offset, generation: generation, number: number,
-                data: [UInt8](repeating: byte, count: 20_000)[...])
-            let entry = write.draft.sealed(
-                at: Position(index: LogIndex(number + 1), term: Term(1)), group: GroupID(1),
-                time: .zero)
-            thread.post(.apply([Ruled(entry, .accepted)]))
+            self.apply(thread, diary, number, at: offset, byte)
         }
         func read(_ offset: UInt64, _ count: Int) async -> Result<[UInt8], CutRefused> {
             await withCheckedContinuation { done in
@@ -221,6 +236,26 @@ final class VolumeThreadTests {
         #expect(then[..<3_616].allSatisfy { $0 == 7 } && then[3_616...].allSatisfy { $0 == 0 })
         thread.post(.endCut)
         #expect(await read(0, 16_384) == .failure(.none))
+    }
+
+    @Test func `a snapshot holds what was applied before it was asked for`() async throws {
+        let diary = Diary()
+        let thread = try await thread(diary, snapshotRoomByteCount: 1 << 20)
+        apply(thread, diary, 1, at: 0, 7)
+        let order = SnapshotOrder(id: SnapshotID(9), name: "a", time: .zero)
+        thread.post([.takeSnapshot(CutTicket(4), order)])
+        apply(thread, diary, 2, at: 0, 8)
+        let taken = try await diary.wait { diary.snapshot(CutTicket(4)) }
+        #expect(try taken.get().index == LogIndex(2))
+        let bytes = await withCheckedContinuation { done in
+            thread.ask(
+                { exports throws(DiskError) in
+                    try exports.readSnapshot(SnapshotID(9), VolumeID(1), 0..<4_096)
+                }, reply: { done.resume(returning: $0) })
+        }
+        #expect(try bytes?.get().allSatisfy { $0 == 7 } == true)
+        #expect(thread.status.snapshots.map(\.name) == ["a"])
+        #expect(thread.status.snapshotRoom.usedByteCount > 0)
     }
 
     @Test func `a failed sync ends all exports and is told once, and nothing is taken after it`()

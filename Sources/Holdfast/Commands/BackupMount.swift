@@ -1,6 +1,5 @@
 internal import ArgumentParser
 internal import Backup
-internal import Dispatch
 internal import Glibc
 internal import Mesh
 internal import Mounts
@@ -37,13 +36,7 @@ extension BackupCommand {
         @Flag(help: "Clients can't write.") var readOnly = false
 
         func run() async throws {
-            let claim = try mounted { () throws(MountFailure) in
-                try MountSocket.check(listen)
-                let claim = try MountClaim(of: listen)
-                // Before it was claimed another one may have come.
-                try MountSocket.check(listen)
-                return claim
-            }
+            let claim = try MountClaim.taken(of: listen)
             defer { withExtendedLifetime(claim) {} }
             // From its first moment on the socket is nobody else's.
             umask(0o077)
@@ -188,35 +181,5 @@ struct MountSink: RestoreSink {
 extension MountFailure {
     fileprivate var asBackupFailure: BackupFailure {
         if case .below(let failure) = self { failure } else { .volume("\(self)") }
-    }
-}
-
-/// What `deed` gives, or its failure as the command's.
-private func mounted<Value>(
-    _ deed: () throws(MountFailure) -> Value
-) throws(Failure) -> Value {
-    do throws(MountFailure) { return try deed() } catch { throw Failure(.refused, "\(error)") }
-}
-
-/// SIGINT, SIGTERM and SIGHUP as an end that can be waited for.
-private struct EndSignals {
-    private let sources: [any DispatchSourceSignal]
-    private let ends: AsyncStream<Void>
-
-    init() {
-        let (ends, told) = AsyncStream.makeStream(
-            of: Void.self, bufferingPolicy: .bufferingNewest(1))
-        self.ends = ends
-        sources = [SIGINT, SIGTERM, SIGHUP].map { number in
-            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler { told.yield() }
-            source.resume()
-            return source
-        }
-    }
-
-    func wait() async {
-        for await _ in ends { break }
-        for source in sources { source.cancel() }
     }
 }
