@@ -38,7 +38,6 @@ let argumentParser = Target.Dependency.product(
 let locks = Target.Dependency.product(name: "NIOConcurrencyHelpers", package: "swift-nio")
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
-let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
@@ -229,10 +228,14 @@ let package = Package(
                 "Backup", "Copies", "Mesh", "ObjectStores", "Pacing", "Record", "Repository",
                 "Retention", "Sealing", locks,
             ]),
+        // What several of them stand in for.
+        .target(
+            name: "Doubles", dependencies: ["Admin", "Control"], path: "Tests/Doubles",
+            swiftSettings: strict),
         tests("CertificatesTests", ["Certificates", "Mesh", asn1, x509]),
         tests(
             "ControlTests",
-            ["Admin", "Control", locks, logging, nio, nioEmbedded, nioHTTP1, nioPosix]),
+            ["Admin", "Control", "Doubles", locks, logging, nio, nioHTTP1, nioPosix]),
         tests("CopiesTests", ["Copies", "Mesh", "ObjectStores", "Repository", "Sealing", locks]),
         tests("DecisionsTests", ["Decisions", "Mesh"]),
         tests("DriverTests", ["Driver", "Mesh", locks]),
@@ -241,7 +244,7 @@ let package = Package(
         tests(
             "HoldfastTests",
             [
-                "Admin", "Alarms", "Backup", "Control", "Disk", "Holdfast", "Journal",
+                "Admin", "Alarms", "Backup", "Control", "Disk", "Doubles", "Holdfast", "Journal",
                 "JournalCore", "Mesh", "Pacing", "Record",
                 argumentParser, logging,
             ]),

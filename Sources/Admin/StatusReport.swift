@@ -74,8 +74,14 @@ package struct ScrubReport: Codable, Hashable, Sendable {
     package var wholeBytes: UInt64
     /// Unix seconds; nil before the first pass was complete.
     package var lastCompletedAt: UInt64?
+    /// Of what was read since the agent began, what was compared with another member's.
+    package var comparedBytes: UInt64?
 
-    package init(doneBytes: UInt64, wholeBytes: UInt64, lastCompletedAt: UInt64? = nil) {
+    package init(
+        doneBytes: UInt64, wholeBytes: UInt64, lastCompletedAt: UInt64? = nil,
+        comparedBytes: UInt64? = nil
+    ) {
+        self.comparedBytes = comparedBytes
         self.doneBytes = doneBytes
         self.wholeBytes = wholeBytes
         self.lastCompletedAt = lastCompletedAt

@@ -11,10 +11,7 @@ extension AgentDoor {
     func distrustVolume(
         named name: String, _ distrust: VolumeDistrust
     ) async throws(AdminRefused) -> Admin.VolumeReport {
-        let volumes = view.volumes
-        guard let known = volumes.first(where: { $0.name == name }) else {
-            throw .volume(.unknown(name: name, known: volumes.map(\.name).sorted()))
-        }
+        let known = try volume(named: name)
         let (end, isTooFar) = distrust.offset.addingReportingOverflow(distrust.byteCount)
         let isEmpty = isTooFar || distrust.byteCount == 0
         let blocks = isEmpty ? 0 : (end - 1) / 4_096 - distrust.offset / 4_096 + 1

@@ -34,7 +34,7 @@ extension AgentDoor {
             volumes: view.volumes.sorted { $0.name < $1.name }.map { volume in
                 report(volume, open.first { $0.name == volume.name }, infos[volume.id])
             },
-            scrub: ScrubReport(standing.scrub),
+            scrub: ScrubReport(standing),
             alarms: alarms(view), takeovers: view.takeovers.map(report),
             counters: counters(links), wish: wish(view),
             level: LevelReport(mesh: UInt64(view.level.rawValue), members: members))
@@ -185,11 +185,13 @@ extension AgentDoor {
 }
 
 extension ScrubReport {
-    init(_ standing: ScrubStanding) {
+    init(_ status: VolumeStatus) {
+        let standing = status.scrub
         self.init(
             doneBytes: standing.doneByteCount, wholeBytes: standing.wholeByteCount,
             lastCompletedAt: standing.ended == .zero
-                ? nil : standing.ended.rawValue / 1_000_000_000)
+                ? nil : standing.ended.rawValue / 1_000_000_000,
+            comparedBytes: status.comparedByteCount)
     }
 }
 

@@ -50,15 +50,20 @@ struct AgentDoor: AdminDoor {
     func growVolume(
         named name: String, _ growth: VolumeGrowth
     ) async throws(AdminRefused) -> Admin.VolumeReport {
-        let volumes = view.volumes
-        guard let known = volumes.first(where: { $0.name == name }) else {
-            throw .volume(.unknown(name: name, known: volumes.map(\.name).sorted()))
-        }
+        let known = try volume(named: name)
         let answer = await ask(.command(.growVolume(known.id, byteCount: growth.byteCount)))
         guard case .grown(let volume) = try outcome(answer, doing: "grow \(name)")
         else { throw .node(.mishap(why: "an answer to another question")) }
         await awaitLength(volume.byteCount, of: volume.name)
         return report(volume, exports.status.first { $0.name == volume.name })
+    }
+
+    func volume(named name: String) throws(AdminRefused) -> Volume {
+        let volumes = view.volumes
+        guard let known = volumes.first(where: { $0.name == name }) else {
+            throw .volume(.unknown(name: name, known: volumes.map(\.name).sorted()))
+        }
+        return known
     }
 
     /// Whoever connects behind the answer finds the volume so long, where it is served here.

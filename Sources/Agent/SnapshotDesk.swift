@@ -23,8 +23,9 @@ final class SnapshotDesk: SnapshotDoor {
     private static let fileByteCountMax = 16 << 20
     /// Of an earlier process; more are forgotten, the oldest first.
     private static let formerMax = 16
-    /// Reads that the volumes are asked for at once: clients' requests go in between.
-    static let readsAtOnceMax = 16
+    /// What the volumes are asked at once, and what waits to be taken: clients' requests go in between, and a disk that stalls must
+    /// not gather questions.
+    static let questionsMax = 16
     /// Of the data directory's file system: before less is left for the log, snapshots go.
     static let sparedByteCount = RoomWatch.reserveBytes * 2
     /// A backup's tickets are counted from 1.
@@ -45,7 +46,7 @@ final class SnapshotDesk: SnapshotDoor {
         var nextTicket = SnapshotDesk.firstTicket
         var lastID: UInt64 = 0
         var asked: [CutTicket: (order: SnapshotOrder, done: Done)] = [:]
-        var reads = 0
+        var questions = 0
     }
     private typealias Taken = Result<SnapshotInfo, SnapshotRefused>
     private typealias Done = CheckedContinuation<Taken, Never>
@@ -179,8 +180,7 @@ final class SnapshotDesk: SnapshotDoor {
 extension SnapshotDesk {
     func list() async throws(AdminRefused) -> SnapshotsReport {
         let former = state.withLockedValue { $0.former }
-        let live = await asking { exports in exports.snapshotList }
-        guard let live else { throw .node(.stopping) }
+        let live = try await asking { exports in exports.snapshotList }
         let room = volumes.status.snapshotRoom
         return SnapshotsReport(
             roomBytes: room.byteCount, usedBytes: room.usedByteCount,
@@ -210,8 +210,7 @@ extension SnapshotDesk {
         }
         // A replica is behind by what is on its way to it, and guests may have flushed that.
         let lacks = NodeCut.shortfall(await ask(.backup(.mark)))
-        let taken = await take(request.name, chosen)
-        switch taken {
+        switch try await take(request.name, chosen) {
         case .failure(let refused): throw .snapshot(SnapshotRefusal(refused, of: request.name))
         case .success(let info):
             await settle()
@@ -221,8 +220,13 @@ extension SnapshotDesk {
         }
     }
 
-    private func take(_ name: String, _ chosen: Set<VolumeID>) async -> Taken {
-        await withCheckedContinuation { done in
+    private func take(
+        _ name: String, _ chosen: Set<VolumeID>
+    ) async throws(AdminRefused) -> Taken {
+        guard state.withLockedValue({ $0.asked.count < Self.questionsMax }) else {
+            throw .node(.busy(doing: "taking \(Self.questionsMax) snapshots already"))
+        }
+        return await withCheckedContinuation { done in
             let ticket = state.withLockedValue { state in
                 let time = BootClock.wall
                 // Of no process before: names may come again, and who serves one must not give another's bytes.
@@ -246,8 +250,9 @@ extension SnapshotDesk {
             return state.former.count < count
         }
         if wasFormer { return await settle() }
-        let refused = await asking(publishes: true) { exports in exports.deleteSnapshot(name) }
-        guard let refused else { throw .node(.stopping) }
+        let refused = try await asking(publishes: true) { exports in
+            exports.deleteSnapshot(name)
+        }
         guard refused == nil else {
             let known = volumes.status.snapshots.map(\.name)
             throw .snapshot(.unknown(name: name, known: known))
@@ -268,9 +273,7 @@ extension SnapshotDesk {
             throw .snapshot(.volumeAbsent(snapshot: name, volume: volume))
         }
         let (id, volumeID) = (info.id, wanted.id)
-        let shape = await asking { exports in exports.snapshotShape(id, volumeID) }
-        switch shape {
-        case nil: throw .node(.stopping)
+        switch try await asking({ exports in exports.snapshotShape(id, volumeID) }) {
         case .failure(let refused): throw .snapshot(SnapshotRefusal(refused, of: name))
         case .success(let shape):
             return SnapshotShapeReport(
@@ -283,21 +286,11 @@ extension SnapshotDesk {
         guard read.from < read.to, read.to - read.from <= SnapshotRead.byteCountMax else {
             throw .snapshot(.outOfRange)
         }
-        let isBusy = state.withLockedValue { state in
-            guard state.reads < Self.readsAtOnceMax else { return true }
-            state.reads += 1
-            return false
-        }
-        guard !isBusy else {
-            throw .node(.busy(doing: "reading \(Self.readsAtOnceMax) parts of snapshots already"))
-        }
-        defer { state.withLockedValue { $0.reads -= 1 } }
-        let bytes = await asking { exports throws(DiskError) in
+        let bytes = try await asking { exports throws(DiskError) in
             try exports.readSnapshot(
                 SnapshotID(read.snapshot), VolumeID(read.volume), read.from..<read.to)
         }
         switch bytes {
-        case nil: throw .node(.stopping)
         case .failure(let refused): throw .snapshot(SnapshotRefusal(refused, of: "this one"))
         case .success(let bytes): return bytes
         }
@@ -306,10 +299,21 @@ extension SnapshotDesk {
     private func asking<Value: Sendable>(
         publishes: Bool = false,
         _ body: @escaping @Sendable (inout Exports<FileDisk>) throws(DiskError) -> Value
-    ) async -> Value? {
-        await withCheckedContinuation { done in
+    ) async throws(AdminRefused) -> Value {
+        let isBusy = state.withLockedValue { state in
+            guard state.questions < Self.questionsMax else { return true }
+            state.questions += 1
+            return false
+        }
+        guard !isBusy else {
+            throw .node(.busy(doing: "asked \(Self.questionsMax) things of snapshots already"))
+        }
+        let answer = await withCheckedContinuation { done in
             volumes.ask(publishes: publishes, body) { done.resume(returning: $0) }
         }
+        state.withLockedValue { $0.questions -= 1 }
+        guard let answer else { throw .node(.stopping) }
+        return answer
     }
 }
 

@@ -141,6 +141,7 @@ final class Switchboard: Sendable {
         case .damage(let blocks):
             note(damage: blocks)
             driver.post(.damage(blocks: blocks))
+        case .distrust(let blocks): driver.post(.distrust(blocks: blocks))
         case .refused(let index, let reason):
             counters.add("records_refused")
             logger.notice("record refused", metadata: ["index": "\(index)", "why": "\(reason)"])

@@ -14,11 +14,11 @@ extension BackupReader {
             return 0
         }
         // All of it first: what it gives back may be the room that is needed.
-        for cells in windows(of: map) {
+        for cells in windows(0..<map.shape.cellCount) {
             try clear(try stored(map, cells), cells, map.shape, held, target)
         }
         var kept: UInt64 = 0
-        for cells in windows(of: map) {
+        for cells in windows(0..<map.shape.cellCount) {
             let stored = try stored(map, cells)
             let lacking = try lacking(stored, map.shape, held, target)
             let own = UInt64(stored.count - lacking.count) * map.shape.cellByteCount
@@ -27,11 +27,6 @@ extension BackupReader {
             try fetch(lacking, map.shape, target)
         }
         return min(kept, map.shape.byteCount)
-    }
-
-    private func windows(of map: VolumeMap) -> some Sequence<Range<UInt64>> {
-        let (step, count) = (vault.limits.cellsPerFetch, map.shape.cellCount)
-        return stride(from: 0, to: count, by: Int(step)).lazy.map { $0..<min($0 + step, count) }
     }
 
     /// Makes zeros of what is held between those cells.
@@ -85,13 +80,6 @@ extension BackupReader {
     }
 }
 
-extension VolumeShape {
-    /// The bytes of those cells that the volume has.
-    fileprivate func bytes(of cells: Range<UInt64>) -> Range<UInt64> {
-        cells.lowerBound * cellByteCount..<min(cells.upperBound * cellByteCount, byteCount)
-    }
-}
-
 /// Ranges in order, none of which meets another.
 struct SortedRanges: Sendable {
     let ranges: [Range<UInt64>]
@@ -110,11 +98,6 @@ struct SortedRanges: Sendable {
 
     /// The first one that ends behind that place.
     private func first(behind place: UInt64) -> Int {
-        var (low, high) = (0, ranges.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if ranges[middle].upperBound > place { high = middle } else { low = middle + 1 }
-        }
-        return low
+        ranges.partitionPoint { $0.upperBound > place }
     }
 }

@@ -33,13 +33,16 @@ package final class BackupReader: Sendable {
     package func restore(
         _ map: VolumeMap, _ cells: Range<UInt64>? = nil, to target: some CellTarget
     ) throws(BackupFailure) {
-        let wanted = cells ?? 0..<map.shape.cellCount
-        var start = wanted.lowerBound
-        while start < wanted.upperBound {
-            let end = min(start + vault.limits.cellsPerFetch, wanted.upperBound)
-            try fetch(try stored(map, start..<end), map.shape, target)
-            start = end
+        for cells in windows(cells ?? 0..<map.shape.cellCount) {
+            try fetch(try stored(map, cells), map.shape, target)
         }
+    }
+
+    /// What is looked up at once before it is fetched.
+    func windows(_ cells: Range<UInt64>) -> some Sequence<Range<UInt64>> {
+        let step = vault.limits.cellsPerFetch
+        return stride(from: cells.lowerBound, to: cells.upperBound, by: Int(step)).lazy
+            .map { $0..<min($0 + step, cells.upperBound) }
     }
 
     func fetch(
@@ -56,18 +59,11 @@ package final class BackupReader: Sendable {
     package func changes(
         _ map: VolumeMap, since older: VolumeMap
     ) throws(BackupFailure) -> [Range<UInt64>] {
-        let size = map.shape.cellByteCount
         var nodes = FetchedNodes(fetcher: fetcher)
         var ranges: [Range<UInt64>] = []
         do {
             try map.forEachChange(since: older, nodes: &nodes) { run in
-                let start = run.cells.lowerBound * size
-                let end = min(run.cells.upperBound * size, map.shape.byteCount)
-                if let last = ranges.last, last.upperBound == start {
-                    ranges[ranges.count - 1] = last.lowerBound..<end
-                } else {
-                    ranges.append(start..<end)
-                }
+                ranges.append(joining: map.shape.bytes(of: run.cells))
             }
         } catch let failure as BackupFailure {
             throw failure

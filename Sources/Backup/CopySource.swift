@@ -1,3 +1,4 @@
+internal import Mesh
 internal import Pacing
 internal import Repository
 
@@ -18,11 +19,7 @@ struct CopySource: CellSource {
         var allocated: [Range<UInt64>] = []
         for cells in wanted {
             for run in try reader.filled(map, cells) {
-                if let last = allocated.last, last.upperBound == run.lowerBound {
-                    allocated[allocated.count - 1] = last.lowerBound..<run.upperBound
-                } else {
-                    allocated.append(run)
-                }
+                allocated.append(joining: run)
             }
         }
         self.allocated = allocated

@@ -95,10 +95,7 @@ struct HeldSource: CellSource {
     func read(_ cells: Range<UInt64>) throws(BackupFailure) -> [UInt8] { try read([cells])[0] }
 
     func read(_ runs: [Range<UInt64>]) throws(BackupFailure) -> [[UInt8]] {
-        let parts = runs.map { cells in
-            let end = min(cells.upperBound * shape.cellByteCount, shape.byteCount)
-            return cells.lowerBound * shape.cellByteCount..<end
-        }
+        let parts = runs.map { shape.bytes(of: $0) }
         var pieces = try holder.read(volume.id, parts)
         guard pieces.map(\.count) == parts.map(\.count) else {
             throw .volume("volume \(volume.name) did not give the bytes that were asked for")
@@ -118,12 +115,13 @@ extension VolumeShape {
         for range in ranges where range.lowerBound < min(range.upperBound, byteCount) {
             let first = range.lowerBound / cellByteCount
             let end = (min(range.upperBound, byteCount) - 1) / cellByteCount + 1
-            if let last = cells.last, last.upperBound >= first {
-                cells[cells.count - 1] = last.lowerBound..<max(end, last.upperBound)
-            } else {
-                cells.append(first..<end)
-            }
+            cells.append(joining: first..<end)
         }
         return cells
+    }
+
+    /// The bytes of those cells that the volume has.
+    func bytes(of cells: Range<UInt64>) -> Range<UInt64> {
+        cells.lowerBound * cellByteCount..<min(cells.upperBound * cellByteCount, byteCount)
     }
 }

@@ -21,7 +21,7 @@ package final class ImageSource: CellSource {
             throw .volume("\(path) has \(byteCount) bytes: no volume has so many")
         }
         (self.file, self.shape) = (file, shape)
-        allocated = try file.dataCells(shape)
+        allocated = shape.cells(over: try file.data())
     }
 
     package func read(_ cells: Range<UInt64>) throws(BackupFailure) -> [UInt8] {

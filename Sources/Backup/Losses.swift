@@ -104,19 +104,12 @@ struct Losses {
     }
 
     private func ranges(of map: VolumeMap) -> (ranges: [Range<UInt64>], failure: String?) {
-        let size = map.shape.cellByteCount
         var nodes = FetchedNodes(fetcher: fetcher)
         var ranges: [Range<UInt64>] = []
         do {
             try map.forEach(in: 0..<map.shape.cellCount, nodes: &nodes) { run in
                 guard case .stored(let id) = run.slot, try isLost(id) else { return }
-                let start = run.cells.lowerBound * size
-                let end = min(run.cells.upperBound * size, map.shape.byteCount)
-                if let last = ranges.last, last.upperBound == start {
-                    ranges[ranges.count - 1] = last.lowerBound..<end
-                } else {
-                    ranges.append(start..<end)
-                }
+                ranges.append(joining: map.shape.bytes(of: run.cells))
             }
         } catch { return (ranges, "\(error)") }
         return (ranges, nil)

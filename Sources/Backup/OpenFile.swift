@@ -64,21 +64,6 @@ final class OpenFile: Sendable {
         }
     }
 
-    /// The cells that hold any data.
-    func dataCells(_ shape: VolumeShape) throws(BackupFailure) -> [Range<UInt64>] {
-        var cells: [Range<UInt64>] = []
-        for data in try data() {
-            let first = data.lowerBound / shape.cellByteCount
-            let behind = (data.upperBound - 1) / shape.cellByteCount + 1
-            if let last = cells.last, last.upperBound >= first {
-                cells[cells.count - 1] = last.lowerBound..<behind
-            } else {
-                cells.append(first..<behind)
-            }
-        }
-        return cells
-    }
-
     /// Behind the volume's end there are zeros; one that ends before was cut short by somebody.
     func read(
         at offset: UInt64, count: Int, of byteCount: UInt64

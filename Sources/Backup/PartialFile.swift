@@ -49,7 +49,7 @@ final class ImagePlace: Sendable {
     }
 
     /// Who owns a file that this process makes there.
-    var ownerOfWhatIsMade: uid_t? {
+    func ownerOfWhatIsMade() -> uid_t? {
         let name = leaf + "." + String(UInt64.random(in: 0 ... .max), radix: 36)
         let flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW
         guard let file = try? OpenFile(name, flags, in: folder) else { return nil }
@@ -88,7 +88,10 @@ final class PartialFile: Sendable {
         leaf = place.leaf + Self.suffix(remains)
         for _ in 0..<Self.triesMax {
             let (file, isNew) = try Self.open(leaf, in: place.folder)
-            try Self.lock(file, place)
+            do throws(BackupFailure) { try Self.lock(file, place) } catch {
+                if isNew { _ = unsafe unlinkat(place.folder.number, leaf, 0) }
+                throw error
+            }
             guard let status = try Self.status(file, leaf, in: place) else { continue }
             guard isNew || Self.isOurs(status, replaced, in: place) else {
                 throw .volume(
@@ -137,7 +140,7 @@ final class PartialFile: Sendable {
     private static func isOurs(_ status: stat, _ replaced: stat?, in place: ImagePlace) -> Bool {
         guard status.st_mode & S_IFMT == S_IFREG, status.st_nlink == 1 else { return false }
         return status.st_uid == geteuid() || status.st_uid == replaced?.st_uid
-            || status.st_uid == place.ownerOfWhatIsMade
+            || status.st_uid == place.ownerOfWhatIsMade()
     }
 
     /// Gives it the image's name.

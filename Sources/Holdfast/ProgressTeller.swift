@@ -46,7 +46,7 @@ final class ProgressTeller: Sendable {
     private let state: NIOLockedValueBox<State>
     private let over = DispatchSemaphore(value: 0)
     private let teller = DispatchGroup()
-    /// Whether nothing may be written for now; writes go one after the other.
+    /// Whether somebody is asked something, and nothing is drawn meanwhile. Whoever writes holds it, so that two don't at once.
     private let rests = NIOLockedValueBox(false)
 
     init(

@@ -5,12 +5,16 @@ internal import Voting
 
 /// Blocks of the volumes here that are damaged, and whom to ask for them (ADR 8).
 extension Node {
-    mutating func noteDamage(_ blocks: Int) {
-        if blocks > 0, damagedBlocks == 0 { pullAt = now }
-        damagedBlocks = blocks
+    /// Other replicas are asked for some.
+    var wantsBlocks: Bool { damagedBlocks > 0 || distrustedBlocks > 0 }
+
+    mutating func noteWanted(_ note: (inout Node) -> Void) {
+        let wanted = wantsBlocks
+        note(&self)
+        if wantsBlocks, !wanted { pullAt = now }
     }
 
-    /// Against whose volumes those here are held for now.
+    /// The whole replica with whose bytes those here are compared for now.
     package var otherReplica: NodeID? { resync == nil ? mender : nil }
 
     /// One whole replica after the other: whoever has damage at the same place says nothing.

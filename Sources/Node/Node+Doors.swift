@@ -121,6 +121,8 @@ extension Node {
         case resync(ResyncStanding?, behind: LogIndex)
         /// So many blocks of the volumes here are damaged.
         case damage(blocks: Int)
+        /// So many of them are distrusted, and asked for like those.
+        case distrust(blocks: Int)
         /// The exports have finished what they had taken.
         case drained
         case incarnationPersisted(Incarnation)

@@ -43,7 +43,7 @@ extension Node {
 
     /// Whoever leads has everything, or is about to; a leader that has nothing to give does not answer.
     mutating func pull() {
-        guard resync != nil || damagedBlocks > 0, now >= pullAt else { return }
+        guard resync != nil || wantsBlocks, now >= pullAt else { return }
         pullAt = now + settings.pullEvery
         // Before a base came there is nothing that the volumes could lack.
         guard !voter.raft.awaitsBase else { return }

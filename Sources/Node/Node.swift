@@ -50,6 +50,7 @@ package struct Node: Core {
     package internal(set) var resync: ResyncStanding?
     /// Of the volumes here, damaged.
     var damagedBlocks = 0
+    var distrustedBlocks = 0
     /// Where the log began when that was last told to the volumes.
     var behind: LogIndex
     /// When the volumes may next ask for what they lack.
@@ -86,7 +87,7 @@ package struct Node: Core {
 
     // Inlined, or every event would copy the whole node to ask it this.
     @inline(__always) private var due: Instant {
-        let volumes = resync == nil && damagedBlocks == 0 ? Instant.distantFuture : pullAt
+        let volumes = resync == nil && !wantsBlocks ? Instant.distantFuture : pullAt
         return min(
             min(voter.deadline, tendAt),
             min(
@@ -112,7 +113,8 @@ package struct Node: Core {
         case .write(let drafts, let round, let time): queue(drafts, round, answeredAt: time)
         case .operate(let id, let operation): accept(operation, id)
         case .resync(let standing, let index): resynced(standing, behind: index)
-        case .damage(let blocks): noteDamage(blocks)
+        case .damage(let blocks): noteWanted { $0.damagedBlocks = blocks }
+        case .distrust(let blocks): noteWanted { $0.distrustedBlocks = blocks }
         case .drained: drained()
         case .incarnationPersisted(let own): turn(.gossip(.persisted(own)))
         case .wallClock(let time, let readAt): wall.set(time, at: readAt)

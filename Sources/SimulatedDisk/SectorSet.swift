@@ -1,3 +1,5 @@
+internal import Mesh
+
 /// Numbers of sectors, one bit each: a log's disk marks and clears them millions of times in a run.
 struct SectorSet: Sendable {
     private var words: [UInt64] = []
@@ -34,11 +36,7 @@ struct SectorSet: Sendable {
                 let from = left.trailingZeroBitCount
                 let count = (~(left >> UInt64(from))).trailingZeroBitCount
                 let run = word * 64 + from..<word * 64 + from + count
-                if let last = runs.last, last.upperBound == run.lowerBound {
-                    runs[runs.count - 1] = last.lowerBound..<run.upperBound
-                } else {
-                    runs.append(run)
-                }
+                runs.append(joining: run)
                 if from + count >= 64 { break }
                 left &= ~(((1 << UInt64(count)) - 1) << UInt64(from))
             }

@@ -236,6 +236,7 @@ extension Simulation {
         case .damage(let blocks):
             noteDamage(blocks, at)
             turn(at, .damage(blocks: blocks))
+        case .distrust(let blocks): turn(at, .distrust(blocks: blocks))
         case .wantsCheckpoint: post(.checkpoint, toVolumesOf: at)
         case .cutBegun(let ticket, let result): cutBegun(ticket, result, at)
         // Nobody here asks for one.

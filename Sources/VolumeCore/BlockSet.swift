@@ -55,11 +55,7 @@ struct BlockSet: Hashable, Sendable {
         for block in blocks {
             let start = block * BlockSum.blockByteCount
             let end = min(start + BlockSum.blockByteCount, byteCount)
-            if let last = ranges.last, last.upperBound == start {
-                ranges[ranges.count - 1] = last.lowerBound..<end
-            } else {
-                ranges.append(start..<end)
-            }
+            ranges.append(joining: start..<end)
         }
         return ranges
     }

@@ -77,9 +77,8 @@ struct Comparison: Sendable {
     }
 
     /// A difference of a volume that is gone is none.
-    mutating func forget(but volumes: [VolumeID]) {
-        guard !differences.isEmpty else { return }
-        differences.removeAll { !volumes.contains($0.volume) }
+    mutating func forget(where isGone: (VolumeID) -> Bool) {
+        differences.removeAll { isGone($0.volume) }
     }
 
     /// The differences to be looked at again, some after the others.

@@ -148,6 +148,8 @@ package enum ExportEffect: Hashable, Sendable {
     case resync(ResyncStanding?, behind: LogIndex)
     /// So many blocks here are damaged, whether or not that is a replica that copies.
     case damage(blocks: Int)
+    /// So many blocks that an operator distrusts are still to come from peers.
+    case distrust(blocks: Int)
     /// Another `.scrub` may follow at once.
     case scrubs
     case cutBegun(CutTicket, Result<BegunCut, CutRefused>)

@@ -26,7 +26,7 @@ extension Exports {
         at now: Instant, _ effects: inout [ExportEffect]
     ) throws(DiskError) {
         comparison.giveUpLate(at: now)
-        comparison.forget(but: core.list.map(\.id))
+        comparison.forget { core.position(of: $0) == nil }
         for known in comparison.due(at: now) {
             try compare(
                 Piece(known.volume, known.range), with: known.node, at: now, isSecond: true,
@@ -58,11 +58,7 @@ extension Comparison.Question {
         for (at, other) in others.enumerated() where sums[at].rawValue != other {
             let start = piece.range.lowerBound + UInt64(at) * BlockSum.blockByteCount
             let end = min(start + BlockSum.blockByteCount, piece.range.upperBound)
-            if let last = ranges.last, last.upperBound == start {
-                ranges[ranges.count - 1] = last.lowerBound..<end
-            } else {
-                ranges.append(start..<end)
-            }
+            ranges.append(joining: start..<end)
         }
         return ranges
     }

@@ -62,8 +62,12 @@ extension Exports {
         // Until then the last process may have been writing them.
         guard !upkeep.isReplaying else { return }
         if upkeep.hasNewDamage { core.hasNewDamage = false }
-        guard upkeep.wantedBlockCount != toldDamage else { return }
-        toldDamage = upkeep.wantedBlockCount
+        if upkeep.distrustedBlockCount != toldDistrust {
+            toldDistrust = upkeep.distrustedBlockCount
+            effects.append(.distrust(blocks: toldDistrust))
+        }
+        guard upkeep.damagedBlockCount != toldDamage else { return }
+        toldDamage = upkeep.damagedBlockCount
         effects.append(.damage(blocks: toldDamage))
         try serveAfflicted(at: now, &effects)
     }
@@ -75,7 +79,7 @@ extension Exports {
         guard !core.isResyncing, !core.isReplaying else { return }
         for piece in mend.late(at: now) { core.giveUp(piece) }
         mend.meet(source, at: now)
-        if let source, toldDamage > 0 {
+        if let source, toldDamage + toldDistrust > 0 {
             for piece in mend.next(core.wantedPieces, of: source, at: now) {
                 let since = core.ask(piece)
                 effects.append(.send(.askPiece(piece, since: since), to: source))

@@ -59,6 +59,8 @@ package struct Exports<D: Disk>: Sendable {
     var mend = Mend()
     /// How many damaged blocks were told of.
     var toldDamage = 0
+    /// And how many distrusted ones.
+    var toldDistrust = 0
     /// A checkpoint is wanted for what is damaged, for the edges, or to end the replay.
     var hasAskedToSave = false
     var scrubPace = ScrubPace()

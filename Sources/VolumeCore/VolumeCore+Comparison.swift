@@ -32,15 +32,12 @@ extension VolumeCore {
         else { return }
         for block in blockNumbers(piece.range)
         where distrusted.count < VolumeLimits.distrustedBlocksMax {
-            let one = Piece(piece.volume, range(of: block, place))
-            if !distrusted.contains(one) { distrusted.append(one) }
+            distrusted.insert(Piece(piece.volume, range(of: block, place)))
         }
     }
 
-    /// What of that is still to come.
-    package var distrustedPieces: [Piece] {
-        distrusted.isEmpty ? [] : distrusted.filter { position(of: $0.volume) != nil }
-    }
+    /// So much of that is still to come.
+    package var distrustedBlockCount: Int { distrusted.count }
 
     /// Whether the log left the piece alone from there on: false where nobody knows.
     func isUnchanged(_ piece: Piece, since index: LogIndex) -> Bool {

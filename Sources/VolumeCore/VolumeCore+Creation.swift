@@ -53,6 +53,7 @@ extension VolumeCore {
         let volume = volumes.remove(at: place)
         overlayByteCount -= volume.committed.cost
         asked.removeAll { $0.piece.volume == id }
+        distrusted = distrusted.filter { $0.volume != id }
         cut?.forget(id)
         snapshots.end(id, .volumeDeleted)
         doom(volume)

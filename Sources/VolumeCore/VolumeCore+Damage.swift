@@ -28,7 +28,7 @@ extension VolumeCore {
         Upkeep(
             isResyncing: isResyncing, isReplaying: isReplaying, hasNewDamage: hasNewDamage,
             wantsSaving: hasNewDamage && !isReplaying || hasManyEdges || canSettle,
-            wantedBlockCount: damagedBlockCount + distrustedPieces.count)
+            damagedBlockCount: damagedBlockCount, distrustedBlockCount: distrusted.count)
     }
 
     /// More than should be kept for one checkpoint.
@@ -44,9 +44,8 @@ extension VolumeCore {
                 return Piece(volume.id, block * size..<end)
             }
         }
-        let distrusted = distrustedPieces
         guard !distrusted.isEmpty else { return damaged }
-        return Set(damaged + distrusted).sorted {
+        return distrusted.union(damaged).sorted {
             ($0.volume, $0.range.lowerBound) < ($1.volume, $1.range.lowerBound)
         }
     }
@@ -59,6 +58,6 @@ struct Upkeep {
     let hasNewDamage: Bool
     /// A checkpoint would end something that should not last.
     let wantsSaving: Bool
-    /// What peers are asked for: damaged, or distrusted.
-    let wantedBlockCount: Int
+    let damagedBlockCount: Int
+    let distrustedBlockCount: Int
 }

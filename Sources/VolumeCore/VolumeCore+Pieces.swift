@@ -98,7 +98,7 @@ extension VolumeCore {
         }
         if let target = resync?.target, target < index { resync?.target = index }
         settle(piece, place)
-        if isDistrusted { distrusted.removeAll { $0 == piece } }
+        distrusted.remove(piece)
         return .taken
     }
 

@@ -120,11 +120,7 @@ extension VolumeCore {
                 isSame = own.isZero
             }
             if isSame { continue }
-            if let last = runs.last, last.upperBound == block {
-                runs[runs.count - 1] = last.lowerBound..<block + 1
-            } else {
-                runs.append(block..<block + 1)
-            }
+            runs.append(joining: block..<block + 1)
         }
         return runs
     }

@@ -27,8 +27,8 @@ package struct VolumeCore<D: Disk>: Sendable {
     package let logEndMin: LogIndex
     /// Pieces that are on their way from a source.
     var asked: [AskedPiece] = []
-    /// Blocks that an operator distrusts, in the order in which he said so.
-    var distrusted: [Piece] = []
+    /// Blocks that an operator distrusts.
+    var distrusted: Set<Piece> = []
     /// Of cells that come in several pieces, how many are still to come.
     var piecesLeft: [CellID: Int] = [:]
     /// An image was created whose name is not safe yet.

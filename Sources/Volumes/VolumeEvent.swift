@@ -19,6 +19,8 @@ package enum VolumeEvent: Sendable {
     case resync(ResyncStanding?, behind: LogIndex)
     /// So many blocks here are damaged.
     case damage(blocks: Int)
+    /// So many blocks here are distrusted.
+    case distrust(blocks: Int)
     /// A scrub may go on at once.
     case scrubs
     case cutBegun(CutTicket, Result<BegunCut, CutRefused>)
@@ -56,7 +58,7 @@ package struct VolumeStatus: Hashable, Sendable {
         let core = exports.core
         differences = exports.differences
         comparedByteCount = exports.comparedByteCount
-        distrustedBlocks = core.distrustedPieces.count
+        distrustedBlocks = core.distrustedBlockCount
         volumes = core.list
         pendingBytes = core.pendingBytes
         overlayBytes = core.overlayBytes

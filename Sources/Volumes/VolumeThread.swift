@@ -252,6 +252,7 @@ extension VolumeThread {
             case .snapshotTaken(let ticket, let taken):
                 told.append(.snapshotTaken(ticket, taken))
             case .damage(let blocks): told.append(.damage(blocks: blocks))
+            case .distrust(let blocks): told.append(.distrust(blocks: blocks))
             case .wantsCheckpoint: post(.checkpoint)
             }
         }

@@ -1,5 +1,6 @@
 import Admin
 import Control
+import Doubles
 import Foundation
 import Logging
 import NIOPosix
@@ -119,7 +120,7 @@ final class FakeDoor: AdminDoor {
         return BackupJobReport(state: .running, phase: "opening")
     }
 
-    func snapshots() throws(AdminRefused) -> any SnapshotDoor { FakeSnapshots() }
+    func snapshots() throws(AdminRefused) -> any SnapshotDoor { SampleSnapshots() }
 
     func log(_ query: LogQuery) async throws(AdminRefused) -> LogReport {
         let indexes = query.indexes(first: 1, last: 5_000)

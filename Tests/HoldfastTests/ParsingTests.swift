@@ -25,7 +25,9 @@ struct ParsingTests {
     @Test func `where a mount listens is not where an agent is asked`() throws {
         let words = ["backup", "mount", "7", "--config", "a", "--volume", "b", "--listen", "c"]
         let mount = try Holdfast.parseAsRoot(words) as? BackupCommand.MountCommand
-        #expect(mount?.listen == "c" && mount?.overlay == "/var/tmp" && mount?.readOnly == false)
+        #expect(
+            mount?.serving.listen == "c" && mount?.serving.overlay == "/var/tmp"
+                && mount?.serving.readOnly == false)
         #expect(mount?.wantedMoment.moment == .backup(7))
     }
 

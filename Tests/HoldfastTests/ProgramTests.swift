@@ -122,6 +122,9 @@ struct ProgramTests {
     @Test(arguments: [
         ["volume", "delete", "scratch"], ["switchover", "us-west-2"], ["volume", "create", "x"],
         ["cert", "init", "--dir", "/tmp/none", "--replace"], ["nonsense"],
+        ["restore", "--volume", "db", "--range", "0+4K", "--to", "/tmp/none", "--replace"],
+        ["restore", "--cluster", "/tmp/none", "--replace"],
+        ["volume", "distrust", "db", "--range", "0+4K"], ["volume", "distrust", "db", "--yes"],
     ])
     func `misuse is 2, as is a deed that nobody could confirm`(arguments: [String]) async throws {
         let said = try await Program.ask(arguments)

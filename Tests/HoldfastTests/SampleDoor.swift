@@ -1,5 +1,6 @@
 import Admin
 import Control
+import Doubles
 import Foundation
 import Logging
 

@@ -9,6 +9,7 @@ that could be taken for whole.
 """
 
 import argparse
+import contextlib
 import filecmp
 import glob
 import hashlib
@@ -273,6 +274,47 @@ def copied(findings, programs, repository, number, figures):
     findings.say(f"{len(made)} backups copied: {sum(each['storedBytes'] for each in made) // MIB} MiB stored, {len(there)} before it was killed")
 
 
+def in_use(findings, repository, number):
+    """An image that a hypervisor has open is not replaced."""
+    there = os.path.join(repository.scratch, "in-use")
+    with open(there, "wb") as file:
+        file.truncate(MIB)
+    socket = there + ".sock"
+    words = ("restore", str(number), "--volume", "bulk", "--to", there, "--replace")
+    with subprocess.Popen(["qemu-nbd", "--persistent", "--format=raw", f"--socket={socket}", there]) as server:
+        try:
+            tools.wait_until("qemu-nbd serves", SERVE_SECONDS_MAX, lambda: os.path.exists(socket))
+            refused = repository.ask(*words, check=False)
+        finally:
+            server.terminate()
+    findings.expect(refused.returncode == 1 and "is locked by a program" in refused.stderr and os.path.getsize(there) == MIB,
+                    f"what QEMU has open stays: {refused}")
+    os.remove(there)
+
+
+def out_of_room(findings, repository, number):
+    """Somebody else takes the room while a restore is on its way: it ends, and leaves what it took to others."""
+    folder = os.path.join(repository.scratch, "tight")
+    os.mkdir(folder)
+    image, filler = os.path.join(folder, "bulk.raw"), os.path.join(folder, "filler")
+    size = os.stat(repository.restore(number, "bulk", "whole")).st_blocks * 512
+    os.remove(os.path.join(repository.scratch, "whole"))
+    tools.command("mount", "-t", "tmpfs", "-o", f"size={size + 16 * MIB}", "none", folder)
+    try:
+        with repository.begin("restore", str(number), "--volume", "bulk", "--to", image, "--rate", f"{size // MIB // 4}M") as process:
+            tools.wait_until("it is on its way", BACKUP_SECONDS_MAX,
+                             lambda: os.path.exists(image + ".holdfast-partial") and os.stat(image + ".holdfast-partial").st_blocks)
+            with contextlib.suppress(OSError), open(filler, "wb") as file:
+                while True:
+                    file.write(bytes(MIB))
+                    file.flush()
+            _, said = process.communicate(timeout=BACKUP_SECONDS_MAX)
+        findings.expect(process.returncode == 1 and "No space left" in said, f"a full disk ends it, and is said: {said}")
+        findings.expect(os.listdir(folder) == ["filler"], f"it gives back what it took: {os.listdir(folder)}")
+    finally:
+        tools.command("umount", folder)
+
+
 def refusals(findings, repository, number):
     """Damage is named, a wrong key is no damage, and nothing is restored that could be taken for whole."""
     repository.ask("backup", "verify", str(number))
@@ -378,6 +420,8 @@ def exercise(findings, mesh, repository, options, figures, scratch):
     copied(findings, options.bin, repository, number, figures)
     let_go(findings, repository, number)
     resumed(findings, repository, number, figures)
+    in_use(findings, repository, number)
+    out_of_room(findings, repository, number)
     refusals(findings, repository, number)
     without_leader(findings, mesh)
     findings.say(repository.ask("backup", "list").stdout.strip())

@@ -78,6 +78,23 @@ def lose(mesh, primary, victim, chance):
     return fresh
 
 
+def refusals(findings, node, size):
+    """What can't be distrusted is said, and changes nothing."""
+    for volume, places, words in (("bulk", f"{size}+4096", "Not a range"), ("none", "0+4096", "There is no volume"),
+                                  ("bulk", f"0+{size + 1}", "Not a range")):
+        said = node.holdfast("volume", "distrust", volume, "--range", places, "--yes", check=False)
+        findings.expect(said.returncode == 1 and words in said.stderr, f"{volume} {places} is refused: {said}")
+
+
+def alone(findings, mesh, node):
+    """Who hears nobody keeps what it has."""
+    for other in mesh.data_nodes:
+        if other is not node:
+            other.kill()
+    tools.wait_until("the others are found dead", NOTICE_SECONDS_MAX, lambda: "No other replica is heard" in node.holdfast(
+        "volume", "distrust", "bulk", "--range", "0+4096", "--yes", check=False).stderr)
+
+
 def measure_differ(findings, options):
     chance = random.Random(options.seed)
     with measure.scratch(64 * MIB), Cluster(options.bin) as mesh, measure.explained(mesh):
@@ -97,6 +114,7 @@ def measure_differ(findings, options):
         is_named = node is victim or f"node {victim.id} has other bytes" in alarm["text"]
         findings.expect(is_named and "volume bulk" in alarm["text"], f"who and what is said: {alarm}")
         findings.expect(any(f"{block * BLOCK}+" in alarm["text"] for block in blocks), f"and where: {blocks}, {alarm}")
+        refusals(findings, victim, options.mib * MIB)
         for block in blocks:
             victim.holdfast("volume", "distrust", "bulk", "--range", f"{block * BLOCK}+{BLOCK}", "--yes")
         tools.wait_until("nobody differs any more", TOLD_SECONDS_MAX, lambda: not told(mesh.data_nodes))
@@ -105,7 +123,9 @@ def measure_differ(findings, options):
         with Client(victim, "bulk") as client:
             wrong = sum(client.read(block * BLOCK) != (0, data) for block, data in fresh.items())
         findings.expect(wrong == 0, f"{wrong} of the blocks that were lost read wrong behind a takeover")
-        mesh.stop()
+        compared = victim.status()["scrub"]["comparedBytes"]
+        findings.expect(compared > 0, f"and status says how much was compared: {compared}")
+        alone(findings, mesh, victim)
     findings.figures = {"lost": LOST, "told_s": round(told_s), "wrong": wrong}
 
 

@@ -49,7 +49,7 @@ final class LoopLog: Sendable {
         case .drained: state.withLockedValue { $0.drains += 1 }
         case .cutBegun, .snapshotTaken: break
         case .applied(let index): state.withLockedValue { $0.applied = index }
-        case .send, .resync, .damage, .scrubs: break
+        case .send, .resync, .damage, .distrust, .scrubs: break
         case .refused(let index, let reason): Issue.record("entry \(index): \(reason)")
         }
     }

@@ -26,34 +26,18 @@ extension BackupCommand {
         @OptionGroup var pace: PaceOptions
         @OptionGroup var telling: ProgressOptions
         @Option(help: "Which one.") var volume: String
-        @Option(
-            help:
-                "Where it is served: a path that nothing has, in a directory that you alone may write to."
-        )
-        var listen: String
-        @Option(help: "A directory with room for what is written.")
-        var overlay = "/var/tmp"
-        @Flag(help: "Clients can't write.") var readOnly = false
+        @OptionGroup var serving: ServingOptions
 
         func run() async throws {
-            let claim = try MountClaim.taken(of: listen)
+            let claim = try serving.claim()
             defer { withExtendedLifetime(claim) {} }
-            // From its first moment on the socket is nobody else's.
-            umask(0o077)
             let vault = try place.vault().paced(pace.rate)
             let past = try wantedMoment.isBackup ? backup(vault) : moment(vault)
-            let mount = Mount(
-                past.volume, name: volume, socket: listen, isReadOnly: readOnly,
-                threads: RepositoryOptions.threads, tell: { Terminal.complain($0) })
-            let end = EndSignals()
-            do throws(MountFailure) { try await mount.start() } catch {
-                await mount.stop()
-                throw Failure(.refused, "\(error)")
+            let told = MountWords(
+                past, volume: volume, socket: serving.listen, readOnly: serving.readOnly)
+            try await serving.serve(past.volume, as: volume, threads: RepositoryOptions.threads) {
+                try options.show(told, told.lines)
             }
-            let told = MountWords(past, volume: volume, socket: listen, readOnly: readOnly)
-            try options.show(told, told.lines)
-            await end.wait()
-            await mount.stop()
         }
 
         private func backup(_ vault: Vault) throws -> MountedPast {
@@ -71,7 +55,7 @@ extension BackupCommand {
             let view = VolumeView(found.map, reader)
             let mounted = try mounted { () throws(MountFailure) in
                 try MountedVolume(
-                    view, byteCount: view.shape.byteCount, overlayIn: readOnly ? nil : overlay)
+                    view, byteCount: view.shape.byteCount, overlayIn: serving.overlayFolder)
             }
             return MountedPast(
                 volume: mounted, number: manifest.sequence,
@@ -84,7 +68,7 @@ extension BackupCommand {
             defer { progress.end() }
             let restore = MomentRestore(
                 vault: vault, moment: wantedMoment.moment,
-                sink: MountSink(volume: volume, overlay: overlay))
+                sink: MountSink(volume: volume, overlay: serving.overlay))
             let done = try backed { () throws(BackupFailure) in
                 try restore.run(progress)
             }

@@ -165,17 +165,13 @@ private final class VolumeSink: RestoreSink, Sendable {
     func giveUp() {
         let isMade = stage.withLockedValue { if case .made = $0 { true } else { false } }
         guard isMade else { return }
-        let client = client
         let route = Route.deleteVolume(named: into)
         for _ in 0..<Self.servedTries {
-            let refused = wait { () async -> String? in
-                do throws(AskFailed) {
-                    _ = try await client.ask(route)
-                    return nil
-                } catch { return Failure(error).text }
+            switch client.answer(to: route) {
+            case .success: return stage.withLockedValue { $0 = .nothing }
+            case .failure(let failed):
+                stage.withLockedValue { $0 = .left(Failure(failed).text) }
             }
-            stage.withLockedValue { $0 = refused.map(Stage.left) ?? .nothing }
-            if refused == nil { return }
             // Its last client may not be gone yet.
             usleep(Self.servedPollMicroseconds)
         }
@@ -203,29 +199,9 @@ private final class VolumeSink: RestoreSink, Sendable {
     private func ask<Value: Decodable & Sendable>(
         _ route: Route, for type: Value.Type
     ) throws(BackupFailure) -> Value {
-        let client = client
-        let answer = wait { () async -> Result<Value, AskFailed> in
-            do throws(AskFailed) { return .success(try await client.ask(route, for: type)) } catch {
-                return .failure(error)
-            }
-        }
-        switch answer {
+        switch client.answer(to: route, for: type) {
         case .success(let value): return value
         case .failure(let failed): throw .refused(Failure(failed).text)
-        }
-    }
-
-    /// On a thread of its own, which has nothing else to do.
-    private func wait<Value: Sendable>(_ deed: @escaping @Sendable () async -> Value) -> Value {
-        let (done, box) = (DispatchSemaphore(value: 0), NIOLockedValueBox<Value?>(nil))
-        Task.detached {
-            let value = await deed()
-            box.withLockedValue { $0 = value }
-            done.signal()
-        }
-        while true {
-            done.wait()
-            if let value = box.withLockedValue({ $0 }) { return value }
         }
     }
 }

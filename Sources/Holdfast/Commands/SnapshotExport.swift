@@ -2,10 +2,10 @@ internal import Admin
 internal import ArgumentParser
 internal import Backup
 internal import Control
-internal import Dispatch
 internal import Glibc
 internal import Mounts
 internal import NIOConcurrencyHelpers
+internal import Repository
 
 extension SnapshotCommand {
     struct Export: AskingCommand {
@@ -24,20 +24,11 @@ extension SnapshotCommand {
         @OptionGroup var options: OutputOptions
         @Argument var name: String
         @Option(help: "Which one.") var volume: String
-        @Option(
-            help:
-                "Where it is served: a path that nothing has, in a directory that you alone may write to."
-        )
-        var listen: String
-        @Option(help: "A directory with room for what is written.")
-        var overlay = "/var/tmp"
-        @Flag(help: "Clients can't write.") var readOnly = false
+        @OptionGroup var serving: ServingOptions
 
         func run() async throws {
-            let claim = try MountClaim.taken(of: listen)
+            let claim = try serving.claim()
             defer { withExtendedLifetime(claim) {} }
-            // From its first moment on the socket is nobody else's.
-            umask(0o077)
             let shape: SnapshotShapeReport
             do {
                 shape = try await root.client.ask(
@@ -46,22 +37,14 @@ extension SnapshotCommand {
             let base = SnapshotBase(shape, of: root.client)
             let mounted = try mounted { () throws(MountFailure) in
                 try MountedVolume(
-                    base, byteCount: shape.byteCount, overlayIn: readOnly ? nil : overlay)
-            }
-            let mount = Mount(
-                mounted, name: volume, socket: listen, isReadOnly: readOnly, threads: Self.threads,
-                tell: { Terminal.complain($0) })
-            let end = EndSignals()
-            do throws(MountFailure) { try await mount.start() } catch {
-                await mount.stop()
-                throw Failure(.refused, "\(error)")
+                    base, byteCount: shape.byteCount, overlayIn: serving.overlayFolder)
             }
             let told = SnapshotWords(
                 snapshot: name, index: shape.index, volume: volume, byteCount: shape.byteCount,
-                readOnly: readOnly, socket: listen)
-            try options.show(told, told.lines)
-            await end.wait()
-            await mount.stop()
+                readOnly: serving.readOnly, socket: serving.listen)
+            try await serving.serve(mounted, as: volume, threads: Self.threads) {
+                try options.show(told, told.lines)
+            }
         }
     }
 }
@@ -175,18 +158,11 @@ final class SnapshotBase: MountBase {
                 snapshot: shape.snapshot, volume: shape.volume, from: range.lowerBound,
                 to: range.upperBound))
         for _ in 0..<Self.triesMax {
-            let answer = Waited<Result<[UInt8], AskFailed>>()
-            Task { [client] in
-                do throws(AskFailed) { answer.give(.success(try await client.ask(route))) } catch {
-                    answer.give(.failure(error))
-                }
-            }
-            switch answer.wait() {
+            switch client.answer(to: route) {
             case .success(let bytes) where bytes.count == range.count: return bytes
             case .success: throw .volume("the node gave another part of the snapshot")
             case .failure(.refused(let problem)) where ["busy", "crowded"].contains(problem.code):
                 usleep(Self.pause)
-            case nil: throw .volume("the node gave no answer")
             case .failure(let failed): throw .volume(Failure(failed).text)
             }
         }
@@ -194,15 +170,7 @@ final class SnapshotBase: MountBase {
     }
 
     func extents(_ range: Range<UInt64>, countMax: Int) -> [ViewExtent] {
-        var (low, high) = (0, held.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if held[middle].upperBound > range.lowerBound {
-                high = middle
-            } else {
-                low = middle + 1
-            }
-        }
+        var low = held.partitionPoint { $0.upperBound > range.lowerBound }
         var extents: [ViewExtent] = []
         var at = range.lowerBound
         while at < range.upperBound, extents.count < countMax {
@@ -214,21 +182,5 @@ final class SnapshotBase: MountBase {
             at = end
         }
         return extents
-    }
-}
-
-/// What another task gives, waited for by a thread that is nobody else's.
-private final class Waited<Value: Sendable>: Sendable {
-    private let done = DispatchSemaphore(value: 0)
-    private let value = NIOLockedValueBox<Value?>(nil)
-
-    func give(_ given: Value) {
-        value.withLockedValue { $0 = given }
-        done.signal()
-    }
-
-    func wait() -> Value? {
-        done.wait()
-        return value.withLockedValue { $0 }
     }
 }

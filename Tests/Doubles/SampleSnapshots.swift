@@ -1,9 +1,11 @@
-import Admin
+package import Admin
 import Control
 
 /// Snapshots of one volume whose bytes are their own offsets.
-struct FakeSnapshots: SnapshotDoor {
-    func list() async throws(AdminRefused) -> SnapshotsReport {
+package struct SampleSnapshots: SnapshotDoor {
+    package init() {}
+
+    package func list() async throws(AdminRefused) -> SnapshotsReport {
         SnapshotsReport(
             roomBytes: 1 << 30, usedBytes: 4_096,
             snapshots: [
@@ -14,7 +16,7 @@ struct FakeSnapshots: SnapshotDoor {
             ])
     }
 
-    func create(_ request: SnapshotRequest) async throws(AdminRefused) -> SnapshotReport {
+    package func create(_ request: SnapshotRequest) async throws(AdminRefused) -> SnapshotReport {
         guard SnapshotRequest.isLawful(request.name) else {
             throw .snapshot(.nameUnlawful(request.name))
         }
@@ -24,13 +26,13 @@ struct FakeSnapshots: SnapshotDoor {
             keptBytes: 0)
     }
 
-    func delete(named name: String) async throws(AdminRefused) {
+    package func delete(named name: String) async throws(AdminRefused) {
         guard name == "before" else {
             throw .snapshot(.unknown(name: name, known: ["before"]))
         }
     }
 
-    func shape(
+    package func shape(
         of name: String, volume: String
     ) async throws(AdminRefused) -> SnapshotShapeReport {
         guard volume == "db" else {
@@ -40,7 +42,7 @@ struct FakeSnapshots: SnapshotDoor {
             snapshot: 5, volume: 1, index: 7, byteCount: 1 << 20, held: [0, 65_536])
     }
 
-    func read(_ read: SnapshotRead) async throws(AdminRefused) -> [UInt8] {
+    package func read(_ read: SnapshotRead) async throws(AdminRefused) -> [UInt8] {
         guard read.snapshot == 5 else { throw .snapshot(.ended(why: "it was deleted")) }
         return (read.from..<read.to).map { UInt8(truncatingIfNeeded: $0) }
     }
